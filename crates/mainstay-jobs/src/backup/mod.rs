@@ -1,0 +1,219 @@
+//! Backup: a source goes in, a snapshot comes out.
+//!
+//! Owns the order of a run: choose the parent, open a session, walk and store, commit. Invariant: a problem with an entry
+//! of the source is a warning and the run goes on; a problem with the repository ends the run and no snapshot is written.
+
+mod queue;
+mod scan;
+mod store_file;
+mod trees;
+mod walk;
+
+use std::sync::Mutex;
+
+use mainstay_repo::{
+    BackupType, Draft, Presence, Repository, Session, Sharing, Snapshot, SnapshotEntry, SnapshotId,
+    SnapshotStatistics,
+};
+use mainstay_sources::files::Owners;
+use mainstay_sources::{Source, Warning};
+
+use crate::{Cancel, Clock, Phase, Progress, Result};
+use walk::Walked;
+
+/// The type that was asked for; what a snapshot becomes depends on what there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requested {
+    Full,
+    /// Becomes full when the source has no snapshot yet.
+    Incremental,
+    /// Becomes full when the source has no full snapshot yet.
+    Differential,
+}
+
+/// Whether anything is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Store,
+    /// The same walk and the same decisions; nothing is read but listings, nothing is written.
+    DryRun,
+}
+
+/// What a backup is to do.
+pub struct BackupOptions {
+    /// Name of the source.
+    pub source: String,
+    pub host: String,
+    pub user: String,
+    /// The roots, for the record.
+    pub paths: Vec<Vec<u8>>,
+    pub tags: Vec<String>,
+    pub requested: Requested,
+    pub sharing: Sharing,
+    pub mode: Mode,
+    /// Program and version, for the record.
+    pub program: String,
+    /// Names for the numbers of users and groups.
+    pub owner_names: Owners,
+}
+
+/// Everything that a run works with.
+pub struct BackupRun<'a> {
+    pub repository: &'a Repository,
+    pub source: &'a dyn Source,
+    pub options: &'a BackupOptions,
+    pub clock: &'a dyn Clock,
+    pub progress: &'a dyn Progress,
+    pub cancel: &'a Cancel,
+}
+
+/// What a run did.
+#[derive(Clone, Debug)]
+pub struct BackupReport {
+    /// The snapshot; none after a dry run.
+    pub entry: Option<SnapshotEntry>,
+    pub backup_type: BackupType,
+    pub parent: Option<SnapshotId>,
+    pub statistics: SnapshotStatistics,
+    pub packs: u64,
+    pub stored_bytes: u64,
+    pub new_bytes: u64,
+    pub duplicate_bytes: u64,
+    /// The first warnings; `statistics.warnings` counts them all.
+    pub warnings: Vec<Warning>,
+}
+
+/// Runs a backup.
+///
+/// # Errors
+/// When the source's root cannot be listed, the repository fails, or the run is cancelled; no snapshot is written then,
+/// and what was stored so far is used by the next run.
+pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
+    let started = run.clock.now();
+    run.progress.phase(Phase::BackUp);
+    let history = run.repository.snapshots()?;
+    let ancestry = Ancestry::choose(&history, run.options);
+    let session = match run.options.mode {
+        Mode::Store => Some(Session::begin(run.repository, run.options.sharing)?),
+        Mode::DryRun => None,
+    };
+    let walked = walk::walk(run, session.as_ref(), ancestry.believed)?;
+    run.cancel.check()?;
+    run.progress.phase(Phase::Commit);
+    let snapshot = ancestry.snapshot(run, &walked, started);
+    commit(session, snapshot, walked, run.options)
+}
+
+/// Where a new snapshot stands among those that are there.
+struct Ancestry<'a> {
+    backup_type: BackupType,
+    /// The snapshot whose metadata is believed.
+    believed: Option<&'a SnapshotEntry>,
+    base: Option<SnapshotId>,
+    previous: Option<SnapshotId>,
+    sequence: u64,
+}
+
+impl<'a> Ancestry<'a> {
+    fn choose(history: &'a [SnapshotEntry], options: &BackupOptions) -> Self {
+        let own = || history.iter().filter(|entry| entry.snapshot.source == options.source);
+        let last = own().max_by_key(|entry| entry.snapshot.sequence);
+        let kept = || own().filter(|entry| !entry.forgotten);
+        let last_kept = kept().max_by_key(|entry| entry.snapshot.sequence);
+        let last_full = kept()
+            .filter(|entry| entry.snapshot.backup_type == BackupType::Full)
+            .max_by_key(|entry| entry.snapshot.sequence);
+        let reads_all = options.sharing == Sharing::Independent;
+        let (backup_type, believed) = match options.requested {
+            _ if reads_all => (BackupType::Full, None),
+            Requested::Full => (BackupType::Full, None),
+            Requested::Incremental => (BackupType::Incremental, last_kept),
+            Requested::Differential => (BackupType::Differential, last_full),
+        };
+        let backup_type = if believed.is_none() { BackupType::Full } else { backup_type };
+        Self {
+            backup_type,
+            believed,
+            base: if believed.is_some() { last_full.map(|entry| entry.id) } else { None },
+            previous: last.map(|entry| entry.id),
+            sequence: last.map_or(0, |entry| entry.snapshot.sequence) + 1,
+        }
+    }
+
+    /// The new snapshot, as far as it is known before its session ends.
+    fn snapshot(&self, run: &BackupRun<'_>, walked: &Walked, started: i64) -> Snapshot {
+        let options = run.options;
+        Snapshot {
+            source: options.source.clone(),
+            sequence: self.sequence,
+            host: options.host.clone(),
+            user: options.user.clone(),
+            paths: options.paths.iter().map(|path| path.clone().into()).collect(),
+            started,
+            ended: run.clock.now(),
+            backup_type: self.backup_type,
+            parent: self.believed.map(|entry| entry.id),
+            base: self.base,
+            previous: self.previous,
+            independent: options.sharing == Sharing::Independent,
+            root: walked.root.clone(),
+            references: [0; 32],
+            session: mainstay_repo::SessionId([0; 16]),
+            tags: options.tags.clone(),
+            statistics: walked.tally.statistics,
+            program: options.program.clone(),
+        }
+    }
+}
+
+fn commit(
+    session: Option<Session<'_>>,
+    snapshot: Snapshot,
+    walked: Walked,
+    options: &BackupOptions,
+) -> Result<BackupReport> {
+    let mut report = BackupReport {
+        entry: None,
+        backup_type: snapshot.backup_type,
+        parent: snapshot.parent,
+        statistics: snapshot.statistics,
+        packs: 0,
+        stored_bytes: 0,
+        new_bytes: 0,
+        duplicate_bytes: 0,
+        warnings: walked.tally.warnings,
+    };
+    let Some(session) = session else { return Ok(report) };
+    let believes = snapshot.backup_type != BackupType::Full && options.sharing == Sharing::Shared;
+    let presence = if believes { Presence::Believed } else { Presence::Confirmed };
+    let done = session.commit(Draft { snapshot, blocks: walked.blocks, presence })?;
+    report.statistics = done.entry.snapshot.statistics;
+    report.entry = Some(done.entry);
+    report.packs = done.packs;
+    report.stored_bytes = done.stored_bytes;
+    report.new_bytes = done.new_bytes;
+    report.duplicate_bytes = done.duplicate_bytes;
+    Ok(report)
+}
+
+/// Warnings from many threads, the first of them kept and all of them counted.
+#[derive(Default)]
+pub(crate) struct Warnings(Mutex<(Vec<Warning>, u64)>);
+
+/// Warnings that a report holds; a disk that fails can give millions.
+const KEPT_WARNINGS: usize = 1000;
+
+impl Warnings {
+    pub fn add(&self, progress: &dyn Progress, warning: Warning) {
+        progress.warn(&warning.path, &warning.message);
+        let mut held = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        held.1 += 1;
+        if held.0.len() < KEPT_WARNINGS {
+            held.0.push(warning);
+        }
+    }
+
+    pub fn take(&self) -> (Vec<Warning>, u64) {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}

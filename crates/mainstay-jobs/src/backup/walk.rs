@@ -1,0 +1,336 @@
+//! The walk: every entry of the source, in order, beside the same directory of the parent snapshot.
+//!
+//! Owns the decision what is believed and what is read, and the threads of a backup. The walk is depth first and without
+//! recursion. Two thread crossings lie between it and the store: walk ⇒ worker ⇒ packer.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use mainstay_repo::{BlockSet, Content, Node, Session, SnapshotEntry, SnapshotStatistics, TreeReader, limits};
+use mainstay_sources::{Details, Directory, Entry, Kind, Warning};
+
+use super::queue::{Batch, FileTask, Queue};
+use super::scan::{SCAN_THREADS, Scan, Scanned, Scanner, Ticket};
+use super::store_file::{Buffers, SMALL_FILE_LEN, Stored, Worker, child_path};
+use super::trees::{Above, Change, Trees};
+use super::{BackupRun, Warnings};
+use crate::convert;
+use crate::{Error, Result};
+
+/// Threads that read and store files. Cold small files need a queue depth of eight.
+const WORKERS: usize = 8;
+/// A batch of small files is closed at this number or at about this many bytes.
+const BATCH_FILES: usize = 64;
+const BATCH_BYTES: u64 = 512 << 10;
+
+/// What the walk counted.
+#[derive(Default)]
+pub struct Tally {
+    pub statistics: SnapshotStatistics,
+    pub warnings: Vec<Warning>,
+}
+
+/// The tree as it was stored.
+pub struct Walked {
+    pub root: Content,
+    pub blocks: BlockSet,
+    pub tally: Tally,
+}
+
+/// Walks the source and stores what is new.
+pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option<&SnapshotEntry>) -> Result<Walked> {
+    let trees = match (believed, session) {
+        (None, _) => None,
+        (Some(_), Some(session)) => Some(TreeReader::new(run.repository.block_reader(session.index()))),
+        (Some(_), None) => Some(TreeReader::new(run.repository.block_reader(&run.repository.index()?))),
+    };
+    let scanner = Scanner::new(trees.as_ref());
+    let queue = Queue::default();
+    let buffers = Buffers::default();
+    let warnings = Warnings::default();
+    let failure = Mutex::new(None);
+    let (sender, results) = unbounded();
+    let walked = std::thread::scope(|scope| {
+        for _ in 0..SCAN_THREADS {
+            scope.spawn(|| scanner.run());
+        }
+        let workers: Vec<_> = session
+            .into_iter()
+            .flat_map(|session| (0..WORKERS).map(move |_| session))
+            .map(|session| {
+                let worker = worker(run, session, (&queue, &buffers), sender.clone(), &warnings);
+                let (failure, queue) = (&failure, &queue);
+                scope.spawn(move || {
+                    if let Err(error) = worker.run() {
+                        failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+                        queue.abandon();
+                    }
+                })
+            })
+            .collect();
+        drop(sender);
+        let walk = Walk {
+            run,
+            scanner: &scanner,
+            queue: &queue,
+            results: &results,
+            warnings: &warnings,
+            is_storing: session.is_some(),
+            trees: Trees::new(session, &run.options.owner_names),
+            statistics: SnapshotStatistics::default(),
+        };
+        let walked = walk.run(believed);
+        scanner.close();
+        queue.abandon();
+        for worker in workers {
+            if worker.join().is_err() {
+                failure
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .get_or_insert(Error::Invalid("internal error: a worker panicked".to_owned()));
+            }
+        }
+        walked
+    });
+    if let Some(error) = failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        return Err(error);
+    }
+    walked
+}
+
+fn worker<'a>(
+    run: &'a BackupRun<'_>,
+    session: &'a Session<'_>,
+    (queue, buffers): (&'a Queue, &'a Buffers),
+    results: Sender<Stored>,
+    warnings: &'a Warnings,
+) -> Worker<'a> {
+    Worker {
+        session,
+        chunker: run.repository.chunker(),
+        queue,
+        buffers,
+        results,
+        warnings,
+        progress: run.progress,
+        cancel: run.cancel,
+    }
+}
+
+/// The state of the walk.
+struct Walk<'a> {
+    run: &'a BackupRun<'a>,
+    scanner: &'a Scanner<'a>,
+    queue: &'a Queue,
+    results: &'a Receiver<Stored>,
+    warnings: &'a Warnings,
+    is_storing: bool,
+    trees: Trees<'a>,
+    statistics: SnapshotStatistics,
+}
+
+/// A directory whose entries are being taken one by one.
+struct Frame {
+    id: u64,
+    directory: Arc<dyn Directory>,
+    entries: std::vec::IntoIter<Entry>,
+    previous: Peekable<std::vec::IntoIter<Node>>,
+    tickets: std::vec::IntoIter<Ticket>,
+    batch: Vec<FileTask>,
+    batch_bytes: u64,
+}
+
+impl Walk<'_> {
+    fn run(mut self, believed: Option<&SnapshotEntry>) -> Result<Walked> {
+        let root = self.run.source.root()?;
+        let previous = believed.map(|entry| &entry.snapshot.root);
+        let scanned = self.scanner.root(root, previous)??;
+        let mut frames = vec![self.open(scanned, previous.cloned(), None)];
+        while let Some(frame) = frames.last_mut() {
+            match frame.entries.next() {
+                Some(entry) => {
+                    if let Some(child) = self.take(frame, entry)? {
+                        if frames.len() >= limits::TREE_DEPTH {
+                            return Err(Error::Invalid(format!("back up: a directory is deeper than {}", limits::TREE_DEPTH)));
+                        }
+                        frames.push(child);
+                    }
+                }
+                None => {
+                    self.close(frame)?;
+                    frames.pop();
+                }
+            }
+        }
+        self.queue.close();
+        while let Ok(stored) = self.results.recv() {
+            self.fill(stored)?;
+        }
+        self.run.cancel.check()?;
+        let (warnings, count) = self.warnings.take();
+        self.statistics.warnings = count;
+        let root = self.trees.take_root();
+        // A worker that failed leaves directories incomplete; its error is what is reported.
+        let root = root.ok_or_else(|| Error::Invalid("internal error: the root is incomplete".to_owned()));
+        let root = if self.is_storing { root? } else { root.unwrap_or_default() };
+        Ok(Walked { root, blocks: self.trees.blocks, tally: Tally { statistics: self.statistics, warnings } })
+    }
+
+    fn open(&mut self, scanned: Scanned, previous: Option<Content>, above: Option<Above>) -> Frame {
+        for warning in scanned.listing.warnings {
+            self.warnings.add(self.run.progress, warning);
+        }
+        self.statistics.excluded += scanned.listing.excluded;
+        self.run.progress.item(&|| scanned.directory.display_path());
+        Frame {
+            id: self.trees.open(scanned.listing.entries.len(), previous, above),
+            directory: scanned.directory,
+            entries: scanned.listing.entries.into_iter(),
+            previous: scanned.previous.into_iter().peekable(),
+            tickets: scanned.tickets.into_iter(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+        }
+    }
+
+    /// Takes one entry; a directory is answered as the next frame.
+    fn take(&mut self, frame: &mut Frame, entry: Entry) -> Result<Option<Frame>> {
+        while let Some(gone) = frame.previous.next_if(|node| node.name < entry.name) {
+            drop(gone);
+            self.trees.mark_changed(frame.id);
+        }
+        let previous = frame.previous.next_if(|node| node.name == entry.name);
+        let believed = previous.as_ref().is_some_and(|node| convert::is_unchanged(&entry, node));
+        match entry.kind {
+            Kind::Directory => return self.descend(frame, entry, previous, believed),
+            Kind::File => self.statistics.files += 1,
+            _ => self.statistics.others += 1,
+        }
+        self.statistics.content_bytes += entry.size;
+        match previous {
+            Some(node) if believed => {
+                if entry.kind == Kind::File {
+                    self.statistics.files_believed += 1;
+                    self.statistics.believed_bytes += entry.size;
+                    self.run.progress.advance(1, entry.size);
+                }
+                self.trees.add_unchanged(frame.id, node);
+            }
+            _ if entry.kind == Kind::File => self.read_later(frame, entry)?,
+            _ => match frame.directory.details(&entry) {
+                Ok(details) => self.trees.add_changed(frame.id, convert::node(entry, details)),
+                Err(error) => self.warn(&*frame.directory, &entry, &error, frame.id),
+            },
+        }
+        Ok(None)
+    }
+
+    /// Goes into a directory, whose own node waits for its content.
+    fn descend(
+        &mut self,
+        frame: &mut Frame,
+        entry: Entry,
+        previous: Option<Node>,
+        believed: bool,
+    ) -> Result<Option<Frame>> {
+        self.statistics.directories += 1;
+        self.run.cancel.check()?;
+        self.drain()?;
+        let Some(ticket) = frame.tickets.next() else {
+            return Err(Error::Invalid("internal error: a directory was not asked for".to_owned()));
+        };
+        // Files before the directory are read before those in it: neighbours stay together.
+        self.flush(frame);
+        let scan: Scan = self.scanner.take(ticket)?;
+        let scanned = match scan {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                self.warn(&*frame.directory, &entry, &error, frame.id);
+                return Ok(None);
+            }
+        };
+        let (previous_content, attributes) = match previous {
+            Some(node) if believed => (Some(node.content), Some(node.attributes)),
+            Some(node) => (Some(node.content), None),
+            None => (None, None),
+        };
+        let details = match attributes {
+            Some(attributes) => Details { link_target: None, attributes },
+            None => match frame.directory.details(&entry) {
+                Ok(details) => details,
+                Err(error) => {
+                    self.warnings.add(
+                        self.run.progress,
+                        Warning { path: child_path(&*frame.directory, &entry), message: error.to_string() },
+                    );
+                    Details::default()
+                }
+            },
+        };
+        let slot = self.trees.await_node(frame.id);
+        let metadata = if believed { Change::Same } else { Change::Changed };
+        let above = Above { slot, node: convert::node(entry, details), metadata };
+        Ok(Some(self.open(scanned, previous_content, Some(above))))
+    }
+
+    fn read_later(&mut self, frame: &mut Frame, entry: Entry) -> Result<()> {
+        self.statistics.files_read += 1;
+        if !self.is_storing {
+            self.statistics.read_bytes += entry.size;
+            return Ok(());
+        }
+        let size = entry.size;
+        let task = FileTask { slot: self.trees.await_node(frame.id), entry };
+        if size > SMALL_FILE_LEN {
+            self.queue.push_large(Batch { directory: frame.directory.clone(), files: vec![task] });
+            return self.drain();
+        }
+        frame.batch.push(task);
+        // An empty file costs a batch as much as some bytes do.
+        frame.batch_bytes += size + 4096;
+        if frame.batch.len() >= BATCH_FILES || frame.batch_bytes >= BATCH_BYTES {
+            self.flush(frame);
+            self.drain()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&self, frame: &mut Frame) {
+        if !frame.batch.is_empty() {
+            let files = std::mem::take(&mut frame.batch);
+            frame.batch_bytes = 0;
+            self.queue.push_small(Batch { directory: frame.directory.clone(), files });
+        }
+    }
+
+    /// All entries of a directory were taken.
+    fn close(&mut self, frame: &mut Frame) -> Result<()> {
+        self.flush(frame);
+        if frame.previous.next().is_some() {
+            self.trees.mark_changed(frame.id);
+        }
+        self.trees.listed(frame.id)
+    }
+
+    /// Takes in what workers have done, without waiting.
+    fn drain(&mut self) -> Result<()> {
+        while let Ok(stored) = self.results.try_recv() {
+            self.fill(stored)?;
+        }
+        Ok(())
+    }
+
+    fn fill(&mut self, stored: Stored) -> Result<()> {
+        self.statistics.read_bytes += stored.read_bytes;
+        self.trees.fill(stored.slot, stored.node)
+    }
+
+    /// An entry that could not be read is not in the snapshot; the run goes on.
+    fn warn(&mut self, directory: &dyn Directory, entry: &Entry, error: &mainstay_sources::Error, id: u64) {
+        self.trees.mark_changed(id);
+        let message = if error.is_vanished() { "it vanished before it was read".to_owned() } else { error.to_string() };
+        self.warnings.add(self.run.progress, Warning { path: child_path(directory, entry), message });
+    }
+}

@@ -1,0 +1,55 @@
+//! Reading the content of files as a stream.
+//!
+//! Owns following extent lists one at a time and opening blocks into buffers that are used again. Beside the caches of
+//! the tree reader it holds one list and two blocks, whatever the file's length.
+
+use mainstay_repo::{BlockId, BlockKind, Content, Error as RepositoryError, Extent, TreeReader};
+
+use crate::Result;
+
+/// The extents of a content in order; lists are read when it is their turn.
+pub fn extents<'a>(trees: &'a TreeReader, content: &'a Content) -> impl Iterator<Item = Result<Extent>> + 'a {
+    let listed = content.lists.iter().flat_map(|list| {
+        let one = Content { extents: Vec::new(), lists: vec![*list] };
+        let (extents, error) = match trees.extents(&one) {
+            Ok(extents) => (extents, None),
+            Err(error) => (Vec::new(), Some(Err(error.into()))),
+        };
+        extents.into_iter().map(Ok).chain(error)
+    });
+    // A content has either of the two; the lists count if it has both, as for every reader.
+    let inline = if content.lists.is_empty() { content.extents.as_slice() } else { &[] };
+    inline.iter().copied().map(Ok).chain(listed)
+}
+
+/// The one block that a stream is reading from.
+pub struct BlockBuffer<'t> {
+    trees: &'t TreeReader,
+    held: Option<BlockId>,
+    stored: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl<'t> BlockBuffer<'t> {
+    pub fn new(trees: &'t TreeReader) -> Self {
+        Self { trees, held: None, stored: Vec::new(), plain: Vec::new() }
+    }
+
+    /// A range of a content block, which is opened unless it was the last one.
+    pub fn read(&mut self, block: BlockId, offset: u32, len: u32) -> Result<&[u8]> {
+        if self.held != Some(block) {
+            self.held = None;
+            let blocks = self.trees.blocks();
+            let place = blocks.locate(block)?;
+            self.stored.resize(place.stored_len as usize, 0);
+            blocks.read_range(&place, place.offset.into(), &mut self.stored)?;
+            blocks.open(block, BlockKind::Content, &mut self.stored, &mut self.plain)?;
+            self.held = Some(block);
+        }
+        let end = offset as usize + len as usize;
+        self.plain.get(offset as usize..end).ok_or_else(|| {
+            let problem = format!("an extent ends at {end}, the block at {}", self.plain.len());
+            RepositoryError::damaged("read block", block, problem).into()
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Between a source's entries and a snapshot's nodes.
+//!
+//! Owns the translation both ways, and the judgement whether an entry is what a node says. Touches nothing.
+
+use mainstay_repo::{Content, Node, NodeKind};
+use mainstay_sources::files::Metadata;
+use mainstay_sources::{Details, Entry, Kind, Owner, Timestamp};
+
+/// A node without content from an entry and its details.
+pub fn node(entry: Entry, details: Details) -> Node {
+    let (kind, device_numbers) = match entry.kind {
+        Kind::File => (NodeKind::File, None),
+        Kind::Directory => (NodeKind::Directory, None),
+        Kind::Symlink => (NodeKind::Symlink, None),
+        Kind::CharacterDevice { major, minor } => (NodeKind::CharacterDevice, Some((major, minor))),
+        Kind::BlockDevice { major, minor } => (NodeKind::BlockDevice, Some((major, minor))),
+        Kind::Fifo => (NodeKind::Fifo, None),
+        Kind::Socket => (NodeKind::Socket, None),
+    };
+    // The number of links of a directory only counts its subdirectories, on some file systems.
+    let links = if kind == NodeKind::Directory { 1 } else { entry.links };
+    Node {
+        kind,
+        mode: entry.mode,
+        user: entry.owner.user,
+        group: entry.owner.group,
+        size: entry.size,
+        modified: (entry.modified.seconds, entry.modified.nanoseconds),
+        changed: (entry.changed.seconds, entry.changed.nanoseconds),
+        inode: entry.inode,
+        device: if links > 1 { entry.device } else { 0 },
+        links,
+        content: Content::default(),
+        link_target: details.link_target,
+        device_numbers,
+        attributes: details.attributes,
+        name: entry.name,
+    }
+}
+
+/// Whether an entry is, by everything that its listing says, what the node recorded. The change time cannot be set by a
+/// user, so content and attributes that changed show there.
+pub fn is_unchanged(entry: &Entry, node: &Node) -> bool {
+    let same_kind = matches!(
+        (entry.kind, node.kind),
+        (Kind::File, NodeKind::File)
+            | (Kind::Directory, NodeKind::Directory)
+            | (Kind::Symlink, NodeKind::Symlink)
+            | (Kind::CharacterDevice { .. }, NodeKind::CharacterDevice)
+            | (Kind::BlockDevice { .. }, NodeKind::BlockDevice)
+            | (Kind::Fifo, NodeKind::Fifo)
+            | (Kind::Socket, NodeKind::Socket)
+    );
+    same_kind
+        && entry.size == node.size
+        && (entry.modified.seconds, entry.modified.nanoseconds) == node.modified
+        && (entry.changed.seconds, entry.changed.nanoseconds) == node.changed
+        && entry.inode == node.inode
+        && entry.mode == node.mode
+        && entry.owner == (Owner { user: node.user, group: node.group })
+        && (entry.kind == Kind::Directory || entry.links == node.links)
+}
+
+/// What a target needs to know of a node.
+pub fn metadata(node: &Node) -> Metadata {
+    let (major, minor) = node.device_numbers.unwrap_or_default();
+    let kind = match node.kind {
+        NodeKind::File => Kind::File,
+        NodeKind::Directory => Kind::Directory,
+        NodeKind::Symlink => Kind::Symlink,
+        NodeKind::CharacterDevice => Kind::CharacterDevice { major, minor },
+        NodeKind::BlockDevice => Kind::BlockDevice { major, minor },
+        NodeKind::Fifo => Kind::Fifo,
+        NodeKind::Socket => Kind::Socket,
+    };
+    Metadata {
+        kind,
+        mode: node.mode,
+        owner: Owner { user: node.user, group: node.group },
+        modified: Timestamp { seconds: node.modified.0, nanoseconds: node.modified.1 },
+        attributes: node.attributes.clone(),
+        link_target: node.link_target.clone(),
+        size: node.size,
+    }
+}

@@ -1,0 +1,28 @@
+//! The errors of the verbs.
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a verb did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Repository(#[from] mainstay_repo::Error),
+    #[error(transparent)]
+    Source(#[from] mainstay_sources::Error),
+    /// A text that names no snapshot, or more than one.
+    #[error("find snapshot {text:?}: {problem}")]
+    NoSnapshot { text: String, problem: String },
+    /// A path that is not in a snapshot.
+    #[error("find {path} in snapshot {snapshot}: no such entry")]
+    NoPath { snapshot: String, path: String },
+    /// A request that makes no sense as put.
+    #[error("{0}")]
+    Invalid(String),
+    /// The target holds something and nothing says what to do with it.
+    #[error("restore into {path}: the directory is not empty")]
+    TargetNotEmpty { path: String },
+    /// The user asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
+}

@@ -1,0 +1,167 @@
+//! Restore: a snapshot's tree is written back beneath a target.
+//!
+//! Owns the order of a run: plan, apply, metadata of directories last. The plan is pure data, made in batches so that
+//! memory is bounded, and each batch is applied while the next is planned. Invariant: what cannot be restored is a warning
+//! that names it; a damaged or missing block loses only what was in it.
+
+mod apply;
+mod filter;
+mod links;
+mod plan;
+mod write;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mainstay_repo::{Content, NodeKind, Repository, SnapshotEntry, TreeReader};
+use mainstay_sources::Warning;
+use mainstay_sources::files::{Preserve, TargetTree};
+
+use crate::backup::Warnings;
+use crate::{Cancel, Phase, Progress, Result};
+use apply::Apply;
+pub use plan::{Action, PlannedEntry};
+use plan::Planner;
+
+/// What is done with an entry that exists in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Every byte is compared and what differs is rewritten.
+    Always,
+    /// A file of the same size and modification time is taken for the same.
+    IfChanged,
+    /// Only what is older in the target than in the snapshot.
+    IfNewer,
+    /// What exists stays as it is.
+    Never,
+}
+
+/// What is done with entries of the target that the snapshot does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extra {
+    Keep,
+    Delete,
+}
+
+/// How far a restore goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Only the plan, told to the listener.
+    Plan,
+    Write,
+    /// Writes, then reads everything back and compares it with the repository.
+    WriteAndVerify,
+}
+
+/// What a restore is to do.
+pub struct RestoreOptions {
+    pub overwrite: Overwrite,
+    pub extra: Extra,
+    /// Patterns in gitignore syntax; none means everything.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub preserve: Preserve,
+    pub extent: Extent,
+}
+
+/// Everything that a run works with.
+pub struct RestoreRun<'a> {
+    pub repository: &'a Repository,
+    pub entry: &'a SnapshotEntry,
+    /// A path in the snapshot whose content is restored; none for everything.
+    pub path: Option<&'a [u8]>,
+    pub target: &'a Path,
+    pub options: &'a RestoreOptions,
+    /// Is told every planned entry, in order.
+    pub planned: &'a (dyn Fn(&PlannedEntry<'_>) + Sync),
+    pub progress: &'a dyn Progress,
+    pub cancel: &'a Cancel,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreReport {
+    pub files: u64,
+    pub directories: u64,
+    /// Links, devices, FIFOs, sockets and further names of files.
+    pub others: u64,
+    /// Files that were as they should be.
+    pub files_unchanged: u64,
+    /// Existing entries that the overwrite rule left alone.
+    pub skipped: u64,
+    pub deleted: u64,
+    /// Content of the restored files.
+    pub bytes: u64,
+    /// Content that was written; less than `bytes` where files were updated in place.
+    pub written_bytes: u64,
+    /// Content that was read back and compared.
+    pub verified_bytes: u64,
+    pub warnings: Vec<Warning>,
+    pub warning_count: u64,
+}
+
+/// Runs a restore.
+///
+/// # Errors
+/// When the snapshot has no such path, the target cannot be used, the repository fails, or the run is cancelled.
+pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
+    run.progress.phase(Phase::Plan);
+    // Without the right to write, reading still works; only a collector would not see it.
+    let lease = run.repository.begin_reading();
+    if let Err(error) = &lease
+        && error.kind() == mainstay_repo::Kind::Busy
+    {
+        lease?;
+        return Ok(RestoreReport::default());
+    }
+    let index = run.repository.index()?;
+    let trees = TreeReader::new(run.repository.block_reader(&index));
+    let start = Start::find(run, &trees)?;
+    let target = match run.options.extent {
+        Extent::Plan if !run.target.exists() => None,
+        _ => Some(TargetTree::open_or_create(run.target)?),
+    };
+    let warnings = Warnings::default();
+    let planner = Planner::new(run, &trees, target.as_ref(), &warnings)?;
+    let apply = target.as_ref().map(|target| Apply::new(run, &trees, target, &warnings));
+    let mut report = plan::run(planner, start, apply.as_ref())?;
+    if let (Some(target), Extent::Write | Extent::WriteAndVerify) = (&target, run.options.extent) {
+        run.progress.phase(Phase::Finish);
+        target.sync()?;
+    }
+    if let (Some(apply), Extent::WriteAndVerify) = (&apply, run.options.extent) {
+        run.progress.phase(Phase::Verify);
+        let start = Start::find(run, &trees)?;
+        report.verified_bytes = plan::verify(run, &trees, start, apply)?;
+    }
+    if let Some(apply) = &apply {
+        report.written_bytes = apply.written_bytes();
+    }
+    (report.warnings, report.warning_count) = warnings.take();
+    Ok(report)
+}
+
+/// What is restored: the content of a directory, or one entry.
+enum Start {
+    Directory(Content),
+    Entry(Box<mainstay_repo::Node>),
+}
+
+impl Start {
+    fn find(run: &RestoreRun<'_>, trees: &TreeReader) -> Result<Self> {
+        let root = &run.entry.snapshot.root;
+        let Some(path) = run.path else { return Ok(Self::Directory(root.clone())) };
+        Ok(match crate::select::find_node(trees, root, path)? {
+            None => Self::Directory(root.clone()),
+            Some(node) if node.kind == NodeKind::Directory => Self::Directory(node.content),
+            Some(node) => Self::Entry(Box::new(node)),
+        })
+    }
+}
+
+/// A path in the target, shared by all entries of its directory.
+type SharedPath = Arc<[u8]>;
+
+fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
+    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
+}

@@ -1,0 +1,151 @@
+//! Compression of whole blocks, and the decision not to.
+//!
+//! Owns the choice of level and codec, and a pool of contexts, because creating one costs more than compressing a small
+//! block. Decompression never yields more than the caller's limit.
+
+use std::sync::Mutex;
+
+use zstd::bulk::Compressor;
+
+use crate::error::{Error, Result};
+use crate::format::Problem;
+use crate::format::block::Codec;
+
+/// How much effort a block's bytes are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Large files: level 3 keeps up with the disk.
+    Fast,
+    /// Many small files and trees: opening them takes longer than compressing them, and level 5 takes 8 % off source
+    /// text (measured 2026-11-22 on 1 MiB blocks: 187 MB against 203 MB at level 3, for twice the time).
+    Thorough,
+}
+
+impl Effort {
+    fn level(self) -> i32 {
+        match self {
+            Self::Fast => 3,
+            Self::Thorough => 5,
+        }
+    }
+}
+
+/// A compressor and the space that it compresses into.
+struct Context {
+    compressor: Compressor<'static>,
+    output: Vec<u8>,
+}
+
+impl Context {
+    fn new(effort: Effort) -> Result<Self> {
+        let compressor = Compressor::new(effort.level())
+            .map_err(|error| Error::Bug(format!("create a compressor: {error}")))?;
+        Ok(Self { compressor, output: Vec::new() })
+    }
+
+    /// Compresses into the context's own space, which is used again and again.
+    fn compress(&mut self, plain: &[u8]) -> Result<&[u8]> {
+        self.output.clear();
+        self.output.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.compressor
+            .compress_to_buffer(plain, &mut self.output)
+            .map_err(|error| Error::Bug(format!("compress {} bytes: {error}", plain.len())))?;
+        Ok(&self.output)
+    }
+}
+
+/// Contexts waiting for work.
+#[derive(Default)]
+pub struct Compressors {
+    fast: Mutex<Vec<Context>>,
+    thorough: Mutex<Vec<Context>>,
+}
+
+impl Compressors {
+    fn pool(&self, effort: Effort) -> &Mutex<Vec<Context>> {
+        match effort {
+            Effort::Fast => &self.fast,
+            Effort::Thorough => &self.thorough,
+        }
+    }
+
+    /// Appends the stored form of `plain` to `out`: a Zstandard frame, or the bytes themselves where that gains less
+    /// than a sixty-fourth.
+    pub fn append(&self, plain: &[u8], effort: Effort, out: &mut Vec<u8>) -> Result<Codec> {
+        if looks_incompressible(plain) {
+            out.extend_from_slice(plain);
+            return Ok(Codec::Stored);
+        }
+        let idle = lock(self.pool(effort)).pop();
+        let mut context = match idle {
+            Some(context) => context,
+            None => Context::new(effort)?,
+        };
+        let compressed = context.compress(plain)?;
+        let gains = compressed.len() < plain.len() - plain.len() / 64;
+        out.extend_from_slice(if gains { compressed } else { plain });
+        lock(self.pool(effort)).push(context);
+        Ok(if gains { Codec::Zstd } else { Codec::Stored })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Restores a block's plaintext into `plain`, at most `limit` bytes.
+pub fn expand(codec: Codec, stored: &[u8], limit: usize, plain: &mut Vec<u8>) -> Result<(), Problem> {
+    plain.clear();
+    if codec == Codec::Stored {
+        if stored.len() > limit {
+            return Err(Problem(format!("{} stored bytes exceed the limit of {limit}", stored.len())));
+        }
+        plain.extend_from_slice(stored);
+        return Ok(());
+    }
+    let declared = zstd::zstd_safe::get_frame_content_size(stored)
+        .ok()
+        .flatten()
+        .ok_or_else(|| Problem::new("its compressed frame does not declare a length"))?;
+    if declared > limit as u64 {
+        return Err(Problem(format!("its compressed frame declares {declared} bytes, the limit is {limit}")));
+    }
+    plain.resize(declared as usize, 0);
+    let written = zstd::bulk::decompress_to_buffer(stored, plain.as_mut_slice())
+        .map_err(|error| Problem(format!("it does not decompress: {error}")))?;
+    if written as u64 != declared {
+        return Err(Problem(format!("it decompressed to {written} bytes instead of {declared}")));
+    }
+    Ok(())
+}
+
+const SAMPLE_LEN: usize = 4096;
+
+/// Judges by the order-0 entropy of three samples whether compressing is worth a try: media, archives and encrypted
+/// files have more than 7.9 bits a byte, and zstd would only spend time on them.
+fn looks_incompressible(plain: &[u8]) -> bool {
+    if plain.len() < 8 * SAMPLE_LEN {
+        return false;
+    }
+    [0, plain.len() / 2, plain.len() - SAMPLE_LEN]
+        .into_iter()
+        .all(|start| plain.get(start..start + SAMPLE_LEN).is_some_and(|sample| entropy_bits(sample) > 7.9))
+}
+
+/// Bits per byte; a random sample of 4 KiB measures 7.95 ± 0.01 because it is short.
+fn entropy_bits(sample: &[u8]) -> f64 {
+    let mut counts = [0u32; 256];
+    for byte in sample {
+        counts[usize::from(*byte)] += 1;
+    }
+    let total = sample.len() as f64;
+    counts
+        .iter()
+        .filter(|count| **count > 0)
+        .map(|count| {
+            let share = f64::from(*count) / total;
+            -share * share.log2()
+        })
+        .sum()
+}
+

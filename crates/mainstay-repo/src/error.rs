@@ -1,0 +1,106 @@
+//! The one error type of the engine.
+//!
+//! A variant says what was being done to which object, what was expected and what was found. Hints belong to the edge.
+
+use std::fmt;
+
+/// Shorthand for results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a caller would act on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// No repository here, or an object that should exist does not.
+    NotFound,
+    /// Bytes are not what was once written.
+    Corrupt,
+    /// The key does not open this repository.
+    Denied,
+    /// Another session stands in the way.
+    Busy,
+    /// The store does not answer or refuses.
+    Unavailable,
+    /// The store is full.
+    NoSpace,
+    /// Written by a newer version, or with a feature this one lacks.
+    Unsupported,
+    /// The request itself makes no sense.
+    Invalid,
+    /// A broken invariant of this program.
+    Bug,
+}
+
+/// An error of the engine.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A store could not do what was asked.
+    #[error("{verb} {name}: {source}")]
+    Store { verb: &'static str, name: String, source: std::io::Error },
+    /// There is no repository in the store.
+    #[error("open repository {location}: no repository found")]
+    NoRepository { location: String },
+    /// There is a repository where a new one should go.
+    #[error("create repository {location}: {found}")]
+    Occupied { location: String, found: &'static str },
+    /// A named object is not in the store.
+    #[error("{verb} {name}: the object is missing")]
+    Missing { verb: &'static str, name: String },
+    /// A block is in no pack that the index knows.
+    #[error("locate block {block}: no pack in the index holds it")]
+    BlockMissing { block: String },
+    /// An object's bytes are damaged or were replaced.
+    #[error("{verb} {name}: {problem}")]
+    Damaged { verb: &'static str, name: String, problem: String },
+    /// No key slot opens with the secret given.
+    #[error("unlock repository {repository}: none of its {slots} key slots opens with this secret")]
+    WrongKey { repository: String, slots: usize },
+    /// The format or a feature is unknown to this version.
+    #[error("open repository {location}: it needs {needs}, this version reads format {reads}")]
+    TooNew { location: String, needs: String, reads: u32 },
+    /// Another session's lease is open.
+    #[error("{verb}: session {session} ({role}) is still open")]
+    Busy { verb: &'static str, session: String, role: &'static str },
+    /// A limit of the format is exceeded.
+    #[error("{what}: {got} exceeds the limit of {limit}")]
+    Limit { what: String, got: u64, limit: u64 },
+    /// A request that cannot be carried out as put.
+    #[error("{0}")]
+    Invalid(String),
+    /// The random generator gave what cannot be random.
+    #[error("draw random bytes: {0}")]
+    Random(&'static str),
+    /// A broken invariant of this program.
+    #[error("internal error: {0}")]
+    Bug(String),
+    /// The session has already failed; the first failure was reported where it happened.
+    #[error("the session has failed: {0}")]
+    SessionFailed(String),
+}
+
+impl Error {
+    /// The class of the error, for exit codes and decisions.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Store { source, .. } if is_no_space(source) => Kind::NoSpace,
+            Self::Store { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Kind::Unavailable,
+            Self::Store { .. } => Kind::Unavailable,
+            Self::NoRepository { .. } => Kind::NotFound,
+            Self::Missing { .. } | Self::BlockMissing { .. } | Self::Damaged { .. } => Kind::Corrupt,
+            Self::WrongKey { .. } => Kind::Denied,
+            Self::TooNew { .. } => Kind::Unsupported,
+            Self::Busy { .. } => Kind::Busy,
+            Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,
+            Self::Random(_) | Self::Bug(_) => Kind::Bug,
+            Self::SessionFailed(_) => Kind::Unavailable,
+        }
+    }
+
+    /// An error about an object whose bytes are not what they should be.
+    pub fn damaged(verb: &'static str, name: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self::Damaged { verb, name: name.to_string(), problem: problem.to_string() }
+    }
+}
+
+fn is_no_space(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}

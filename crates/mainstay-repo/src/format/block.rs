@@ -1,0 +1,135 @@
+//! A sealed block's header, and the sealed table that names the chunks inside it.
+//!
+//! Owns these two encodings. A header says nothing of the pack around it, so that a block can move between packs as
+//! ciphertext; it binds what the block is and which one.
+
+use super::envelope::ObjectKind;
+use super::{Decoded, Fields, Problem, limits, within};
+use crate::id::{BlockId, ChunkId, SessionId};
+
+/// Length of a block's header in bytes.
+pub const BLOCK_HEADER_LEN: usize = 44;
+const BLOCK_MAGIC: [u8; 4] = *b"MSBK";
+
+/// What a block's plaintext holds: file content or tree pages. They are sealed under different keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BlockKind {
+    Content,
+    Tree,
+}
+
+impl BlockKind {
+    pub fn object_kind(self) -> ObjectKind {
+        match self {
+            Self::Content => ObjectKind::ContentBlock,
+            Self::Tree => ObjectKind::TreeBlock,
+        }
+    }
+
+    pub fn from_byte(byte: u8) -> Decoded<Self> {
+        match byte {
+            1 => Ok(Self::Content),
+            2 => Ok(Self::Tree),
+            _ => Err(Problem(format!("unknown kind of block {byte}"))),
+        }
+    }
+}
+
+/// How a block's plaintext was stored before it was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Codec {
+    /// As it is, because it does not compress.
+    Stored = 0,
+    /// One Zstandard frame with its content size.
+    Zstd = 1,
+}
+
+/// The clear header in front of a block's ciphertext; all of it is associated data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockHeader {
+    pub kind: BlockKind,
+    pub codec: Codec,
+    pub id: BlockId,
+    pub nonce: [u8; 12],
+    /// Length of the ciphertext with its tag.
+    pub sealed_len: u32,
+}
+
+impl BlockHeader {
+    pub fn encode(&self) -> [u8; BLOCK_HEADER_LEN] {
+        let mut bytes = [0; BLOCK_HEADER_LEN];
+        bytes[..4].copy_from_slice(&BLOCK_MAGIC);
+        bytes[4] = self.kind.object_kind() as u8;
+        bytes[5] = self.codec as u8;
+        bytes[8..24].copy_from_slice(&self.id.session.0);
+        bytes[24..28].copy_from_slice(&self.id.serial.to_le_bytes());
+        bytes[28..40].copy_from_slice(&self.nonce);
+        bytes[40..44].copy_from_slice(&self.sealed_len.to_le_bytes());
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        let mut fields = Fields::new(bytes);
+        if fields.array::<4>()? != BLOCK_MAGIC {
+            return Err(Problem::new("no block begins here"));
+        }
+        let kind = BlockKind::from_byte(fields.u8()?)?;
+        let codec = match fields.u8()? {
+            0 => Codec::Stored,
+            1 => Codec::Zstd,
+            other => return Err(Problem(format!("unknown codec {other}"))),
+        };
+        if fields.u16()? != 0 {
+            return Err(Problem::new("reserved bytes of a block header are not zero"));
+        }
+        let session = SessionId(fields.array()?);
+        let serial = fields.u32()?;
+        let nonce = fields.array()?;
+        let sealed_len = fields.u32()?;
+        within("sealed length of a block", sealed_len.into(), limits::BLOCK_LEN as u64 + (1 << 16))?;
+        Ok(Self { kind, codec, id: BlockId { session, serial }, nonce, sealed_len })
+    }
+}
+
+/// The chunks of one block, in their order; offsets follow from the lengths.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChunkTable {
+    pub chunks: Vec<(ChunkId, u32)>,
+}
+
+const CHUNK_ROW_LEN: usize = ChunkId::LEN + 4;
+
+impl ChunkTable {
+    /// Plaintext length of the block.
+    pub fn raw_len(&self) -> u64 {
+        self.chunks.iter().map(|(_, len)| u64::from(*len)).sum()
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.chunks.len() * CHUNK_ROW_LEN);
+        for (id, len) in &self.chunks {
+            bytes.extend_from_slice(&id.0);
+            bytes.extend_from_slice(&len.to_le_bytes());
+        }
+        bytes
+    }
+
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        if bytes.len() % CHUNK_ROW_LEN != 0 {
+            return Err(Problem(format!("a chunk table of {} bytes has a broken row", bytes.len())));
+        }
+        within("chunks of a block", (bytes.len() / CHUNK_ROW_LEN) as u64, limits::BLOCK_CHUNKS as u64)?;
+        let mut fields = Fields::new(bytes);
+        let mut table = Self { chunks: Vec::with_capacity(bytes.len() / CHUNK_ROW_LEN) };
+        while !fields.rest().is_empty() {
+            let id = ChunkId(fields.array()?);
+            let len = fields.u32()?;
+            within("length of a chunk", len.into(), limits::CHUNK_LEN as u64)?;
+            table.chunks.push((id, len));
+        }
+        within("length of a block", table.raw_len(), limits::BLOCK_LEN as u64)?;
+        Ok(table)
+    }
+}
+

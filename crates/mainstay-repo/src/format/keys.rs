@@ -1,0 +1,172 @@
+//! Key slots, data keys and the secrets they wrap, as stored.
+//!
+//! Owns the encodings only; `keys.rs` wraps and unwraps.
+
+use minicbor::bytes::ByteVec;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::envelope::{ObjectKind, decode_clear, encode_clear};
+use super::{Decoded, Problem, from_cbor, limits, to_cbor, within};
+use crate::id::{RepositoryId, SessionId, SlotId};
+
+/// The repository's secrets, wrapped once per key slot.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Secrets {
+    /// Key of chunk and source identifiers.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub identity: [u8; 32],
+    /// Key from which the chunker's table is drawn.
+    #[n(2)]
+    #[cbor(with = "minicbor::bytes")]
+    pub chunker: [u8; 32],
+    /// Key of index tables and of the chunk tables in packs.
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub index: [u8; 32],
+    /// Wraps the keys that seal file content.
+    #[n(4)]
+    #[cbor(with = "minicbor::bytes")]
+    pub content: [u8; 32],
+    /// Wraps the keys that seal trees and snapshots.
+    #[n(5)]
+    #[cbor(with = "minicbor::bytes")]
+    pub tree: [u8; 32],
+}
+
+impl Secrets {
+    pub fn encode(&self) -> zeroize::Zeroizing<Vec<u8>> {
+        zeroize::Zeroizing::new(to_cbor(self))
+    }
+
+    pub fn decode(bytes: &[u8]) -> Decoded<Self> {
+        from_cbor("repository secrets", bytes)
+    }
+}
+
+/// How a slot's key is made from what its holder has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotKind {
+    /// A passphrase, stretched by Argon2id.
+    Passphrase,
+    /// 256 random bits; stretching would add nothing.
+    RecoveryCode,
+}
+
+impl<C> minicbor::Encode<C> for SlotKind {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        encoder: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        let number = match self {
+            Self::Passphrase => 1,
+            Self::RecoveryCode => 2,
+        };
+        encoder.u8(number)?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for SlotKind {
+    fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        match decoder.u8()? {
+            1 => Ok(Self::Passphrase),
+            2 => Ok(Self::RecoveryCode),
+            _ => Err(minicbor::decode::Error::message("unknown kind of key slot")),
+        }
+    }
+}
+
+/// The repository's secrets wrapped for one holder.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct StoredSlot {
+    #[n(1)]
+    pub id: SlotId,
+    #[n(2)]
+    pub kind: SlotKind,
+    /// What people call the holder.
+    #[n(3)]
+    pub label: String,
+    /// Nanoseconds since the Unix epoch by the creator's clock.
+    #[n(4)]
+    pub created: i64,
+    #[n(5)]
+    #[cbor(with = "minicbor::bytes")]
+    pub salt: [u8; 16],
+    /// Argon2id's memory in KiB, passes and lanes; 0 where no stretching is done.
+    #[n(6)]
+    pub memory_kib: u32,
+    #[n(7)]
+    pub passes: u32,
+    #[n(8)]
+    pub lanes: u32,
+    #[n(9)]
+    #[cbor(with = "minicbor::bytes")]
+    pub nonce: [u8; 12],
+    #[n(10)]
+    pub wrapped: ByteVec,
+}
+
+pub fn encode_slot(repository: RepositoryId, slot: &StoredSlot) -> Vec<u8> {
+    encode_clear(ObjectKind::KeySlot, repository, &to_cbor(slot))
+}
+
+pub fn decode_slot(repository: RepositoryId, id: SlotId, bytes: &[u8]) -> Decoded<StoredSlot> {
+    let slot: StoredSlot = from_cbor("key slot", decode_clear(ObjectKind::KeySlot, repository, bytes)?)?;
+    if slot.id != id {
+        return Err(Problem(format!("it is key slot {}", slot.id)));
+    }
+    within("Argon2id memory in KiB", slot.memory_kib.into(), limits::ARGON2_MEMORY_KIB.into())?;
+    within("Argon2id passes", slot.passes.into(), limits::ARGON2_PASSES.into())?;
+    within("Argon2id lanes", slot.lanes.into(), 64)?;
+    Ok(slot)
+}
+
+/// What a session's wrapped key seals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Purpose {
+    Content = 1,
+    Tree = 2,
+}
+
+/// One wrapped key of a session.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct WrappedKey {
+    /// 1 content, 2 tree.
+    #[n(1)]
+    pub purpose: u8,
+    /// 1: AES-256-GCM or ChaCha20-Poly1305 (the repository's suite) under the repository secret of the same purpose.
+    #[n(2)]
+    pub scheme: u8,
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    pub nonce: [u8; 12],
+    #[n(4)]
+    pub wrapped: ByteVec,
+}
+
+/// The data keys of one session.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct StoredDataKey {
+    #[n(1)]
+    pub session: SessionId,
+    #[n(2)]
+    pub keys: Vec<WrappedKey>,
+}
+
+pub fn encode_data_key(repository: RepositoryId, key: &StoredDataKey) -> Vec<u8> {
+    encode_clear(ObjectKind::DataKey, repository, &to_cbor(key))
+}
+
+pub fn decode_data_key(repository: RepositoryId, session: SessionId, bytes: &[u8]) -> Decoded<StoredDataKey> {
+    let key: StoredDataKey = from_cbor("data key", decode_clear(ObjectKind::DataKey, repository, bytes)?)?;
+    if key.session != session {
+        return Err(Problem(format!("it is the data key of session {}", key.session)));
+    }
+    Ok(key)
+}

@@ -1,0 +1,124 @@
+//! The names of objects in the store.
+//!
+//! Owns the grammar of names, both ways. Never touches a store.
+
+use super::{Decoded, Problem};
+use crate::id::{PackId, SessionId, SlotId, SnapshotId, SourceId, TableId};
+
+pub const CONFIG: &str = "mainstay.json";
+pub const KEY_SLOTS: &str = "keys/slots/";
+pub const DATA_KEYS: &str = "keys/data/";
+pub const PACKS: &str = "packs/";
+pub const INDEX: &str = "index/";
+pub const REFS: &str = "refs/";
+pub const SNAPSHOTS: &str = "snapshots/";
+pub const TRASH: &str = "trash/";
+pub const LEASES: &str = "coord/leases/";
+pub const INTENTS: &str = "coord/intents/";
+pub const CONDEMNED: &str = "coord/condemned/";
+pub const FENCES: &str = "coord/fences/";
+
+pub fn key_slot(id: SlotId) -> String {
+    format!("{KEY_SLOTS}{id}")
+}
+
+pub fn data_key(session: SessionId) -> String {
+    format!("{DATA_KEYS}{session}")
+}
+
+/// Packs are spread over 256 folders by the first byte of their identifier, so that no folder grows too long.
+pub fn pack(id: PackId, session: SessionId) -> String {
+    format!("{PACKS}{}/{id}-{session}", id.to_string().get(..2).unwrap_or_default())
+}
+
+pub fn parse_pack(name: &str) -> Decoded<(PackId, SessionId)> {
+    let wrong = || Problem(format!("{name:?} is not the name of a pack"));
+    let (folder, file) = name.strip_prefix(PACKS).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+    let (id, session) = file.split_once('-').ok_or_else(wrong)?;
+    if !id.starts_with(folder) || folder.len() != 2 {
+        return Err(wrong());
+    }
+    Ok((PackId::from_hex(id).map_err(|_| wrong())?, SessionId::from_hex(session).map_err(|_| wrong())?))
+}
+
+/// The two kinds of index table, told apart by the first letter of their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKind {
+    /// Block → place in a pack; readable without keys.
+    Blocks,
+    /// Chunk → place in a block; sealed.
+    Chunks,
+}
+
+pub fn table(kind: TableKind, id: TableId) -> String {
+    match kind {
+        TableKind::Blocks => format!("{INDEX}b-{id}"),
+        TableKind::Chunks => format!("{INDEX}c-{id}"),
+    }
+}
+
+pub fn parse_table(name: &str) -> Decoded<(TableKind, TableId)> {
+    let wrong = || Problem(format!("{name:?} is not the name of an index table"));
+    let (kind, id) = name.strip_prefix(INDEX).and_then(|rest| rest.split_once('-')).ok_or_else(wrong)?;
+    let kind = match kind {
+        "b" => TableKind::Blocks,
+        "c" => TableKind::Chunks,
+        _ => return Err(wrong()),
+    };
+    Ok((kind, TableId::from_hex(id).map_err(|_| wrong())?))
+}
+
+pub fn refs(id: SnapshotId) -> String {
+    format!("{REFS}{id}")
+}
+
+pub fn trash(id: SnapshotId) -> String {
+    format!("{TRASH}{id}")
+}
+
+/// Sequence numbers are padded, so that a plain listing is in order.
+pub fn snapshot(source: SourceId, sequence: u64, id: SnapshotId) -> String {
+    format!("{SNAPSHOTS}{source}/{sequence:012}-{id}")
+}
+
+pub fn parse_snapshot(name: &str) -> Decoded<(SourceId, u64, SnapshotId)> {
+    let wrong = || Problem(format!("{name:?} is not the name of a snapshot"));
+    let (source, file) = name.strip_prefix(SNAPSHOTS).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+    let (sequence, id) = file.split_once('-').ok_or_else(wrong)?;
+    if sequence.len() < 12 || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    Ok((
+        SourceId::from_hex(source).map_err(|_| wrong())?,
+        sequence.parse().map_err(|_| wrong())?,
+        SnapshotId::from_hex(id).map_err(|_| wrong())?,
+    ))
+}
+
+pub fn lease(session: SessionId, number: u32) -> String {
+    format!("{LEASES}{session}/{number:06}")
+}
+
+pub fn lease_end(session: SessionId) -> String {
+    format!("{LEASES}{session}/end")
+}
+
+/// What a name under `coord/leases/` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseName {
+    Claim(u32),
+    End,
+}
+
+pub fn parse_lease(name: &str) -> Decoded<(SessionId, LeaseName)> {
+    let wrong = || Problem(format!("{name:?} is not the name of a lease"));
+    let (session, file) = name.strip_prefix(LEASES).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+    let session = SessionId::from_hex(session).map_err(|_| wrong())?;
+    let part = if file == "end" { LeaseName::End } else { LeaseName::Claim(file.parse().map_err(|_| wrong())?) };
+    Ok((session, part))
+}
+
+pub fn intent(session: SessionId, number: u32) -> String {
+    format!("{INTENTS}{session}/{number:06}")
+}
+

@@ -1,0 +1,166 @@
+//! The index: chunk → block and block → pack, in immutable sorted tables.
+//!
+//! Owns looking up, and which tables are alive. It is derived data: every row can be read again from the packs. Memory:
+//! a filter of 12 bits and a fence of 0.1 bytes per chunk, and a page cache of fixed size; rows stay in the store.
+
+mod cache;
+mod filter;
+mod merge;
+mod table;
+mod writer;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::format::block::BlockKind;
+use crate::format::names::{self, TableKind};
+use crate::format::table::TablePack;
+use crate::id::{BlockId, ChunkId, PackId, SessionId, TableId};
+use crate::keys::Keys;
+use crate::store::{Object, Store};
+
+use cache::PageCache;
+pub use merge::merge_when_many;
+pub(crate) use table::Table;
+pub use writer::{NewRows, write_tables};
+
+/// Where a chunk's bytes are: a range of a block's plaintext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkPlace {
+    pub block: BlockId,
+    pub offset: u32,
+    pub len: u32,
+}
+
+/// Where a block is: a range of a pack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockPlace {
+    pub pack: PackId,
+    /// The session in the pack's name.
+    pub pack_session: SessionId,
+    pub offset: u32,
+    /// Length of header and ciphertext.
+    pub stored_len: u32,
+    pub kind: BlockKind,
+}
+
+/// The open index of a repository: a set of tables that never changes.
+pub struct Index {
+    pub(crate) blocks: Vec<Table>,
+    pub(crate) chunks: Vec<Table>,
+    /// Which tables of blocks know a session; a session is usually in one.
+    by_session: HashMap<SessionId, Vec<u32>>,
+    /// Packs that a collector is about to delete.
+    condemned: HashSet<PackId>,
+    cache: PageCache,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<Keys>,
+}
+
+impl Index {
+    /// Opens every live table that the store lists.
+    pub fn open(store: Arc<dyn Store>, keys: Arc<Keys>, condemned: HashSet<PackId>) -> Result<Self> {
+        let listed = store.list(names::INDEX).map_err(|source| Error::Store {
+            verb: "list",
+            name: names::INDEX.to_owned(),
+            source,
+        })?;
+        let mut index = Self::of_tables(store, keys, &listed)?;
+        index.condemned = condemned;
+        Ok(index)
+    }
+
+    /// Opens the live tables among those named.
+    pub fn of_tables(store: Arc<dyn Store>, keys: Arc<Keys>, listed: &[Object]) -> Result<Self> {
+        let tables = open_tables(&*store, &keys, listed)?;
+        let superseded: HashSet<TableId> = tables.iter().flat_map(|table| table.supersedes().to_vec()).collect();
+        let (mut blocks, mut chunks) = (Vec::new(), Vec::new());
+        for table in tables.into_iter().filter(|table| !superseded.contains(&table.id())) {
+            match table.kind() {
+                TableKind::Blocks => blocks.push(table),
+                TableKind::Chunks => chunks.push(table),
+            }
+        }
+        let mut by_session = HashMap::<_, Vec<u32>>::new();
+        for (number, table) in blocks.iter().enumerate() {
+            for session in table.sessions() {
+                by_session.entry(*session).or_default().push(number as u32);
+            }
+        }
+        Ok(Self { blocks, chunks, by_session, condemned: HashSet::new(), cache: PageCache::new(), store, keys })
+    }
+
+    /// Finds a chunk whose block is in some pack.
+    pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
+        for table in &self.chunks {
+            if !table.may_hold(id) {
+                continue;
+            }
+            if let Some(place) = table.find_chunk(id, self)?
+                && self.find_block(place.block)?.is_some()
+            {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Finds the pack that holds a block; a condemned one counts as absent.
+    pub fn find_block(&self, block: BlockId) -> Result<Option<BlockPlace>> {
+        let Some(tables) = self.by_session.get(&block.session) else { return Ok(None) };
+        for number in tables {
+            let Some(table) = self.blocks.get(*number as usize) else { continue };
+            if let Some(place) = table.find_block(block, self)?
+                && !self.condemned.contains(&place.pack)
+            {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls `each` for every block of every table, in order within a table.
+    pub fn for_each_block(&self, mut each: impl FnMut(BlockId, BlockPlace)) -> Result<()> {
+        for table in &self.blocks {
+            table.for_each_block(self, &mut each)?;
+        }
+        Ok(())
+    }
+
+    /// Reads every row of every chunk table and keeps none: a damaged page is an error here.
+    pub fn read_chunk_tables(&self) -> Result<()> {
+        let read = |table: &Table| (0..table.pages()).try_for_each(|page| table.chunk_rows(page, self).map(drop));
+        self.chunks.iter().try_for_each(read)
+    }
+
+    /// Every pack that the tables name, condemned ones included.
+    pub fn packs(&self) -> HashMap<PackId, TablePack> {
+        self.blocks.iter().flat_map(|table| table.packs()).map(|pack| (pack.id, *pack)).collect()
+    }
+
+    /// Number of chunk rows, those of blocks that are gone included.
+    pub fn chunk_rows(&self) -> u64 {
+        self.chunks.iter().map(Table::rows).sum()
+    }
+
+    /// All live tables of blocks, for a collector that writes their successor.
+    pub fn block_tables(&self) -> Vec<TableId> {
+        self.blocks.iter().map(Table::id).collect()
+    }
+}
+
+fn open_tables(store: &dyn Store, keys: &Keys, listed: &[Object]) -> Result<Vec<Table>> {
+    let mut tables = Vec::with_capacity(listed.len());
+    for object in listed {
+        let (kind, id) = names::parse_table(&object.name)
+            .map_err(|problem| Error::damaged("list index", &object.name, problem))?;
+        match Table::open(store, keys, kind, id, object.len) {
+            // A table that vanished since it was listed was superseded and collected; its successor is listed too.
+            Err(Error::Missing { .. }) => {}
+            other => tables.push(other?),
+        }
+    }
+    Ok(tables)
+}
+

@@ -1,0 +1,216 @@
+//! Writing index tables: rows in order go in, sealed pages and a tail come out.
+//!
+//! Owns page building and table publishing. Streams: what it holds is one page, the fences and the filter.
+
+use std::collections::BTreeMap;
+
+use super::table::{TAIL_NONCE, checksum, first_eight, page_data, page_nonce, tail_data};
+use super::{BlockPlace, ChunkPlace, filter};
+use crate::error::{Error, Result};
+use crate::format::limits;
+use crate::format::names::{self, TableKind};
+use crate::format::table::{
+    BlockRow, ChunkRow, PAGE_LEN, TABLE_FOOTER_LEN, TableHeader, TablePack, TableTail, encode_footer, row_len,
+};
+use crate::id::{BlockId, ChunkId, PackId, SessionId, TableId};
+use crate::keys::Keys;
+use crate::seal::{SealKey, TAG_LEN, random};
+use crate::store::{Object, Store, Upload};
+
+/// What a session adds to the index.
+#[derive(Default)]
+pub struct NewRows {
+    pub blocks: Vec<(BlockId, BlockPlace)>,
+    pub chunks: Vec<(ChunkId, ChunkPlace)>,
+    /// Length of each pack that the blocks name.
+    pub packs: BTreeMap<PackId, u64>,
+}
+
+impl NewRows {
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty() && self.chunks.is_empty()
+    }
+}
+
+/// Publishes rows as tables; chunk tables first, because a chunk whose block is unknown is only not found.
+pub fn write_tables(store: &dyn Store, keys: &Keys, rows: NewRows, supersedes: &[TableId]) -> Result<Vec<Object>> {
+    let mut published = Vec::new();
+    let mut chunks = rows.chunks;
+    chunks.sort_unstable_by_key(|(id, _)| id.0);
+    chunks.dedup_by_key(|(id, _)| id.0);
+    for part in chunks.chunks(limits::TABLE_ROWS as usize) {
+        let sessions = sorted_sessions(part.iter().map(|(_, place)| place.block.session));
+        let mut writer = TableWriter::begin(store, keys, TableKind::Chunks, part.len() as u64)?;
+        for (id, place) in part {
+            let session = number_of(&sessions, place.block.session)?;
+            writer.push_chunk(&ChunkRow {
+                chunk: *id,
+                session,
+                serial: place.block.serial,
+                offset: place.offset,
+                len: place.len,
+            })?;
+        }
+        published.push(writer.finish(sessions, Vec::new(), &[])?);
+    }
+    published.extend(write_block_tables(store, keys, rows.blocks, &rows.packs, supersedes)?);
+    Ok(published)
+}
+
+fn write_block_tables(
+    store: &dyn Store,
+    keys: &Keys,
+    mut blocks: Vec<(BlockId, BlockPlace)>,
+    lens: &BTreeMap<PackId, u64>,
+    supersedes: &[TableId],
+) -> Result<Vec<Object>> {
+    let mut published = Vec::new();
+    blocks.sort_unstable_by_key(|(id, _)| *id);
+    blocks.dedup_by_key(|(id, _)| *id);
+    let empty_successor = blocks.is_empty() && !supersedes.is_empty();
+    let parts: Vec<_> = if empty_successor { vec![&[][..]] } else { blocks.chunks(limits::TABLE_ROWS as usize).collect() };
+    let last = parts.len().saturating_sub(1);
+    for (number, part) in parts.into_iter().enumerate() {
+        let sessions = sorted_sessions(part.iter().map(|(id, _)| id.session));
+        let packs: BTreeMap<PackId, SessionId> =
+            part.iter().map(|(_, place)| (place.pack, place.pack_session)).collect();
+        let pack_numbers: BTreeMap<PackId, u32> = packs.keys().zip(0..).map(|(id, number)| (*id, number)).collect();
+        let mut writer = TableWriter::begin(store, keys, TableKind::Blocks, 0)?;
+        for (id, place) in part {
+            writer.push_block(&BlockRow {
+                session: number_of(&sessions, id.session)?,
+                serial: id.serial,
+                pack: pack_numbers.get(&place.pack).copied().unwrap_or(u32::MAX),
+                offset: place.offset,
+                stored_len: place.stored_len,
+                kind: place.kind,
+            })?;
+        }
+        let packs = packs
+            .into_iter()
+            .map(|(id, session)| TablePack { id, session, len: lens.get(&id).copied().unwrap_or_default() })
+            .collect();
+        // Only the last part may end its predecessors, when all parts are there.
+        published.push(writer.finish(sessions, packs, if number == last { supersedes } else { &[] })?);
+    }
+    Ok(published)
+}
+
+pub(super) fn sorted_sessions(sessions: impl Iterator<Item = SessionId>) -> Vec<SessionId> {
+    let mut last = None;
+    let mut sorted: Vec<SessionId> = sessions
+        .filter(|session| last.replace(*session) != Some(*session))
+        .collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
+pub(super) fn number_of(sessions: &[SessionId], session: SessionId) -> Result<u32> {
+    let found = sessions.binary_search(&session);
+    found.map(|number| number as u32).map_err(|_| Error::Bug(format!("session {session} is not in its table's list")))
+}
+
+/// A table being written, rows in ascending order.
+pub(super) struct TableWriter {
+    header: TableHeader,
+    key: Option<SealKey>,
+    upload: Box<dyn Upload>,
+    page: Vec<u8>,
+    tail: TableTail,
+    pages: u64,
+}
+
+impl TableWriter {
+    /// Begins a table; `chunks` is the most chunk rows that it will hold.
+    pub fn begin(store: &dyn Store, keys: &Keys, kind: TableKind, chunks: u64) -> Result<Self> {
+        let header = TableHeader { kind, repository: keys.config().repository, id: TableId(random()?) };
+        let key = (kind == TableKind::Chunks).then(|| keys.table_key(header.id));
+        let mut tail = TableTail::default();
+        if kind == TableKind::Chunks {
+            tail.filter = filter::new_filter(chunks);
+        }
+        let upload = store.upload().map_err(write_error)?;
+        let mut writer = Self { header, key, upload, page: Vec::with_capacity(PAGE_LEN + TAG_LEN), tail, pages: 0 };
+        let bytes = writer.header.encode();
+        writer.write(&bytes)?;
+        Ok(writer)
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.tail.rows
+    }
+
+    pub fn push_chunk(&mut self, row: &ChunkRow) -> Result<()> {
+        self.begin_row(first_eight(&row.chunk.0))?;
+        filter::insert(&mut self.tail.filter, &row.chunk);
+        row.encode(&mut self.page);
+        Ok(())
+    }
+
+    pub fn push_block(&mut self, row: &BlockRow) -> Result<()> {
+        let key = u64::from(row.session) << 32 | u64::from(row.serial);
+        self.begin_row(key.to_be_bytes())?;
+        row.encode(&mut self.page);
+        Ok(())
+    }
+
+    fn begin_row(&mut self, fence: [u8; 8]) -> Result<()> {
+        if self.page.len() + row_len(self.header.kind) > PAGE_LEN {
+            self.flush_page()?;
+        }
+        if self.page.is_empty() {
+            self.tail.fences.extend_from_slice(&fence);
+        }
+        self.tail.rows += 1;
+        Ok(())
+    }
+
+    fn flush_page(&mut self) -> Result<()> {
+        let mut page = std::mem::take(&mut self.page);
+        page.resize(PAGE_LEN, 0);
+        let data = page_data(&self.header, self.pages);
+        match &self.key {
+            Some(key) => key.seal(page_nonce(self.pages), &data, &mut page, 0),
+            None => page.extend_from_slice(&checksum(&data, &page).as_bytes()[..TAG_LEN]),
+        }
+        self.write(&page)?;
+        self.pages += 1;
+        page.clear();
+        self.page = page;
+        Ok(())
+    }
+
+    /// Publishes the table.
+    pub fn finish(mut self, sessions: Vec<SessionId>, packs: Vec<TablePack>, supersedes: &[TableId]) -> Result<Object> {
+        if !self.page.is_empty() {
+            self.flush_page()?;
+        }
+        self.tail.sessions = sessions;
+        self.tail.packs = packs;
+        self.tail.supersedes = supersedes.to_vec();
+        let mut tail = self.tail.encode();
+        let data = tail_data(&self.header);
+        match &self.key {
+            Some(key) => key.seal(TAIL_NONCE, &data, &mut tail, 0),
+            None => tail.extend_from_slice(checksum(&data, &tail).as_bytes()),
+        }
+        self.write(&tail)?;
+        let offset = TableHeader::page_offset(self.pages);
+        self.write(&encode_footer(offset, tail.len() as u64))?;
+        let name = names::table(self.header.kind, self.header.id);
+        let len = offset + tail.len() as u64 + TABLE_FOOTER_LEN as u64;
+        match self.upload.publish(&name) {
+            Ok(()) => Ok(Object { name, len }),
+            Err(source) => Err(Error::Store { verb: "write", name, source }),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.upload.write(bytes).map_err(write_error)
+    }
+}
+
+fn write_error(source: std::io::Error) -> Error {
+    Error::Store { verb: "write", name: "an index table".to_owned(), source }
+}

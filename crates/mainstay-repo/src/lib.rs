@@ -1,0 +1,42 @@
+//! The repository engine: bytes in, bytes out.
+//!
+//! Owns chunking, deduplication, compression, sealing, packs, the index, snapshots and pruning over named bytes in a
+//! [`Store`]. Knows no network, no async, no wall clock, no environment, and no files or databases of a user.
+//! Invariant: a snapshot object is published only after everything it refers to is durable in the store.
+
+mod chunker;
+mod compress;
+mod error;
+mod format;
+mod id;
+mod index;
+mod keys;
+mod lease;
+mod pack_reader;
+mod pack_writer;
+mod prune;
+mod repository;
+mod seal;
+mod session;
+pub mod store;
+mod tree_reader;
+
+pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
+pub use error::{Error, Kind, Result};
+pub use format::block::{BlockKind, ChunkTable};
+pub use format::limits;
+pub use format::names;
+pub use format::pack::PackRow;
+pub use format::refs::BlockSet;
+pub use format::snapshot::{BackupType, Snapshot, SnapshotStatistics};
+pub use format::tree::{Content, Extent, ExtentList, Node, NodeKind, Owners, TreePage};
+pub use id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId, TableId};
+pub use index::Index;
+pub use keys::{KeySlot, RecoveryCode, Secret, SlotKind};
+pub use lease::Liveness;
+pub use pack_reader::{BlockPlace, BlockReader, PackListing};
+pub use prune::{PackUse, PrunePlan, PruneReport, plan_prune};
+pub use repository::{ReadLease, Repository, SnapshotEntry, Statistics};
+pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
+pub use store::{LocalStore, MemoryStore, Store};
+pub use tree_reader::TreeReader;

@@ -1,0 +1,201 @@
+//! Reading blocks and packs back.
+//!
+//! Owns the way from stored bytes to checked plaintext. Trusts nothing: a block must open under the key of the very block
+//! that was asked for.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::compress::expand;
+use crate::error::{Error, Result};
+use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable};
+use crate::format::envelope::associated_data;
+use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow, encode_header};
+use crate::format::{Problem, limits, names};
+use crate::id::{BlockId, PackId, SessionId};
+use crate::index::Index;
+use crate::keys::{DataKey, Keys};
+use crate::pack_writer::chunk_table_data;
+use crate::store::{Store, is_absent};
+
+pub use crate::index::BlockPlace;
+
+/// Blocks that stay decoded: the tree blocks that a walk comes back to.
+const CACHED_BLOCKS: usize = 24;
+
+/// The data keys of sessions, unwrapped once.
+pub struct DataKeys {
+    store: Arc<dyn Store>,
+    keys: Arc<Keys>,
+    held: Mutex<HashMap<SessionId, Arc<DataKey>>>,
+}
+
+impl DataKeys {
+    pub fn new(store: Arc<dyn Store>, keys: Arc<Keys>) -> Self {
+        Self { store, keys, held: Mutex::new(HashMap::new()) }
+    }
+
+    pub fn insert(&self, session: SessionId, key: Arc<DataKey>) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(session, key);
+    }
+
+    pub fn get(&self, session: SessionId) -> Result<Arc<DataKey>> {
+        if let Some(key) = self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&session) {
+            return Ok(key.clone());
+        }
+        let name = names::data_key(session);
+        let bytes = read_object(&*self.store, &name, "read data key")?;
+        let damaged = |problem: Problem| Error::damaged("read data key", &name, problem);
+        let stored = crate::format::keys::decode_data_key(self.keys.config().repository, session, &bytes).map_err(damaged)?;
+        let key = Arc::new(self.keys.open_data_key(&stored).map_err(damaged)?);
+        self.insert(session, key.clone());
+        Ok(key)
+    }
+}
+
+/// Reads a small object whole.
+pub(crate) fn read_object(store: &dyn Store, name: &str, verb: &'static str) -> Result<Vec<u8>> {
+    store.read(name, limits::OBJECT_LEN).map_err(|source| {
+        if is_absent(&source) {
+            return Error::Missing { verb, name: name.to_owned() };
+        }
+        Error::Store { verb, name: name.to_owned(), source }
+    })
+}
+
+/// Opens blocks by their identifiers.
+pub struct BlockReader {
+    store: Arc<dyn Store>,
+    keys: Arc<Keys>,
+    data_keys: Arc<DataKeys>,
+    index: Arc<Index>,
+    cached: Mutex<VecDeque<(BlockId, Arc<Vec<u8>>)>>,
+}
+
+impl BlockReader {
+    pub(crate) fn new(store: Arc<dyn Store>, keys: Arc<Keys>, data_keys: Arc<DataKeys>, index: Arc<Index>) -> Self {
+        Self { store, keys, data_keys, index, cached: Mutex::new(VecDeque::new()) }
+    }
+
+    /// Where a block is.
+    ///
+    /// # Errors
+    /// [`Error::BlockMissing`] when no pack in the index holds it.
+    pub fn locate(&self, block: BlockId) -> Result<BlockPlace> {
+        self.index.find_block(block)?.ok_or_else(|| Error::BlockMissing { block: block.to_string() })
+    }
+
+    /// Reads a range of a pack into `buffer`, which sets the length.
+    pub fn read_range(&self, place: &BlockPlace, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let name = names::pack(place.pack, place.pack_session);
+        self.store.read_at(&name, offset, buffer).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Missing { verb: "read", name },
+            std::io::ErrorKind::UnexpectedEof => Error::damaged("read", name, "it is shorter than the index says"),
+            _ => Error::Store { verb: "read", name, source },
+        })
+    }
+
+    /// Opens the stored bytes of a block (header and ciphertext, decrypted where they stand) into `plain`.
+    pub fn open(&self, block: BlockId, kind: BlockKind, stored: &mut [u8], plain: &mut Vec<u8>) -> Result<()> {
+        let problem = |problem: Problem| Error::damaged("open block", block, problem);
+        let header = BlockHeader::decode(stored).map_err(problem)?;
+        if header.id != block || header.kind != kind {
+            return Err(problem(Problem(format!("block {} ({:?}) stands in its place", header.id, header.kind))));
+        }
+        let key = self.data_keys.get(block.session)?;
+        let repository = self.keys.config().repository;
+        let data = associated_data(repository, kind.object_kind(), &[&header.encode()]);
+        let sealed = stored.get_mut(BLOCK_HEADER_LEN..).unwrap_or_default();
+        if sealed.len() != header.sealed_len as usize {
+            return Err(problem(Problem(format!("expected {} sealed bytes, got {}", header.sealed_len, sealed.len()))));
+        }
+        let opened = key
+            .block_key(kind.object_kind(), block.serial)
+            .open(header.nonce, &data, sealed)
+            .map_err(|_| problem(Problem::new("its seal does not match")))?;
+        expand(header.codec, opened, limits::BLOCK_LEN, plain).map_err(problem)
+    }
+
+    /// Reads one block, from memory if it was read lately.
+    pub fn read(&self, block: BlockId, kind: BlockKind) -> Result<Arc<Vec<u8>>> {
+        if let Some(plain) = self.take_cached(block) {
+            return Ok(plain);
+        }
+        let place = self.locate(block)?;
+        let mut stored = vec![0; place.stored_len as usize];
+        self.read_range(&place, place.offset.into(), &mut stored)?;
+        let mut plain = Vec::new();
+        self.open(block, kind, &mut stored, &mut plain)?;
+        let plain = Arc::new(plain);
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.len() >= CACHED_BLOCKS {
+            cached.pop_front();
+        }
+        cached.push_back((block, plain.clone()));
+        Ok(plain)
+    }
+
+    fn take_cached(&self, block: BlockId) -> Option<Arc<Vec<u8>>> {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = cached.iter().rposition(|(held, _)| *held == block)?;
+        if position + 4 < cached.len() {
+            let entry = cached.remove(position)?;
+            cached.push_back(entry);
+            return cached.back().map(|(_, plain)| plain.clone());
+        }
+        cached.get(position).map(|(_, plain)| plain.clone())
+    }
+}
+
+/// A pack's own account of itself.
+pub struct PackListing {
+    pub id: PackId,
+    pub session: SessionId,
+    pub len: u64,
+    pub rows: Vec<PackRow>,
+}
+
+impl PackListing {
+    /// Reads header, footer and directory of a pack of `len` bytes.
+    pub(crate) fn read(store: &dyn Store, keys: &Keys, name: &str, len: u64) -> Result<Self> {
+        let damaged = |problem: Problem| Error::damaged("read pack directory", name, problem);
+        let (id, session) = names::parse_pack(name).map_err(damaged)?;
+        if len < (PACK_HEADER_LEN + PACK_FOOTER_LEN) as u64 || len > limits::PACK_LEN {
+            return Err(damaged(Problem(format!("{len} bytes are no pack"))));
+        }
+        let read = |offset: u64, buffer: &mut [u8]| {
+            store.read_at(name, offset, buffer).map_err(|source| Error::Store {
+                verb: "read",
+                name: name.to_owned(),
+                source,
+            })
+        };
+        let mut header = [0; PACK_HEADER_LEN];
+        read(0, &mut header)?;
+        if header != encode_header(keys.config().repository, session) {
+            return Err(damaged(Problem::new("its header is damaged or of another repository")));
+        }
+        let mut footer = [0; PACK_FOOTER_LEN];
+        read(len - PACK_FOOTER_LEN as u64, &mut footer)?;
+        let footer = PackFooter::decode(&footer, len).map_err(damaged)?;
+        let mut directory = vec![0; footer.directory_len()];
+        read(footer.directory_offset, &mut directory)?;
+        let rows = footer.decode_directory(&directory).map_err(damaged)?;
+        Ok(Self { id, session, len, rows })
+    }
+
+    /// Opens the chunk table of one of the pack's blocks, given the bytes that its row points to.
+    pub(crate) fn open_table(keys: &Keys, block: BlockId, sealed: &[u8]) -> Result<ChunkTable> {
+        let damaged = |problem: Problem| Error::damaged("open chunk table of block", block, problem);
+        let mut sealed = sealed.to_vec();
+        let (nonce, rest) = sealed
+            .split_first_chunk_mut::<12>()
+            .ok_or_else(|| damaged(Problem::new("it is cut short")))?;
+        let data = chunk_table_data(keys.config().repository, block);
+        let plain = keys
+            .chunk_table_key(block)
+            .open(*nonce, &data, rest)
+            .map_err(|_| damaged(Problem::new("its seal does not match")))?;
+        ChunkTable::decode(plain).map_err(damaged)
+    }
+}

@@ -1,0 +1,153 @@
+//! Sealing blocks and gathering them into packs.
+//!
+//! Owns the way from a block's plaintext to bytes in a pack: compress, seal, append, publish. A pack is visible only when
+//! it is whole and durable. Never decides what goes into a block.
+
+use crate::compress::{Compressors, Effort};
+use crate::error::{Error, Result};
+use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable};
+use crate::format::envelope::{ObjectKind, associated_data};
+use crate::format::names;
+use crate::format::pack::{PackRow, encode_directory, encode_header};
+use crate::id::{BlockId, PackId, RepositoryId, SessionId};
+use crate::keys::{DataKey, Keys};
+use crate::seal::{TAG_LEN, random};
+use crate::store::{Store, Upload};
+
+/// A block's plaintext, complete.
+pub struct PlainBlock {
+    pub id: BlockId,
+    pub kind: BlockKind,
+    pub effort: Effort,
+    pub bytes: Vec<u8>,
+    pub chunks: ChunkTable,
+}
+
+/// A block as it will be stored.
+pub struct SealedBlock {
+    pub id: BlockId,
+    pub kind: BlockKind,
+    /// Header and ciphertext.
+    pub bytes: Vec<u8>,
+    /// Nonce, ciphertext and tag of the chunk table.
+    pub table: Vec<u8>,
+}
+
+/// What seals the blocks of one session.
+pub struct BlockSealer<'a> {
+    pub keys: &'a Keys,
+    pub data_key: &'a DataKey,
+    pub compressors: &'a Compressors,
+}
+
+impl BlockSealer<'_> {
+    /// Compresses and seals a block.
+    pub fn seal(&self, block: &PlainBlock) -> Result<SealedBlock> {
+        let mut bytes = vec![0; BLOCK_HEADER_LEN];
+        let codec = self.compressors.append(&block.bytes, block.effort, &mut bytes)?;
+        let sealed_len = bytes.len() - BLOCK_HEADER_LEN + TAG_LEN;
+        let header = BlockHeader {
+            kind: block.kind,
+            codec,
+            id: block.id,
+            nonce: random()?,
+            sealed_len: u32::try_from(sealed_len).map_err(|_| Error::Bug(format!("a block of {sealed_len} bytes")))?,
+        };
+        let encoded = header.encode();
+        bytes[..BLOCK_HEADER_LEN].copy_from_slice(&encoded);
+        let kind = block.kind.object_kind();
+        let data = associated_data(self.keys.config().repository, kind, &[&encoded]);
+        self.data_key.block_key(kind, block.id.serial).seal(header.nonce, &data, &mut bytes, BLOCK_HEADER_LEN);
+        Ok(SealedBlock { id: block.id, kind: block.kind, bytes, table: self.seal_table(block)? })
+    }
+
+    fn seal_table(&self, block: &PlainBlock) -> Result<Vec<u8>> {
+        let nonce = random()?;
+        let mut table = nonce.to_vec();
+        table.extend_from_slice(&block.chunks.encode());
+        let data = chunk_table_data(self.keys.config().repository, block.id);
+        self.keys.chunk_table_key(block.id).seal(nonce, &data, &mut table, nonce.len());
+        Ok(table)
+    }
+}
+
+/// Associated data of a block's chunk table.
+pub fn chunk_table_data(repository: RepositoryId, block: BlockId) -> Vec<u8> {
+    associated_data(repository, ObjectKind::ChunkTable, &[&block.session.0, &block.serial.to_le_bytes()])
+}
+
+/// A pack that is in the store.
+pub struct FinishedPack {
+    pub id: PackId,
+    pub len: u64,
+    pub rows: Vec<PackRow>,
+}
+
+/// A pack being written.
+pub struct PackWriter {
+    session: SessionId,
+    upload: Box<dyn Upload>,
+    hasher: blake3::Hasher,
+    len: u64,
+    rows: Vec<PackRow>,
+    tables: Vec<u8>,
+}
+
+impl PackWriter {
+    pub fn begin(store: &dyn Store, repository: RepositoryId, session: SessionId) -> Result<Self> {
+        let upload = store.upload().map_err(write_error)?;
+        let hasher = blake3::Hasher::new();
+        let mut writer = Self { session, upload, hasher, len: 0, rows: Vec::new(), tables: Vec::new() };
+        writer.write(&encode_header(repository, session))?;
+        Ok(writer)
+    }
+
+    /// Bytes so far, the tables that are still to be written included.
+    pub fn len(&self) -> u64 {
+        self.len + self.tables.len() as u64
+    }
+
+    /// Appends a block, new or moved from another pack.
+    pub fn append(&mut self, block: &SealedBlock) -> Result<()> {
+        self.rows.push(PackRow {
+            block: block.id,
+            kind: block.kind,
+            offset: offset(self.len)?,
+            stored_len: block.bytes.len() as u32,
+            table_offset: offset(self.tables.len() as u64)?,
+            table_len: block.table.len() as u32,
+        });
+        self.tables.extend_from_slice(&block.table);
+        self.write(&block.bytes)
+    }
+
+    /// Writes tables, directory and footer, and publishes the pack under the hash of its bytes.
+    pub fn finish(mut self) -> Result<FinishedPack> {
+        let tables_offset = offset(self.len)?;
+        for row in &mut self.rows {
+            row.table_offset += tables_offset;
+        }
+        let tables = std::mem::take(&mut self.tables);
+        self.write(&tables)?;
+        let directory = encode_directory(&self.rows, self.len);
+        self.write(&directory)?;
+        let id = PackId(*self.hasher.finalize().as_bytes());
+        let name = names::pack(id, self.session);
+        self.upload.publish(&name).map_err(|source| Error::Store { verb: "write", name, source })?;
+        Ok(FinishedPack { id, len: self.len, rows: self.rows })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.hasher.update(bytes);
+        self.len += bytes.len() as u64;
+        self.upload.write(bytes).map_err(write_error)
+    }
+}
+
+fn offset(len: u64) -> Result<u32> {
+    u32::try_from(len).map_err(|_| Error::Bug(format!("a pack of {len} bytes")))
+}
+
+fn write_error(source: std::io::Error) -> Error {
+    Error::Store { verb: "write", name: "a pack".to_owned(), source }
+}

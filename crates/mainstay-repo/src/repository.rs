@@ -1,0 +1,367 @@
+//! An open repository: its keys, its snapshots, and the doors to reading and writing.
+//!
+//! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use crate::chunker::Chunker;
+use crate::compress::Compressors;
+use crate::error::{Error, Result};
+use crate::format::config::{self, Config, ConfigProblem};
+use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
+use crate::format::refs::BlockSet;
+use crate::format::snapshot::Snapshot;
+use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits, names, refs};
+use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
+use crate::index::Index;
+use crate::keys::{KeySlot, Keys, Secret};
+use crate::lease::{Leases, Liveness, refuse_conflict};
+use crate::format::lease::Role;
+use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
+use crate::format::block::ChunkTable;
+use crate::seal::{preferred_suite, random};
+use crate::store::{Object, Store, Vacancy, is_absent};
+
+/// A snapshot and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotEntry {
+    pub id: SnapshotId,
+    pub snapshot: Snapshot,
+    /// Forgotten, and still here until the next prune.
+    pub forgotten: bool,
+}
+
+/// What a repository holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    pub snapshots: u64,
+    pub forgotten_snapshots: u64,
+    pub packs: u64,
+    pub pack_bytes: u64,
+    pub blocks: u64,
+    /// Rows of the chunk index.
+    pub chunks: u64,
+    /// Bytes of everything that is not a pack.
+    pub other_bytes: u64,
+    pub objects: u64,
+}
+
+/// An open repository.
+pub struct Repository {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) data_keys: Arc<DataKeys>,
+    pub(crate) chunker: Arc<Chunker>,
+    pub(crate) compressors: Arc<Compressors>,
+    pub(crate) liveness: Liveness,
+    slot: SlotId,
+}
+
+impl Repository {
+    /// Creates a repository in an empty store and opens it; `created` is the time by the caller's clock.
+    pub fn create(store: Arc<dyn Store>, secret: &Secret, label: &str, liveness: Liveness, created: i64) -> Result<Self> {
+        let location = store.location();
+        match store.prepare().map_err(|source| store_error("prepare", &location, source))? {
+            Vacancy::Empty => {}
+            Vacancy::Repository => return Err(Error::Occupied { location, found: "a repository exists already" }),
+            Vacancy::Foreign => return Err(Error::Occupied { location, found: "the place is not empty" }),
+        }
+        // Slots that an interrupted creation left behind belong to no repository.
+        for slot in list(&*store, names::KEY_SLOTS)? {
+            store.delete(&slot.name).map_err(|source| store_error("delete", &slot.name, source))?;
+        }
+        let config = Config { repository: RepositoryId(random()?), suite: preferred_suite() };
+        let keys = Keys::generate(config)?;
+        let slot = keys.wrap_slot(secret, label, created)?;
+        put(&*store, &names::key_slot(slot.id), &stored_keys::encode_slot(config.repository, &slot))?;
+        put(&*store, names::CONFIG, &config::encode(&config))?;
+        Ok(Self::assemble(store, keys, slot.id, liveness))
+    }
+
+    /// Opens a repository with one of its secrets.
+    pub fn open(store: Arc<dyn Store>, secret: &Secret, liveness: Liveness) -> Result<Self> {
+        let config = Self::read_config(&*store)?;
+        let slots = read_slots(&*store, config.repository)?;
+        let (keys, slot) = Keys::unlock(config, &slots, secret)?;
+        Ok(Self::assemble(store, keys, slot, liveness))
+    }
+
+    /// Reads which repository a store holds; needs no key.
+    pub fn identify(store: &dyn Store) -> Result<RepositoryId> {
+        Self::read_config(store).map(|config| config.repository)
+    }
+
+    fn read_config(store: &dyn Store) -> Result<Config> {
+        let location = store.location();
+        let bytes = store.read(names::CONFIG, limits::CONFIG_LEN).map_err(|source| {
+            if is_absent(&source) {
+                return Error::NoRepository { location: location.clone() };
+            }
+            store_error("read", names::CONFIG, source)
+        })?;
+        config::decode(&bytes).map_err(|problem| match problem {
+            ConfigProblem::Damaged(problem) => Error::damaged("read", names::CONFIG, problem),
+            ConfigProblem::TooNew(needs) => Error::TooNew { location, needs, reads: FORMAT_VERSION },
+        })
+    }
+
+    fn assemble(store: Arc<dyn Store>, keys: Keys, slot: SlotId, liveness: Liveness) -> Self {
+        let keys = Arc::new(keys);
+        Self {
+            data_keys: Arc::new(DataKeys::new(store.clone(), keys.clone())),
+            chunker: Arc::new(Chunker::new(keys.chunker_key())),
+            compressors: Arc::new(Compressors::default()),
+            store,
+            keys,
+            liveness,
+            slot,
+        }
+    }
+
+    pub fn id(&self) -> RepositoryId {
+        self.keys.config().repository
+    }
+
+    pub fn location(&self) -> String {
+        self.store.location()
+    }
+
+    /// The store beneath, for those who look at single objects.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The cutter of this repository.
+    pub fn chunker(&self) -> &Chunker {
+        &self.chunker
+    }
+
+    /// All key slots; the one that opened this repository is named by [`Repository::own_slot`].
+    pub fn key_slots(&self) -> Result<Vec<KeySlot>> {
+        let mut slots: Vec<KeySlot> = read_slots(&*self.store, self.id())?.iter().map(KeySlot::from).collect();
+        slots.sort_by_key(|slot| (slot.created, slot.id));
+        Ok(slots)
+    }
+
+    pub fn own_slot(&self) -> SlotId {
+        self.slot
+    }
+
+    /// Adds a holder who can open the repository.
+    pub fn add_key(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
+        let slot = self.keys.wrap_slot(secret, label, created)?;
+        put(&*self.store, &names::key_slot(slot.id), &stored_keys::encode_slot(self.id(), &slot))?;
+        Ok(KeySlot::from(&slot))
+    }
+
+    /// Removes a key slot, unless it is the last one.
+    pub fn remove_key(&self, id: SlotId) -> Result<()> {
+        let slots = self.key_slots()?;
+        if !slots.iter().any(|slot| slot.id == id) {
+            return Err(Error::Missing { verb: "remove key", name: names::key_slot(id) });
+        }
+        if slots.len() == 1 {
+            return Err(Error::Invalid("remove key: it is the last one, and without it nothing could be read".to_owned()));
+        }
+        let name = names::key_slot(id);
+        self.store.delete(&name).map_err(|source| store_error("delete", &name, source))
+    }
+
+    /// Opens the index as it is now. List snapshots before, if both are needed: a snapshot's blocks are indexed before it
+    /// appears.
+    pub fn index(&self) -> Result<Arc<Index>> {
+        let mut condemned = HashSet::<PackId>::new();
+        for object in list(&*self.store, names::CONDEMNED)? {
+            let bytes = match read_object(&*self.store, &object.name, "read condemned list") {
+                // Deleted since it was listed: its packs are gone from the index.
+                Err(Error::Missing { .. }) => continue,
+                other => other?,
+            };
+            let condemned_list = coord::decode_condemned(self.id(), &bytes)
+                .map_err(|problem| Error::damaged("read condemned list", &object.name, problem))?;
+            condemned.extend(condemned_list.packs);
+        }
+        Index::open(self.store.clone(), self.keys.clone(), condemned).map(Arc::new)
+    }
+
+    /// Opens an index of these tables alone, for a check that goes on when others are damaged.
+    pub fn index_of(&self, tables: &[Object]) -> Result<Arc<Index>> {
+        Index::of_tables(self.store.clone(), self.keys.clone(), tables).map(Arc::new)
+    }
+
+    /// Opens blocks through an index.
+    pub fn block_reader(&self, index: &Arc<Index>) -> BlockReader {
+        BlockReader::new(self.store.clone(), self.keys.clone(), self.data_keys.clone(), index.clone())
+    }
+
+    /// Every snapshot, in order of source and sequence.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotEntry>> {
+        let listed = list(&*self.store, names::SNAPSHOTS)?;
+        let forgotten: HashSet<String> =
+            list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let mut entries = Vec::with_capacity(listed.len());
+        for object in &listed {
+            let (source, sequence, id) = names::parse_snapshot(&object.name)
+                .map_err(|problem| Error::damaged("list snapshots", &object.name, problem))?;
+            let snapshot = match self.read_snapshot(source, sequence, id) {
+                // Pruned since it was listed.
+                Err(Error::Missing { .. }) => continue,
+                other => other?,
+            };
+            entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
+        }
+        entries.sort_by(|a, b| {
+            let key = |entry: &SnapshotEntry| (entry.snapshot.started, entry.snapshot.sequence, entry.id);
+            key(a).cmp(&key(b))
+        });
+        Ok(entries)
+    }
+
+    /// Reads one snapshot, as its name in the store says.
+    pub fn read_snapshot(&self, source: SourceId, sequence: u64, id: SnapshotId) -> Result<Snapshot> {
+        let name = names::snapshot(source, sequence, id);
+        let damaged = |problem: Problem| Error::damaged("read snapshot", &name, problem);
+        let mut bytes = read_object(&*self.store, &name, "read snapshot")?;
+        if blake3::hash(&bytes).as_bytes() != &id.0 {
+            return Err(damaged(Problem::new("its bytes do not match its name")));
+        }
+        let (header, _) = SealedHeader::decode(ObjectKind::Snapshot, &bytes).map_err(damaged)?;
+        let data_key = self.data_keys.get(header.session)?;
+        let data = associated_data(self.id(), ObjectKind::Snapshot, &[&header.encode()]);
+        let sealed = bytes.get_mut(SEALED_HEADER_LEN..).unwrap_or_default();
+        let plain = data_key
+            .object_key(ObjectKind::Snapshot)
+            .open(header.nonce, &data, sealed)
+            .map_err(|_| damaged(Problem::new("its seal does not match")))?;
+        let snapshot = Snapshot::decode(plain).map_err(damaged)?;
+        if self.keys.source_id(&snapshot.source) != source || snapshot.sequence != sequence {
+            return Err(damaged(Problem::new("it says that it belongs elsewhere in the history")));
+        }
+        Ok(snapshot)
+    }
+
+    /// The blocks that a snapshot needs, checked against what the snapshot says of its map.
+    pub fn references(&self, entry: &SnapshotEntry) -> Result<BlockSet> {
+        let name = names::refs(entry.id);
+        let bytes = read_object(&*self.store, &name, "read reference map")?;
+        if blake3::hash(&bytes).as_bytes() != &entry.snapshot.references {
+            return Err(Error::damaged("read reference map", name, "it is not the map that its snapshot names"));
+        }
+        refs::decode(self.id(), &bytes).map_err(|problem| Error::damaged("read reference map", name, problem))
+    }
+
+    /// Marks a snapshot as forgotten; the next prune removes it.
+    pub fn forget(&self, id: SnapshotId, now: i64) -> Result<()> {
+        let mark = coord::Trash { snapshot: id, forgotten: now };
+        match put(&*self.store, &names::trash(id), &coord::encode_trash(self.id(), &mark)) {
+            Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Reads which blocks and chunks the packs really hold; the index is only derived from them.
+    pub fn list_packs(&self) -> Result<Vec<Object>> {
+        list(&*self.store, names::PACKS)
+    }
+
+    /// Reads a pack's own directory.
+    pub fn read_pack_listing(&self, pack: &Object) -> Result<PackListing> {
+        PackListing::read(&*self.store, &self.keys, &pack.name, pack.len)
+    }
+
+    /// Opens the chunk table of a block of a pack that was read whole.
+    pub fn open_chunk_table(&self, block: BlockId, sealed: &[u8]) -> Result<ChunkTable> {
+        PackListing::open_table(&self.keys, block, sealed)
+    }
+
+    /// The keyed identifier of a chunk's plaintext.
+    pub fn chunk_id(&self, kind: crate::format::block::BlockKind, data: &[u8]) -> crate::id::ChunkId {
+        match kind {
+            crate::format::block::BlockKind::Content => self.keys.content_id(data),
+            crate::format::block::BlockKind::Tree => self.keys.tree_id(data),
+        }
+    }
+
+    /// Reads bytes of a pack.
+    pub fn read_pack_at(&self, pack: &Object, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.store.read_at(&pack.name, offset, buffer).map_err(|source| store_error("read", &pack.name, source))
+    }
+
+    /// Counts what the store holds.
+    pub fn statistics(&self) -> Result<Statistics> {
+        let snapshots = self.snapshots()?;
+        let index = self.index()?;
+        let mut statistics = Statistics {
+            snapshots: snapshots.iter().filter(|entry| !entry.forgotten).count() as u64,
+            forgotten_snapshots: snapshots.iter().filter(|entry| entry.forgotten).count() as u64,
+            chunks: index.chunk_rows(),
+            ..Statistics::default()
+        };
+        index.for_each_block(|_, _| statistics.blocks += 1)?;
+        let packs = self.list_packs()?;
+        statistics.packs = packs.len() as u64;
+        statistics.pack_bytes = packs.iter().map(|pack| pack.len).sum();
+        statistics.objects = packs.len() as u64 + 1;
+        for prefix in ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::TRASH, "coord/"] {
+            for object in list(&*self.store, prefix)? {
+                statistics.other_bytes += object.len;
+                statistics.objects += 1;
+            }
+        }
+        Ok(statistics)
+    }
+
+    /// Publishes a reader's lease; end it when done.
+    pub fn begin_reading(&self) -> Result<ReadLease<'_>> {
+        let session = SessionId(random()?);
+        let leases = self.leases();
+        leases.publish(session, 0, Role::Reader, Vec::new())?;
+        let lease = ReadLease { repository: self, session };
+        refuse_conflict(&leases.open_leases(session)?, Role::Reader, "read repository")?;
+        Ok(lease)
+    }
+
+    pub(crate) fn leases(&self) -> Leases<'_> {
+        Leases { store: &*self.store, keys: &self.keys, liveness: &self.liveness }
+    }
+}
+
+/// A reader's claim: while it lives, nothing is pruned. Ended when dropped.
+pub struct ReadLease<'a> {
+    repository: &'a Repository,
+    session: SessionId,
+}
+
+impl Drop for ReadLease<'_> {
+    fn drop(&mut self) {
+        // A lease that cannot be ended stands until this process is gone, which others can see.
+        let _ = self.repository.leases().end(self.session);
+    }
+}
+
+fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_keys::StoredSlot>> {
+    let mut slots = BTreeMap::new();
+    for object in list(store, names::KEY_SLOTS)? {
+        let id = object.name.strip_prefix(names::KEY_SLOTS).and_then(|id| SlotId::from_hex(id).ok());
+        let id = id.ok_or_else(|| Error::damaged("list key slots", &object.name, "it is not the name of a key slot"))?;
+        let bytes = read_object(store, &object.name, "read key slot")?;
+        let slot = stored_keys::decode_slot(repository, id, &bytes)
+            .map_err(|problem| Error::damaged("read key slot", &object.name, problem))?;
+        slots.insert(id, slot);
+    }
+    Ok(slots.into_values().collect())
+}
+
+pub(crate) fn list(store: &dyn Store, prefix: &str) -> Result<Vec<Object>> {
+    store.list(prefix).map_err(|source| store_error("list", prefix, source))
+}
+
+pub(crate) fn put(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<()> {
+    store.put(name, bytes).map_err(|source| store_error("write", name, source))
+}
+
+pub(crate) fn store_error(verb: &'static str, name: &str, source: std::io::Error) -> Error {
+    Error::Store { verb, name: name.to_owned(), source }
+}
+

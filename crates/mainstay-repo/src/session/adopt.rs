@@ -1,0 +1,76 @@
+//! Taking over what a killed session left: its packs are whole, only nobody names them.
+//!
+//! Owns finding such packs and indexing them from their own directories, so that the next backup stores again at most
+//! what was in the open packs. Invariant: only sessions whose process is certainly gone are touched.
+
+use std::collections::HashSet;
+
+use crate::error::{Error, Result};
+use crate::format::lease::Role;
+use crate::format::names;
+use crate::id::SessionId;
+use crate::index::{BlockPlace, ChunkPlace, NewRows, write_tables};
+use crate::lease::OpenLease;
+use crate::pack_reader::PackListing;
+use crate::repository::{Repository, list};
+
+/// Indexes the packs of dead writers and ends their leases.
+pub fn adopt_abandoned(repository: &Repository, open: &[OpenLease]) -> Result<()> {
+    let gone: HashSet<SessionId> =
+        open.iter().filter(|lease| lease.gone && lease.role == Role::Writer).map(|lease| lease.session).collect();
+    if !gone.is_empty() {
+        let rows = collect_rows(repository, &gone)?;
+        if !rows.is_empty() {
+            write_tables(&*repository.store, &repository.keys, rows, &[])?;
+        }
+    }
+    for lease in open.iter().filter(|lease| lease.gone && lease.role != Role::Collector) {
+        repository.leases().end(lease.session)?;
+    }
+    Ok(())
+}
+
+fn collect_rows(repository: &Repository, gone: &HashSet<SessionId>) -> Result<NewRows> {
+    let indexed = repository.index()?.packs();
+    let mut rows = NewRows::default();
+    for object in list(&*repository.store, names::PACKS)? {
+        let Ok((id, session)) = names::parse_pack(&object.name) else { continue };
+        if !gone.contains(&session) || indexed.contains_key(&id) {
+            continue;
+        }
+        match PackListing::read(&*repository.store, &repository.keys, &object.name, object.len) {
+            Ok(listing) => add_listing(repository, &object.name, &listing, &mut rows)?,
+            // A damaged pack that nothing refers to is no loss: its bytes are read from the source again.
+            Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(rows)
+}
+
+/// Adds everything that a pack holds to the rows for the index.
+pub fn add_listing(repository: &Repository, name: &str, listing: &PackListing, rows: &mut NewRows) -> Result<()> {
+    rows.packs.insert(listing.id, listing.len);
+    for row in &listing.rows {
+        let mut sealed = vec![0; row.table_len as usize];
+        repository
+            .store
+            .read_at(name, row.table_offset.into(), &mut sealed)
+            .map_err(|source| Error::Store { verb: "read", name: name.to_owned(), source })?;
+        let table = PackListing::open_table(&repository.keys, row.block, &sealed)?;
+        let place = BlockPlace {
+            pack: listing.id,
+            pack_session: listing.session,
+            offset: row.offset,
+            stored_len: row.stored_len,
+            kind: row.kind,
+        };
+        rows.blocks.push((row.block, place));
+        let mut offset = 0;
+        for (id, len) in table.chunks {
+            rows.chunks.push((id, ChunkPlace { block: row.block, offset, len }));
+            offset += len;
+        }
+    }
+    Ok(())
+}

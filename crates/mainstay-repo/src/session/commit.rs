@@ -1,0 +1,118 @@
+//! Ending a session with a snapshot.
+//!
+//! Owns the order that makes a crash harmless: packs, index, reference map, snapshot; the lease ends last. Before the
+//! snapshot appears, everything it refers to is durable.
+
+use std::sync::atomic::Ordering;
+
+use super::Session;
+use crate::error::{Error, Result};
+use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
+use crate::format::refs::{self, BlockSet};
+use crate::format::snapshot::Snapshot;
+use crate::format::names;
+use crate::id::SnapshotId;
+use crate::index::{Index, merge_when_many};
+use crate::repository::{SnapshotEntry, list, put};
+use crate::seal::random;
+
+/// Whether the presence of every block is confirmed before the snapshot is written, or believed because the snapshot
+/// that the blocks come from had them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    Confirmed,
+    Believed,
+}
+
+/// A snapshot without what only the session knows; `references`, `session` and the stored bytes are filled in.
+pub struct Draft {
+    pub snapshot: Snapshot,
+    /// Every block that the trees refer to.
+    pub blocks: BlockSet,
+    pub presence: Presence,
+}
+
+/// What a session did.
+#[derive(Clone, Debug)]
+pub struct SessionReport {
+    pub entry: SnapshotEntry,
+    /// Packs published.
+    pub packs: u64,
+    /// Bytes of those packs.
+    pub stored_bytes: u64,
+    /// Chunk bytes that were not in the repository.
+    pub new_bytes: u64,
+    /// Chunk bytes that were.
+    pub duplicate_bytes: u64,
+}
+
+impl Session<'_> {
+    /// Publishes everything and, last, the snapshot.
+    ///
+    /// # Errors
+    /// Any failure of the store since the session began; then no snapshot is written.
+    pub fn commit(mut self, draft: Draft) -> Result<SessionReport> {
+        // The packing thread knows why it stopped; a sender only sees that it did.
+        let flushed = self.flush();
+        let packed = self.packer.finish()?;
+        flushed?;
+        let index = self.repository.index()?;
+        merge_when_many(&index)?;
+        if draft.presence == Presence::Confirmed {
+            self.confirm(&draft.blocks, &index)?;
+        }
+        let mut snapshot = draft.snapshot;
+        let map = refs::encode(self.repository.id(), &draft.blocks);
+        snapshot.references = *blake3::hash(&map).as_bytes();
+        snapshot.session = self.id;
+        let new_bytes = self.new_bytes.load(Ordering::Relaxed);
+        snapshot.statistics.new_bytes = new_bytes;
+        snapshot.statistics.stored_bytes = packed.stored_bytes;
+        let (id, bytes) = self.seal(&snapshot)?;
+        let store = &*self.repository.store;
+        put(store, &names::refs(id), &map)?;
+        let source = self.repository.keys.source_id(&snapshot.source);
+        put(store, &names::snapshot(source, snapshot.sequence, id), &bytes)?;
+        self.repository.leases().end(self.id)?;
+        Ok(SessionReport {
+            entry: SnapshotEntry { id, snapshot, forgotten: false },
+            packs: packed.packs,
+            stored_bytes: packed.stored_bytes,
+            new_bytes,
+            duplicate_bytes: self.duplicate_bytes.load(Ordering::Relaxed),
+        })
+    }
+
+    fn seal(&self, snapshot: &Snapshot) -> Result<(SnapshotId, Vec<u8>)> {
+        let header = SealedHeader { kind: ObjectKind::Snapshot, session: self.id, nonce: random()? };
+        let mut bytes = header.encode().to_vec();
+        bytes.extend_from_slice(&snapshot.encode());
+        let data = associated_data(self.repository.id(), ObjectKind::Snapshot, &[&header.encode()]);
+        self.data_key.object_key(ObjectKind::Snapshot).seal(header.nonce, &data, &mut bytes, SEALED_HEADER_LEN);
+        Ok((SnapshotId(*blake3::hash(&bytes).as_bytes()), bytes))
+    }
+
+    /// Checks that every block is in the index and its pack in the store with the length that the index gives.
+    fn confirm(&self, blocks: &BlockSet, index: &Index) -> Result<()> {
+        let listed: std::collections::HashMap<String, u64> =
+            list(&*self.repository.store, names::PACKS)?.into_iter().map(|pack| (pack.name, pack.len)).collect();
+        let mut needed = std::collections::HashSet::new();
+        for block in blocks.iter() {
+            let place =
+                index.find_block(block)?.ok_or_else(|| Error::BlockMissing { block: block.to_string() })?;
+            needed.insert(place.pack);
+        }
+        for (id, pack) in index.packs() {
+            let name = names::pack(id, pack.session);
+            match listed.get(&name) {
+                _ if !needed.contains(&id) => {}
+                None => return Err(Error::Missing { verb: "confirm", name }),
+                Some(len) if *len != pack.len => {
+                    return Err(Error::damaged("confirm", name, format!("expected {} bytes, got {len}", pack.len)));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+}

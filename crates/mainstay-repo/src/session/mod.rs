@@ -1,0 +1,329 @@
+//! A writing session: chunks go in from any number of threads, a snapshot comes out at the end.
+//!
+//! Owns deduplication, the gathering of chunks into blocks, and the order of publishing: packs, index, reference map,
+//! snapshot. Invariants: a chunk's place is known, and its block's identifier final, the moment it is stored; nothing
+//! that another snapshot needs is ever changed; after any store failure no snapshot is written.
+//!
+//! Concurrency: a chunk is looked up and entered under the lock of its shard, and placed into a block under the lock of
+//! its builder; locks are always taken in that order. Blocks are compressed and sealed outside of all locks, and reach
+//! the one packing thread through a bounded channel.
+
+mod adopt;
+mod commit;
+mod known;
+mod packer;
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use crate::compress::Effort;
+use crate::error::{Error, Result};
+use crate::format::block::{BlockKind, ChunkTable};
+use crate::format::lease::Role;
+use crate::format::tree::Extent;
+use crate::format::{keys as stored_keys, limits, names};
+use crate::id::{BlockId, ChunkId, SessionId};
+use crate::index::Index;
+use crate::keys::DataKey;
+use crate::lease::refuse_conflict;
+use crate::pack_writer::{BlockSealer, PlainBlock};
+use crate::repository::{Repository, put};
+use crate::seal::random;
+
+pub use commit::{Draft, Presence, SessionReport};
+use known::{KnownChunks, Place};
+use packer::Packer;
+pub(crate) use packer::add_pack;
+
+/// What a session may use of what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Chunks of every earlier session count as present.
+    Shared,
+    /// Only the session's own chunks count: a second physical copy.
+    Independent,
+}
+
+/// Which block a chunk is gathered into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    SmallFiles,
+    LargeFiles,
+    Tree,
+}
+
+impl Class {
+    fn kind(self) -> BlockKind {
+        match self {
+            Self::SmallFiles | Self::LargeFiles => BlockKind::Content,
+            Self::Tree => BlockKind::Tree,
+        }
+    }
+
+    fn target(self) -> usize {
+        match self {
+            Self::SmallFiles | Self::LargeFiles => limits::BLOCK_TARGET,
+            Self::Tree => limits::TREE_BLOCK_TARGET,
+        }
+    }
+
+    fn effort(self) -> Effort {
+        match self {
+            Self::SmallFiles | Self::Tree => Effort::Thorough,
+            Self::LargeFiles => Effort::Fast,
+        }
+    }
+
+    /// Where the content of a file belongs that is worth so much effort.
+    fn of(effort: Effort) -> Self {
+        match effort {
+            Effort::Thorough => Self::SmallFiles,
+            Effort::Fast => Self::LargeFiles,
+        }
+    }
+}
+
+/// An open writing session.
+pub struct Session<'r> {
+    repository: &'r Repository,
+    id: SessionId,
+    data_key: Arc<DataKey>,
+    index: Arc<Index>,
+    sharing: Sharing,
+    known: Arc<KnownChunks>,
+    builders: [Mutex<Option<PlainBlock>>; 3],
+    next_serial: AtomicU32,
+    packer: Packer,
+    new_bytes: AtomicU64,
+    duplicate_bytes: AtomicU64,
+}
+
+impl<'r> Session<'r> {
+    /// Publishes a lease, takes over what sessions of dead processes left, and opens the index.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while a collector is at work.
+    pub fn begin(repository: &'r Repository, sharing: Sharing) -> Result<Self> {
+        let id = SessionId(random()?);
+        let leases = repository.leases();
+        leases.publish(id, 0, Role::Writer, Vec::new())?;
+        let open = leases.open_leases(id)?;
+        if let Err(error) = refuse_conflict(&open, Role::Writer, "begin backup") {
+            leases.end(id)?;
+            return Err(error);
+        }
+        adopt::adopt_abandoned(repository, &open)?;
+        let index = repository.index()?;
+        let (data_key, stored) = repository.keys.new_data_key(id)?;
+        put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
+        let data_key = Arc::new(data_key);
+        repository.data_keys.insert(id, data_key.clone());
+        let known = Arc::new(KnownChunks::new(id));
+        let packer = Packer::start(repository, id, known.clone(), &index);
+        Ok(Self {
+            repository,
+            id,
+            data_key,
+            index,
+            sharing,
+            known,
+            builders: [const { Mutex::new(None) }; 3],
+            next_serial: AtomicU32::new(0),
+            packer,
+            new_bytes: AtomicU64::new(0),
+            duplicate_bytes: AtomicU64::new(0),
+        })
+    }
+
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The index as it was when the session began.
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Stores a small file: one chunk, gathered with its neighbours.
+    pub fn store_small_file(&self, data: &[u8]) -> Result<Extent> {
+        self.store_chunk(Class::SmallFiles, self.repository.keys.content_id(data), data)
+    }
+
+    /// Stores a tree page or an extent list.
+    pub fn store_tree_page(&self, page: &[u8]) -> Result<Extent> {
+        self.store_chunk(Class::Tree, self.repository.keys.tree_id(page), page)
+    }
+
+    /// Stores consecutive chunks of a large file, given as one buffer and the lengths of the chunks in it. Chunks that
+    /// are new go into one block of their own if they fill it well.
+    pub fn store_run(&self, data: &[u8], lens: &[usize], effort: Effort) -> Result<Vec<Extent>> {
+        let class = Class::of(effort);
+        let chunks = split(data, lens).map(|chunk| (self.repository.keys.content_id(chunk), chunk));
+        let mut places = Vec::with_capacity(lens.len());
+        let mut fresh = 0;
+        for (id, chunk) in chunks {
+            let known = self.find(&id)?;
+            fresh += if known.is_none() { chunk.len() } else { 0 };
+            places.push((id, chunk, known));
+        }
+        if fresh < limits::BLOCK_TARGET / 2 {
+            return places
+                .into_iter()
+                .map(|(id, chunk, known)| match known {
+                    Some(place) => Ok(self.count_duplicate(place)),
+                    None => self.store_chunk(class, id, chunk),
+                })
+                .collect();
+        }
+        self.store_own_block(class, places, fresh)
+    }
+
+    /// Gathers the new chunks of a run into a block of their own, without the detour through a shared builder.
+    fn store_own_block(
+        &self,
+        class: Class,
+        places: Vec<(ChunkId, &[u8], Option<Place>)>,
+        fresh: usize,
+    ) -> Result<Vec<Extent>> {
+        let mut block = self.new_block(class, fresh)?;
+        let mut extents = Vec::with_capacity(places.len());
+        for (id, chunk, known) in places {
+            let place = match known {
+                Some(place) => Some(place),
+                None => self.known.insert_with(id, || Ok(append(&mut block, id, chunk)))?,
+            };
+            extents.push(match place {
+                Some(place) => self.count_duplicate(place),
+                None => {
+                    self.new_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    let offset = block.bytes.len() - chunk.len();
+                    Extent::Data { block: block.id, offset: offset as u32, len: chunk.len() as u32 }
+                }
+            });
+        }
+        if !block.bytes.is_empty() {
+            self.seal_and_send(block)?;
+        }
+        Ok(extents)
+    }
+
+    fn store_chunk(&self, class: Class, id: ChunkId, data: &[u8]) -> Result<Extent> {
+        if let Some(place) = self.find(&id)? {
+            return Ok(self.count_duplicate(place));
+        }
+        let mut full = None;
+        let mut extent = None;
+        let present = self.known.insert_with(id, || {
+            let (place, finished) = self.append_to_builder(class, id, data)?;
+            full = finished;
+            extent = Some(place.extent());
+            Ok(place)
+        })?;
+        if let Some(block) = full {
+            self.seal_and_send(block)?;
+        }
+        match (present, extent) {
+            (Some(place), _) => Ok(self.count_duplicate(place)),
+            (None, Some(extent)) => {
+                self.new_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+                Ok(extent)
+            }
+            (None, None) => Err(Error::Bug("a chunk was neither found nor stored".to_owned())),
+        }
+    }
+
+    fn find(&self, id: &ChunkId) -> Result<Option<Place>> {
+        if let Some(place) = self.known.find(id)? {
+            return Ok(Some(place));
+        }
+        if self.sharing == Sharing::Independent {
+            return Ok(None);
+        }
+        Ok(self.index.find_chunk(id)?.map(Place::from))
+    }
+
+    fn count_duplicate(&self, place: Place) -> Extent {
+        self.duplicate_bytes.fetch_add(place.len.into(), Ordering::Relaxed);
+        place.extent()
+    }
+
+    /// Puts a chunk into the open block of its class; a block that is full by it is handed back.
+    fn append_to_builder(&self, class: Class, id: ChunkId, data: &[u8]) -> Result<(Place, Option<PlainBlock>)> {
+        let mut builder = lock(&self.builders[class as usize]);
+        let mut block = match builder.take() {
+            Some(block) => block,
+            None => self.new_block(class, class.target() + class.target() / 8)?,
+        };
+        let place = append(&mut block, id, data);
+        let is_full = block.bytes.len() >= class.target() || block.chunks.chunks.len() >= limits::BLOCK_CHUNKS;
+        if is_full {
+            return Ok((place, Some(block)));
+        }
+        *builder = Some(block);
+        Ok((place, None))
+    }
+
+    fn new_block(&self, class: Class, capacity: usize) -> Result<PlainBlock> {
+        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
+        if serial >= crate::format::refs::MAX_SERIAL {
+            return Err(Error::Limit {
+                what: "blocks of one session".to_owned(),
+                got: serial.into(),
+                limit: crate::format::refs::MAX_SERIAL.into(),
+            });
+        }
+        Ok(PlainBlock {
+            id: BlockId { session: self.id, serial },
+            kind: class.kind(),
+            effort: class.effort(),
+            bytes: Vec::with_capacity(capacity),
+            chunks: ChunkTable::default(),
+        })
+    }
+
+    fn seal_and_send(&self, block: PlainBlock) -> Result<()> {
+        let sealer = BlockSealer {
+            keys: &self.repository.keys,
+            data_key: &self.data_key,
+            compressors: &self.repository.compressors,
+        };
+        self.packer.send(sealer.seal(&block)?)
+    }
+
+    /// Seals the blocks that are still open.
+    fn flush(&self) -> Result<()> {
+        for builder in &self.builders {
+            let block = lock(builder).take();
+            if let Some(block) = block {
+                self.seal_and_send(block)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of chunks that were new, and of chunks that were present.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.new_bytes.load(Ordering::Relaxed), self.duplicate_bytes.load(Ordering::Relaxed))
+    }
+}
+
+fn append(block: &mut PlainBlock, id: ChunkId, data: &[u8]) -> Place {
+    let place = Place { block: block.id, offset: block.bytes.len() as u32, len: data.len() as u32 };
+    block.bytes.extend_from_slice(data);
+    block.chunks.chunks.push((id, data.len() as u32));
+    place
+}
+
+fn split<'a>(data: &'a [u8], lens: &'a [usize]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = data;
+    lens.iter().map(move |len| {
+        let (chunk, tail) = rest.split_at((*len).min(rest.len()));
+        rest = tail;
+        chunk
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+

@@ -1,0 +1,200 @@
+//! The packing thread of a session: sealed blocks in, packs and index tables out.
+//!
+//! Owns the open packs and what is to be indexed. Content and trees go into packs of their own, because they are read
+//! and pruned at different times. Invariant: index rows are published only for packs that are durable.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::known::KnownChunks;
+use crate::error::{Error, Result};
+use crate::format::block::BlockKind;
+use crate::format::limits;
+use crate::id::{BlockId, PackId, SessionId};
+use crate::index::{BlockPlace, Index, NewRows, write_tables};
+use crate::keys::Keys;
+use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock};
+use crate::repository::Repository;
+use crate::store::{Object, Store};
+
+/// Sealed blocks that may wait: about 8 MiB.
+const QUEUE: usize = 8;
+/// Chunks in memory after which their rows are published and dropped: about 35 MiB.
+const CHUNKS_IN_MEMORY: usize = 512 << 10;
+
+/// The handle that a session keeps.
+pub struct Packer {
+    sender: Option<Sender<SealedBlock>>,
+    thread: Option<JoinHandle<Result<Packed>>>,
+    failed: Arc<AtomicBool>,
+    stored_bytes: Arc<AtomicU64>,
+}
+
+/// What a finished packer has published.
+#[derive(Default)]
+pub struct Packed {
+    pub packs: u64,
+    pub stored_bytes: u64,
+}
+
+impl Packer {
+    pub fn start(repository: &Repository, session: SessionId, known: Arc<KnownChunks>, index: &Index) -> Self {
+        let (sender, receiver) = bounded(QUEUE);
+        let failed = Arc::new(AtomicBool::new(false));
+        let stored_bytes = Arc::new(AtomicU64::new(0));
+        let existing: u64 = index.packs().values().map(|pack| pack.len).sum();
+        let mut packing = Packing {
+            store: repository.store.clone(),
+            keys: repository.keys.clone(),
+            session,
+            known,
+            existing,
+            open: HashMap::new(),
+            rows: NewRows::default(),
+            packed: HashSet::new(),
+            tables: Vec::new(),
+            result: Packed::default(),
+            stored_bytes: stored_bytes.clone(),
+        };
+        let flag = failed.clone();
+        let thread = std::thread::Builder::new().name("packer".to_owned()).spawn(move || {
+            let result = packing.run(&receiver);
+            flag.store(result.is_err(), Ordering::Release);
+            drop(receiver);
+            result.map(|()| packing.result)
+        });
+        // A thread that cannot be started is a session that has failed: the error appears when it is finished.
+        let (thread, sender) = match thread {
+            Ok(thread) => (Some(thread), Some(sender)),
+            Err(_) => (None, None),
+        };
+        Self { sender, thread, failed, stored_bytes }
+    }
+
+    /// Hands a block over; waits while the store is behind.
+    pub fn send(&self, block: SealedBlock) -> Result<()> {
+        let gone = || Error::SessionFailed("the packing thread has stopped".to_owned());
+        if self.failed.load(Ordering::Acquire) {
+            return Err(gone());
+        }
+        self.sender.as_ref().ok_or_else(gone)?.send(block).map_err(|_| gone())
+    }
+
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Finishes the open packs and the index; answers the error that stopped the thread, if one did.
+    pub fn finish(&mut self) -> Result<Packed> {
+        self.sender = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(Error::Bug("the packing thread panicked".to_owned())),
+            None => Err(Error::SessionFailed("the packing thread could not be started".to_owned())),
+        }
+    }
+}
+
+/// The state of the packing thread.
+struct Packing {
+    store: Arc<dyn Store>,
+    keys: Arc<Keys>,
+    session: SessionId,
+    known: Arc<KnownChunks>,
+    /// Bytes of packs that were there before.
+    existing: u64,
+    open: HashMap<BlockKind, PackWriter>,
+    /// Blocks and packs that no table names yet.
+    rows: NewRows,
+    /// Serials of blocks that are in durable packs and whose chunks are still in memory.
+    packed: HashSet<u32>,
+    /// The index tables that the session has published.
+    tables: Vec<Object>,
+    result: Packed,
+    stored_bytes: Arc<AtomicU64>,
+}
+
+impl Packing {
+    fn run(&mut self, blocks: &Receiver<SealedBlock>) -> Result<()> {
+        for block in blocks {
+            self.append(&block)?;
+        }
+        let open: BTreeMap<u8, PackWriter> =
+            self.open.drain().map(|(kind, pack)| (kind.object_kind() as u8, pack)).collect();
+        for pack in open.into_values() {
+            self.finish_pack(pack)?;
+        }
+        self.publish_index()
+    }
+
+    fn append(&mut self, block: &SealedBlock) -> Result<()> {
+        let mut pack = match self.open.remove(&block.kind) {
+            Some(pack) => pack,
+            None => PackWriter::begin(&*self.store, self.keys.config().repository, self.session)?,
+        };
+        pack.append(block)?;
+        self.stored_bytes.fetch_add((block.bytes.len() + block.table.len()) as u64, Ordering::Relaxed);
+        if pack.len() < pack_target(self.existing + self.result.stored_bytes) {
+            self.open.insert(block.kind, pack);
+            return Ok(());
+        }
+        self.finish_pack(pack)?;
+        if self.known.len() >= CHUNKS_IN_MEMORY {
+            self.overflow()?;
+        }
+        Ok(())
+    }
+
+    fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
+        let finished = pack.finish()?;
+        self.result.packs += 1;
+        self.result.stored_bytes += finished.len;
+        self.packed.extend(finished.rows.iter().map(|row| row.block.serial));
+        add_pack(&mut self.rows, &finished, self.session);
+        Ok(())
+    }
+
+    /// Publishes rows in the middle of a session, so that memory stays bounded and a killed session is found again.
+    fn overflow(&mut self) -> Result<()> {
+        self.publish_index()?;
+        let packed = std::mem::take(&mut self.packed);
+        let own = Index::of_tables(self.store.clone(), self.keys.clone(), &self.tables)?;
+        self.known.publish(Arc::new(own), |serial| packed.contains(&serial));
+        Ok(())
+    }
+
+    fn publish_index(&mut self) -> Result<()> {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.chunks = self.known.rows(|serial| self.packed.contains(&serial));
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.tables.extend(write_tables(&*self.store, &self.keys, rows, &[])?);
+        Ok(())
+    }
+}
+
+/// Adds a pack's blocks to the rows for the index.
+pub fn add_pack(rows: &mut NewRows, pack: &FinishedPack, session: SessionId) {
+    rows.packs.insert(pack.id, pack.len);
+    rows.blocks.extend(pack.rows.iter().map(|row| {
+        let place = BlockPlace {
+            pack: pack.id,
+            pack_session: session,
+            offset: row.offset,
+            stored_len: row.stored_len,
+            kind: row.kind,
+        };
+        (row.block, place)
+    }));
+}
+
+/// The length at which a pack is closed: 1/64 of the repository between 16 and 128 MiB, so that the number of objects
+/// grows slowly and a small repository is not one pack.
+fn pack_target(repository_len: u64) -> u64 {
+    (repository_len / 64).next_power_of_two().clamp(limits::PACK_TARGET_MIN, limits::PACK_TARGET_MAX)
+}

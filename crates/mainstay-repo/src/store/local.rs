@@ -1,0 +1,215 @@
+//! A store in a directory of a local or mounted file system.
+//!
+//! Owns how a file becomes durable: written under `tmp/`, fsync'ed, renamed without replacing, its directory fsync'ed.
+//! Invariant: after a failed fsync the file is given up, since the kernel may have dropped its dirty pages (Rebello et
+//! al., USENIX ATC 2020).
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::{Object, Store, Upload, Vacancy};
+use crate::format::names;
+
+const STAGING: &str = "tmp";
+
+/// A directory that holds a repository.
+#[derive(Debug)]
+pub struct LocalStore {
+    root: PathBuf,
+}
+
+impl LocalStore {
+    /// Names the directory; nothing is touched until the store is used.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Deletes staged files of writers that are gone. Call it only while no session is open.
+    pub fn clear_staging(&self) -> io::Result<()> {
+        for entry in read_dir_if_present(&self.root.join(STAGING))? {
+            fs::remove_file(entry.path())?;
+        }
+        Ok(())
+    }
+}
+
+impl Store for LocalStore {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn upload(&self) -> io::Result<Box<dyn Upload>> {
+        let staging = self.root.join(STAGING);
+        let number = crate::seal::random::<16>().map_err(io::Error::other)?;
+        let path = staging.join(crate::id::SessionId(number).to_string());
+        let open = || fs::OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(&path);
+        let file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                require_repository(&self.root)?;
+                create_dir(&staging)?;
+                open()?
+            }
+            other => other?,
+        };
+        Ok(Box::new(LocalUpload { root: self.root.clone(), path, file, published: false }))
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        Ok(fs::metadata(self.path(name))?.len())
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        File::open(self.path(name))?.read_exact_at(buffer, offset)
+    }
+
+    fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let file = File::open(self.path(name))?;
+        let len = file.metadata()?.len();
+        if len > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes exceed the limit of {limit}")));
+        }
+        let mut bytes = Vec::with_capacity(len as usize + 1);
+        file.take(limit + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
+        let mut objects = Vec::new();
+        let mut folders = vec![prefix.trim_end_matches('/').to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in read_dir_if_present(&self.path(&folder))? {
+                let file_name = entry.file_name();
+                let Some(file_name) = file_name.to_str() else { continue };
+                let name = format!("{folder}/{file_name}");
+                if entry.file_type()?.is_dir() {
+                    folders.push(name);
+                } else {
+                    objects.push(Object { len: entry.metadata()?.len(), name });
+                }
+            }
+        }
+        // An absent folder is empty only inside a repository; outside one it means that the disk is not mounted.
+        if objects.is_empty() {
+            require_repository(&self.root)?;
+        }
+        Ok(objects)
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn prepare(&self) -> io::Result<Vacancy> {
+        create_dir_all(&self.root)?;
+        if self.path(names::CONFIG).try_exists()? {
+            return Ok(Vacancy::Repository);
+        }
+        let staging = self.root.join(STAGING);
+        let foreign = fs::read_dir(&self.root)?
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<Vec<_>>>()?
+            .iter()
+            .any(|name| name != STAGING && name != "lost+found" && name != "keys");
+        if foreign {
+            return Ok(Vacancy::Foreign);
+        }
+        create_dir(&staging)?;
+        Ok(Vacancy::Empty)
+    }
+}
+
+struct LocalUpload {
+    root: PathBuf,
+    path: PathBuf,
+    file: File,
+    published: bool,
+}
+
+
+impl Upload for LocalUpload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        Ok(())
+    }
+
+    fn publish(mut self: Box<Self>, name: &str) -> io::Result<()> {
+        self.file.sync_all()?;
+        let target = self.root.join(name);
+        let folder = target.parent().unwrap_or(&self.root);
+        let rename = || renameat_with(CWD, &self.path, CWD, &target, RenameFlags::NOREPLACE);
+        match rename() {
+            Err(rustix::io::Errno::NOENT) => {
+                create_dirs_beneath(&self.root, folder)?;
+                rename()?;
+            }
+            // Some network file systems lack the flag; names are unique, so a hard link does the same.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                fs::hard_link(&self.path, &target)?;
+                fs::remove_file(&self.path)?;
+            }
+            other => other?,
+        }
+        self.published = true;
+        File::open(folder)?.sync_all()
+    }
+}
+
+impl Drop for LocalUpload {
+    fn drop(&mut self) {
+        if !self.published {
+            // What stays behind is harmless: nothing reads the staging folder.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn require_repository(root: &Path) -> io::Result<()> {
+    if root.join(names::CONFIG).try_exists()? || root.join(STAGING).try_exists()? {
+        return Ok(());
+    }
+    Err(io::Error::other("the directory holds no repository: is its disk mounted?"))
+}
+
+fn read_dir_if_present(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
+    match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+        Ok(entries) => entries.collect(),
+    }
+}
+
+fn create_dir(path: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn create_dir_all(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
+}
+
+/// Creates the folders from the root down to `folder`, each durable before anything is put into it.
+fn create_dirs_beneath(root: &Path, folder: &Path) -> io::Result<()> {
+    let mut path = root.to_path_buf();
+    for part in folder.strip_prefix(root).unwrap_or(Path::new("")).components() {
+        let parent = path.clone();
+        path.push(part);
+        if !path.is_dir() {
+            create_dir(&path)?;
+            File::open(&parent)?.sync_all()?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! A store in memory, for tests and for embedding: what a call sees is what the contract promises, and it counts.
+//!
+//! Owns nothing durable.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Object, Store, Upload, Vacancy};
+
+/// One call to a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Put(String),
+    Read { name: String, offset: u64, len: u64 },
+    List(String),
+    Delete(String),
+}
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Vec<u8>>,
+    calls: Vec<Call>,
+}
+
+/// Objects in memory; clones share them.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+}
+
+impl MemoryStore {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The calls since the last time they were taken.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state().calls)
+    }
+
+    /// Changes an object's bytes behind the repository's back.
+    pub fn damage(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(bytes) = self.state().objects.get_mut(name) {
+            change(bytes);
+        }
+    }
+
+    /// Every name.
+    pub fn names(&self) -> Vec<String> {
+        self.state().objects.keys().cloned().collect()
+    }
+}
+
+impl Store for MemoryStore {
+    fn location(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn upload(&self) -> io::Result<Box<dyn Upload>> {
+        Ok(Box::new(MemoryUpload { store: self.clone(), bytes: Vec::new() }))
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        self.state().objects.get(name).map(|bytes| bytes.len() as u64).ok_or_else(absent)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.calls.push(Call::Read { name: name.to_owned(), offset, len: buffer.len() as u64 });
+        let bytes = state.objects.get(name).ok_or_else(absent)?;
+        let range = usize::try_from(offset).ok().and_then(|start| bytes.get(start..start.checked_add(buffer.len())?));
+        buffer.copy_from_slice(range.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
+        let mut state = self.state();
+        state.calls.push(Call::List(prefix.to_owned()));
+        let found = state.objects.iter().filter(|(name, _)| name.starts_with(prefix));
+        Ok(found.map(|(name, bytes)| Object { name: name.clone(), len: bytes.len() as u64 }).collect())
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.calls.push(Call::Delete(name.to_owned()));
+        state.objects.remove(name);
+        Ok(())
+    }
+
+    fn prepare(&self) -> io::Result<Vacancy> {
+        Ok(if self.state().objects.is_empty() { Vacancy::Empty } else { Vacancy::Repository })
+    }
+}
+
+struct MemoryUpload {
+    store: MemoryStore,
+    bytes: Vec<u8>,
+}
+
+impl Upload for MemoryUpload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn publish(self: Box<Self>, name: &str) -> io::Result<()> {
+        let mut state = self.store.state();
+        if state.objects.contains_key(name) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.calls.push(Call::Put(name.to_owned()));
+        state.objects.insert(name.to_owned(), self.bytes);
+        Ok(())
+    }
+}
+
+fn absent() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}

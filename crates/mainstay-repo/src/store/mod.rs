@@ -1,0 +1,91 @@
+//! Named bytes: the contract that every store keeps, and the local one.
+//!
+//! Objects are written once and never changed. What this contract asks for is all that the engine relies on: an object
+//! that was published is durable, and is found by every later read and listing. No renames, no conditions, no times.
+
+mod local;
+mod memory;
+
+pub use local::LocalStore;
+pub use memory::MemoryStore;
+
+use std::io;
+
+/// An object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    pub name: String,
+    pub len: u64,
+}
+
+/// Where a repository's objects live. Names are relative, made of `/`-separated parts of `[0-9a-z.-]`.
+///
+/// Errors are the store's own: an [`io::Error`] of kind `NotFound` means that the object is known to be absent; any
+/// doubt must be another kind. Implementations retry what is worth retrying themselves.
+pub trait Store: Send + Sync {
+    /// Where the store is, in words that people recognise.
+    fn location(&self) -> String;
+
+    /// Begins an object whose name is not known yet. Nothing is visible until [`Upload::publish`].
+    fn upload(&self) -> io::Result<Box<dyn Upload>>;
+
+    /// Writes a small object at once; durable and visible when this returns.
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut upload = self.upload()?;
+        upload.write(bytes)?;
+        upload.publish(name)
+    }
+
+    /// Length of an object.
+    fn len(&self, name: &str) -> io::Result<u64>;
+
+    /// Fills `buffer` from an object, beginning at `offset`; anything less is an error of kind `UnexpectedEof`.
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Reads a whole object of at most `limit` bytes.
+    fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let len = self.len(name)?;
+        if len > limit {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes exceed the limit of {limit}")));
+        }
+        let mut bytes = vec![0; len as usize];
+        self.read_at(name, 0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Lists every object whose name begins with `prefix`, a folder (ending in `/`), in no particular order. A folder
+    /// that was never written to is empty; one that cannot be read is an error.
+    fn list(&self, prefix: &str) -> io::Result<Vec<Object>>;
+
+    /// Deletes an object; one that is already gone is no error.
+    fn delete(&self, name: &str) -> io::Result<()>;
+
+    /// Makes place for a new repository, or says why this is none.
+    fn prepare(&self) -> io::Result<Vacancy>;
+}
+
+/// What a store holds before a repository is created in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vacancy {
+    Empty,
+    /// A repository, whole or begun.
+    Repository,
+    /// Something else.
+    Foreign,
+}
+
+/// An object being written.
+pub trait Upload: Send {
+    /// Appends bytes.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the object durable, then visible under its name. A name that exists already is an error of kind
+    /// `AlreadyExists`. After any error the object is given up: nothing is retried on the same bytes.
+    fn publish(self: Box<Self>, name: &str) -> io::Result<()>;
+}
+
+/// A store that is full answers with this.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+

@@ -1,0 +1,227 @@
+//! Giving an entry its recorded metadata, in the one order that works.
+//!
+//! Owner first, because changing it clears set-id bits and capabilities; then attributes, which need a file its owner
+//! may still write; then the mode; then the ACLs, which refine the mode; the times last, because nothing else may
+//! change them after. Each step that fails is a warning. No step is taken whose result is there already.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::io::{self, Errno};
+
+use super::metadata::{Metadata, Ownership, Preserve};
+use crate::files::attributes::{ACCESS_ACL, DEFAULT_ACL, Reach};
+use crate::files::paths;
+use crate::{Kind, Owner, Timestamp, Warning};
+
+/// Bits that make a program run as someone else.
+const SET_ID: u32 = 0o6000;
+
+/// How an entry's metadata is reached.
+pub(super) enum Handle<'a> {
+    /// Open for reading or writing.
+    Open(BorrowedFd<'a>),
+    /// Open with `O_PATH`, and the path of the descriptor under `/proc`.
+    Located(BorrowedFd<'a>, Vec<u8>),
+}
+
+/// An entry and what is known of it.
+pub(super) struct Subject<'a> {
+    pub(super) handle: Handle<'a>,
+    pub(super) directory: &'a [u8],
+    pub(super) name: &'a [u8],
+    pub(super) owner: Owner,
+    pub(super) mode: u32,
+    /// New and without inherited ACL, so there is no attribute to remove.
+    pub(super) is_bare: bool,
+    /// Of this process: what is no warning for others is one for root.
+    pub(super) is_root: bool,
+}
+
+/// Gives the entry its metadata; returns what did not work.
+pub(super) fn apply(
+    subject: &Subject<'_>,
+    metadata: &Metadata,
+    preserve: &Preserve,
+) -> Vec<Warning> {
+    let mut work = Work {
+        subject,
+        warnings: Vec::new(),
+        mode_is_known: true,
+    };
+    let is_owners = work.set_owner(metadata.owner, preserve.owner);
+    if !subject.is_bare && metadata.kind != Kind::Symlink {
+        work.remove_attributes(metadata);
+    }
+    let is_acl = |name: &[u8]| name == ACCESS_ACL || name == DEFAULT_ACL;
+    let wanted = || {
+        metadata
+            .attributes
+            .iter()
+            .filter(|(name, _)| preserve.wants_attribute(name))
+    };
+    work.set_attributes(wanted().filter(|(name, _)| !is_acl(name)));
+    if metadata.kind != Kind::Symlink {
+        let keeps_set_id = metadata.kind == Kind::Directory || (preserve.set_id && is_owners);
+        let dropped = if keeps_set_id { 0 } else { SET_ID };
+        work.set_mode(metadata.mode & 0o7777 & !dropped);
+    }
+    work.set_attributes(wanted().filter(|(name, _)| is_acl(name)));
+    work.set_times(metadata.modified);
+    work.warnings
+}
+
+struct Work<'a> {
+    subject: &'a Subject<'a>,
+    warnings: Vec<Warning>,
+    mode_is_known: bool,
+}
+
+impl Work<'_> {
+    /// Returns whether the entry belongs to its recorded owner now.
+    fn set_owner(&mut self, wanted: Owner, ownership: Ownership) -> bool {
+        let subject = self.subject;
+        if subject.owner == wanted {
+            return true;
+        }
+        if ownership == Ownership::Skip {
+            return false;
+        }
+        self.mode_is_known = false;
+        let Err(errno) = subject.handle.chown(Some(wanted.user), Some(wanted.group)) else {
+            return true;
+        };
+        if subject.owner.user != wanted.user && subject.owner.group != wanted.group {
+            // A user may give files to the groups he is in, but not to other users.
+            let _ = subject.handle.chown(None, Some(wanted.group));
+        }
+        // `INVAL`: a number that this user namespace does not have.
+        let is_normal = matches!(errno, Errno::PERM | Errno::INVAL)
+            && ownership == Ownership::WhenPermitted
+            && !subject.is_root;
+        if !is_normal {
+            self.warn(
+                &format!("set owner to {}:{}", wanted.user, wanted.group),
+                errno,
+            );
+        }
+        false
+    }
+
+    fn set_mode(&mut self, wanted: u32) {
+        let subject = self.subject;
+        // Writing may have cleared set-id bits since the mode was seen.
+        if self.mode_is_known && subject.mode == wanted && wanted & SET_ID == 0 {
+            return;
+        }
+        if let Err(errno) = subject.handle.chmod(Mode::from_raw_mode(wanted)) {
+            self.warn(&format!("set mode to {wanted:04o}"), errno);
+        }
+    }
+
+    fn set_attributes<'m>(&mut self, attributes: impl Iterator<Item = &'m (Vec<u8>, Vec<u8>)>) {
+        for (name, value) in attributes {
+            if let Err(errno) = self.subject.handle.reach().set(name, value) {
+                self.warn(&format!("set attribute {}", paths::shown(name)), errno);
+            }
+        }
+    }
+
+    /// Removes the attributes a user could have set that were not recorded; labels and the like stay.
+    fn remove_attributes(&mut self, metadata: &Metadata) {
+        let reach = self.subject.handle.reach();
+        // A file system without attributes has none to remove.
+        let names = reach.names().unwrap_or_default();
+        for name in names.split(|byte| *byte == 0) {
+            let is_users = name.starts_with(b"user.") || name == ACCESS_ACL || name == DEFAULT_ACL;
+            if !is_users
+                || metadata
+                    .attributes
+                    .iter()
+                    .any(|(recorded, _)| recorded == name)
+            {
+                continue;
+            }
+            // Removing an ACL changes the permission bits of the group.
+            self.mode_is_known = false;
+            if let Err(errno) = reach.remove(name) {
+                self.warn(&format!("remove attribute {}", paths::shown(name)), errno);
+            }
+        }
+    }
+
+    fn set_times(&mut self, modified: Timestamp) {
+        if let Err(errno) = self.subject.handle.set_times(modified) {
+            self.warn("set time", errno);
+        }
+    }
+
+    fn warn(&mut self, step: &str, errno: Errno) {
+        self.warnings.push(Warning {
+            path: paths::shown(&paths::join(self.subject.directory, self.subject.name)),
+            message: format!("{step}: {}", std::io::Error::from(errno)),
+        });
+    }
+}
+
+impl Handle<'_> {
+    fn chown(&self, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+        // All ones means "leave as it is" to the kernel, which is not what was recorded.
+        if user == Some(u32::MAX) || group == Some(u32::MAX) {
+            return Err(Errno::INVAL);
+        }
+        let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
+        match self {
+            Self::Open(file) => rustix::fs::fchown(file, user, group),
+            Self::Located(entry, _) => {
+                rustix::fs::chownat(entry, c"", user, group, AtFlags::EMPTY_PATH)
+            }
+        }
+    }
+
+    fn chmod(&self, mode: Mode) -> io::Result<()> {
+        match self {
+            Self::Open(file) => rustix::fs::fchmod(file, mode),
+            // The path leads to what the descriptor holds, whatever has the entry's name by now.
+            Self::Located(_, path) => {
+                rustix::fs::chmodat(CWD, path.as_slice(), mode, AtFlags::empty())
+            }
+        }
+    }
+
+    fn set_times(&self, modified: Timestamp) -> io::Result<()> {
+        let times = Timestamps {
+            last_access: Timespec {
+                tv_sec: 0,
+                tv_nsec: UTIME_OMIT,
+            },
+            last_modification: Timespec {
+                tv_sec: modified.seconds,
+                // Larger values mean "now" and "leave as it is" to the kernel.
+                tv_nsec: modified.nanoseconds.min(999_999_999).into(),
+            },
+        };
+        match self {
+            Self::Open(file) => rustix::fs::futimens(file, &times),
+            Self::Located(entry, path) => {
+                match rustix::fs::utimensat(entry, c"", &times, AtFlags::EMPTY_PATH) {
+                    // Kernels before 5.8.
+                    Err(Errno::INVAL | Errno::NOENT) => {
+                        rustix::fs::utimensat(CWD, path.as_slice(), &times, AtFlags::empty())
+                    }
+                    set => set,
+                }
+            }
+        }
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        match self {
+            Self::Open(file) => Reach::Open(*file),
+            Self::Located(_, path) => Reach::Descriptor(path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! The commands: one file each, and the table that leads from a word to its file.
+//!
+//! Owns the table only.
+
+pub mod backup;
+pub mod cat;
+pub mod check;
+pub mod completions;
+pub mod diff;
+pub mod find;
+pub mod forget;
+pub mod help;
+pub mod history;
+pub mod init;
+pub mod key;
+pub mod ls;
+pub mod man;
+mod node;
+pub mod prune;
+pub mod restore;
+pub mod snapshots;
+pub mod stats;
+pub mod status;
+pub mod verify;
+
+use crate::arguments::Command;
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::Result;
+
+/// Runs a command.
+pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
+    match command {
+        Command::Init(arguments) => init::run(arguments, context),
+        Command::Backup(arguments) => backup::run(arguments, context),
+        Command::Status(arguments) => status::run(arguments, context),
+        Command::Snapshots(arguments) => snapshots::run(arguments, context),
+        Command::Ls(arguments) => ls::run(arguments, context),
+        Command::Find(arguments) => find::run(arguments, context),
+        Command::History(arguments) => history::run(arguments, context),
+        Command::Diff(arguments) => diff::run(arguments, context),
+        Command::Cat(arguments) => cat::run(arguments, context),
+        Command::Restore(arguments) => restore::run(arguments, context),
+        Command::Forget(arguments) => forget::run(arguments, context),
+        Command::Prune(arguments) => prune::run(arguments, context),
+        Command::Check(arguments) => check::run(arguments, context),
+        Command::Verify(arguments) => verify::run(arguments, context),
+        Command::Stats(arguments) => stats::run(arguments, context),
+        Command::Key(arguments) => key::run(arguments, context),
+        Command::Completions(arguments) => completions::run(arguments, context),
+        Command::Man(arguments) => man::run(arguments, context),
+        Command::Help(arguments) => help::run(arguments, context),
+    }
+}

@@ -1,0 +1,44 @@
+//! Where things are when the user does not say.
+//!
+//! Owns the XDG base directories. Never creates anything.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::failure::{Failure, catalogue};
+
+/// The directory for data of the user: `$XDG_DATA_HOME/mainstay`.
+pub fn data_directory() -> Result<PathBuf, Failure> {
+    base_directory("XDG_DATA_HOME", ".local/share")
+}
+
+/// The directory for keys: `$XDG_CONFIG_HOME/mainstay`.
+pub fn config_directory() -> Result<PathBuf, Failure> {
+    base_directory("XDG_CONFIG_HOME", ".config")
+}
+
+/// An environment variable that is set and not empty.
+pub fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+fn base_directory(name: &str, below_home: &str) -> Result<PathBuf, Failure> {
+    // The specification has relative paths ignored.
+    let named = variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = match named {
+        Some(base) => base,
+        None => home(name)?.join(below_home),
+    };
+    Ok(base.join("mainstay"))
+}
+
+fn home(wanted: &str) -> Result<PathBuf, Failure> {
+    variable("HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(std::env::home_dir)
+        .ok_or_else(|| {
+            let message = format!("find the home directory: neither {wanted} nor HOME is set");
+            Failure::new(&catalogue::NO_HOME, message)
+        })
+}

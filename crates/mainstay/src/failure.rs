@@ -1,0 +1,176 @@
+//! Failures as the user sees them: a code, what happened, and what to do.
+//!
+//! Owns the translation of every crate's errors into codes of the [`catalogue`], and the grammar of their text:
+//! `error[MS-1101] what happened` and `hint: what to do`. Only this module knows both worlds.
+
+pub mod catalogue;
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::exit_code::ExitCode;
+use crate::output::escape;
+use catalogue::Code;
+
+/// Shorthand for what commands answer.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: &'static Code,
+    pub message: String,
+    /// What to do, where more is known than the catalogue's general advice.
+    pub hint: Option<String>,
+    /// The exit code where it is not the catalogue's.
+    exit_code: Option<ExitCode>,
+    /// A help text that stands in for message and hint, except in JSON.
+    pub help: Option<String>,
+}
+
+/// The last line of a failed run with `--json`.
+#[derive(Serialize)]
+pub struct ErrorMessage<'a> {
+    message_type: &'static str,
+    code: &'a str,
+    message: String,
+    hint: &'a str,
+    exit_code: u8,
+}
+
+impl Failure {
+    pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, exit_code: None, help: None }
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn with_exit_code(mut self, exit_code: ExitCode) -> Self {
+        self.exit_code = Some(exit_code);
+        self
+    }
+
+    /// Shows a help text instead of an error.
+    pub fn with_help(mut self, help: String) -> Self {
+        self.help = Some(help);
+        self
+    }
+
+    /// A request that makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(&catalogue::USAGE, message)
+    }
+
+    /// What this program cannot do with a file that is neither source nor repository.
+    pub fn file(verb: &str, path: &std::path::Path, error: &io::Error) -> Self {
+        Self::new(&catalogue::FILE, format!("{verb} {}: {error}", path.display()))
+    }
+
+    pub fn exit_code(&self) -> ExitCode {
+        self.exit_code.unwrap_or(self.code.exit_code)
+    }
+
+    pub fn hint(&self) -> &str {
+        self.hint.as_deref().unwrap_or(self.code.hint)
+    }
+
+    /// Whether there is nobody left to tell: the reader of the output has gone away.
+    pub fn is_silent(&self) -> bool {
+        self.code.number == catalogue::OUTPUT_CLOSED.number
+    }
+
+    /// The shape that `--json` prints.
+    pub fn as_message(&self) -> ErrorMessage<'_> {
+        ErrorMessage {
+            message_type: "error",
+            code: self.code.number,
+            message: self.message.clone(),
+            hint: self.hint(),
+            exit_code: self.exit_code().number(),
+        }
+    }
+
+    /// What happened, safe to print.
+    pub fn text(&self) -> String {
+        escape::message(&self.message)
+    }
+}
+
+impl From<mainstay_repo::Error> for Failure {
+    fn from(error: mainstay_repo::Error) -> Self {
+        use mainstay_repo::Error as E;
+        let code = match &error {
+            E::Store { source, .. } => of_store(source, error.kind()),
+            E::NoRepository { .. } => &catalogue::NO_REPOSITORY,
+            E::Occupied { .. } => &catalogue::OCCUPIED,
+            E::Missing { .. } => &catalogue::MISSING,
+            E::BlockMissing { .. } => &catalogue::BLOCK_MISSING,
+            E::Damaged { .. } => &catalogue::DAMAGED,
+            E::WrongKey { .. } => &catalogue::WRONG_KEY,
+            E::TooNew { .. } => &catalogue::TOO_NEW,
+            E::Busy { .. } => &catalogue::BUSY,
+            E::Limit { .. } => &catalogue::LIMIT,
+            E::Invalid(_) => &catalogue::INVALID,
+            E::Random(_) => &catalogue::RANDOM,
+            E::Bug(_) => &catalogue::BUG,
+            E::SessionFailed(_) => &catalogue::STORE,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+fn of_store(source: &io::Error, kind: mainstay_repo::Kind) -> &'static Code {
+    match (kind, source.kind()) {
+        (mainstay_repo::Kind::NoSpace, _) => &catalogue::NO_SPACE,
+        (_, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
+            &catalogue::STORE_DENIED
+        }
+        _ => &catalogue::STORE,
+    }
+}
+
+impl From<mainstay_jobs::Error> for Failure {
+    fn from(error: mainstay_jobs::Error) -> Self {
+        use mainstay_jobs::Error as E;
+        let code = match error {
+            E::Repository(error) => return error.into(),
+            E::Source(error) => return error.into(),
+            E::NoSnapshot { .. } => &catalogue::NO_SNAPSHOT,
+            E::NoPath { .. } => &catalogue::NO_PATH,
+            E::Invalid(_) => &catalogue::INVALID,
+            E::TargetNotEmpty { .. } => &catalogue::TARGET_NOT_EMPTY,
+            E::Cancelled => &catalogue::STOPPED,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<mainstay_sources::Error> for Failure {
+    fn from(error: mainstay_sources::Error) -> Self {
+        use mainstay_sources::Error as E;
+        let code = match &error {
+            E::Io { .. } | E::Replaced { .. } => &catalogue::SOURCE,
+            E::Refused { .. } => &catalogue::REFUSED_NAME,
+            E::Rule { .. } => &catalogue::RULE,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// An error of standard output; those of files are told apart by [`Failure::file`].
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let code = match error.kind() {
+            io::ErrorKind::BrokenPipe => &catalogue::OUTPUT_CLOSED,
+            _ => &catalogue::OUTPUT,
+        };
+        Self::new(code, format!("write standard output: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! The catalogue of errors: every code that Mainstay prints, with its exit code and advice.
+//!
+//! Owns the numbers; a number is never given to another error. `docs/errors.md` has a section for each, and a test
+//! compares the two. The sections are built into the binary: `mainstay help MS-1101` prints one.
+
+use crate::exit_code::ExitCode;
+
+/// One kind of error.
+#[derive(Debug)]
+pub struct Code {
+    pub number: &'static str,
+    pub exit_code: ExitCode,
+    /// What to do, in general.
+    pub hint: &'static str,
+}
+
+macro_rules! catalogue {
+    ($($name:ident = $number:literal, $exit_code:ident, $hint:literal;)*) => {
+        $(pub const $name: Code = Code { number: $number, exit_code: ExitCode::$exit_code, hint: $hint };)*
+        /// Every code, in order.
+        pub const ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+catalogue! {
+    USAGE = "MS-1001", Usage, "see `mainstay help` or `mainstay COMMAND --help`";
+    INVALID = "MS-1002", Usage, "see the command's --help for what it takes";
+    ADDRESS = "MS-1003", Usage, "name a directory: a path or file:///PATH";
+    RULE = "MS-1004", Usage, "rules are written as in .gitignore; check brackets and escapes";
+    NO_HOME = "MS-1005", Configuration, "set HOME, or XDG_DATA_HOME and XDG_CONFIG_HOME, or name everything by --repo and --password-file";
+    FILE = "MS-1006", Configuration, "check that the file is there and that you may use it";
+    UNKNOWN_TOPIC = "MS-1007", Usage, "see `mainstay help` for the topics";
+
+    NO_REPOSITORY = "MS-1101", NoRepository, "check --repo or MAINSTAY_REPO and that the disk is mounted, or create one with `mainstay init`";
+    OCCUPIED = "MS-1102", Refused, "choose an empty directory, or use the repository that is there";
+    TOO_NEW = "MS-1103", Failure, "update Mainstay; nothing was changed";
+    BUSY = "MS-1104", Busy, "wait for the other session to end and try again; sessions of processes that are gone do not count";
+    STORE = "MS-1105", Unreachable, "check that the store's disk is mounted and healthy; nothing was lost, run the command again";
+    STORE_DENIED = "MS-1106", Unreachable, "check the owner and mode of the repository's directory, and that its disk is writable";
+    NO_SPACE = "MS-1107", NoSpace, "free space on the store's disk, or forget snapshots and prune; what is stored is whole";
+    LIMIT = "MS-1108", Failure, "the repository's format does not allow more; split the source";
+
+    WRONG_KEY = "MS-1201", WrongKey, "check which password or key belongs to this repository, or use the recovery kit by --password-file";
+    NO_KEY = "MS-1202", WrongKey, "give the recovery kit or a password by --password-file FILE, MAINSTAY_PASSWORD_FILE or MAINSTAY_PASSWORD_COMMAND";
+    KEY_FILE_OPEN = "MS-1203", Configuration, "take the rights of others away: chmod 600 on the file";
+    PASSWORD_COMMAND = "MS-1205", Configuration, "run the command of MAINSTAY_PASSWORD_COMMAND by hand: it must print the password and end with 0";
+    EMPTY_PASSWORD = "MS-1206", Configuration, "an empty password protects nothing; give one of at least one character";
+    PASSWORDS_DIFFER = "MS-1207", Failure, "type the same passphrase twice";
+    NO_KEY_SLOT = "MS-1208", Failure, "list the keys with `mainstay key list`";
+    LAST_KEY = "MS-1209", Refused, "add another key with `mainstay key add` first";
+
+    DAMAGED = "MS-1301", Damage, "do not prune; run `mainstay check` and `mainstay verify` to see how far the damage goes";
+    MISSING = "MS-1302", Damage, "do not prune; check that the store is complete, then run `mainstay check`";
+    BLOCK_MISSING = "MS-1303", Damage, "do not prune; run `mainstay check` to see which snapshots are affected";
+    DAMAGE_FOUND = "MS-1304", Damage, "do not prune; restore what is whole, or bring the damaged objects back from a copy of the store";
+
+    NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
+    NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";
+
+    SOURCE = "MS-1501", Failure, "check that the path is there and that you may read it";
+    REFUSED_NAME = "MS-1502", Failure, "the name cannot be used here; nothing was written";
+    INCOMPLETE_BACKUP = "MS-1503", Incomplete, "the snapshot holds everything else; check the entries named above, or exclude them";
+
+    TARGET_NOT_EMPTY = "MS-1601", Refused, "choose an empty directory, or say by --overwrite what to do with files that exist";
+    INCOMPLETE_RESTORE = "MS-1602", Incomplete, "everything else is restored; check the entries named above";
+
+    BUG = "MS-1901", Failure, "this is a fault in Mainstay: please report it with the command and this message";
+    RANDOM = "MS-1902", Failure, "the system's random generator does not work; do not trust keys made on this machine";
+    STOPPED = "MS-1903", Interrupted, "run the command again: what was stored is used";
+    OUTPUT = "MS-1904", Failure, "check where the output goes";
+    OUTPUT_CLOSED = "MS-1905", Success, "the reader of the output ended early";
+}

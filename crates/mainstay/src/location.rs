@@ -1,0 +1,135 @@
+//! Which repository is meant, and the store it lies in.
+//!
+//! Owns the forms of `--repo` and `MAINSTAY_REPO`: a path or a `file://` address. Never opens a repository.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mainstay_repo::LocalStore;
+
+use crate::defaults;
+use crate::failure::{Failure, catalogue};
+
+/// How the repository was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// By the user.
+    Named,
+    /// Nobody said anything.
+    Default,
+}
+
+/// Where a repository is or will be.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// Absolute.
+    pub path: PathBuf,
+    pub choice: Choice,
+}
+
+/// What other programs call a store in the form `name:rest`, without the slashes of an address.
+const FOREIGN_PREFIXES: [&str; 9] = [
+    "s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone",
+];
+
+impl Location {
+    /// Reads the value of `--repo`; `None` means the default repository.
+    pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
+        let Some(text) = named.filter(|text| !text.is_empty()) else {
+            let path = defaults::data_directory()?.join("repository");
+            return Ok(Self { path, choice: Choice::Default });
+        };
+        let path = parse(text)?;
+        let path = std::path::absolute(&path).map_err(|error| {
+            let message = format!("find the repository {}: {error}", path.display());
+            Failure::new(&catalogue::ADDRESS, message)
+        })?;
+        Ok(Self { path, choice: Choice::Named })
+    }
+
+    pub fn store(&self) -> Arc<LocalStore> {
+        Arc::new(LocalStore::new(&self.path))
+    }
+
+    /// The words that name this repository on a command line; nothing for the default one.
+    pub fn flag(&self) -> String {
+        match self.choice {
+            Choice::Named => format!(" --repo {}", quoted(&self.path)),
+            Choice::Default => String::new(),
+        }
+    }
+}
+
+/// A path as a shell takes it for one word.
+pub fn quoted(path: &Path) -> String {
+    let text = crate::output::escape::bytes(path.as_os_str().as_bytes());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn parse(text: &OsStr) -> Result<PathBuf, Failure> {
+    let Some((scheme, rest)) = split_scheme(text.as_bytes()) else {
+        return Ok(PathBuf::from(text));
+    };
+    if scheme != "file" {
+        let message = format!(
+            "open repository {}: stores of the kind `{scheme}` are not known to this version",
+            crate::output::escape::bytes(text.as_bytes())
+        );
+        return Err(Failure::new(&catalogue::ADDRESS, message));
+    }
+    parse_file_address(rest).ok_or_else(|| {
+        let message = format!(
+            "open repository {}: expected file:///PATH with an absolute path of this machine",
+            crate::output::escape::bytes(text.as_bytes())
+        );
+        Failure::new(&catalogue::ADDRESS, message)
+    })
+}
+
+/// The scheme of an address and what follows its colon; `None` for a path.
+fn split_scheme(text: &[u8]) -> Option<(String, &[u8])> {
+    let colon = text.iter().position(|byte| *byte == b':')?;
+    let (scheme, rest) = text.split_at_checked(colon)?;
+    let rest = rest.get(1..)?;
+    let is_name = scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(byte));
+    let scheme = String::from_utf8(scheme.to_ascii_lowercase()).ok()?;
+    let is_address = rest.starts_with(b"//") || FOREIGN_PREFIXES.contains(&scheme.as_str());
+    (is_name && is_address).then_some((scheme, rest))
+}
+
+/// The path of `//HOST/PATH` where the host is this one (RFC 8089).
+fn parse_file_address(rest: &[u8]) -> Option<PathBuf> {
+    let rest = rest.strip_prefix(b"//")?;
+    let path = rest.strip_prefix(b"localhost").unwrap_or(rest);
+    if !path.starts_with(b"/") {
+        return None;
+    }
+    let path = decode_percent(path)?;
+    let usable = !path.contains(&0);
+    usable.then(|| PathBuf::from(OsString::from_vec(path)))
+}
+
+fn decode_percent(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        if *byte != b'%' {
+            bytes.push(*byte);
+            continue;
+        }
+        let mut digit = || char::from(*rest.next()?).to_digit(16);
+        let value = digit()? << 4 | digit()?;
+        bytes.push(u8::try_from(value).ok()?);
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests;

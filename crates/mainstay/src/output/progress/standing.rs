@@ -1,0 +1,129 @@
+//! Where a run stands at a moment, as text and as JSON.
+//!
+//! Pure data and its formatting.
+
+use std::time::Duration;
+
+use mainstay_jobs::Phase;
+use serde::Serialize;
+
+use crate::output::rate::Rate;
+use crate::output::units;
+
+/// A reading of all counters.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub phase: Option<Phase>,
+    pub files: u64,
+    pub bytes: u64,
+    /// 0 where nothing is known.
+    pub expected_files: u64,
+    pub expected_bytes: u64,
+    pub deduplicated: u64,
+    pub warnings: u64,
+    pub item: String,
+    pub elapsed: Duration,
+}
+
+/// How fast a run advances.
+#[derive(Default)]
+pub struct Meter {
+    files: Rate,
+    bytes: Rate,
+}
+
+impl Meter {
+    pub fn sample(&mut self, standing: &Standing) {
+        self.files.sample(standing.elapsed, standing.files);
+        self.bytes.sample(standing.elapsed, standing.bytes);
+    }
+
+    /// The longer of what files and bytes say, since either may be what holds the run up.
+    fn remaining(&self, standing: &Standing) -> Option<Duration> {
+        let by_files = self.files.remaining(standing.files, standing.expected_files);
+        let by_bytes = self.bytes.remaining(standing.bytes, standing.expected_bytes);
+        by_files.max(by_bytes)
+    }
+}
+
+/// One `status` line of `--json`.
+#[derive(Serialize)]
+pub struct StatusMessage<'a> {
+    message_type: &'static str,
+    phase: &'static str,
+    seconds_elapsed: f64,
+    seconds_remaining: Option<f64>,
+    files_done: u64,
+    files_expected: Option<u64>,
+    bytes_done: u64,
+    bytes_expected: Option<u64>,
+    bytes_per_second: u64,
+    bytes_deduplicated: u64,
+    warnings: u64,
+    item: &'a str,
+}
+
+impl Standing {
+    /// The line of a terminal or of a log.
+    pub fn line(&self, meter: &Meter) -> String {
+        let mut parts = vec![
+            units::counted(self.files, "file", "files"),
+            units::size(self.bytes),
+            format!("{}/s", units::size(meter.bytes.per_second() as u64)),
+        ];
+        if self.deduplicated > 0 {
+            parts.push(format!("{} deduplicated", units::percent(self.deduplicated, self.bytes)));
+        }
+        if self.warnings > 0 {
+            parts.push(units::counted(self.warnings, "warning", "warnings"));
+        }
+        if self.expected_bytes > 0 {
+            parts.push(units::percent(self.bytes.min(self.expected_bytes), self.expected_bytes));
+        }
+        if let Some(remaining) = meter.remaining(self) {
+            parts.push(format!("{} left", units::duration(remaining)));
+        }
+        format!("{}: {}", title(self.phase), parts.join(" · "))
+    }
+
+    pub fn message(&self, meter: &Meter) -> StatusMessage<'_> {
+        StatusMessage {
+            message_type: "status",
+            phase: word(self.phase),
+            seconds_elapsed: self.elapsed.as_secs_f64(),
+            seconds_remaining: meter.remaining(self).map(|time| time.as_secs_f64()),
+            files_done: self.files,
+            files_expected: Some(self.expected_files).filter(|files| *files > 0),
+            bytes_done: self.bytes,
+            bytes_expected: Some(self.expected_bytes).filter(|bytes| *bytes > 0),
+            bytes_per_second: meter.bytes.per_second() as u64,
+            bytes_deduplicated: self.deduplicated,
+            warnings: self.warnings,
+            item: &self.item,
+        }
+    }
+}
+
+fn title(phase: Option<Phase>) -> &'static str {
+    match phase {
+        None => "Starting",
+        Some(Phase::BackUp) => "Backing up",
+        Some(Phase::Commit) => "Writing the snapshot",
+        Some(Phase::Plan) => "Planning",
+        Some(Phase::Restore) => "Restoring",
+        Some(Phase::Finish) => "Finishing",
+        Some(Phase::Verify) => "Verifying",
+    }
+}
+
+fn word(phase: Option<Phase>) -> &'static str {
+    match phase {
+        None => "start",
+        Some(Phase::BackUp) => "backup",
+        Some(Phase::Commit) => "commit",
+        Some(Phase::Plan) => "plan",
+        Some(Phase::Restore) => "restore",
+        Some(Phase::Finish) => "finish",
+        Some(Phase::Verify) => "verify",
+    }
+}

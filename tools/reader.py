@@ -1,0 +1,400 @@
+#!/usr/bin/env python3
+"""Reads a Mainstay repository with nothing but its description in docs/format.md.
+
+Owns listing snapshots and restoring one from a repository in a local directory. Shares no code with Mainstay, does not
+use the index, and writes nothing to the repository. Invariant: what is restored came out of a seal that fits.
+
+    reader.py --repo DIR --password-file FILE list
+    reader.py --repo DIR --password-file FILE restore SNAPSHOT --target DIR
+
+The password file holds a passphrase or a recovery code (MSK1-...); one line break at its end does not count. SNAPSHOT
+is `latest` or the first digits of an id. Exit code 0: done; 3: done, with warnings; 1: not done."""
+import argparse
+import hmac
+import json
+import os
+import resource
+import stat
+import struct
+import sys
+import time
+from collections import OrderedDict, namedtuple
+
+import zstandard
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+CONTENT, TREE, CHUNK_TABLE, SNAPSHOT, DATA_KEY, KEY_SLOT = 1, 2, 3, 6, 7, 8
+FILE, DIRECTORY, SYMLINK, ENTER = 1, 2, 3, os.O_DIRECTORY | os.O_NOFOLLOW
+SPECIAL = {4: stat.S_IFCHR, 5: stat.S_IFBLK, 6: stat.S_IFIFO, 7: stat.S_IFSOCK}
+BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 3 << 20, 2 << 20, 256 << 20, 16384, 32
+SUITES = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
+
+Data = namedtuple("Data", "session serial offset length")
+Hole = namedtuple("Hole", "length")
+
+
+class Damaged(Exception):
+    """The repository is not what docs/format.md says, or the secret is not one of its secrets."""
+
+
+def expect(condition, problem):
+    if not condition:
+        raise Damaged(problem)
+
+
+def cbor(data):
+    """One item of CBOR with definite lengths: integers, strings, arrays, maps, booleans."""
+    value, end = cbor_item(data, 0, 0)
+    expect(end == len(data), "CBOR: bytes after the end")
+    return value
+
+
+def cbor_item(data, at, depth):
+    expect(at < len(data) and depth < 16, "CBOR: cut short or nested too deeply")
+    major, low, at = data[at] >> 5, data[at] & 31, at + 1
+    if low >= 24:
+        width = 1 << (low - 24)
+        expect(low < 28 and at + width <= len(data), "CBOR: indefinite length, or cut short")
+        low, at = int.from_bytes(data[at : at + width], "big"), at + width
+    if major in (0, 1):
+        return (low if major == 0 else -1 - low), at
+    if major == 7:
+        expect(low in (20, 21), "CBOR: unknown simple value")
+        return low == 21, at
+    expect(major != 6 and low <= len(data) - at, "CBOR: a tag, or a length beyond the end")
+    if major in (2, 3):
+        value = bytes(data[at : at + low])
+        return (value if major == 2 else value.decode("utf-8")), at + low
+    items = []
+    for _ in range(low if major == 4 else 2 * low):
+        item, at = cbor_item(data, at, depth + 1)
+        items.append(item)
+    if major == 4:
+        return items, at
+    expect(items[::2] == sorted(set(items[::2])), "CBOR: keys of a map out of order")
+    return dict(zip(items[::2], items[1::2])), at
+
+
+def derive(key, *info):
+    """HKDF-SHA-256 with an empty salt, 32 bytes: extract, then one round of expand."""
+    return hmac.digest(hmac.digest(b"", key, "sha256"), b"".join(info) + b"\x01", "sha256")
+
+
+def recovery_key(text):
+    """The 32 bytes of a recovery code, or None if the text is none."""
+    digits = "".join(text.split()).replace("-", "").upper().translate(str.maketrans("OIL", "011"))
+    alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    if len(digits) != 60 or not digits.startswith("MSK1") or set(digits[4:]) - set(alphabet):
+        return None
+    return sum(alphabet.index(digit) << 5 * at for at, digit in enumerate(digits[:3:-1])).to_bytes(35, "big")[:32]
+
+
+class Repository:
+    def __init__(self, root, secret):
+        self.root = root
+        config = json.loads(self.read("mainstay.json", 1 << 16))
+        expect(config["magic"] == "mainstay repository", "mainstay.json: not a Mainstay repository")
+        expect(config["format"] == 1, f"mainstay.json: unknown format {config['format']}")
+        unknown = config["features"]["incompatible"]
+        expect(not unknown and config["suite"] in SUITES, f"mainstay.json: unknown {unknown or config['suite']}")
+        self.suite, self.id = SUITES[config["suite"]], bytes.fromhex(config["repository"])
+        self.secrets = self.unlock(secret)
+        self.data_keys, self.places, self.cache = {}, {}, OrderedDict()
+
+    def read(self, name, limit=OBJECT_LIMIT):
+        with open(os.path.join(self.root, name), "rb") as file:
+            data = file.read(limit + 1)
+        expect(len(data) <= limit, f"{name}: longer than {limit} bytes")
+        return data
+
+    def names(self, folder):
+        path = os.path.join(self.root, folder)
+        return [f"{folder}/{name}" for name in sorted(os.listdir(path))] if os.path.isdir(path) else []
+
+    def clear(self, name, kind):
+        """The body of a clear object. Its checksum is BLAKE3, and need not be checked (docs/format.md)."""
+        data = self.read(name)
+        head = b"MSC1" + bytes([kind, 0, 0, 0]) + self.id
+        expect(len(data) >= 56 and data[:24] == head, f"{name}: not a clear object of kind {kind} of this repository")
+        return cbor(data[24:-32])
+
+    def open(self, what, key, nonce, sealed, kind, *says):
+        try:
+            return self.suite(key).decrypt(nonce, sealed, b"".join((b"mainstay-1", bytes([kind]), self.id, *says)))
+        except InvalidTag:
+            raise Damaged(f"{what}: its seal does not match") from None
+
+    def unlock(self, secret):
+        code = recovery_key(secret)
+        for name in self.names("keys/slots"):
+            slot = self.clear(name, KEY_SLOT)
+            expect(name.endswith("/" + slot[1].hex()), f"{name}: it is another slot")
+            if slot[2] == 2 and code:
+                key = derive(code, b"key slot", slot[5])
+            elif slot[2] == 1 and slot[6] <= 4 << 20 and slot[7] <= 64 and slot[8] <= 64:
+                stretch = Argon2id(salt=slot[5], length=32, iterations=slot[7], lanes=slot[8], memory_cost=slot[6])
+                key = stretch.derive(secret.encode("utf-8"))
+            else:
+                continue
+            try:
+                return cbor(self.open(name, key, slot[9], slot[10], KEY_SLOT, slot[1]))
+            except Damaged:
+                continue
+        raise Damaged("no key slot opens with this secret")
+
+    def data_key(self, session, purpose):
+        """A session's data key for content (1) or trees (2)."""
+        if (session, purpose) not in self.data_keys:
+            name = f"keys/data/{session.hex()}"
+            stored = self.clear(name, DATA_KEY)
+            wrapped = [key for key in stored[2] if key[1] == purpose and key[2] == 1]
+            expect(stored[1] == session and wrapped, f"{name}: no key for purpose {purpose} of this session")
+            wrapping = derive(self.secrets[{CONTENT: 4, TREE: 5}[purpose]], b"wrap data key")
+            opened = self.open(name, wrapping, wrapped[0][3], wrapped[0][4], DATA_KEY, session, bytes([purpose]))
+            self.data_keys[session, purpose] = opened
+        return self.data_keys[session, purpose]
+
+    def snapshots(self):
+        """(id, fields, forgotten) of every snapshot, oldest first."""
+        forgotten, found = set(self.names("trash")), []
+        for name in (name for source in self.names("snapshots") for name in self.names(source)):
+            sequence, _, id = os.path.basename(name).partition("-")
+            snapshot = self.snapshot(name)
+            expect(snapshot[2] == int(sequence), f"{name}: it has another place in the history")
+            found.append((id, snapshot, f"trash/{id}" in forgotten))
+        return sorted(found, key=lambda entry: (entry[1][6], entry[1][2], entry[0]))
+
+    def snapshot(self, name):
+        data = self.read(name)
+        header = data[:40]
+        expect(header[:8] == b"MSO1" + bytes([SNAPSHOT, 0, 0, 0]) and header[36:] == bytes(4), f"{name}: no snapshot")
+        key = derive(self.data_key(header[8:24], TREE), b"object", bytes([SNAPSHOT]))
+        return cbor(self.open(name, key, header[24:36], data[40:], SNAPSHOT, header))
+
+    def find_blocks(self):
+        """Reads where every block is from the packs' own directories."""
+        for name in (name for folder in self.names("packs") for name in self.names(folder)):
+            with open(os.path.join(self.root, name), "rb") as pack:
+                self.read_directory(name, pack)
+
+    def read_directory(self, name, pack):
+        length = os.fstat(pack.fileno()).st_size
+        header = b"MSPACK\x01\0" + self.id + bytes.fromhex(name.partition("-")[2])
+        expect(96 <= length <= 1 << 30 and pack.read(40) == header, f"{name}: not a pack of this repository")
+        pack.seek(length - 56)
+        at, count, zero, _checksum, magic = struct.unpack("<QII32s8s", pack.read(56))
+        fits = magic == b"MSPKEND\x01" and at + 40 * count + 56 == length and zero == 0 and count <= 1 << 20
+        expect(fits, f"{name}: it does not end like a pack")
+        pack.seek(at)
+        rows = struct.iter_unpack("<16sIB3sIIII", pack.read(40 * count))
+        for session, serial, kind, zero, offset, size, table, table_size in rows:
+            expect(max(offset + size, table + table_size) <= at and zero == bytes(3), f"{name}: a broken directory")
+            self.places.setdefault((session, serial, kind), (name, offset, size, table, table_size))
+
+    def block(self, session, serial, kind):
+        """The plaintext of a block."""
+        wanted, what = (session, serial, kind), f"block {session.hex()}:{serial}"
+        if wanted not in self.cache:
+            expect(wanted in self.places, f"{what}: no pack holds it")
+            name, offset, length, table_offset, table_length = self.places[wanted]
+            with open(os.path.join(self.root, name), "rb") as pack:
+                stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
+                table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
+            plain = self.open_block(what, session, serial, kind, stored)
+            expect(len(plain) == self.chunks_length(what, session, serial, table), f"{what}: not as long as its chunks")
+            self.cache[wanted] = plain
+            if len(self.cache) > CACHED_BLOCKS:
+                self.cache.popitem(last=False)
+        self.cache.move_to_end(wanted)
+        return self.cache[wanted]
+
+    def open_block(self, what, session, serial, kind, stored):
+        header, sealed = stored[:44], stored[44:]
+        expect(0 < len(sealed) <= BLOCK_LIMIT + (1 << 16) and header[5] <= 1, f"{what}: impossible length or codec")
+        start = b"MSBK" + bytes([kind, header[5], 0, 0]) + session + struct.pack("<I", serial)
+        expect(header[:28] + header[40:] == start + struct.pack("<I", len(sealed)), f"{what}: another block is there")
+        key = derive(self.data_key(session, kind), b"block", struct.pack("<I", serial))
+        coded = self.open(what, key, header[28:40], sealed, kind, header)
+        if header[5] == 0:
+            return coded
+        declared = zstandard.frame_content_size(coded)
+        expect(0 <= declared <= BLOCK_LIMIT, f"{what}: it declares {declared} bytes")
+        plain = zstandard.ZstdDecompressor().decompress(coded, max_output_size=BLOCK_LIMIT)
+        expect(len(plain) == declared, f"{what}: {len(plain)} bytes instead of {declared}")
+        return plain
+
+    def chunks_length(self, what, session, serial, table):
+        number = struct.pack("<I", serial)
+        key = derive(self.secrets[3], b"chunk table", session, number)
+        rows = self.open(f"chunk table of {what}", key, table[:12], table[12:], CHUNK_TABLE, session, number)
+        return sum(length for _id, length in struct.iter_unpack("<32sI", rows))
+
+    def take(self, extent, kind):
+        expect(isinstance(extent, Data), "a hole where a tree page should be")
+        plain = self.block(extent.session, extent.serial, kind)
+        expect(extent.offset + extent.length <= len(plain), f"an extent ends beyond its block {extent.serial}")
+        return memoryview(plain)[extent.offset : extent.offset + extent.length]
+
+    def all_extents(self, inline, lists):
+        """The extents of a content, wherever they are kept."""
+        return inline + [extent for part in lists for extent in read_extent_list(self.take(part, TREE))]
+
+    def nodes(self, pages):
+        """The nodes of a directory, in the order of their names, each with the extents of its content."""
+        last = b""
+        for extent in pages:
+            expect(extent.length <= CHUNK_LIMIT, "a tree page is too long")
+            page = cbor(self.take(extent, TREE))
+            expect(set(page) == {1, 2, 3, 4}, "a tree page has unknown keys")
+            for node in page[4]:
+                name = node[1]
+                allowed = last < name not in (b".", b"..") and len(name) <= 255 and not set(name) & {0, ord("/")}
+                expect(allowed and set(node) <= set(range(1, 17)), f"the node {name!r} is not allowed here")
+                last = name
+                yield node, self.all_extents(*(to_extents(page[1], node.get(key, [])) for key in (12, 13)))
+
+
+def read_extent_list(data):
+    return to_extents(*map(cbor(data).get, (1, 2)))
+
+
+def to_extents(sessions, numbers):
+    extents, at = [], 0
+    while at < len(numbers):
+        step = 4 if numbers[at] else 2
+        expect(at + step <= len(numbers) and 0 <= numbers[at] <= len(sessions), "an extent is broken")
+        rest = numbers[at + 1 : at + step]
+        extents.append(Data(sessions[numbers[at] - 1], *rest) if numbers[at] else Hole(*rest))
+        at += step
+    return extents
+
+
+class Restore:
+    """Writes a tree beneath a directory; every name is opened in its parent, so that no path is too long or a link."""
+
+    def __init__(self, repository, target):
+        self.repository, self.links, self.path, self.warnings = repository, {}, [], 0
+        os.makedirs(target, exist_ok=True)
+        expect(not os.listdir(target), f"{target}: not empty")
+        self.root = os.open(target, os.O_DIRECTORY)
+
+    def run(self, pages):
+        os.umask(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+        stack = [(self.root, self.repository.nodes(pages), None)]
+        while stack:
+            folder, nodes, own = stack[-1]
+            node, extents = next(nodes, (None, None))
+            if node is None:
+                stack.pop()
+                if own is not None:
+                    self.finish(own, folder)
+                    self.path.pop()
+                    os.close(folder)
+            elif node[2] == DIRECTORY:
+                expect(len(stack) < DEPTH_LIMIT, "the tree is too deep")
+                os.mkdir(node[1], 0o700, dir_fd=folder)
+                self.path.append(node[1])
+                stack.append((os.open(node[1], ENTER, dir_fd=folder), self.repository.nodes(extents), node))
+            else:
+                self.write(folder, node, extents)
+
+    def write(self, folder, node, extents):
+        name, kind = node[1], node[2]
+        linked = (node.get(10, 0), node[9]) if node.get(11, 1) > 1 else None
+        if linked in self.links:
+            return self.link(self.links[linked], name, folder)
+        if kind == FILE:
+            self.write_file(folder, node, extents)
+        elif kind == SYMLINK:
+            os.symlink(node[14], name, dir_fd=folder)
+        else:
+            expect(kind in SPECIAL, f"{name!r}: unknown kind {kind}")
+            try:
+                os.mknod(name, SPECIAL[kind] | 0o600, os.makedev(*node.get(15, [0, 0])), dir_fd=folder)
+            except PermissionError as error:
+                return self.warn(node, error)
+        if kind != FILE:
+            self.finish(node, name, dir_fd=folder, follow_symlinks=False)
+        if linked:
+            self.links[linked] = (*self.path, name)
+
+    def link(self, first, name, folder):
+        parent = os.dup(self.root)
+        for part in first[:-1]:
+            above, parent = parent, os.open(part, ENTER, dir_fd=parent)
+            os.close(above)
+        os.link(first[-1], name, src_dir_fd=parent, dst_dir_fd=folder, follow_symlinks=False)
+        os.close(parent)
+
+    def write_file(self, folder, node, extents):
+        total = sum(extent.length for extent in extents)
+        expect(total == node.get(6, 0), f"{node[1]!r}: {total} bytes of content, {node.get(6, 0)} expected")
+        file = os.open(node[1], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+        os.ftruncate(file, total)
+        at = 0
+        for extent in extents:
+            data, done = self.repository.take(extent, CONTENT) if isinstance(extent, Data) else b"", 0
+            while done < len(data):
+                done += os.pwrite(file, data[done:], at + done)
+            at += extent.length
+        self.finish(node, file)
+        os.close(file)
+
+    def finish(self, node, place, **beneath):
+        """Owner, attributes, mode and times: `place` is an open file or directory, or a name beneath `dir_fd`."""
+        if os.geteuid() == 0:
+            os.chown(place, node[4], node[5], **beneath)
+        path = b"/proc/self/fd/%d/%s" % (beneath["dir_fd"], place) if beneath else place
+        for name, value in zip(*[iter(node.get(16, []))] * 2):
+            try:
+                os.setxattr(path, name, value, follow_symlinks=not beneath)
+            except OSError as error:
+                self.warn(node, error)
+        if node[2] != SYMLINK:
+            os.chmod(path, node[3])
+        modified = node[7][0] * 1_000_000_000 + node[7][1]
+        os.utime(place, ns=(modified, modified), **beneath)
+
+    def warn(self, node, error):
+        self.warnings += 1
+        print(f"warning: {b'/'.join([*self.path, node[1]])!r}: {error}", file=sys.stderr)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Reads a Mainstay repository from its description alone.")
+    parser.add_argument("--repo", required=True)
+    parser.add_argument("--password-file", required=True)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list")
+    restore = verbs.add_parser("restore")
+    restore.add_argument("snapshot")
+    restore.add_argument("--target", required=True)
+    arguments = parser.parse_args()
+    with open(arguments.password_file, encoding="utf-8", newline="") as file:
+        secret = file.read().removesuffix("\n").removesuffix("\r")
+    repository = Repository(arguments.repo, secret)
+    snapshots = repository.snapshots()
+    if arguments.verb == "list":
+        for id, fields, forgotten in snapshots:
+            started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(fields[6] // 1_000_000_000))
+            print(id, started, f"#{fields[2]}", fields[1], "forgotten" if forgotten else "", sep="\t")
+        return 0
+    latest = [id for id, _fields, forgotten in snapshots if not forgotten][-1:] or ["none"]
+    wanted = latest[0] if arguments.snapshot == "latest" else arguments.snapshot
+    fitting = [fields for id, fields, _forgotten in snapshots if id.startswith(wanted)]
+    expect(len(fitting) == 1, f"{len(fitting)} snapshots fit {arguments.snapshot!r}")
+    repository.find_blocks()
+    writer = Restore(repository, arguments.target)
+    writer.run(repository.all_extents(*map(read_extent_list, fitting[0][13])))
+    return 3 if writer.warnings else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Damaged, OSError, ValueError, LookupError, TypeError, struct.error, zstandard.ZstdError) as problem:
+        print(f"error: {type(problem).__name__}: {problem}", file=sys.stderr)
+        sys.exit(1)
