@@ -17,6 +17,8 @@ pub type Files = BTreeMap<&'static str, Vec<u8>>;
 
 /// Chunks of the large files that a fixture stores.
 const CHUNK_LEN: usize = 200 << 10;
+/// Bytes of a large file that go into one block.
+const RUN_LEN: usize = 5 * CHUNK_LEN;
 pub const SECOND: i64 = 1_000_000_000;
 /// 2026-01-01T00:00:00Z
 pub const START: i64 = 1_767_225_600 * SECOND;
@@ -25,6 +27,8 @@ pub const START: i64 = 1_767_225_600 * SECOND;
 pub struct Fixture {
     pub store: mainstay_repo::MemoryStore,
     pub repository: Repository,
+    /// Opens it.
+    code: String,
 }
 
 /// How a tree is stored.
@@ -53,10 +57,19 @@ impl Default for Backup<'_> {
 impl Fixture {
     pub fn new() -> Self {
         let store = mainstay_repo::MemoryStore::default();
-        let secret = Secret::Code(RecoveryCode::generate().unwrap());
+        let code = RecoveryCode::generate().unwrap().to_text().to_string();
+        let secret = Secret::from_text(&code);
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let repository = Repository::create(shared, &secret, "test", liveness(), 0).unwrap();
-        Self { store, repository }
+        Self { store, repository, code }
+    }
+
+    /// The same store, opened anew: nothing is known but what is stored.
+    pub fn reopen(&self) -> Self {
+        let shared: Arc<dyn Store> = Arc::new(self.store.clone());
+        let secret = Secret::from_text(&self.code);
+        let repository = Repository::open(shared, &secret, liveness()).unwrap();
+        Self { store: self.store.clone(), repository, code: self.code.clone() }
     }
 
     /// Stores a tree as the next snapshot of its source.
@@ -240,9 +253,11 @@ impl Building<'_, '_> {
             }
             return content;
         }
-        let lens: Vec<usize> = bytes.chunks(CHUNK_LEN).map(<[u8]>::len).collect();
-        for extent in self.session.store_run(bytes, &lens, Effort::Fast).unwrap() {
-            content.push(extent);
+        for run in bytes.chunks(RUN_LEN) {
+            let lens: Vec<usize> = run.chunks(CHUNK_LEN).map(<[u8]>::len).collect();
+            for extent in self.session.store_run(run, &lens, Effort::Fast).unwrap() {
+                content.push(extent);
+            }
         }
         content
     }

@@ -1,0 +1,218 @@
+//! Verify: does the data decrypt, and is it what it was?
+//!
+//! Owns which packs are read and by whom, and what their problems mean for snapshots and paths. Each pack is read once,
+//! in pieces; nothing is written. What is wrong is data, and never ends the run.
+//!
+//! Concurrency: threads take whole packs from one counter and share nothing else but the keys and the progress.
+
+mod pack;
+mod windows;
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use mainstay_repo::store::Object;
+use mainstay_repo::{Index, PackId, Repository, TreeReader, names};
+
+use crate::check::{self, Breakage, Finding, Inventory, Severity};
+use crate::{Cancel, Error, Phase, Progress, Result};
+use pack::{PackReport, PackVerifier};
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of packs that all threads together hold at once.
+const WINDOWS_LEN: usize = 32 << 20;
+/// The most and the least that one thread reads at once.
+const WINDOW_LEN_MAX: usize = 8 << 20;
+const WINDOW_LEN_MIN: usize = 1 << 20;
+
+/// What is to be verified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct VerifyOptions {
+    /// Percent of the stored bytes, in whole packs; everything if there is none.
+    pub sample: Option<f64>,
+    /// Which packs a sample takes: another seed takes others.
+    pub seed: u64,
+}
+
+/// What a verify saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Damage first.
+    pub findings: Vec<Finding>,
+    /// Packs that were read, and their bytes.
+    pub packs: u64,
+    pub pack_bytes: u64,
+    /// Packs that there are, and their bytes.
+    pub all_packs: u64,
+    pub all_pack_bytes: u64,
+    pub blocks: u64,
+    pub chunks: u64,
+    /// Bytes of chunks that are what their identifiers say.
+    pub plain_bytes: u64,
+}
+
+impl VerifyReport {
+    /// Whether nothing is damaged; notes do not count.
+    pub fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity == Severity::Note)
+    }
+}
+
+/// Reads packs back: every block must open, every chunk must be what its identifier says, and every pack must be the
+/// bytes that its name says.
+///
+/// # Errors
+/// When the store cannot be listed, the sample makes no sense, or the run is cancelled.
+pub fn verify(
+    repository: &Repository,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<VerifyReport> {
+    let _lease = repository.begin_reading()?;
+    progress.phase(Phase::Verify);
+    let mut findings = Vec::new();
+    let inventory = Inventory::take(repository, &mut findings)?;
+    let mut breakages = inventory.compare_blocks(&mut findings);
+    let packs = plan_packs(inventory.packs.values(), options)?;
+    progress.expect(packs.len() as u64, packs.iter().map(|pack| pack.len).sum());
+    let run = Run { repository, index: &inventory.index, progress, cancel };
+    let mut report = VerifyReport {
+        packs: packs.len() as u64,
+        pack_bytes: packs.iter().map(|pack| pack.len).sum(),
+        all_packs: inventory.packs.len() as u64,
+        all_pack_bytes: inventory.packs.values().map(|pack| pack.len).sum(),
+        ..VerifyReport::default()
+    };
+    for pack in run.verify_packs(&packs)? {
+        report.blocks += pack.blocks;
+        report.chunks += pack.chunks;
+        report.plain_bytes += pack.plain_bytes;
+        if let Some(problem) = pack.problem() {
+            breakages.push(Breakage::parts(findings.len(), pack.broken));
+            findings.push(Finding::damage(pack.name, problem));
+        }
+    }
+    let trees = TreeReader::new(repository.block_reader(&inventory.index));
+    check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
+    check::sort_findings(&mut findings);
+    report.findings = findings;
+    Ok(report)
+}
+
+/// The packs to read, the largest first, so that no thread is left alone with a large one at the end.
+fn plan_packs<'p>(packs: impl Iterator<Item = &'p Object>, options: &VerifyOptions) -> Result<Vec<&'p Object>> {
+    let mut packs: Vec<&Object> = packs.collect();
+    if let Some(percent) = options.sample {
+        if !(percent > 0.0 && percent <= 100.0) {
+            return Err(Error::Invalid(format!("verify a sample of {percent} %: expected more than 0 and at most 100")));
+        }
+        packs = draw_sample(packs, percent, options.seed);
+    }
+    packs.sort_by(|a, b| (b.len, &a.name).cmp(&(a.len, &b.name)));
+    Ok(packs)
+}
+
+/// Draws packs until they have the given part of all bytes. The draw depends on seed and names alone: the same seed
+/// draws the same packs, and one more pack in the repository does not change the order of the others.
+fn draw_sample(mut packs: Vec<&Object>, percent: f64, seed: u64) -> Vec<&Object> {
+    packs.sort_by_cached_key(|pack| {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes()).update(pack.name.as_bytes());
+        *hasher.finalize().as_bytes()
+    });
+    let all: u64 = packs.iter().map(|pack| pack.len).sum();
+    let wanted = (all as f64 * percent / 100.0).ceil() as u64;
+    let mut drawn = 0;
+    packs.retain(|pack| {
+        let is_drawn = drawn < wanted;
+        drawn += pack.len;
+        is_drawn
+    });
+    packs
+}
+
+/// What every thread needs.
+struct Run<'a> {
+    repository: &'a Repository,
+    index: &'a std::sync::Arc<Index>,
+    progress: &'a dyn Progress,
+    cancel: &'a Cancel,
+}
+
+impl Run<'_> {
+    /// Reads packs with as many threads as there are processors; the reports come in the order of the packs' names.
+    fn verify_packs(&self, packs: &[&Object]) -> Result<Vec<PackReport>> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let threads = processors.clamp(1, packs.len().max(1));
+        let window_len = (WINDOWS_LEN / threads).clamp(WINDOW_LEN_MIN, WINDOW_LEN_MAX);
+        let next = AtomicUsize::new(0);
+        let reports = Mutex::new(Vec::with_capacity(packs.len()));
+        let work = || -> Result<()> {
+            let blocks = self.repository.block_reader(self.index);
+            let mut verifier = PackVerifier::new(self.repository, &blocks, window_len);
+            while let Some(pack) = packs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let report = self.verify_pack(&mut verifier, pack)?;
+                reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+            let own = work();
+            let ended = others.into_iter().map(|thread| match thread.join() {
+                Ok(ended) => ended,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            ended.fold(own, Result::and)
+        })?;
+        let mut reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
+        reports.sort_by(|a: &PackReport, b| a.name.cmp(&b.name));
+        Ok(reports)
+    }
+
+    fn verify_pack(&self, verifier: &mut PackVerifier<'_>, pack: &Object) -> Result<PackReport> {
+        self.progress.item(&|| pack.name.clone());
+        let listing = self.repository.read_pack_listing(pack);
+        let mut report = PackReport::new(&pack.name);
+        let rows = match listing {
+            Ok(listing) => listing.rows,
+            Err(error) => {
+                report.add_unreadable(&error);
+                self.rows_of_index(pack)
+            }
+        };
+        let mut advance = |bytes: u64| {
+            self.progress.advance(0, bytes);
+            self.cancel.check()
+        };
+        verifier.verify(pack, rows, &mut report, &mut advance)?;
+        self.progress.advance(1, 0);
+        Ok(report)
+    }
+
+    /// The blocks of a pack as the index has them, for a pack whose own directory is damaged; without chunk tables.
+    fn rows_of_index(&self, pack: &Object) -> Vec<mainstay_repo::PackRow> {
+        let Ok((id, _)): Result<(PackId, _), _> = names::parse_pack(&pack.name) else {
+            return Vec::new();
+        };
+        let mut rows = Vec::new();
+        // A table with a damaged page was reported with the inventory; what can be read of it is enough here.
+        let _ = self.index.for_each_block(|block, place| {
+            if place.pack == id {
+                rows.push(mainstay_repo::PackRow {
+                    block,
+                    kind: place.kind,
+                    offset: place.offset,
+                    stored_len: place.stored_len,
+                    table_offset: 0,
+                    table_len: 0,
+                });
+            }
+        });
+        rows
+    }
+}

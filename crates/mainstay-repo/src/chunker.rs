@@ -89,3 +89,5 @@ impl Chunker {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -149,3 +149,5 @@ fn entropy_bits(sample: &[u8]) -> f64 {
         .sum()
 }
 
+#[cfg(test)]
+mod tests;

@@ -107,3 +107,5 @@ fn hex_value(digit: u8) -> Result<u8, InvalidId> {
     }
 }
 
+#[cfg(test)]
+mod tests;

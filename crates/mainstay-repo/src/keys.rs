@@ -75,7 +75,7 @@ impl RecoveryCode {
     pub fn parse(text: &str) -> Option<Self> {
         let plain: Zeroizing<String> =
             Zeroizing::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_uppercase());
-        let digits = plain.strip_prefix(CODE_PREFIX)?;
+        let digits = plain.strip_prefix("MSK")?.strip_prefix(['1', 'I', 'L'])?;
         if digits.len() != 56 {
             return None;
         }
@@ -335,3 +335,5 @@ fn stretch(passphrase: &str, slot: &StoredSlot) -> Decoded<KeyBytes> {
     Ok(key)
 }
 
+#[cfg(test)]
+mod tests;

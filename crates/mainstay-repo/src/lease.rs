@@ -120,3 +120,5 @@ pub fn refuse_conflict(open: &[OpenLease], role: Role, verb: &'static str) -> Re
     }
 }
 
+#[cfg(test)]
+mod tests;

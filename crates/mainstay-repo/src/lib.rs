@@ -7,6 +7,8 @@
 mod chunker;
 mod compress;
 mod error;
+#[cfg(test)]
+mod fixtures;
 mod format;
 mod id;
 mod index;

@@ -3,6 +3,9 @@
 //! Owns the way from a block's plaintext to bytes in a pack: compress, seal, append, publish. A pack is visible only when
 //! it is whole and durable. Never decides what goes into a block.
 
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+
 use crate::compress::{Compressors, Effort};
 use crate::error::{Error, Result};
 use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable};
@@ -15,12 +18,35 @@ use crate::seal::{TAG_LEN, random};
 use crate::store::{Store, Upload};
 
 /// A block's plaintext, complete.
-pub struct PlainBlock {
+pub struct PlainBlock<'a> {
     pub id: BlockId,
     pub kind: BlockKind,
     pub effort: Effort,
-    pub bytes: Vec<u8>,
+    /// Borrowed where the chunks lie one behind the other already.
+    pub bytes: Cow<'a, [u8]>,
     pub chunks: ChunkTable,
+}
+
+/// Buffers of sealed blocks that are used again: fresh memory costs a page fault for every 4 KiB.
+#[derive(Default)]
+pub struct SpareBuffers(Mutex<Vec<Vec<u8>>>);
+
+/// Buffers that are kept while nobody needs them.
+const SPARE_BUFFERS: usize = 8;
+
+impl SpareBuffers {
+    /// An empty buffer, with the room that it once took.
+    pub fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE_BUFFERS {
+            spare.push(buffer);
+        }
+    }
 }
 
 /// A block as it will be stored.
@@ -38,12 +64,14 @@ pub struct BlockSealer<'a> {
     pub keys: &'a Keys,
     pub data_key: &'a DataKey,
     pub compressors: &'a Compressors,
+    pub spare: &'a SpareBuffers,
 }
 
 impl BlockSealer<'_> {
     /// Compresses and seals a block.
-    pub fn seal(&self, block: &PlainBlock) -> Result<SealedBlock> {
-        let mut bytes = vec![0; BLOCK_HEADER_LEN];
+    pub fn seal(&self, block: &PlainBlock<'_>) -> Result<SealedBlock> {
+        let mut bytes = self.spare.take();
+        bytes.resize(BLOCK_HEADER_LEN, 0);
         let codec = self.compressors.append(&block.bytes, block.effort, &mut bytes)?;
         let sealed_len = bytes.len() - BLOCK_HEADER_LEN + TAG_LEN;
         let header = BlockHeader {
@@ -61,7 +89,7 @@ impl BlockSealer<'_> {
         Ok(SealedBlock { id: block.id, kind: block.kind, bytes, table: self.seal_table(block)? })
     }
 
-    fn seal_table(&self, block: &PlainBlock) -> Result<Vec<u8>> {
+    fn seal_table(&self, block: &PlainBlock<'_>) -> Result<Vec<u8>> {
         let nonce = random()?;
         let mut table = nonce.to_vec();
         table.extend_from_slice(&block.chunks.encode());

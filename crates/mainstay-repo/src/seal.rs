@@ -93,3 +93,5 @@ pub fn preferred_suite() -> Suite {
     if accelerated { Suite::Aes256Gcm } else { Suite::ChaCha20Poly1305 }
 }
 
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ pub mod encode;
 pub mod escape;
 pub mod progress;
 pub mod rate;
+pub mod stream;
 pub mod table;
 pub mod time;
 pub mod units;

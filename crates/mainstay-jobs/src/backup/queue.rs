@@ -16,7 +16,9 @@ const BATCHES: usize = 64;
 /// Large files that may wait.
 const LARGE_FILES: usize = 256;
 /// Pieces that may wait, about 1 MiB each.
-const PIECES: usize = 6;
+const PIECES: usize = 3;
+/// Pieces that are stored at once.
+const PIECES_AT_ONCE: usize = 3;
 /// Large files that are read at once.
 const LARGE_READERS: usize = 2;
 
@@ -52,6 +54,7 @@ struct State {
     large: VecDeque<Batch>,
     pieces: VecDeque<Piece>,
     large_readers: usize,
+    piece_workers: usize,
     closed: bool,
 }
 
@@ -96,11 +99,15 @@ impl Queue {
         None
     }
 
-    /// The next work; `None` when everything is done. A large file that is taken must be ended with [`Queue::end_large`].
+    /// The next work; `None` when everything is done. A large file that is taken must
+    /// be ended with [`Queue::end_large`], a piece with [`Queue::end_piece`].
     pub fn pop(&self) -> Option<Work> {
         let mut state = self.lock();
         loop {
-            if let Some(piece) = state.pieces.pop_front() {
+            if state.piece_workers < PIECES_AT_ONCE
+                && let Some(piece) = state.pieces.pop_front()
+            {
+                state.piece_workers += 1;
                 return Some(Work::Piece(piece));
             }
             if state.large_readers < LARGE_READERS
@@ -114,7 +121,7 @@ impl Queue {
                 self.space.notify_one();
                 return Some(Work::Small(batch));
             }
-            if state.closed && state.large_readers == 0 && state.large.is_empty() {
+            if state.closed && state.large_readers == 0 && state.large.is_empty() && state.pieces.is_empty() {
                 self.work.notify_all();
                 return None;
             }
@@ -125,6 +132,12 @@ impl Queue {
     /// A large file has been read to its end.
     pub fn end_large(&self) {
         self.lock().large_readers -= 1;
+        self.work.notify_all();
+    }
+
+    /// A piece has been stored.
+    pub fn end_piece(&self) {
+        self.lock().piece_workers -= 1;
         self.work.notify_all();
     }
 

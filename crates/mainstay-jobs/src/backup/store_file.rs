@@ -18,7 +18,7 @@ use crate::{Cancel, Error, Progress, Result};
 /// A file up to this length is stored as one chunk.
 pub const SMALL_FILE_LEN: u64 = 256 << 10;
 /// Read buffer of a large file: what is left over when less than one longest chunk remains is copied to the next one.
-const BUFFER_LEN: usize = 6 << 20;
+const BUFFER_LEN: usize = 3 << 20;
 /// A piece is at least so long, so that its new chunks fill a block.
 const PIECE_LEN: usize = limits::BLOCK_TARGET;
 
@@ -78,7 +78,11 @@ impl Worker<'_> {
                     self.queue.end_large();
                     stored?;
                 }
-                Work::Piece(piece) => self.store_piece(piece)?,
+                Work::Piece(piece) => {
+                    let stored = self.store_piece(piece);
+                    self.queue.end_piece();
+                    stored?;
+                }
             }
         }
         Ok(())
@@ -408,7 +412,7 @@ fn fill(reading: &mut dyn Reading, buffer: &mut [u8], filled: &mut usize) -> Res
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 /// Buffers that are kept while nobody needs them.
-const IDLE_BUFFERS: usize = 4;
+const IDLE_BUFFERS: usize = 8;
 
 impl Buffers {
     fn take(&self) -> Vec<u8> {

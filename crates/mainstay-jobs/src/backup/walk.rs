@@ -22,8 +22,8 @@ use crate::{Error, Result};
 /// Threads that read and store files. Cold small files need a queue depth of eight.
 const WORKERS: usize = 8;
 /// A batch of small files is closed at this number or at about this many bytes.
-const BATCH_FILES: usize = 64;
-const BATCH_BYTES: u64 = 512 << 10;
+const BATCH_FILES: usize = 128;
+const BATCH_BYTES: u64 = 1 << 20;
 
 /// What the walk counted.
 #[derive(Default)]

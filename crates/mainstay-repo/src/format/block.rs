@@ -10,6 +10,11 @@ use crate::id::{BlockId, ChunkId, SessionId};
 /// Length of a block's header in bytes.
 pub const BLOCK_HEADER_LEN: usize = 44;
 const BLOCK_MAGIC: [u8; 4] = *b"MSBK";
+/// Longest ciphertext of a block, and longest block with its header.
+const SEALED_BLOCK_LEN: u64 = limits::BLOCK_LEN as u64 + (1 << 16);
+pub const STORED_BLOCK_LEN: u64 = BLOCK_HEADER_LEN as u64 + SEALED_BLOCK_LEN;
+/// Longest sealed chunk table: nonce, rows, tag.
+pub const SEALED_TABLE_LEN: u64 = 12 + (limits::BLOCK_CHUNKS * CHUNK_ROW_LEN) as u64 + 16;
 
 /// What a block's plaintext holds: file content or tree pages. They are sealed under different keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,7 +92,7 @@ impl BlockHeader {
         let serial = fields.u32()?;
         let nonce = fields.array()?;
         let sealed_len = fields.u32()?;
-        within("sealed length of a block", sealed_len.into(), limits::BLOCK_LEN as u64 + (1 << 16))?;
+        within("sealed length of a block", sealed_len.into(), SEALED_BLOCK_LEN)?;
         Ok(Self { kind, codec, id: BlockId { session, serial }, nonce, sealed_len })
     }
 }
@@ -133,3 +138,5 @@ impl ChunkTable {
     }
 }
 
+#[cfg(test)]
+mod tests;

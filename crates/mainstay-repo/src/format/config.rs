@@ -106,3 +106,5 @@ fn decode_fields(stored: &Stored) -> Decoded<Config> {
     Ok(Config { repository, suite })
 }
 
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,6 @@ pub fn decode_trash(repository: RepositoryId, snapshot: SnapshotId, bytes: &[u8]
     }
     Ok(trash)
 }
+
+#[cfg(test)]
+mod tests;

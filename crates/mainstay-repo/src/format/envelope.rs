@@ -119,3 +119,5 @@ pub fn associated_data(repository: RepositoryId, kind: ObjectKind, parts: &[&[u8
     data
 }
 
+#[cfg(test)]
+mod tests;

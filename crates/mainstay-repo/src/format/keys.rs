@@ -170,3 +170,6 @@ pub fn decode_data_key(repository: RepositoryId, session: SessionId, bytes: &[u8
     }
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,3 +102,6 @@ pub(crate) fn decode(repository: RepositoryId, session: SessionId, bytes: &[u8])
 pub(crate) fn encode_end(repository: RepositoryId, session: SessionId) -> Vec<u8> {
     encode_clear(ObjectKind::LeaseEnd, repository, &to_cbor(&session))
 }
+
+#[cfg(test)]
+mod tests;

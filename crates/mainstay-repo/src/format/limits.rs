@@ -1,12 +1,12 @@
 //! The limits of the format: no length, count or depth read from a store passes unchecked against one of these.
 
 /// Longest chunk, plaintext bytes.
-pub const CHUNK_LEN: usize = 2 << 20;
+pub const CHUNK_LEN: usize = 1 << 20;
 /// A block is closed once it holds this many plaintext bytes: compression gains less than 2 % from a block twice as
 /// long on source text (measured 2026-11-22: 203.4 MB at 1 MiB, 200.3 MB at 2 MiB), and a restore of one small file
 /// reads one block.
 pub const BLOCK_TARGET: usize = 1 << 20;
-/// Longest block, plaintext bytes: one byte less than the target plus one longest chunk, rounded up.
+/// Longest block, plaintext bytes: one byte less than the target, and one longest chunk more.
 pub const BLOCK_LEN: usize = BLOCK_TARGET + CHUNK_LEN;
 /// A block of tree pages is closed at this many plaintext bytes: reading one directory opens one such block.
 pub const TREE_BLOCK_TARGET: usize = 512 << 10;
@@ -44,7 +44,7 @@ pub const TREE_DEPTH: usize = 16 << 10;
 /// Longest target of a symbolic link in bytes.
 pub const LINK_TARGET_LEN: usize = 1 << 16;
 /// Most bytes of extended attributes of one node, names and values together.
-pub const ATTRIBUTES_LEN: usize = 1 << 20;
+pub const ATTRIBUTES_LEN: usize = 512 << 10;
 /// Largest memory and most passes that an Argon2id slot may ask of a reader.
 pub const ARGON2_MEMORY_KIB: u32 = 4 << 20;
 pub const ARGON2_PASSES: u32 = 64;

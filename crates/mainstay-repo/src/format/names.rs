@@ -122,3 +122,5 @@ pub fn intent(session: SessionId, number: u32) -> String {
     format!("{INTENTS}{session}/{number:06}")
 }
 
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! The directory names only what the block headers show anyway, so that whoever maintains a repository without its keys
 //! can read it and move blocks; what the chunks are stays sealed in the tables.
 
-use super::block::BlockKind;
+use super::block::{BlockKind, SEALED_TABLE_LEN, STORED_BLOCK_LEN};
 use super::{Decoded, Fields, Problem, limits, within};
 use crate::id::{BlockId, RepositoryId, SessionId};
 
@@ -115,6 +115,8 @@ impl PackFooter {
             table_offset: fields.u32()?,
             table_len: fields.u32()?,
         };
+        within("stored length of a block", row.stored_len.into(), STORED_BLOCK_LEN)?;
+        within("length of a chunk table", row.table_len.into(), SEALED_TABLE_LEN)?;
         for (offset, len) in [(row.offset, row.stored_len), (row.table_offset, row.table_len)] {
             within("end of a block", u64::from(offset) + u64::from(len), self.directory_offset)?;
         }
@@ -122,3 +124,5 @@ impl PackFooter {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -162,3 +162,5 @@ pub fn decode_set(bytes: &[u8]) -> Decoded<BlockSet> {
     Ok(blocks)
 }
 
+#[cfg(test)]
+mod tests;

@@ -157,3 +157,5 @@ impl Snapshot {
     }
 }
 
+#[cfg(test)]
+mod tests;

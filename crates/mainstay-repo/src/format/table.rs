@@ -3,7 +3,7 @@
 //! Owns header, rows, pages, tail and footer. A page is sealed (chunk tables) or carries a checksum (block tables), both
 //! in 16 bytes after it, so that both kinds have the same geometry.
 
-use super::block::BlockKind;
+use super::block::{BlockKind, STORED_BLOCK_LEN};
 use super::names::TableKind;
 use super::{Decoded, Fields, Problem, from_cbor, limits, to_cbor, within};
 use crate::id::{ChunkId, PackId, RepositoryId, SessionId, TableId};
@@ -100,14 +100,16 @@ impl BlockRow {
 
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let mut fields = Fields::new(bytes);
-        Ok(Self {
+        let row = Self {
             session: fields.u32()?,
             serial: fields.u32()?,
             pack: fields.u32()?,
             offset: fields.u32()?,
             stored_len: fields.u32()?,
             kind: BlockKind::from_byte(fields.u8()?)?,
-        })
+        };
+        within("stored length of a block", row.stored_len.into(), STORED_BLOCK_LEN)?;
+        Ok(row)
     }
 }
 
@@ -224,3 +226,5 @@ pub fn decode_footer(bytes: &[u8], object_len: u64) -> Decoded<(u64, u64)> {
     Ok((offset, len))
 }
 
+#[cfg(test)]
+mod tests;

@@ -557,3 +557,5 @@ fn expect_end(decoder: &Decoder<'_>, input: &[u8]) -> Decoded<()> {
     Ok(())
 }
 
+#[cfg(test)]
+mod tests;

@@ -44,3 +44,5 @@ fn position(filter_len: usize, id: &ChunkId) -> (usize, [u8; 8]) {
     (block as usize * BLOCK_LEN, SALTS.map(|salt| (low.wrapping_mul(salt) >> 27) as u8))
 }
 
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,5 @@ fn open_tables(store: &dyn Store, keys: &Keys, listed: &[Object]) -> Result<Vec<
     Ok(tables)
 }
 
+#[cfg(test)]
+mod tests;

@@ -12,8 +12,10 @@ mod adopt;
 mod commit;
 mod known;
 mod packer;
+mod permits;
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use crate::compress::Effort;
@@ -26,13 +28,14 @@ use crate::id::{BlockId, ChunkId, SessionId};
 use crate::index::Index;
 use crate::keys::DataKey;
 use crate::lease::refuse_conflict;
-use crate::pack_writer::{BlockSealer, PlainBlock};
+use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
 use crate::repository::{Repository, put};
 use crate::seal::random;
 
 pub use commit::{Draft, Presence, SessionReport};
 use known::{KnownChunks, Place};
 use packer::Packer;
+use permits::Permits;
 pub(crate) use packer::add_pack;
 
 /// What a session may use of what is there.
@@ -83,6 +86,22 @@ impl Class {
     }
 }
 
+/// Open blocks of one class: threads gather into their own, so that files of one directory, which one thread reads, lie
+/// together and compress better.
+const LANES: usize = 8;
+
+/// The lane of this thread: threads take turns, and two that share one only share a block.
+fn lane() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static LANE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
+    }
+    LANE.with(|lane| *lane)
+}
+
+/// Blocks that are compressed and sealed at once: more would take memory and no less time.
+const SEALING_AT_ONCE: usize = 3;
+
 /// An open writing session.
 pub struct Session<'r> {
     repository: &'r Repository,
@@ -91,7 +110,10 @@ pub struct Session<'r> {
     index: Arc<Index>,
     sharing: Sharing,
     known: Arc<KnownChunks>,
-    builders: [Mutex<Option<PlainBlock>>; 3],
+    /// Open blocks by class and lane.
+    builders: [[Mutex<Option<PlainBlock<'static>>>; LANES]; 3],
+    sealing: Permits,
+    spare: Arc<SpareBuffers>,
     next_serial: AtomicU32,
     packer: Packer,
     new_bytes: AtomicU64,
@@ -119,7 +141,8 @@ impl<'r> Session<'r> {
         let data_key = Arc::new(data_key);
         repository.data_keys.insert(id, data_key.clone());
         let known = Arc::new(KnownChunks::new(id));
-        let packer = Packer::start(repository, id, known.clone(), &index);
+        let spare = Arc::new(SpareBuffers::default());
+        let packer = Packer::start(repository, id, known.clone(), &index, spare.clone());
         Ok(Self {
             repository,
             id,
@@ -127,7 +150,9 @@ impl<'r> Session<'r> {
             index,
             sharing,
             known,
-            builders: [const { Mutex::new(None) }; 3],
+            builders: [const { [const { Mutex::new(None) }; LANES] }; 3],
+            sealing: Permits::new(SEALING_AT_ONCE),
+            spare,
             next_serial: AtomicU32::new(0),
             packer,
             new_bytes: AtomicU64::new(0),
@@ -175,33 +200,37 @@ impl<'r> Session<'r> {
                 })
                 .collect();
         }
-        self.store_own_block(class, places, fresh)
+        self.store_own_block(class, data, &places)
     }
 
-    /// Gathers the new chunks of a run into a block of their own, without the detour through a shared builder.
+    /// Stores the new chunks of a run as a block of their own, without the detour through a shared builder; a run that is
+    /// new as a whole is not even copied.
     fn store_own_block(
         &self,
         class: Class,
-        places: Vec<(ChunkId, &[u8], Option<Place>)>,
-        fresh: usize,
+        data: &[u8],
+        places: &[(ChunkId, &[u8], Option<Place>)],
     ) -> Result<Vec<Extent>> {
-        let mut block = self.new_block(class, fresh)?;
-        let mut extents = Vec::with_capacity(places.len());
+        let mut block = self.new_block(class)?;
+        let (mut extents, mut fresh, mut len) = (Vec::with_capacity(places.len()), Vec::new(), 0);
         for (id, chunk, known) in places {
-            let place = match known {
-                Some(place) => Some(place),
-                None => self.known.insert_with(id, || Ok(append(&mut block, id, chunk)))?,
+            let place = Place { block: block.id, offset: len as u32, len: chunk.len() as u32 };
+            let present = match known {
+                Some(place) => Some(*place),
+                None => self.known.insert_with(*id, || Ok(place))?,
             };
-            extents.push(match place {
-                Some(place) => self.count_duplicate(place),
-                None => {
-                    self.new_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                    let offset = block.bytes.len() - chunk.len();
-                    Extent::Data { block: block.id, offset: offset as u32, len: chunk.len() as u32 }
-                }
-            });
+            if let Some(present) = present {
+                extents.push(self.count_duplicate(present));
+                continue;
+            }
+            self.new_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            block.chunks.chunks.push((*id, chunk.len() as u32));
+            extents.push(place.extent());
+            fresh.push(*chunk);
+            len += chunk.len();
         }
-        if !block.bytes.is_empty() {
+        block.bytes = if len == data.len() { Cow::Borrowed(data) } else { Cow::Owned(fresh.concat()) };
+        if len > 0 {
             self.seal_and_send(block)?;
         }
         Ok(extents)
@@ -248,11 +277,11 @@ impl<'r> Session<'r> {
     }
 
     /// Puts a chunk into the open block of its class; a block that is full by it is handed back.
-    fn append_to_builder(&self, class: Class, id: ChunkId, data: &[u8]) -> Result<(Place, Option<PlainBlock>)> {
-        let mut builder = lock(&self.builders[class as usize]);
+    fn append_to_builder(&self, class: Class, id: ChunkId, data: &[u8]) -> Result<(Place, Option<PlainBlock<'static>>)> {
+        let mut builder = lock(&self.builders[class as usize][lane()]);
         let mut block = match builder.take() {
             Some(block) => block,
-            None => self.new_block(class, class.target() + class.target() / 8)?,
+            None => PlainBlock { bytes: Cow::Owned(self.spare.take()), ..self.new_block(class)? },
         };
         let place = append(&mut block, id, data);
         let is_full = block.bytes.len() >= class.target() || block.chunks.chunks.len() >= limits::BLOCK_CHUNKS;
@@ -263,7 +292,7 @@ impl<'r> Session<'r> {
         Ok((place, None))
     }
 
-    fn new_block(&self, class: Class, capacity: usize) -> Result<PlainBlock> {
+    fn new_block(&self, class: Class) -> Result<PlainBlock<'static>> {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         if serial >= crate::format::refs::MAX_SERIAL {
             return Err(Error::Limit {
@@ -276,23 +305,30 @@ impl<'r> Session<'r> {
             id: BlockId { session: self.id, serial },
             kind: class.kind(),
             effort: class.effort(),
-            bytes: Vec::with_capacity(capacity),
+            bytes: Cow::Owned(Vec::new()),
             chunks: ChunkTable::default(),
         })
     }
 
-    fn seal_and_send(&self, block: PlainBlock) -> Result<()> {
+    fn seal_and_send(&self, block: PlainBlock<'_>) -> Result<()> {
         let sealer = BlockSealer {
             keys: &self.repository.keys,
             data_key: &self.data_key,
             compressors: &self.repository.compressors,
+            spare: &self.spare,
         };
-        self.packer.send(sealer.seal(&block)?)
+        // Held until the block is handed over, so that no more sealed blocks wait than can be sealed at once.
+        let _permit = self.sealing.take();
+        let sealed = sealer.seal(&block)?;
+        if let Cow::Owned(bytes) = block.bytes {
+            self.spare.give_back(bytes);
+        }
+        self.packer.send(sealed)
     }
 
     /// Seals the blocks that are still open.
     fn flush(&self) -> Result<()> {
-        for builder in &self.builders {
+        for builder in self.builders.iter().flatten() {
             let block = lock(builder).take();
             if let Some(block) = block {
                 self.seal_and_send(block)?;
@@ -307,9 +343,9 @@ impl<'r> Session<'r> {
     }
 }
 
-fn append(block: &mut PlainBlock, id: ChunkId, data: &[u8]) -> Place {
+fn append(block: &mut PlainBlock<'_>, id: ChunkId, data: &[u8]) -> Place {
     let place = Place { block: block.id, offset: block.bytes.len() as u32, len: data.len() as u32 };
-    block.bytes.extend_from_slice(data);
+    block.bytes.to_mut().extend_from_slice(data);
     block.chunks.chunks.push((id, data.len() as u32));
     place
 }

@@ -4,8 +4,8 @@
 //! and pruned at different times. Invariant: index rows are published only for packs that are durable.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,15 +14,15 @@ use super::known::KnownChunks;
 use crate::error::{Error, Result};
 use crate::format::block::BlockKind;
 use crate::format::limits;
-use crate::id::{BlockId, PackId, SessionId};
+use crate::id::SessionId;
 use crate::index::{BlockPlace, Index, NewRows, write_tables};
 use crate::keys::Keys;
-use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock};
+use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock, SpareBuffers};
 use crate::repository::Repository;
 use crate::store::{Object, Store};
 
-/// Sealed blocks that may wait: about 8 MiB.
-const QUEUE: usize = 8;
+/// Sealed blocks that may wait: about 4 MiB.
+const QUEUE: usize = 4;
 /// Chunks in memory after which their rows are published and dropped: about 35 MiB.
 const CHUNKS_IN_MEMORY: usize = 512 << 10;
 
@@ -31,7 +31,6 @@ pub struct Packer {
     sender: Option<Sender<SealedBlock>>,
     thread: Option<JoinHandle<Result<Packed>>>,
     failed: Arc<AtomicBool>,
-    stored_bytes: Arc<AtomicU64>,
 }
 
 /// What a finished packer has published.
@@ -42,23 +41,28 @@ pub struct Packed {
 }
 
 impl Packer {
-    pub fn start(repository: &Repository, session: SessionId, known: Arc<KnownChunks>, index: &Index) -> Self {
+    pub fn start(
+        repository: &Repository,
+        session: SessionId,
+        known: Arc<KnownChunks>,
+        index: &Index,
+        spare: Arc<SpareBuffers>,
+    ) -> Self {
         let (sender, receiver) = bounded(QUEUE);
         let failed = Arc::new(AtomicBool::new(false));
-        let stored_bytes = Arc::new(AtomicU64::new(0));
         let existing: u64 = index.packs().values().map(|pack| pack.len).sum();
         let mut packing = Packing {
             store: repository.store.clone(),
             keys: repository.keys.clone(),
             session,
             known,
+            spare,
             existing,
             open: HashMap::new(),
             rows: NewRows::default(),
             packed: HashSet::new(),
             tables: Vec::new(),
             result: Packed::default(),
-            stored_bytes: stored_bytes.clone(),
         };
         let flag = failed.clone();
         let thread = std::thread::Builder::new().name("packer".to_owned()).spawn(move || {
@@ -72,7 +76,7 @@ impl Packer {
             Ok(thread) => (Some(thread), Some(sender)),
             Err(_) => (None, None),
         };
-        Self { sender, thread, failed, stored_bytes }
+        Self { sender, thread, failed }
     }
 
     /// Hands a block over; waits while the store is behind.
@@ -82,10 +86,6 @@ impl Packer {
             return Err(gone());
         }
         self.sender.as_ref().ok_or_else(gone)?.send(block).map_err(|_| gone())
-    }
-
-    pub fn stored_bytes(&self) -> u64 {
-        self.stored_bytes.load(Ordering::Relaxed)
     }
 
     /// Finishes the open packs and the index; answers the error that stopped the thread, if one did.
@@ -105,6 +105,7 @@ struct Packing {
     keys: Arc<Keys>,
     session: SessionId,
     known: Arc<KnownChunks>,
+    spare: Arc<SpareBuffers>,
     /// Bytes of packs that were there before.
     existing: u64,
     open: HashMap<BlockKind, PackWriter>,
@@ -115,13 +116,12 @@ struct Packing {
     /// The index tables that the session has published.
     tables: Vec<Object>,
     result: Packed,
-    stored_bytes: Arc<AtomicU64>,
 }
 
 impl Packing {
     fn run(&mut self, blocks: &Receiver<SealedBlock>) -> Result<()> {
         for block in blocks {
-            self.append(&block)?;
+            self.append(block)?;
         }
         let open: BTreeMap<u8, PackWriter> =
             self.open.drain().map(|(kind, pack)| (kind.object_kind() as u8, pack)).collect();
@@ -131,13 +131,13 @@ impl Packing {
         self.publish_index()
     }
 
-    fn append(&mut self, block: &SealedBlock) -> Result<()> {
+    fn append(&mut self, block: SealedBlock) -> Result<()> {
         let mut pack = match self.open.remove(&block.kind) {
             Some(pack) => pack,
             None => PackWriter::begin(&*self.store, self.keys.config().repository, self.session)?,
         };
-        pack.append(block)?;
-        self.stored_bytes.fetch_add((block.bytes.len() + block.table.len()) as u64, Ordering::Relaxed);
+        pack.append(&block)?;
+        self.spare.give_back(block.bytes);
         if pack.len() < pack_target(self.existing + self.result.stored_bytes) {
             self.open.insert(block.kind, pack);
             return Ok(());

@@ -5,12 +5,13 @@
 //! al., USENIX ATC 2020).
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use super::direct::{Buffers, DirectFile};
 use super::{Object, Store, Upload, Vacancy};
 use crate::format::names;
 
@@ -20,12 +21,13 @@ const STAGING: &str = "tmp";
 #[derive(Debug)]
 pub struct LocalStore {
     root: PathBuf,
+    buffers: Buffers,
 }
 
 impl LocalStore {
     /// Names the directory; nothing is touched until the store is used.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), buffers: Buffers::default() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -59,6 +61,7 @@ impl Store for LocalStore {
             }
             other => other?,
         };
+        let file = DirectFile::new(file, self.buffers.clone());
         Ok(Box::new(LocalUpload { root: self.root.clone(), path, file, published: false }))
     }
 
@@ -132,19 +135,17 @@ impl Store for LocalStore {
 struct LocalUpload {
     root: PathBuf,
     path: PathBuf,
-    file: File,
+    file: DirectFile,
     published: bool,
 }
 
-
 impl Upload for LocalUpload {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        Ok(())
+        self.file.write(bytes)
     }
 
     fn publish(mut self: Box<Self>, name: &str) -> io::Result<()> {
-        self.file.sync_all()?;
+        self.file.finish()?;
         let target = self.root.join(name);
         let folder = target.parent().unwrap_or(&self.root);
         let rename = || renameat_with(CWD, &self.path, CWD, &target, RenameFlags::NOREPLACE);
@@ -213,3 +214,6 @@ fn create_dirs_beneath(root: &Path, folder: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,11 +3,12 @@
 //! Objects are written once and never changed. What this contract asks for is all that the engine relies on: an object
 //! that was published is durable, and is found by every later read and listing. No renames, no conditions, no times.
 
+mod direct;
 mod local;
 mod memory;
 
 pub use local::LocalStore;
-pub use memory::MemoryStore;
+pub use memory::{Call, MemoryStore};
 
 use std::io;
 
@@ -89,3 +90,5 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use rustix::io::{self, Errno};
 pub(super) type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Most bytes of all names and values of one entry. The kernel allows 64 KiB of names and 64 KiB per value.
-pub(super) const TOTAL_MAX: usize = 1024 * 1024;
+pub(super) const TOTAL_MAX: usize = 512 * 1024;
 /// The access ACL; it holds the permission bits too, so it is written after them.
 pub(super) const ACCESS_ACL: &[u8] = b"system.posix_acl_access";
 /// What a directory hands on to new entries.

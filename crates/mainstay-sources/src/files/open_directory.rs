@@ -205,7 +205,7 @@ impl Access {
 /// The error for attributes that could not be read.
 pub(super) fn attribute_error(directory: &[u8], name: &[u8], errno: Errno) -> crate::Error {
     match errno {
-        Errno::TOOBIG => paths::refused("read attributes", directory, name, "they exceed 1 MiB"),
+        Errno::TOOBIG => paths::refused("read attributes", directory, name, "they exceed 512 KiB"),
         errno => paths::io_error("read attributes", directory, name, errno),
     }
 }

@@ -42,11 +42,6 @@ pub fn ago(then: i64, now: i64) -> String {
     }
 }
 
-/// The length of a run.
-pub fn between(started: i64, ended: i64) -> Duration {
-    Duration::from_nanos(u64::try_from(ended.saturating_sub(started)).unwrap_or(0))
-}
-
 fn timestamp(nanoseconds: i64) -> Timestamp {
     // All moments of an i64 lie between 1677 and 2262.
     Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or(Timestamp::UNIX_EPOCH)

@@ -1,0 +1,254 @@
+//! What a repository holds, read object by object so that one damaged object hides no other.
+//!
+//! Owns reading snapshots, reference maps, index tables and the list of packs, and comparing them as sets of blocks.
+//! Reads no tree and no block.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use mainstay_repo::store::Object;
+use mainstay_repo::{
+    BlockId, BlockKind, BlockSet, Error as RepositoryError, Index, PackId, Repository, SessionId,
+    SnapshotEntry, SnapshotId, names,
+};
+
+use super::finding::{Finding, count};
+use super::trace::Breakage;
+use crate::Result;
+
+/// A snapshot that could be read, with its reference map if that could be read too.
+pub struct Held {
+    pub entry: SnapshotEntry,
+    pub references: Option<BlockSet>,
+}
+
+/// The blocks that the index knows.
+#[derive(Default)]
+pub struct Rows {
+    content: BlockSet,
+    trees: BlockSet,
+    /// Blocks of packs that are not in the store as the index says.
+    lost: BTreeMap<PackId, BlockSet>,
+}
+
+impl Rows {
+    /// Whether a block of this kind is in a pack that the store holds.
+    pub fn holds(&self, block: BlockId, kind: BlockKind) -> bool {
+        match kind {
+            BlockKind::Content => self.content.contains(block),
+            BlockKind::Tree => self.trees.contains(block),
+        }
+    }
+
+    pub fn holds_any(&self, block: BlockId) -> bool {
+        self.content.contains(block) || self.trees.contains(block)
+    }
+
+    pub fn len(&self) -> u64 {
+        self.content.len() + self.trees.len()
+    }
+}
+
+/// Everything that was read.
+pub struct Inventory {
+    /// Newest first.
+    pub snapshots: Vec<Held>,
+    /// Every index table that opens.
+    pub index: Arc<Index>,
+    pub rows: Rows,
+    pub packs: BTreeMap<PackId, Object>,
+}
+
+impl Inventory {
+    /// Reads everything; a snapshot's blocks are indexed before it appears, and a pack is there before the index names
+    /// it, hence the order.
+    pub fn take(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Self> {
+        let snapshots = read_snapshots(repository, findings)?;
+        let tables = open_tables(repository, findings)?;
+        let index = repository.index_of(&tables)?;
+        let packs = list_packs(repository, findings)?;
+        let rows = read_rows(repository, tables, &packs, findings)?;
+        Ok(Self { snapshots, index, rows, packs })
+    }
+
+    /// Compares what snapshots need with what the index knows, and what the index knows with what the store lists.
+    pub fn compare_blocks(&self, findings: &mut Vec<Finding>) -> Vec<Breakage> {
+        let mut breakages = Vec::new();
+        let missing = self.missing_blocks();
+        self.report_packs(&missing, findings, &mut breakages);
+        let lost = |block: &BlockId| self.rows.lost.values().any(|blocks| blocks.contains(*block));
+        let mut unknown = BTreeMap::<SessionId, Vec<BlockId>>::new();
+        for block in missing.iter().filter(|block| !lost(block)) {
+            unknown.entry(block.session).or_default().push(block);
+        }
+        for (session, blocks) in unknown {
+            let object = match blocks.as_slice() {
+                [block] => format!("block {block}"),
+                _ => format!("{} of session {session}", count(blocks.len(), "block")),
+            };
+            breakages.push(Breakage::blocks(findings.len(), blocks));
+            findings.push(Finding::damage(object, "no pack that the index knows holds what snapshots need"));
+        }
+        breakages
+    }
+
+    /// The object that holds a block, as far as the index knows.
+    pub fn object_of(&self, block: BlockId) -> String {
+        match self.index.find_block(block) {
+            Ok(Some(place)) => names::pack(place.pack, place.pack_session),
+            _ => format!("block {block}"),
+        }
+    }
+
+    /// Blocks that some snapshot needs and that no pack in the store holds.
+    fn missing_blocks(&self) -> BlockSet {
+        let mut missing = BlockSet::default();
+        for references in self.snapshots.iter().filter_map(|held| held.references.as_ref()) {
+            for block in references.iter().filter(|block| !self.rows.holds_any(*block)) {
+                missing.insert(block);
+            }
+        }
+        missing
+    }
+
+    fn report_packs(&self, missing: &BlockSet, findings: &mut Vec<Finding>, breakages: &mut Vec<Breakage>) {
+        let indexed = self.index.packs();
+        let by_id: BTreeMap<_, _> = indexed.values().map(|pack| (pack.id, pack)).collect();
+        for pack in by_id.values() {
+            let problem = match self.packs.get(&pack.id) {
+                Some(object) if object.len == pack.len => continue,
+                Some(object) => format!("expected {} bytes, got {}", pack.len, object.len),
+                None => "the index names it, and it is not in the store".to_owned(),
+            };
+            let blocks = self.rows.lost.get(&pack.id).into_iter().flat_map(BlockSet::iter);
+            let needed: Vec<BlockId> = blocks.filter(|block| missing.contains(*block)).collect();
+            let name = names::pack(pack.id, pack.session);
+            if needed.is_empty() {
+                findings.push(Finding::note(name, format!("{problem}; no snapshot needs it")));
+                continue;
+            }
+            breakages.push(Breakage::blocks(findings.len(), needed));
+            findings.push(Finding::damage(name, problem));
+        }
+        for object in self.packs.iter().filter(|(id, _)| !indexed.contains_key(id)).map(|(_, object)| object) {
+            let problem = "it is not in the index: a session that was interrupted or is at work left it";
+            findings.push(Finding::note(&object.name, problem));
+        }
+    }
+}
+
+fn list(repository: &Repository, prefix: &str) -> Result<Vec<Object>> {
+    let listed = repository.store().list(prefix);
+    Ok(listed.map_err(|source| RepositoryError::Store { verb: "list", name: prefix.to_owned(), source })?)
+}
+
+fn read_snapshots(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Vec<Held>> {
+    let listed = list(repository, names::SNAPSHOTS)?;
+    let forgotten: HashSet<String> =
+        list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
+    let mut entries = Vec::with_capacity(listed.len());
+    for object in listed {
+        let (source, sequence, id) = match names::parse_snapshot(&object.name) {
+            Ok(parsed) => parsed,
+            Err(problem) => {
+                findings.push(Finding::damage(&object.name, problem.to_string()));
+                continue;
+            }
+        };
+        match repository.read_snapshot(source, sequence, id) {
+            Ok(snapshot) => {
+                entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
+            }
+            Err(error) => findings.push(damage_of(&object.name, &error).in_snapshots([id])),
+        }
+    }
+    let ids: HashMap<SnapshotId, usize> =
+        crate::select::in_order(entries.iter().collect()).iter().enumerate().map(|(at, entry)| (entry.id, at)).collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(ids.get(&entry.id).copied()));
+    Ok(entries.into_iter().map(|entry| hold(repository, entry, findings)).collect())
+}
+
+fn hold(repository: &Repository, entry: SnapshotEntry, findings: &mut Vec<Finding>) -> Held {
+    let references = match repository.references(&entry) {
+        Ok(references) => Some(references),
+        Err(error) => {
+            findings.push(damage_of(&names::refs(entry.id), &error).in_snapshots([entry.id]));
+            None
+        }
+    };
+    Held { entry, references }
+}
+
+/// Tries each index table by itself and answers those that open.
+fn open_tables(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Vec<Object>> {
+    let mut open = Vec::new();
+    for object in list(repository, names::INDEX)? {
+        match repository.index_of(std::slice::from_ref(&object)) {
+            Ok(_) => open.push(object),
+            Err(error) => findings.push(damage_of(&object.name, &error)),
+        }
+    }
+    Ok(open)
+}
+
+fn list_packs(repository: &Repository, findings: &mut Vec<Finding>) -> Result<BTreeMap<PackId, Object>> {
+    let mut packs = BTreeMap::new();
+    for object in repository.list_packs()? {
+        match names::parse_pack(&object.name) {
+            Ok((id, _)) => drop(packs.insert(id, object)),
+            Err(_) => findings.push(Finding::note(&object.name, "it is not the name of a pack")),
+        }
+    }
+    Ok(packs)
+}
+
+/// Reads every row of the index. A table with a damaged page is reported and left out of the next round, which reads the
+/// others; what was read of it counts.
+fn read_rows(
+    repository: &Repository,
+    mut tables: Vec<Object>,
+    packs: &BTreeMap<PackId, Object>,
+    findings: &mut Vec<Finding>,
+) -> Result<Rows> {
+    let mut rows = Rows::default();
+    loop {
+        let index = repository.index_of(&tables)?;
+        let whole: BTreeSet<PackId> = index
+            .packs()
+            .values()
+            .filter(|pack| packs.get(&pack.id).is_some_and(|object| object.len == pack.len))
+            .map(|pack| pack.id)
+            .collect();
+        let read = index.for_each_block(|block, place| {
+            let _ = match place.kind {
+                _ if !whole.contains(&place.pack) => rows.lost.entry(place.pack).or_default().insert(block),
+                BlockKind::Content => rows.content.insert(block),
+                BlockKind::Tree => rows.trees.insert(block),
+            };
+        });
+        let Err(error) = read.and_then(|()| index.read_chunk_tables()) else { return Ok(rows) };
+        let Some(damaged) = damaged_table(&error, &tables) else { return Err(error.into()) };
+        findings.push(damage_of(&tables.swap_remove(damaged).name, &error));
+    }
+}
+
+fn damaged_table(error: &RepositoryError, tables: &[Object]) -> Option<usize> {
+    let (RepositoryError::Damaged { name, .. }
+    | RepositoryError::Missing { name, .. }
+    | RepositoryError::Store { name, .. }) = error
+    else {
+        return None;
+    };
+    tables.iter().position(|object| object.name == *name)
+}
+
+/// A finding about an object from the error that came of reading it; the object's name is not said twice.
+pub fn damage_of(object: &str, error: &RepositoryError) -> Finding {
+    let problem = match error {
+        RepositoryError::Damaged { name, problem, .. } if name == object => problem.clone(),
+        RepositoryError::Missing { name, .. } if name == object => "it is missing".to_owned(),
+        RepositoryError::Store { name, source, verb } if name == object => format!("{verb}: {source}"),
+        other => other.to_string(),
+    };
+    Finding::damage(object, problem)
+}

@@ -1,0 +1,85 @@
+//! What the tests of this crate share: repositories in memory, seeded data, and stores that fail on purpose.
+//!
+//! Compiled for tests only. Nothing here reads a clock or the environment.
+
+pub mod damage;
+mod failing_store;
+mod files;
+
+pub use failing_store::{FailingStore, Failure};
+pub use files::{Files, back_up, back_up_as, draft, node, read_back, store_files};
+
+use std::sync::Arc;
+
+use crate::format::config::{Config, Suite};
+use crate::id::{BlockId, ChunkId, RepositoryId, SessionId};
+use crate::keys::{Keys, RecoveryCode, Secret};
+use crate::lease::Liveness;
+use crate::repository::Repository;
+use crate::store::Store;
+
+/// The code of the bytes 0, 1, 2, … 31; opens in no time, because nothing is stretched.
+pub const CODE: &str = "MSK1-000G40R-40M30E2-09185GR-38E1W81-24GK2GA-HC5RR34-D1P70X3-RFYAA79";
+pub const CREATED: i64 = 1_700_000_000_000_000_000;
+
+pub fn secret() -> Secret {
+    Secret::Code(RecoveryCode::parse(CODE).expect("the code of the tests is one"))
+}
+
+/// A process that is alive wherever it is looked at.
+pub fn alive() -> Liveness {
+    process(1, Some(1))
+}
+
+/// A process whose own start time is what it sees for every process number.
+pub fn process(number: u32, start: Option<u64>) -> Liveness {
+    Liveness {
+        machine: b"machine".to_vec(),
+        boot: b"boot".to_vec(),
+        process: number,
+        process_start: Arc::new(move |_| start),
+    }
+}
+
+/// The same machine later, when no process of before is there any more.
+pub fn restarted() -> Liveness {
+    Liveness { boot: b"another boot".to_vec(), ..alive() }
+}
+
+pub fn create(store: impl Store + 'static) -> Repository {
+    Repository::create(Arc::new(store), &secret(), "test", alive(), CREATED).expect("an empty store takes a repository")
+}
+
+pub fn open(store: impl Store + 'static, liveness: Liveness) -> Repository {
+    Repository::open(Arc::new(store), &secret(), liveness).expect("the repository of the test opens")
+}
+
+pub const CONFIG: Config = Config { repository: RepositoryId([0xa1; 16]), suite: Suite::Aes256Gcm };
+
+pub fn keys() -> Keys {
+    Keys::generate(CONFIG).expect("the system has random bytes")
+}
+
+/// Bytes that look random and are the same on every run.
+pub fn seeded(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+pub fn session_id(number: u8) -> SessionId {
+    SessionId([number; 16])
+}
+
+pub fn block_id(session: u8, serial: u32) -> BlockId {
+    BlockId { session: session_id(session), serial }
+}
+
+pub fn chunk_id(number: u64) -> ChunkId {
+    ChunkId(*blake3::hash(&number.to_le_bytes()).as_bytes())
+}
+
+/// Bytes as lower-case hexadecimal, for vectors that must never change.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

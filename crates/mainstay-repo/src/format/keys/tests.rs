@@ -1,0 +1,103 @@
+//! Tests of the encodings of key slots, secrets and data keys.
+
+use super::*;
+use crate::fixtures::damage::{assert_damage_is_harmless, assert_every_damage_is_noticed};
+use crate::fixtures::{hex, session_id};
+
+const REPOSITORY: RepositoryId = RepositoryId([0xa1; 16]);
+const SLOT: SlotId = SlotId([0x51; 8]);
+
+fn secrets() -> Secrets {
+    Secrets { identity: [1; 32], chunker: [2; 32], index: [3; 32], content: [4; 32], tree: [5; 32] }
+}
+
+fn slot() -> StoredSlot {
+    StoredSlot {
+        id: SLOT,
+        kind: SlotKind::Passphrase,
+        label: "désk".to_owned(),
+        created: 1_700_000_000_000_000_000,
+        salt: [0x5a; 16],
+        memory_kib: 65_536,
+        passes: 3,
+        lanes: 4,
+        nonce: *b"twelve bytes",
+        wrapped: vec![0xee; 5].into(),
+    }
+}
+
+fn data_key() -> StoredDataKey {
+    let key = |purpose| WrappedKey { purpose, scheme: 1, nonce: *b"twelve bytes", wrapped: vec![purpose; 3].into() };
+    StoredDataKey { session: session_id(0x5e), keys: vec![key(1), key(2)] }
+}
+
+fn clear_header(kind: &str) -> String {
+    format!("4d534331{kind}000000{}", "a1".repeat(16))
+}
+
+#[test]
+fn the_secrets_have_these_bytes_for_ever() {
+    let fields: Vec<String> = (1..=5).map(|number| format!("0{number}5820{}", format!("0{number}").repeat(32))).collect();
+    assert_eq!(hex(&secrets().encode()), format!("a5{}", fields.concat()));
+    assert!(Secrets::decode(&secrets().encode()).is_ok_and(|decoded| decoded == secrets()));
+}
+
+#[test]
+fn a_key_slot_has_these_bytes_for_ever() {
+    let body = format!(
+        "aa0148{}02010365{}041b{}0550{}061a0001000007030804094c{}0a45{}",
+        "51".repeat(8),
+        "64c3a9736b",
+        "17979cfe362a0000",
+        "5a".repeat(16),
+        hex(b"twelve bytes"),
+        "ee".repeat(5)
+    );
+    let bytes = encode_slot(REPOSITORY, &slot());
+    assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("08") + &body);
+    assert_eq!(decode_slot(REPOSITORY, SLOT, &bytes), Ok(slot()));
+}
+
+#[test]
+fn a_data_key_has_these_bytes_for_ever() {
+    let nonce = hex(b"twelve bytes");
+    let keys = format!("a401010201034c{nonce}0443010101a401020201034c{nonce}0443020202");
+    let body = format!("a20150{}0282{keys}", "5e".repeat(16));
+    let bytes = encode_data_key(REPOSITORY, &data_key());
+    assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("07") + &body);
+    assert_eq!(decode_data_key(REPOSITORY, session_id(0x5e), &bytes), Ok(data_key()));
+}
+
+#[test]
+fn every_damage_to_a_stored_key_is_noticed() {
+    let bytes = encode_slot(REPOSITORY, &slot());
+    assert_every_damage_is_noticed(&bytes, |bytes| decode_slot(REPOSITORY, SLOT, bytes));
+    let bytes = encode_data_key(REPOSITORY, &data_key());
+    assert_every_damage_is_noticed(&bytes, |bytes| decode_data_key(REPOSITORY, session_id(0x5e), bytes));
+}
+
+#[test]
+fn damage_to_opened_secrets_is_harmless() {
+    let decode = |bytes: &[u8]| Secrets::decode(bytes).map(|secrets| Shown(secrets.encode().to_vec()));
+    assert_damage_is_harmless(&secrets().encode(), decode, |shown| shown.0.clone());
+}
+
+/// Secrets have no `Debug` on purpose.
+#[derive(Debug, PartialEq)]
+struct Shown(Vec<u8>);
+
+#[test]
+fn a_stored_key_under_another_name_is_refused() {
+    assert!(decode_slot(REPOSITORY, SlotId([0x52; 8]), &encode_slot(REPOSITORY, &slot())).is_err());
+    assert!(decode_data_key(REPOSITORY, session_id(0x5f), &encode_data_key(REPOSITORY, &data_key())).is_err());
+}
+
+#[test]
+fn a_slot_that_asks_for_too_much_work_is_refused() {
+    let decode = |slot: StoredSlot| decode_slot(REPOSITORY, SLOT, &encode_slot(REPOSITORY, &slot));
+    let most = StoredSlot { memory_kib: limits::ARGON2_MEMORY_KIB, passes: limits::ARGON2_PASSES, lanes: 64, ..slot() };
+    assert!(decode(most).is_ok());
+    assert!(decode(StoredSlot { memory_kib: limits::ARGON2_MEMORY_KIB + 1, ..slot() }).is_err());
+    assert!(decode(StoredSlot { passes: limits::ARGON2_PASSES + 1, ..slot() }).is_err());
+    assert!(decode(StoredSlot { lanes: 65, ..slot() }).is_err());
+}

@@ -1,0 +1,166 @@
+//! What a backup reads: paths with their excludes, or standard input.
+//!
+//! Owns these options, and the default name of a source. Reads nothing but lists of paths.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use mainstay_sources::command::StreamSource;
+use mainstay_sources::files::{FileOptions, FileSource};
+use mainstay_sources::{Owner, Source, Timestamp};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result, catalogue};
+use crate::machine;
+use crate::output::units;
+
+/// Roots that the default name of a source spells out.
+const NAMED_ROOTS: usize = 8;
+/// A list of paths is held in memory.
+const LIST_LEN_MAX: u64 = 1 << 30;
+
+/// What is read.
+#[derive(clap::Args)]
+pub struct InputArguments {
+    /// Files and directories
+    #[arg(value_name = "PATH", required_unless_present_any = ["files_from", "stdin_name"])]
+    paths: Vec<PathBuf>,
+    /// Also the paths in a file, one per line, or separated by NUL bytes (- for standard input)
+    #[arg(long, value_name = "FILE")]
+    files_from: Vec<PathBuf>,
+    /// Back up standard input as a file of this name
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "files_from"])]
+    stdin_name: Option<OsString>,
+    /// Leave out what matches a rule in .gitignore syntax; ! takes back; may be given several times
+    #[arg(long, value_name = "RULE", allow_hyphen_values = true, help_heading = "What is left out")]
+    exclude: Vec<String>,
+    /// Rules from a file, one per line
+    #[arg(long, value_name = "FILE", help_heading = "What is left out")]
+    exclude_file: Vec<PathBuf>,
+    /// Leave out caches: what lies beside a CACHEDIR.TAG
+    #[arg(long, help_heading = "What is left out")]
+    exclude_caches: bool,
+    /// Leave out what lies beside an entry of this name
+    #[arg(long, value_name = "NAME", help_heading = "What is left out")]
+    exclude_if_present: Vec<OsString>,
+    /// Leave out files that are larger, such as 100M
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size, help_heading = "What is left out")]
+    exclude_larger_than: Option<u64>,
+    /// Stay on the file systems of the paths
+    #[arg(long, short = 'x', help_heading = "What is left out")]
+    one_file_system: bool,
+}
+
+/// An opened source.
+pub struct Input {
+    pub source: Box<dyn Source>,
+    /// The roots, for the record.
+    pub paths: Vec<Vec<u8>>,
+    /// What the source is called, behind the name of the host.
+    pub name: String,
+}
+
+/// Opens what the options name.
+pub fn open(arguments: &InputArguments, context: &Context) -> Result<Input> {
+    match &arguments.stdin_name {
+        Some(name) => open_stream(name, context),
+        None => open_files(arguments, context),
+    }
+}
+
+fn open_files(arguments: &InputArguments, context: &Context) -> Result<Input> {
+    let mut paths = arguments.paths.clone();
+    for list in &arguments.files_from {
+        if list.as_os_str() == "-" {
+            require_free_input(context)?;
+        }
+        paths.extend(read_list(list)?);
+    }
+    let source = FileSource::new(&paths, &options(arguments)?)?;
+    let roots = source.roots();
+    let name = match arguments.files_from.first() {
+        // A list of many files is one source, whatever it lists today.
+        Some(list) if arguments.paths.is_empty() => format!("@{}", absolute(list)),
+        _ => name_of(&roots),
+    };
+    Ok(Input { source: Box::new(source), paths: roots, name })
+}
+
+fn open_stream(name: &OsString, context: &Context) -> Result<Input> {
+    require_free_input(context)?;
+    let now = machine::now();
+    let modified = Timestamp {
+        seconds: now.div_euclid(1_000_000_000),
+        nanoseconds: u32::try_from(now.rem_euclid(1_000_000_000)).unwrap_or(0),
+    };
+    let owner = Owner {
+        user: rustix::process::getuid().as_raw(),
+        group: rustix::process::getgid().as_raw(),
+    };
+    let source = StreamSource::new(name.as_bytes(), modified, owner, Box::new(io::stdin()))?;
+    let paths = vec![[b"/", name.as_bytes()].concat()];
+    Ok(Input { source: Box::new(source), paths, name: name.to_string_lossy().into_owned() })
+}
+
+/// Standard input can be read for one thing only.
+fn require_free_input(context: &Context) -> Result<()> {
+    if context.global.password_file.as_deref() == Some(Path::new("-")) {
+        let message = "read standard input: it is the password file already";
+        return Err(Failure::new(&catalogue::INVALID, message).with_hint("name another file by --password-file"));
+    }
+    Ok(())
+}
+
+fn options(arguments: &InputArguments) -> Result<FileOptions> {
+    let mut options = FileOptions {
+        excludes: arguments.exclude.clone(),
+        exclude_caches: arguments.exclude_caches,
+        exclude_if_present: arguments.exclude_if_present.iter().map(|name| name.as_bytes().to_vec()).collect(),
+        exclude_larger_than: arguments.exclude_larger_than,
+        one_file_system: arguments.one_file_system,
+    };
+    for path in &arguments.exclude_file {
+        options.add_exclude_file(path)?;
+    }
+    Ok(options)
+}
+
+fn read_list(path: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |error: io::Error| Failure::file("read list of paths", path, &error);
+    let mut bytes = Vec::new();
+    let read = match path.as_os_str() == "-" {
+        true => io::stdin().lock().take(LIST_LEN_MAX).read_to_end(&mut bytes),
+        false => std::fs::File::open(path).and_then(|file| file.take(LIST_LEN_MAX).read_to_end(&mut bytes)),
+    };
+    read.map_err(failed)?;
+    Ok(split_list(&bytes))
+}
+
+/// Lines, or what stands between NUL bytes if there is one; empty ones do not count.
+fn split_list(bytes: &[u8]) -> Vec<PathBuf> {
+    let separator = if bytes.contains(&0) { 0 } else { b'\n' };
+    let parts = bytes.split(|byte| *byte == separator);
+    let parts = parts.map(|part| if separator == b'\n' { part.strip_suffix(b"\r").unwrap_or(part) } else { part });
+    parts.filter(|part| !part.is_empty()).map(|part| PathBuf::from(OsString::from_vec(part.to_vec()))).collect()
+}
+
+fn absolute(path: &Path) -> String {
+    let is_stream = path.as_os_str() == "-";
+    let absolute = if is_stream { None } else { std::path::absolute(path).ok() };
+    absolute.as_deref().unwrap_or(path).to_string_lossy().into_owned()
+}
+
+fn name_of(roots: &[Vec<u8>]) -> String {
+    let named = roots.iter().take(NAMED_ROOTS).map(|root| String::from_utf8_lossy(root));
+    let mut name = named.collect::<Vec<_>>().join(",");
+    let others = roots.len().saturating_sub(NAMED_ROOTS);
+    if others > 0 {
+        name.push_str(&format!(",+{others}"));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests;

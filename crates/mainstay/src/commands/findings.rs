@@ -1,0 +1,88 @@
+//! What a check or a verify found, as text and as JSON.
+//!
+//! Owns the presentation of findings, which both commands share.
+
+use mainstay_jobs::check::{Finding, Severity};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::failure::{Failure, Result, catalogue};
+use crate::output::{escape, units};
+
+/// Paths of one finding that are shown; `--verbose` shows all that are known.
+const PATHS_SHOWN: usize = 5;
+
+/// A finding in `--json` output.
+#[derive(Serialize)]
+pub struct FindingFields<'a> {
+    severity: &'static str,
+    object: &'a str,
+    problem: &'a str,
+    snapshots: Vec<String>,
+    paths: &'a [String],
+    path_count: u64,
+}
+
+impl<'a> FindingFields<'a> {
+    fn new(finding: &'a Finding) -> Self {
+        Self {
+            severity: word(finding.severity),
+            object: &finding.object,
+            problem: &finding.problem,
+            snapshots: finding.snapshots.iter().map(ToString::to_string).collect(),
+            paths: &finding.paths,
+            path_count: finding.path_count,
+        }
+    }
+}
+
+pub fn fields(findings: &[Finding]) -> Vec<FindingFields<'_>> {
+    findings.iter().map(FindingFields::new).collect()
+}
+
+/// Prints the findings, worst first.
+pub fn show(context: &Context, findings: &[Finding]) -> Result<()> {
+    let shown = match context.output.talk {
+        crate::output::Talk::Verbose => usize::MAX,
+        _ => PATHS_SHOWN,
+    };
+    for finding in findings {
+        context.output.result(&text(finding, shown))?;
+    }
+    Ok(())
+}
+
+/// The failure that damage ends in.
+pub fn damage(findings: &[Finding]) -> Option<Failure> {
+    let damage = findings.iter().filter(|finding| finding.severity == Severity::Damage).count() as u64;
+    let count = units::counted(damage, "damaged object or structure", "damaged objects or structures");
+    (damage > 0).then(|| Failure::new(&catalogue::DAMAGE_FOUND, format!("the repository is not whole: {count}")))
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Damage => "damage",
+        Severity::Note => "note",
+    }
+}
+
+fn text(finding: &Finding, shown: usize) -> String {
+    let mut text = format!(
+        "{}: {}: {}\n",
+        word(finding.severity),
+        escape::text(&finding.object),
+        escape::message(&finding.problem)
+    );
+    if !finding.snapshots.is_empty() {
+        let ids: Vec<String> = finding.snapshots.iter().map(|id| id.short()).collect();
+        text.push_str(&format!("    in snapshots {}\n", ids.join(", ")));
+    }
+    for path in finding.paths.iter().take(shown) {
+        text.push_str(&format!("    {}\n", escape::text(path)));
+    }
+    let hidden = finding.path_count.saturating_sub(finding.paths.len().min(shown) as u64);
+    if hidden > 0 {
+        text.push_str(&format!("    and {}\n", units::counted(hidden, "more path", "more paths")));
+    }
+    text
+}

@@ -1,0 +1,214 @@
+//! `mainstay key`: who can open the repository.
+//!
+//! Owns the four verbs on key slots. Never shows a secret: a new recovery code goes to a file for its owner only.
+
+use std::path::PathBuf;
+
+use mainstay_repo::{KeySlot, Repository, SlotId, SlotKind};
+use serde::Serialize;
+
+use crate::context::{Context, Opened};
+use crate::exit_code::ExitCode;
+use crate::failure::{Failure, Result, catalogue};
+use crate::location::quoted;
+use crate::output::table::{Align, Table};
+use crate::output::{escape, time};
+use crate::{machine, recovery_kit, secrets};
+
+const EXAMPLES: &str = "\
+Examples:
+  mainstay key list
+  mainstay key add --label laptop
+  mainstay key export-kit
+  mainstay key remove 1a2b3c4d";
+
+/// Manage the keys that open the repository
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    Add(Add),
+    List(List),
+    Remove(Remove),
+    ExportKit(ExportKit),
+}
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  mainstay key add                                      asks for a new passphrase, twice
+  mainstay key add --new-password-file new.txt --label robot";
+
+/// Add a passphrase
+#[derive(clap::Args)]
+#[command(after_help = ADD_EXAMPLES)]
+struct Add {
+    /// Read the new passphrase from a file instead of asking (- for standard input)
+    #[arg(long, value_name = "FILE")]
+    new_password_file: Option<PathBuf>,
+    /// What the list shows for it
+    #[arg(long, value_name = "TEXT", default_value = "passphrase")]
+    label: String,
+}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  mainstay key list
+  mainstay key list --json";
+
+/// List the keys
+#[derive(clap::Args)]
+#[command(after_help = LIST_EXAMPLES)]
+struct List {}
+
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  mainstay key remove 1a2b3c4d";
+
+/// Remove a key; it will not open the repository any more
+#[derive(clap::Args)]
+#[command(after_help = REMOVE_EXAMPLES)]
+struct Remove {
+    /// The first digits of the key's id, as listed
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+const KIT_EXAMPLES: &str = "\
+Examples:
+  mainstay key export-kit
+  mainstay key export-kit /media/stick/kit.txt";
+
+/// Make another recovery kit: a page to print, with a new key
+#[derive(clap::Args)]
+#[command(after_help = KIT_EXAMPLES)]
+struct ExportKit {
+    /// Where to write it; an existing file is not replaced [default: a new file in the working directory]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// A key in `--json` output.
+#[derive(Serialize)]
+struct KeyFields {
+    id: String,
+    kind: &'static str,
+    label: String,
+    created: String,
+    in_use: bool,
+}
+
+#[derive(Serialize)]
+struct KitFields {
+    recovery_kit: PathBuf,
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    let opened = context.open()?;
+    match &arguments.verb {
+        Verb::Add(add) => run_add(add, context, &opened),
+        Verb::List(_) => run_list(context, &opened),
+        Verb::Remove(remove) => run_remove(remove, context, &opened),
+        Verb::ExportKit(export) => run_export_kit(export, context, &opened),
+    }
+}
+
+fn run_add(add: &Add, context: &Context, opened: &Opened) -> Result<ExitCode> {
+    let secret = match &add.new_password_file {
+        Some(path) => secrets::read_file(path)?,
+        None if secrets::can_ask() => secrets::ask_twice("new passphrase")?,
+        None => {
+            let message = "add key: no --new-password-file is named, and standard input is not a terminal";
+            return Err(Failure::new(&catalogue::NO_KEY, message).with_hint("name a file by --new-password-file"));
+        }
+    };
+    let slot = opened.repository.add_key(&secret, &add.label, machine::now())?;
+    match context.output.is_json() {
+        true => context.output.document(&fields(&slot, &opened.repository))?,
+        false => context.output.result(&format!("added key {}\n", slot.id.short()))?,
+    }
+    Ok(ExitCode::Success)
+}
+
+fn run_list(context: &Context, opened: &Opened) -> Result<ExitCode> {
+    let slots = opened.repository.key_slots()?;
+    if context.output.is_json() {
+        let fields: Vec<KeyFields> = slots.iter().map(|slot| fields(slot, &opened.repository)).collect();
+        context.output.document(&fields)?;
+        return Ok(ExitCode::Success);
+    }
+    let mut table =
+        Table::new(&[("ID", Align::Left), ("KIND", Align::Left), ("CREATED", Align::Left), ("LABEL", Align::Left)]);
+    for slot in &slots {
+        let own = if slot.id == opened.repository.own_slot() { " (in use)" } else { "" };
+        let label = format!("{}{own}", escape::text(&slot.label));
+        table.push(vec![slot.id.short(), kind(slot.kind).replace('_', " "), time::local(slot.created), label]);
+    }
+    context.output.table(&table)?;
+    Ok(ExitCode::Success)
+}
+
+fn run_remove(remove: &Remove, context: &Context, opened: &Opened) -> Result<ExitCode> {
+    let slots = opened.repository.key_slots()?;
+    let slot = find(&slots, &remove.id)?;
+    if slot.id == opened.repository.own_slot() {
+        let message = format!("remove key {}: it is the one that opened the repository", slot.id.short());
+        let hint = "open the repository with another key, which proves that the other one works";
+        return Err(Failure::new(&catalogue::LAST_KEY, message).with_hint(hint));
+    }
+    opened.repository.remove_key(slot.id)?;
+    match context.output.is_json() {
+        true => context.output.document(&fields(slot, &opened.repository))?,
+        false => context.output.result(&format!("removed key {}\n", slot.id.short()))?,
+    }
+    Ok(ExitCode::Success)
+}
+
+fn run_export_kit(export: &ExportKit, context: &Context, opened: &Opened) -> Result<ExitCode> {
+    let path = match &export.file {
+        Some(path) => path.clone(),
+        None => PathBuf::from(format!("mainstay-{}", recovery_kit::file_name(&opened.repository))),
+    };
+    let path = std::path::absolute(&path).map_err(|error| Failure::file("write recovery kit", &path, &error))?;
+    recovery_kit::create(&opened.repository, &opened.location, &path)?;
+    if context.output.is_json() {
+        context.output.document(&KitFields { recovery_kit: path })?;
+        return Ok(ExitCode::Success);
+    }
+    context.output.result(&format!("wrote recovery kit {}\n", quoted(&path)))?;
+    context.output.say("next: print it, keep it away from this machine, delete the file");
+    Ok(ExitCode::Success)
+}
+
+fn find<'s>(slots: &'s [KeySlot], text: &str) -> Result<&'s KeySlot> {
+    let is_meant = |id: SlotId| !text.is_empty() && id.to_string().starts_with(&text.to_ascii_lowercase());
+    let found: Vec<&KeySlot> = slots.iter().filter(|slot| is_meant(slot.id)).collect();
+    match found.as_slice() {
+        [slot] => Ok(slot),
+        others => {
+            let message = format!("find key {text:?}: {} keys have ids that begin so", others.len());
+            Err(Failure::new(&catalogue::NO_KEY_SLOT, message))
+        }
+    }
+}
+
+fn kind(kind: SlotKind) -> &'static str {
+    match kind {
+        SlotKind::Passphrase => "passphrase",
+        SlotKind::RecoveryCode => "recovery_code",
+    }
+}
+
+fn fields(slot: &KeySlot, repository: &Repository) -> KeyFields {
+    KeyFields {
+        id: slot.id.to_string(),
+        kind: kind(slot.kind),
+        label: slot.label.clone(),
+        created: time::utc(slot.created),
+        in_use: slot.id == repository.own_slot(),
+    }
+}

@@ -1,0 +1,47 @@
+//! What every command that takes its time has: progress, a clean stop, and a clock.
+//!
+//! Owns their beginning and end.
+
+use std::time::{Duration, Instant};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result, catalogue};
+use crate::output::progress::Monitor;
+use crate::signals::Requests;
+
+/// A run that shows its progress and can be stopped.
+pub struct LongRun {
+    pub monitor: Monitor,
+    pub requests: Requests,
+    start: Instant,
+    elapsed: Option<Duration>,
+}
+
+impl LongRun {
+    pub fn begin(context: &Context) -> Self {
+        Self {
+            monitor: Monitor::start(context.output, context.global.progress()),
+            requests: Requests::listen(context.output),
+            start: Instant::now(),
+            elapsed: None,
+        }
+    }
+
+    /// Ends the progress and hands on the result; a run that was stopped says by which signal.
+    pub fn end<T>(&mut self, result: mainstay_jobs::Result<T>) -> Result<T> {
+        self.elapsed = Some(self.start.elapsed());
+        self.monitor.finish();
+        result.map_err(|error| {
+            let failure = Failure::from(error);
+            match failure.code.number == catalogue::STOPPED.number {
+                true => failure.with_exit_code(self.requests.exit_code()),
+                false => failure,
+            }
+        })
+    }
+
+    /// How long the run took.
+    pub fn elapsed(&self) -> Duration {
+        self.elapsed.unwrap_or_else(|| self.start.elapsed())
+    }
+}

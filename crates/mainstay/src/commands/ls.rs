@@ -1,0 +1,68 @@
+//! `mainstay ls`: the entries of a directory in a snapshot.
+//!
+//! Owns the listing's options and lines.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+
+use mainstay_jobs::browse::{Reach, list};
+use mainstay_jobs::select;
+use mainstay_repo::{Content, NodeKind, TreeReader};
+
+use super::node::{self, NodeFields};
+use crate::context::Context;
+use crate::exit_code::ExitCode;
+use crate::failure::Result;
+use crate::output::stream::{Relay, Stream};
+
+const EXAMPLES: &str = "\
+Examples:
+  mainstay ls latest
+  mainstay ls latest~1:/home/me --long
+  mainstay ls 1a2b3c4d:/etc --recursive --json";
+
+/// List a directory of a snapshot
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    /// The snapshot and a path in it
+    #[arg(value_name = "SNAP[:PATH]")]
+    snapshot: OsString,
+    /// Only snapshots of this source count
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Also mode, owner, size and time
+    #[arg(long, short)]
+    long: bool,
+    /// Also everything beneath
+    #[arg(long, short = 'R')]
+    recursive: bool,
+}
+
+pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    let (text, path) = select::split_path(arguments.snapshot.as_bytes())?;
+    let opened = context.open()?;
+    let entries = opened.repository.snapshots()?;
+    let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
+    let index = opened.repository.index()?;
+    let trees = TreeReader::new(opened.repository.block_reader(&index));
+    let path = path.unwrap_or_default();
+    let found = select::find_in_snapshot(&trees, entry, &path)?;
+    let mut stream = Stream::begin(context.output.format);
+    let mut relay = Relay::default();
+    let mut show = |path: &[u8], found: &mainstay_repo::Node| {
+        let path = node::absolute(path);
+        let line = || if arguments.long { node::long(&path, found) } else { node::short(&path, found) };
+        relay.pass(stream.push(line, &NodeFields::new(&path, found)))
+    };
+    let reach = if arguments.recursive { Reach::Everything } else { Reach::Children };
+    let mut within = |content: &Content| list(&trees, &path, content, reach, &mut show);
+    let listed = match &found {
+        None => within(&entry.snapshot.root),
+        Some(node) if node.kind == NodeKind::Directory => within(&node.content),
+        Some(node) => show(&path, node),
+    };
+    relay.finish(listed)?;
+    stream.finish()?;
+    Ok(ExitCode::Success)
+}

@@ -1,0 +1,48 @@
+//! Tests of how entries are shown.
+
+use super::*;
+
+fn node(kind: NodeKind, mode: u32) -> Node {
+    Node {
+        name: b"name".to_vec(),
+        kind,
+        mode,
+        user: 0,
+        group: 100,
+        size: 2048,
+        modified: (0, 0),
+        changed: (0, 0),
+        inode: 7,
+        device: 1,
+        links: 1,
+        content: mainstay_repo::Content::default(),
+        link_target: None,
+        device_numbers: None,
+        attributes: Vec::new(),
+    }
+}
+
+#[test]
+fn modes_are_written_as_ls_writes_them() {
+    for (kind, mode, text) in [
+        (NodeKind::File, 0o644, "-rw-r--r--"),
+        (NodeKind::Directory, 0o1777, "drwxrwxrwt"),
+        (NodeKind::File, 0o4755, "-rwsr-xr-x"),
+        (NodeKind::File, 0o6644, "-rwSr-Sr--"),
+        (NodeKind::Fifo, 0, "p---------"),
+    ] {
+        assert_eq!(mode_text(&node(kind, mode)), text);
+    }
+}
+
+#[test]
+fn a_hostile_link_is_shown_with_escapes_on_both_sides() {
+    let mut link = node(NodeKind::Symlink, 0o777);
+    link.link_target = Some(b"\x1b[2J\xff".to_vec());
+    let line = long(b"/a\nb", &link);
+    assert!(line.ends_with("/a\\nb -> \\x1b[2J\\xff"), "{line}");
+    let fields = serde_json::to_value(NodeFields::new(b"/a\nb", &link)).expect("plain data");
+    assert_eq!(fields["path"], "/a\nb");
+    assert_eq!(fields["link_target_hex"], "1b5b324aff");
+    assert!(fields.get("path_hex").is_none());
+}
