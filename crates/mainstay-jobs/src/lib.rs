@@ -5,16 +5,18 @@
 //! shows that very plan.
 
 pub mod backup;
-//pub mod browse;
-//pub mod check;
+pub mod browse;
+pub mod check;
 mod convert;
-//pub mod diff;
+pub mod diff;
 mod error;
+#[cfg(test)]
+mod fixture;
 pub mod progress;
 pub mod restore;
-//pub mod retention;
+pub mod retention;
 pub mod select;
-//pub mod verify;
+pub mod verify;
 
 pub use error::{Error, Result};
 pub use progress::{Cancel, NoProgress, Phase, Progress};

@@ -25,7 +25,7 @@ mod tests;
 /// Bytes of packs that all threads together hold at once.
 const WINDOWS_LEN: usize = 32 << 20;
 /// The most and the least that one thread reads at once.
-const WINDOW_LEN_MAX: usize = 8 << 20;
+const WINDOW_LEN_MAX: usize = 4 << 20;
 const WINDOW_LEN_MIN: usize = 1 << 20;
 
 /// What is to be verified.

@@ -122,10 +122,10 @@ impl Worker<'_> {
                     self.store_opened(directory, task, file, Some(begun))??;
                     return Ok(None);
                 }
-                Run::Data { .. } => {
-                    read_run(&mut *file, buffer)?;
-                    if buffer.is_empty() { None } else { Some(self.session.store_small_file(buffer)?) }
-                }
+                Run::Data { .. } => match read_run(&mut *file, buffer)? {
+                    [] => None,
+                    data => Some(self.session.store_small_file(data)?),
+                },
             };
             size += extent.map_or(0, |extent| extent.content_len());
             content.extents.extend(extent);
@@ -378,22 +378,17 @@ struct Begun {
     run: Run,
 }
 
-/// Reads one run of a small file.
-fn read_run(file: &mut dyn Reading, buffer: &mut Vec<u8>) -> Result<()> {
-    let room = SMALL_FILE_LEN as usize + 1;
-    if buffer.len() < room {
-        buffer.resize(room, 0);
-    }
+/// Reads one run of a small file into a buffer that keeps its length, so that it need not be cleared for every file.
+fn read_run<'b>(file: &mut dyn Reading, buffer: &'b mut Vec<u8>) -> Result<&'b [u8]> {
+    buffer.resize(SMALL_FILE_LEN as usize, 0);
     let mut filled = 0;
-    // The source never gives more than the file held when it was opened.
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read(rest)? {
             0 => break,
             read => filled += read,
         }
     }
-    buffer.truncate(filled);
-    Ok(())
+    Ok(buffer.get(..filled).unwrap_or_default())
 }
 
 /// Reads until the buffer is full; answers whether the run is at its end.

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Object, Store, Upload, Vacancy};
+use crate::format::names;
 
 /// One call to a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +90,13 @@ impl Store for MemoryStore {
     }
 
     fn prepare(&self) -> io::Result<Vacancy> {
-        Ok(if self.state().objects.is_empty() { Vacancy::Empty } else { Vacancy::Repository })
+        let state = self.state();
+        if state.objects.contains_key(names::CONFIG) {
+            return Ok(Vacancy::Repository);
+        }
+        // Key slots alone are what an interrupted creation leaves.
+        let foreign = state.objects.keys().any(|name| !name.starts_with(names::KEY_SLOTS));
+        Ok(if foreign { Vacancy::Foreign } else { Vacancy::Empty })
     }
 }
 

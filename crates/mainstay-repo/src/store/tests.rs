@@ -114,7 +114,7 @@ fn a_range_is_read_exactly_or_not_at_all() {
         assert_eq!(read(0, 10), Ok(b"0123456789".to_vec()), "{store_name}");
         assert_eq!(read(3, 4), Ok(b"3456".to_vec()), "{store_name}");
         assert_eq!(read(10, 0), Ok(Vec::new()), "{store_name}");
-        for (offset, len) in [(0, 11), (9, 2), (10, 1), (1000, 1), (i64::MAX as u64, 1)] {
+        for (offset, len) in [(0, 11), (9, 2), (10, 1), (1000, 1), (1 << 40, 1)] {
             assert_eq!(read(offset, len), Err(io::ErrorKind::UnexpectedEof), "{store_name}: {len} at {offset}");
         }
     });

@@ -37,7 +37,7 @@ fn a_filter_takes_a_byte_and_a_half_a_chunk() {
 
 #[test]
 fn a_filter_has_these_bytes_for_ever() {
-    assert_eq!(hex(&filled(10)), "?");
+    assert_eq!(hex(&filled(10)), "80a0131c58ca088021080a038011b8211406c10200018b2ac24540d07c900068");
 }
 
 #[test]
