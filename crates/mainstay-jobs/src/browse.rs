@@ -16,7 +16,7 @@ use crate::select::{self, Lookup};
 use crate::{Error, Result};
 
 pub(crate) use content::{BlockBuffer, extents};
-pub use find::{Case, Pattern, find};
+pub use find::{Case, Found, Pattern, find};
 pub(crate) use walk::push_name;
 pub use walk::{Descend, Visitor, walk};
 
@@ -111,7 +111,7 @@ pub fn history(trees: &TreeReader, entries: &[&SnapshotEntry], path: &[u8]) -> R
 }
 
 /// Zeros for holes.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Writes the content of a file, block by block; memory is that of two blocks, however large the file.
 ///

@@ -129,7 +129,10 @@ fn compare_references(
     let absent: Vec<_> = needed.blocks.iter().copied().filter(|block| !references.contains(*block)).collect();
     if let Some(first) = absent.first() {
         // The next prune would take these blocks away.
-        let problem = format!("{} that its trees need are not in it, the first is {first}", finding::count(absent.len(), "block"));
+        let problem = format!(
+            "{} that its trees need are not in it, the first is {first}",
+            finding::count(absent.len(), "block")
+        );
         breakages.push(Breakage::blocks(findings.len(), absent.iter().copied()).only_in(snapshot));
         findings.push(Finding::damage(name, problem));
     }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainstay_repo::{
-    BackupType, BlockSet, Content, Draft, Effort, Extent, Liveness, Node, NodeKind, Presence, RecoveryCode,
-    Repository, Secret, Session, SessionId, Sharing, Snapshot, SnapshotEntry, SnapshotStatistics,
-    Store, TreePage, TreeReader, limits, names,
+    BackupType, BlockSet, Content, Draft, Effort, Extent, Liveness, Node, NodeKind, Presence, RecoveryCode, Repository,
+    Secret, Session, SessionId, Sharing, Snapshot, SnapshotEntry, SnapshotStatistics, Store, TreePage, TreeReader,
+    limits, names,
 };
 
 /// Files by path; a path that ends in `/` is an empty directory.
@@ -44,13 +44,7 @@ pub struct Backup<'a> {
 
 impl Default for Backup<'_> {
     fn default() -> Self {
-        Self {
-            source: "home",
-            started: START,
-            sharing: Sharing::Shared,
-            page_nodes: 100,
-            edit: &|_, _| {},
-        }
+        Self { source: "home", started: START, sharing: Sharing::Shared, page_nodes: 100, edit: &|_, _| {} }
     }
 }
 
@@ -154,12 +148,7 @@ pub fn snapshot(source: &str, sequence: u64, started: i64, root: Content) -> Sna
 }
 
 pub fn liveness() -> Liveness {
-    Liveness {
-        machine: b"machine".to_vec(),
-        boot: b"boot".to_vec(),
-        process: 1,
-        process_start: Arc::new(|_| Some(1)),
-    }
+    Liveness { machine: b"machine".to_vec(), boot: b"boot".to_vec(), process: 1, process_start: Arc::new(|_| Some(1)) }
 }
 
 /// Bytes that do not compress, different for each seed.

@@ -40,9 +40,7 @@ impl Retention {
     /// Whether no rule would keep anything.
     pub fn is_empty(&self) -> bool {
         let counts = [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
-        counts.iter().all(|count| count.unwrap_or(0) == 0)
-            && self.within.is_none()
-            && self.keep_tags.is_empty()
+        counts.iter().all(|count| count.unwrap_or(0) == 0) && self.within.is_none() && self.keep_tags.is_empty()
     }
 
     fn periods(&self) -> [(Period, u32); 5] {
@@ -69,12 +67,7 @@ pub struct ForgetPlan {
 ///
 /// # Errors
 /// [`Error::Invalid`] when no rule would keep anything: that is a mistake, not a wish to lose all.
-pub fn plan_forget(
-    snapshots: &[SnapshotEntry],
-    rules: &Retention,
-    now: i64,
-    zone: &TimeZone,
-) -> Result<ForgetPlan> {
+pub fn plan_forget(snapshots: &[SnapshotEntry], rules: &Retention, now: i64, zone: &TimeZone) -> Result<ForgetPlan> {
     if rules.is_empty() {
         return Err(Error::Invalid("plan forget: no rule says what to keep".to_owned()));
     }
@@ -113,10 +106,8 @@ struct Judged<'e> {
 impl<'e> Judged<'e> {
     fn new(mut entries: Vec<&'e SnapshotEntry>, zone: &TimeZone) -> Self {
         entries.sort_by_key(|entry| (entry.snapshot.sequence, entry.snapshot.started, entry.id));
-        let candidates: Vec<Candidate<'e>> = entries
-            .into_iter()
-            .map(|entry| Candidate { entry, time: zoned(entry.snapshot.started, zone) })
-            .collect();
+        let candidates: Vec<Candidate<'e>> =
+            entries.into_iter().map(|entry| Candidate { entry, time: zoned(entry.snapshot.started, zone) }).collect();
         Self { reasons: vec![Vec::new(); candidates.len()], candidates }
     }
 

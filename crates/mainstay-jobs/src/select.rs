@@ -22,11 +22,7 @@ const NAMED_CANDIDATES: usize = 5;
 ///
 /// # Errors
 /// [`Error::NoSnapshot`] when it means none, several, or one that was forgotten.
-pub fn find_snapshot<'e>(
-    entries: &'e [SnapshotEntry],
-    text: &str,
-    source: Option<&str>,
-) -> Result<&'e SnapshotEntry> {
+pub fn find_snapshot<'e>(entries: &'e [SnapshotEntry], text: &str, source: Option<&str>) -> Result<&'e SnapshotEntry> {
     let found = match Reference::parse(text) {
         Ok(Reference::Latest { back }) => find_latest(entries, source, back),
         Ok(Reference::Prefix(prefix)) => find_by_prefix(entries, source, &prefix),
@@ -118,9 +114,7 @@ pub fn find_node(trees: &TreeReader, root: &Content, path: &[u8]) -> Result<Opti
     match look_up(trees, root, path)? {
         Lookup::Root => Ok(None),
         Lookup::Found(node) => Ok(Some(*node)),
-        Lookup::Absent => {
-            Err(Error::NoPath { snapshot: "with this root".to_owned(), path: display_path(path) })
-        }
+        Lookup::Absent => Err(Error::NoPath { snapshot: "with this root".to_owned(), path: display_path(path) }),
     }
 }
 
@@ -171,7 +165,9 @@ fn find_name(trees: &TreeReader, directory: &Content, name: &[u8]) -> Result<Opt
 
 /// What a text says before anything is looked up.
 enum Reference {
-    Latest { back: usize },
+    Latest {
+        back: usize,
+    },
     /// Lower-case hexadecimal digits.
     Prefix(String),
 }
@@ -223,27 +219,21 @@ fn find_by_prefix<'e>(
     source: Option<&str>,
     prefix: &str,
 ) -> Result<&'e SnapshotEntry, String> {
-    let begins: Vec<&SnapshotEntry> =
-        entries.iter().filter(|entry| entry.id.to_string().starts_with(prefix)).collect();
+    let begins: Vec<&SnapshotEntry> = entries.iter().filter(|entry| entry.id.to_string().starts_with(prefix)).collect();
     let own = || begins.iter().copied().filter(|entry| is_of(entry, source));
     let living: Vec<&SnapshotEntry> = own().filter(|entry| !entry.forgotten).collect();
     match (living.as_slice(), begins.first()) {
         ([entry], _) => Ok(entry),
         ([_, _, ..], _) => Err(name_candidates(&living)),
         ([], None) => Err("no snapshot has an id that begins so".to_owned()),
-        ([], Some(_)) if own().next().is_some() => {
-            Err("it was forgotten, and the next prune removes it".to_owned())
-        }
+        ([], Some(_)) if own().next().is_some() => Err("it was forgotten, and the next prune removes it".to_owned()),
         ([], Some(other)) => Err(format!("it is a snapshot of source {}", other.snapshot.source)),
     }
 }
 
 fn name_candidates(entries: &[&SnapshotEntry]) -> String {
-    let named: Vec<String> = entries
-        .iter()
-        .take(NAMED_CANDIDATES)
-        .map(|entry| entry.id.to_string().chars().take(12).collect())
-        .collect();
+    let named: Vec<String> =
+        entries.iter().take(NAMED_CANDIDATES).map(|entry| entry.id.to_string().chars().take(12).collect()).collect();
     let others = match entries.len().saturating_sub(NAMED_CANDIDATES) {
         0 => String::new(),
         count => format!(" and {count} more"),

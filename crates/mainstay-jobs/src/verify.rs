@@ -108,7 +108,9 @@ fn plan_packs<'p>(packs: impl Iterator<Item = &'p Object>, options: &VerifyOptio
     let mut packs: Vec<&Object> = packs.collect();
     if let Some(percent) = options.sample {
         if !(percent > 0.0 && percent <= 100.0) {
-            return Err(Error::Invalid(format!("verify a sample of {percent} %: expected more than 0 and at most 100")));
+            return Err(Error::Invalid(format!(
+                "verify a sample of {percent} %: expected more than 0 and at most 100"
+            )));
         }
         packs = draw_sample(packs, percent, options.seed);
     }

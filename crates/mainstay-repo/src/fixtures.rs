@@ -7,7 +7,7 @@ mod failing_store;
 mod files;
 
 pub use failing_store::{FailingStore, Failure};
-pub use files::{Files, back_up, back_up_as, draft, node, read_back, store_files};
+pub use files::{Files, assert_snapshots, back_up, back_up_as, draft, files_of, node, read_back, store_files};
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::id::{BlockId, ChunkId, RepositoryId, SessionId};
 use crate::keys::{Keys, RecoveryCode, Secret};
 use crate::lease::Liveness;
 use crate::repository::Repository;
-use crate::store::Store;
+use crate::store::{MemoryStore, Store};
 
 /// The code of the bytes 0, 1, 2, … 31; opens in no time, because nothing is stretched.
 pub const CODE: &str = "MSK1-000G40R-40M30E2-09185GR-38E1W81-24GK2GA-HC5RR34-D1P70X3-RFYAA79";
@@ -58,6 +58,21 @@ pub const CONFIG: Config = Config { repository: RepositoryId([0xa1; 16]), suite:
 
 pub fn keys() -> Keys {
     Keys::generate(CONFIG).expect("the system has random bytes")
+}
+
+/// Another store with the same objects.
+pub fn copy_of(store: &MemoryStore) -> MemoryStore {
+    let copy = MemoryStore::default();
+    for name in store.names() {
+        let bytes = store.read(&name, u64::MAX).expect("a listed object is there");
+        copy.put(&name, &bytes).expect("memory takes everything");
+    }
+    copy
+}
+
+/// The objects whose names begin like this.
+pub fn named(store: &MemoryStore, prefix: &str) -> Vec<String> {
+    store.names().into_iter().filter(|name| name.starts_with(prefix)).collect()
 }
 
 /// Bytes that look random and are the same on every run.

@@ -8,14 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compress::expand;
 use crate::error::{Error, Result};
-use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable};
+use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable, chunk_table_data};
 use crate::format::envelope::associated_data;
 use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow, encode_header};
 use crate::format::{Problem, limits, names};
 use crate::id::{BlockId, PackId, SessionId};
 use crate::index::Index;
 use crate::keys::{DataKey, Keys};
-use crate::pack_writer::chunk_table_data;
 use crate::store::{Store, is_absent};
 
 pub use crate::index::BlockPlace;

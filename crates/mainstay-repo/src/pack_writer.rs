@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::compress::{Compressors, Effort};
 use crate::error::{Error, Result};
-use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable};
-use crate::format::envelope::{ObjectKind, associated_data};
+use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable, chunk_table_data};
+use crate::format::envelope::associated_data;
 use crate::format::names;
 use crate::format::pack::{PackRow, encode_directory, encode_header};
 use crate::id::{BlockId, PackId, RepositoryId, SessionId};
@@ -97,11 +97,6 @@ impl BlockSealer<'_> {
         self.keys.chunk_table_key(block.id).seal(nonce, &data, &mut table, nonce.len());
         Ok(table)
     }
-}
-
-/// Associated data of a block's chunk table.
-pub fn chunk_table_data(repository: RepositoryId, block: BlockId) -> Vec<u8> {
-    associated_data(repository, ObjectKind::ChunkTable, &[&block.session.0, &block.serial.to_le_bytes()])
 }
 
 /// A pack that is in the store.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::error::{Error, Result};
-use crate::format::coord::{Condemned, encode_condemned};
+use crate::format::coord::{Condemned, decode_intent, decode_trash, encode_condemned};
 use crate::format::lease::Role;
 use crate::format::limits;
 use crate::format::names;
@@ -17,7 +17,7 @@ use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::index::{Index, NewRows, write_tables};
 use crate::lease::refuse_conflict;
-use crate::pack_reader::PackListing;
+use crate::pack_reader::{PackListing, read_object};
 use crate::pack_writer::{PackWriter, SealedBlock};
 use crate::repository::{Repository, SnapshotEntry, list, put, store_error};
 use crate::seal::random;
@@ -142,14 +142,42 @@ impl Repository {
     }
 
     fn take_inventory(&self) -> Result<Inventory> {
+        // Intents before snapshots: a session that commits meanwhile is seen in one of the two.
+        let mut live = self.intended_blocks()?;
         let (forgotten, kept): (Vec<_>, Vec<_>) = self.snapshots()?.into_iter().partition(|entry| entry.forgotten);
-        let mut live = BlockSet::default();
+        for entry in &forgotten {
+            self.confirm_forgotten(entry.id)?;
+        }
         let mut living_sessions = HashSet::new();
         for entry in &kept {
             live.union(&self.references(entry)?);
             living_sessions.insert(entry.snapshot.session);
         }
         Ok(Inventory { forgotten, live, living_sessions, index: self.index()?, packs: self.list_packs()? })
+    }
+
+    /// The blocks that sessions at work say they need.
+    fn intended_blocks(&self) -> Result<BlockSet> {
+        let mut blocks = BlockSet::default();
+        let open = self.leases().open_leases(SessionId([0; 16]))?;
+        for lease in open.iter().filter(|lease| !lease.gone && lease.role == Role::Writer) {
+            for object in list(&*self.store, &format!("{}{}/", names::INTENTS, lease.session))? {
+                let bytes = read_object(&*self.store, &object.name, "read intent")?;
+                let intent = decode_intent(self.id(), &bytes)
+                    .map_err(|problem| Error::damaged("read intent", &object.name, problem))?;
+                blocks.union(&intent.blocks);
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// A snapshot goes for good only by a mark that is whole and names it.
+    fn confirm_forgotten(&self, id: SnapshotId) -> Result<()> {
+        let name = names::trash(id);
+        let bytes = read_object(&*self.store, &name, "read trash mark")?;
+        decode_trash(self.id(), id, &bytes)
+            .map(|_| ())
+            .map_err(|problem| Error::damaged("read trash mark", &name, problem))
     }
 
     fn plan(&self, inventory: &Inventory) -> Result<PrunePlan> {

@@ -195,7 +195,7 @@ impl Repository {
         BlockReader::new(self.store.clone(), self.keys.clone(), self.data_keys.clone(), index.clone())
     }
 
-    /// Every snapshot, in order of source and sequence.
+    /// Every snapshot, the oldest first; within a source the sequence decides, whatever its clock said.
     pub fn snapshots(&self) -> Result<Vec<SnapshotEntry>> {
         let listed = list(&*self.store, names::SNAPSHOTS)?;
         let forgotten: HashSet<String> =
@@ -211,10 +211,7 @@ impl Repository {
             };
             entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
         }
-        entries.sort_by(|a, b| {
-            let key = |entry: &SnapshotEntry| (entry.snapshot.started, entry.snapshot.sequence, entry.id);
-            key(a).cmp(&key(b))
-        });
+        order_by_history(&mut entries);
         Ok(entries)
     }
 
@@ -338,6 +335,26 @@ impl Drop for ReadLease<'_> {
         // A lease that cannot be ended stands until this process is gone, which others can see.
         let _ = self.repository.leases().end(self.session);
     }
+}
+
+/// Orders snapshots by time, but never against the sequence of their source: a clock that was set back does not make a
+/// later snapshot older.
+fn order_by_history(entries: &mut [SnapshotEntry]) {
+    entries.sort_by(|a, b| {
+        let key = |entry: &SnapshotEntry| (entry.snapshot.sequence, entry.snapshot.started, entry.id);
+        a.snapshot.source.cmp(&b.snapshot.source).then(key(a).cmp(&key(b)))
+    });
+    let mut times = Vec::with_capacity(entries.len());
+    let mut last: Option<(&str, i64)> = None;
+    for entry in entries.iter() {
+        let source = entry.snapshot.source.as_str();
+        let floor = last.filter(|(known, _)| *known == source).map_or(i64::MIN, |(_, time)| time);
+        let time = entry.snapshot.started.max(floor);
+        times.push((entry.id, time));
+        last = Some((source, time));
+    }
+    let times: std::collections::HashMap<SnapshotId, i64> = times.into_iter().collect();
+    entries.sort_by_key(|entry| times.get(&entry.id).copied());
 }
 
 fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_keys::StoredSlot>> {

@@ -57,19 +57,16 @@ impl Pattern {
 /// A directory and, where the pattern asks for it, its path; 128 bits never meet by chance.
 type Key = [u8; 16];
 
+/// What is told of a match: the snapshot, the path and the node.
+pub type Found<'f> = dyn FnMut(&SnapshotEntry, &[u8], &Node) -> Result<()> + 'f;
+
 /// Calls `each` with every entry that a pattern means, snapshot after snapshot in the order given: hand them over newest
 /// first.
-pub fn find(
-    trees: &TreeReader,
-    entries: &[&SnapshotEntry],
-    pattern: &Pattern,
-    each: &mut dyn FnMut(&SnapshotEntry, &[u8], &Node) -> Result<()>,
-) -> Result<()> {
+pub fn find(trees: &TreeReader, entries: &[&SnapshotEntry], pattern: &Pattern, each: &mut Found<'_>) -> Result<()> {
     let mut barren = HashSet::new();
     for entry in entries {
         let mut found = |path: &[u8], node: &Node| each(entry, path, node);
-        let mut search =
-            Search { pattern, barren: &mut barren, matches: 0, before: vec![0], each: &mut found };
+        let mut search = Search { pattern, barren: &mut barren, matches: 0, before: vec![0], each: &mut found };
         if !search.is_barren(b"", &entry.snapshot.root) {
             walk(trees, b"", &entry.snapshot.root, &mut search)?;
         }

@@ -1,8 +1,6 @@
 //! Tests of looking into snapshots.
 
-use mainstay_repo::{
-    BlockSet, Content, Draft, Effort, Extent, ExtentList, Presence, Session, Sharing,
-};
+use mainstay_repo::{BlockSet, Content, Draft, Effort, Extent, ExtentList, Presence, Session, Sharing};
 
 use super::*;
 use crate::fixture::{Backup, Files, Fixture, START, files, node, noise, snapshot, text};
@@ -24,10 +22,7 @@ fn a_listing_is_in_order_and_a_directory_comes_before_what_is_in_it() {
     let tree = files([("b/y", b"1"), ("b/x/deep", b"2"), ("a", b"3"), ("b.txt", b"4"), ("empty/", b"")]);
     let entry = fixture.back_up_at(START, &tree);
     assert_eq!(listed(&fixture, &entry, Reach::Children), ["a", "b/", "b.txt", "empty/"]);
-    assert_eq!(
-        listed(&fixture, &entry, Reach::Everything),
-        ["a", "b/", "b/x/", "b/x/deep", "b/y", "b.txt", "empty/"]
-    );
+    assert_eq!(listed(&fixture, &entry, Reach::Everything), ["a", "b/", "b/x/", "b/x/deep", "b/y", "b.txt", "empty/"]);
 }
 
 #[test]
@@ -136,10 +131,7 @@ fn finding_in_many_snapshots_goes_in_the_order_given_and_searches_shared_directo
     let second = fixture.back_up_at(START + 1, &tree);
     let entries = [&second, &first];
     for pattern in ["wanted", "/*/wanted"] {
-        assert_eq!(
-            found(&fixture, &entries, pattern, Case::Sensitive),
-            ["2:b/wanted", "2:new/wanted", "1:b/wanted"]
-        );
+        assert_eq!(found(&fixture, &entries, pattern, Case::Sensitive), ["2:b/wanted", "2:new/wanted", "1:b/wanted"]);
     }
 }
 
@@ -168,10 +160,7 @@ fn the_history_of_a_path_is_when_it_appears_changes_and_vanishes() {
     let entries = fixture.entries();
     let entries = select::history(&entries, Some("home"));
     let events = history(&fixture.trees(), &entries, b"d/f").unwrap();
-    assert_eq!(
-        steps(&events),
-        [("appeared", 3), ("content", 4), ("metadata", 4), ("vanished", 0), ("appeared", 4)]
-    );
+    assert_eq!(steps(&events), [("appeared", 3), ("content", 4), ("metadata", 4), ("vanished", 0), ("appeared", 4)]);
     assert_eq!(events[1].snapshot, entries[3].id);
     assert_eq!(events[1].started, START + 3);
     assert!(matches!(history(&fixture.trees(), &entries, b""), Err(Error::Invalid(_))));

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use mainstay_repo::store::Object;
 use mainstay_repo::{
-    BlockId, BlockKind, BlockSet, Error as RepositoryError, Index, PackId, Repository, SessionId,
-    SnapshotEntry, SnapshotId, names,
+    BlockId, BlockKind, BlockSet, Error as RepositoryError, Index, PackId, Repository, SessionId, SnapshotEntry,
+    SnapshotId, names,
 };
 
 use super::finding::{Finding, count};
@@ -64,10 +64,10 @@ impl Inventory {
     /// it, hence the order.
     pub fn take(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Self> {
         let snapshots = read_snapshots(repository, findings)?;
-        let tables = open_tables(repository, findings)?;
-        let index = repository.index_of(&tables)?;
+        let mut tables = list(repository, names::INDEX)?;
+        let index = open_index(repository, &mut tables, findings)?;
         let packs = list_packs(repository, findings)?;
-        let rows = read_rows(repository, tables, &packs, findings)?;
+        let rows = read_rows(repository, (index.clone(), tables), &packs, findings)?;
         Ok(Self { snapshots, index, rows, packs })
     }
 
@@ -144,8 +144,7 @@ fn list(repository: &Repository, prefix: &str) -> Result<Vec<Object>> {
 
 fn read_snapshots(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Vec<Held>> {
     let listed = list(repository, names::SNAPSHOTS)?;
-    let forgotten: HashSet<String> =
-        list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
+    let forgotten: HashSet<String> = list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
     let mut entries = Vec::with_capacity(listed.len());
     for object in listed {
         let (source, sequence, id) = match names::parse_snapshot(&object.name) {
@@ -162,8 +161,11 @@ fn read_snapshots(repository: &Repository, findings: &mut Vec<Finding>) -> Resul
             Err(error) => findings.push(damage_of(&object.name, &error).in_snapshots([id])),
         }
     }
-    let ids: HashMap<SnapshotId, usize> =
-        crate::select::in_order(entries.iter().collect()).iter().enumerate().map(|(at, entry)| (entry.id, at)).collect();
+    let ids: HashMap<SnapshotId, usize> = crate::select::in_order(entries.iter().collect())
+        .iter()
+        .enumerate()
+        .map(|(at, entry)| (entry.id, at))
+        .collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(ids.get(&entry.id).copied()));
     Ok(entries.into_iter().map(|entry| hold(repository, entry, findings)).collect())
 }
@@ -179,16 +181,30 @@ fn hold(repository: &Repository, entry: SnapshotEntry, findings: &mut Vec<Findin
     Held { entry, references }
 }
 
-/// Tries each index table by itself and answers those that open.
-fn open_tables(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Vec<Object>> {
-    let mut open = Vec::new();
-    for object in list(repository, names::INDEX)? {
-        match repository.index_of(std::slice::from_ref(&object)) {
-            Ok(_) => open.push(object),
-            Err(error) => findings.push(damage_of(&object.name, &error)),
+/// Opens the index. Tables that do not open are reported and taken from `tables`.
+fn open_index(repository: &Repository, tables: &mut Vec<Object>, findings: &mut Vec<Finding>) -> Result<Arc<Index>> {
+    loop {
+        match repository.index_of(tables) {
+            Ok(index) => return Ok(index),
+            Err(error) => give_up_table(error, tables, findings)?,
         }
     }
-    Ok(open)
+}
+
+/// Takes the table that an error is about from `tables` and reports it; an error about anything else is handed back.
+fn give_up_table(error: RepositoryError, tables: &mut Vec<Object>, findings: &mut Vec<Finding>) -> Result<()> {
+    let (RepositoryError::Damaged { name, .. }
+    | RepositoryError::Missing { name, .. }
+    | RepositoryError::Store { name, .. }) = &error
+    else {
+        return Err(error.into());
+    };
+    let Some(position) = tables.iter().position(|table| table.name == *name) else {
+        return Err(error.into());
+    };
+    findings.push(damage_of(name, &error));
+    tables.swap_remove(position);
+    Ok(())
 }
 
 fn list_packs(repository: &Repository, findings: &mut Vec<Finding>) -> Result<BTreeMap<PackId, Object>> {
@@ -206,13 +222,12 @@ fn list_packs(repository: &Repository, findings: &mut Vec<Finding>) -> Result<BT
 /// others; what was read of it counts.
 fn read_rows(
     repository: &Repository,
-    mut tables: Vec<Object>,
+    (mut index, mut tables): (Arc<Index>, Vec<Object>),
     packs: &BTreeMap<PackId, Object>,
     findings: &mut Vec<Finding>,
 ) -> Result<Rows> {
     let mut rows = Rows::default();
     loop {
-        let index = repository.index_of(&tables)?;
         let whole: BTreeSet<PackId> = index
             .packs()
             .values()
@@ -227,19 +242,9 @@ fn read_rows(
             };
         });
         let Err(error) = read.and_then(|()| index.read_chunk_tables()) else { return Ok(rows) };
-        let Some(damaged) = damaged_table(&error, &tables) else { return Err(error.into()) };
-        findings.push(damage_of(&tables.swap_remove(damaged).name, &error));
+        give_up_table(error, &mut tables, findings)?;
+        index = open_index(repository, &mut tables, findings)?;
     }
-}
-
-fn damaged_table(error: &RepositoryError, tables: &[Object]) -> Option<usize> {
-    let (RepositoryError::Damaged { name, .. }
-    | RepositoryError::Missing { name, .. }
-    | RepositoryError::Store { name, .. }) = error
-    else {
-        return None;
-    };
-    tables.iter().position(|object| object.name == *name)
 }
 
 /// A finding about an object from the error that came of reading it; the object's name is not said twice.

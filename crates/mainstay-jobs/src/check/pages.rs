@@ -40,6 +40,15 @@ struct Unread {
     number: u32,
     extent: Extent,
     place: Place,
+    /// Whether other pages belong to the same directory.
+    has_neighbours: bool,
+}
+
+/// Two pages that follow each other in a directory, and where the second one is.
+struct Neighbours {
+    first: u32,
+    second: u32,
+    place: Place,
 }
 
 pub struct Pages<'t> {
@@ -50,6 +59,9 @@ pub struct Pages<'t> {
     known: HashMap<(u32, u32), u32>,
     pages: Vec<Page>,
     unread: Vec<Unread>,
+    /// First and last name of pages of directories that have several.
+    names: HashMap<u32, (Vec<u8>, Vec<u8>)>,
+    neighbours: Vec<Neighbours>,
     problems: Vec<Problem>,
     nodes: u64,
 }
@@ -92,6 +104,8 @@ impl<'t> Pages<'t> {
             known: HashMap::new(),
             pages: Vec::new(),
             unread: Vec::new(),
+            names: HashMap::new(),
+            neighbours: Vec::new(),
             problems: Vec::new(),
             nodes: 0,
         }
@@ -122,7 +136,21 @@ impl<'t> Pages<'t> {
                 *slot = page;
             }
         }
+        self.compare_neighbours();
         Ok(Roots(reading.finish()))
+    }
+
+    /// Names must ascend from page to page: finding a name relies on it, and so does restoring.
+    fn compare_neighbours(&mut self) {
+        for pair in std::mem::take(&mut self.neighbours) {
+            let (first, second) = (self.names.get(&pair.first), self.names.get(&pair.second));
+            if let (Some((_, last)), Some((next, _))) = (first, second)
+                && last >= next
+            {
+                let text = "its names do not follow those of the page before".to_owned();
+                self.problems.push(Problem { place: pair.place, text });
+            }
+        }
     }
 
     fn read_page(&mut self, unread: &Unread) -> Page {
@@ -131,6 +159,10 @@ impl<'t> Pages<'t> {
         match self.trees.page(&unread.extent) {
             Ok(page) => {
                 self.nodes += page.nodes.len() as u64;
+                if let (true, Some(first), Some(last)) = (unread.has_neighbours, page.nodes.first(), page.nodes.last())
+                {
+                    self.names.insert(unread.number, (first.name.clone(), last.name.clone()));
+                }
                 for node in &page.nodes {
                     self.add_node(node, &mut reading);
                 }
@@ -156,6 +188,8 @@ impl<'t> Pages<'t> {
 
     fn add_directory(&mut self, directory: &Content, reading: &mut Reading) {
         let Some(pages) = self.extents(directory, reading) else { return };
+        let has_neighbours = pages.len() > 1;
+        let mut before = None;
         for extent in pages.iter() {
             let Some(place) = place(extent) else {
                 reading.add_problem("a page of a directory is a hole".to_owned());
@@ -164,9 +198,12 @@ impl<'t> Pages<'t> {
             let number = self.add_block(place.0, BlockKind::Tree, reading);
             let next = self.pages.len() as u32;
             let page = *self.known.entry((number, place.1.start)).or_insert(next);
+            if let Some(first) = before.replace(page) {
+                self.neighbours.push(Neighbours { first, second: page, place: place.clone() });
+            }
             if page == next {
                 self.pages.push(Page::default());
-                self.unread.push(Unread { number: page, extent: *extent, place });
+                self.unread.push(Unread { number: page, extent: *extent, place, has_neighbours });
             }
             reading.pages.push(page);
         }

@@ -317,9 +317,29 @@ fn content_that_lies_in_a_block_of_trees_is_damage() {
 }
 
 #[test]
+fn pages_of_a_directory_that_are_out_of_order_are_damage() {
+    let fixture = Fixture::new();
+    let session = Session::begin(&fixture.repository, Sharing::Shared).unwrap();
+    let mut blocks = BlockSet::default();
+    let mut page = |name: &str| {
+        let page = mainstay_repo::TreePage { nodes: vec![node(name, NodeKind::File)], ..Default::default() };
+        let extent = session.store_tree_page(&page.encode()).unwrap();
+        if let Extent::Data { block, .. } = extent {
+            blocks.insert(block);
+        }
+        extent
+    };
+    let root = Content { extents: vec![page("b"), page("c"), page("a")], lists: Vec::new() };
+    let snapshot = snapshot("by hand", 1, START, root);
+    session.commit(Draft { snapshot, blocks, presence: Presence::Believed }).unwrap();
+    assert_eq!(only_damage(&checked(&fixture)).problem, "its names do not follow those of the page before");
+}
+
+#[test]
 fn a_finding_lists_a_hundred_paths_and_counts_them_all() {
     let fixture = Fixture::new();
-    let tree: Files = (0..250u32).map(|number| (&*format!("d/{number:03}").leak(), number.to_le_bytes().to_vec())).collect();
+    let tree: Files =
+        (0..250u32).map(|number| (&*format!("d/{number:03}").leak(), number.to_le_bytes().to_vec())).collect();
     fixture.back_up_at(START, &tree);
     fixture.back_up_at(START + 1, &tree);
     fixture.repository.store().delete(&fixture.packs(BlockKind::Content)[0]).unwrap();
@@ -348,9 +368,7 @@ fn a_check_reads_no_content_and_each_block_of_trees_once() {
     assert!(checked(&fixture).is_sound());
     let calls = fixture.store.take_calls();
     let reads = |packs: &[String]| {
-        let is_of = |call: &&mainstay_repo::store::Call| {
-            matches!(call, mainstay_repo::store::Call::Read { name, .. } if packs.contains(name))
-        };
+        let is_of = |call: &&mainstay_repo::store::Call| matches!(call, mainstay_repo::store::Call::Read { name, .. } if packs.contains(name));
         calls.iter().filter(is_of).count()
     };
     assert_eq!((reads(&content), reads(&trees)), (0, 1));

@@ -46,21 +46,16 @@ fn is_same_part(
 ) -> Result<bool> {
     match (old, new) {
         (Extent::Hole { .. }, Extent::Hole { .. }) => Ok(true),
-        (Extent::Hole { .. }, Extent::Data { block, offset, len }) => {
-            Ok(is_zero(new_buffer.read(block, offset, len)?))
+        (Extent::Hole { .. }, Extent::Data { block, offset, len }) => Ok(is_zero(new_buffer.read(block, offset, len)?)),
+        (Extent::Data { block, offset, len }, Extent::Hole { .. }) => Ok(is_zero(old_buffer.read(block, offset, len)?)),
+        (Extent::Data { block: old_block, offset: old_offset, len }, Extent::Data { block, offset, .. }) => {
+            Ok(old_buffer.read(old_block, old_offset, len)? == new_buffer.read(block, offset, len)?)
         }
-        (Extent::Data { block, offset, len }, Extent::Hole { .. }) => {
-            Ok(is_zero(old_buffer.read(block, offset, len)?))
-        }
-        (
-            Extent::Data { block: old_block, offset: old_offset, len },
-            Extent::Data { block, offset, .. },
-        ) => Ok(old_buffer.read(old_block, old_offset, len)? == new_buffer.read(block, offset, len)?),
     }
 }
 
 fn is_zero(bytes: &[u8]) -> bool {
-    const ZEROS: [u8; ZEROS_LEN] = [0; ZEROS_LEN];
+    static ZEROS: [u8; ZEROS_LEN] = [0; ZEROS_LEN];
     bytes.chunks(ZEROS.len()).all(|part| ZEROS.starts_with(part))
 }
 

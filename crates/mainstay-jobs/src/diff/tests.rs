@@ -53,7 +53,14 @@ fn added_removed_and_modified_entries_are_told_in_order() {
 #[test]
 fn differences_of_metadata_are_told_by_name() {
     let fixture = Fixture::new();
-    let tree = files([("attributes", b"1"), ("mode", b"1"), ("owner", b"1"), ("same", b"1"), ("time", b"1"), ("unseen", b"1")]);
+    let tree = files([
+        ("attributes", b"1"),
+        ("mode", b"1"),
+        ("owner", b"1"),
+        ("same", b"1"),
+        ("time", b"1"),
+        ("unseen", b"1"),
+    ]);
     let old = fixture.back_up_at(START, &tree);
     let edit = |path: &str, node: &mut Node| match path {
         "attributes" => node.attributes.push((b"user.a".to_vec(), b"b".to_vec())),

@@ -209,7 +209,9 @@ fn lengths_of_time_are_read_as_people_write_them() {
     ] {
         assert_eq!(parse_span(text).unwrap().to_string(), expected, "{text}");
     }
-    for text in ["", "0d", "30", "d", "3x", "2d1y", "1d1d", "-1d", "P0D", "-P1D", "Pfoo", "1.5d", "99999999999999999999d"] {
+    for text in
+        ["", "0d", "30", "d", "3x", "2d1y", "1d1d", "-1d", "P0D", "-P1D", "Pfoo", "1.5d", "99999999999999999999d"]
+    {
         assert!(matches!(parse_span(text), Err(Error::Invalid(_))), "{text}");
     }
 }

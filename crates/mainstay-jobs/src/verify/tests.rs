@@ -221,7 +221,8 @@ fn a_sample_is_drawn_by_bytes_and_the_same_seed_draws_the_same() {
         let options = VerifyOptions { sample: Some(percent), seed };
         plan_packs(packs.iter(), &options).unwrap().into_iter().map(|pack| pack.name.clone()).collect()
     };
-    let len = |names: &[String]| packs.iter().filter(|pack| names.contains(&pack.name)).map(|pack| pack.len).sum::<u64>();
+    let len =
+        |names: &[String]| packs.iter().filter(|pack| names.contains(&pack.name)).map(|pack| pack.len).sum::<u64>();
     for percent in [0.001, 5.0, 50.0, 100.0] {
         let drawn = draw(&packs, percent, 7);
         let wanted = all as f64 * percent / 100.0;
@@ -273,18 +274,18 @@ fn row(serial: u32, offset: u32, stored_len: u32) -> PackRow {
 fn windows_hold_whole_blocks_and_the_rest_of_the_pack() {
     let rows = [row(0, 40, 60), row(1, 100, 50), row(2, 150, 100)];
     let window = |range, rows| Window { range, rows };
-    assert_eq!(
-        plan_windows(&rows, 400, 150),
-        [window(0..150, 0..2), window(150..300, 2..3), window(300..400, 3..3)]
-    );
+    assert_eq!(plan_windows(&rows, 400, 150), [window(0..150, 0..2), window(150..300, 2..3), window(300..400, 3..3)]);
     // A block that is longer than a window is a window.
-    assert_eq!(plan_windows(&rows, 300, 70), [
-        window(0..40, 0..0),
-        window(40..100, 0..1),
-        window(100..150, 1..2),
-        window(150..250, 2..3),
-        window(250..300, 3..3),
-    ]);
+    assert_eq!(
+        plan_windows(&rows, 300, 70),
+        [
+            window(0..40, 0..0),
+            window(40..100, 0..1),
+            window(100..150, 1..2),
+            window(150..250, 2..3),
+            window(250..300, 3..3),
+        ]
+    );
     assert_eq!(plan_windows(&[], 100, 60), [window(0..60, 0..0), window(60..100, 0..0)]);
     assert_eq!(plan_windows(&[], 0, 60), []);
 }

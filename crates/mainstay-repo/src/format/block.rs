@@ -3,9 +3,9 @@
 //! Owns these two encodings. A header says nothing of the pack around it, so that a block can move between packs as
 //! ciphertext; it binds what the block is and which one.
 
-use super::envelope::ObjectKind;
+use super::envelope::{ObjectKind, associated_data};
 use super::{Decoded, Fields, Problem, limits, within};
-use crate::id::{BlockId, ChunkId, SessionId};
+use crate::id::{BlockId, ChunkId, RepositoryId, SessionId};
 
 /// Length of a block's header in bytes.
 pub const BLOCK_HEADER_LEN: usize = 44;
@@ -136,6 +136,11 @@ impl ChunkTable {
         within("length of a block", table.raw_len(), limits::BLOCK_LEN as u64)?;
         Ok(table)
     }
+}
+
+/// Associated data of a block's chunk table.
+pub fn chunk_table_data(repository: RepositoryId, block: BlockId) -> Vec<u8> {
+    associated_data(repository, ObjectKind::ChunkTable, &[&block.session.0, &block.serial.to_le_bytes()])
 }
 
 #[cfg(test)]

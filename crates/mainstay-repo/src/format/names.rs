@@ -16,7 +16,6 @@ pub const TRASH: &str = "trash/";
 pub const LEASES: &str = "coord/leases/";
 pub const INTENTS: &str = "coord/intents/";
 pub const CONDEMNED: &str = "coord/condemned/";
-pub const FENCES: &str = "coord/fences/";
 
 pub fn key_slot(id: SlotId) -> String {
     format!("{KEY_SLOTS}{id}")

@@ -28,6 +28,12 @@ impl BlockSet {
         old != words[word]
     }
 
+    pub fn extend(&mut self, blocks: impl Iterator<Item = BlockId>) {
+        blocks.for_each(|block| {
+            self.insert(block);
+        });
+    }
+
     pub fn contains(&self, block: BlockId) -> bool {
         let word = self.sessions.get(&block.session).and_then(|words| words.get(block.serial as usize / 64));
         word.is_some_and(|word| word >> (block.serial % 64) & 1 == 1)

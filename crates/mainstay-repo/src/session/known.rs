@@ -132,3 +132,6 @@ impl KnownChunks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

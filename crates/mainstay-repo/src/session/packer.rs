@@ -13,12 +13,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::known::KnownChunks;
 use crate::error::{Error, Result};
 use crate::format::block::BlockKind;
-use crate::format::limits;
-use crate::id::SessionId;
+use crate::format::coord::{Intent, encode_intent};
+use crate::format::refs::BlockSet;
+use crate::format::{limits, names};
+use crate::id::{BlockId, SessionId};
 use crate::index::{BlockPlace, Index, NewRows, write_tables};
 use crate::keys::Keys;
 use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock, SpareBuffers};
-use crate::repository::Repository;
+use crate::repository::{Repository, put};
 use crate::store::{Object, Store};
 
 /// Sealed blocks that may wait: about 4 MiB.
@@ -62,6 +64,8 @@ impl Packer {
             rows: NewRows::default(),
             packed: HashSet::new(),
             tables: Vec::new(),
+            checkpoint: BlockSet::default(),
+            intents: 0,
             result: Packed::default(),
         };
         let flag = failed.clone();
@@ -115,6 +119,9 @@ struct Packing {
     packed: HashSet<u32>,
     /// The index tables that the session has published.
     tables: Vec<Object>,
+    /// The blocks of all intents so far.
+    checkpoint: BlockSet,
+    intents: u32,
     result: Packed,
 }
 
@@ -161,10 +168,20 @@ impl Packing {
     /// Publishes rows in the middle of a session, so that memory stays bounded and a killed session is found again.
     fn overflow(&mut self) -> Result<()> {
         self.publish_index()?;
+        self.publish_intent()?;
         let packed = std::mem::take(&mut self.packed);
         let own = Index::of_tables(self.store.clone(), self.keys.clone(), &self.tables)?;
         self.known.publish(Arc::new(own), |serial| packed.contains(&serial));
         Ok(())
+    }
+
+    /// Says which blocks the session's snapshot may need, as far as they are durable.
+    fn publish_intent(&mut self) -> Result<()> {
+        self.checkpoint.extend(self.packed.iter().map(|serial| BlockId { session: self.session, serial: *serial }));
+        let intent = Intent { session: self.session, number: self.intents, blocks: self.checkpoint.clone() };
+        self.intents += 1;
+        let name = names::intent(self.session, intent.number);
+        put(&*self.store, &name, &encode_intent(self.keys.config().repository, &intent))
     }
 
     fn publish_index(&mut self) -> Result<()> {
@@ -198,3 +215,6 @@ pub fn add_pack(rows: &mut NewRows, pack: &FinishedPack, session: SessionId) {
 fn pack_target(repository_len: u64) -> u64 {
     (repository_len / 64).next_power_of_two().clamp(limits::PACK_TARGET_MIN, limits::PACK_TARGET_MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,12 +20,12 @@ Examples:
   mainstay backup ~/Documents            back up; creates the default repository and its key
   mainstay snapshots                     list what there is
   mainstay restore latest --verify       bring the last snapshot back, into a new directory
-  mainstay restore latest:home/me/notes --target notes";
+  mainstay restore latest:/home/me/notes --target notes";
 
 const FOOTER: &str = "\
 A snapshot SNAP is `latest`, `latest~2` (the second before it), or the first digits of its id.
-`mainstay help COMMAND` explains a command, `mainstay help exit-codes` and `mainstay help environment`
-what scripts need, and `mainstay help MS-1101` an error.";
+`mainstay help COMMAND` explains a command, `mainstay help MS-1101` an error, and
+`mainstay help exit-codes` and `mainstay help environment` what scripts need.";
 
 const COMMAND_TEMPLATE: &str =
     "{before-help}{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";

@@ -3,7 +3,7 @@
 //! Owns the order that makes a crash harmless: the key is durable, then the repository is created, then the recovery kit
 //! is written. `backup` uses it for the default repository.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mainstay_repo::{Repository, Secret};
 use serde::Serialize;
@@ -47,8 +47,8 @@ pub struct KeyFiles {
 pub struct CreatedFields {
     repository: String,
     location: String,
-    key_file: Option<PathBuf>,
-    recovery_kit: Option<PathBuf>,
+    key_file: Option<String>,
+    recovery_kit: Option<String>,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
@@ -130,11 +130,12 @@ impl Created {
 
     pub fn fields(&self) -> CreatedFields {
         let Opened { repository, location } = &self.opened;
+        let text = |path: &Path| path.to_string_lossy().into_owned();
         CreatedFields {
             repository: repository.id().to_string(),
-            location: location.path.to_string_lossy().into_owned(),
-            key_file: self.files.as_ref().map(|files| files.key_file.clone()),
-            recovery_kit: self.files.as_ref().map(|files| files.recovery_kit.clone()),
+            location: text(&location.path),
+            key_file: self.files.as_ref().map(|files| text(&files.key_file)),
+            recovery_kit: self.files.as_ref().map(|files| text(&files.recovery_kit)),
         }
     }
 }

@@ -104,7 +104,7 @@ struct KeyFields {
 
 #[derive(Serialize)]
 struct KitFields {
-    recovery_kit: PathBuf,
+    recovery_kit: String,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
@@ -176,7 +176,7 @@ fn run_export_kit(export: &ExportKit, context: &Context, opened: &Opened) -> Res
     let path = std::path::absolute(&path).map_err(|error| Failure::file("write recovery kit", &path, &error))?;
     recovery_kit::create(&opened.repository, &opened.location, &path)?;
     if context.output.is_json() {
-        context.output.document(&KitFields { recovery_kit: path })?;
+        context.output.document(&KitFields { recovery_kit: path.to_string_lossy().into_owned() })?;
         return Ok(ExitCode::Success);
     }
     context.output.result(&format!("wrote recovery kit {}\n", quoted(&path)))?;

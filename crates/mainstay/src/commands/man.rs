@@ -39,7 +39,7 @@ struct Page {
 
 #[derive(Serialize)]
 struct Written {
-    directory: PathBuf,
+    directory: String,
     pages: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ fn write_all(definition: &clap::Command, directory: &Path, context: &Context) ->
     }
     names.sort();
     match context.output.is_json() {
-        true => context.output.document(&Written { directory: directory.to_owned(), pages: names }),
+        true => context.output.document(&Written { directory: directory.to_string_lossy().into_owned(), pages: names }),
         false => {
             let place = crate::location::quoted(directory);
             context.output.result(&format!("wrote {} manual pages into {place}\n", names.len()))

@@ -71,12 +71,13 @@ fn text(fields: &Fields, location: &str) -> String {
         count => format!(" and {} forgotten", units::count(count)),
     };
     let ratio = fields.content_bytes as f64 / fields.stored_bytes.max(1) as f64;
+    let ratio = if ratio > 1.0 { format!(", {ratio:.1} times less") } else { String::new() };
     format!(
         "\
 repository   {repository} at {location}
 snapshots    {snapshots}{forgotten}
 content      {content} in all snapshots together
-stored       {stored} ({ratio:.1} times less)
+stored       {stored}{ratio}
   packs      {packs} in {pack_count}
   other      {other} (index, trees of references, keys)
 blocks       {blocks}

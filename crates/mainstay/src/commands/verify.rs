@@ -19,6 +19,9 @@ Examples:
   mainstay verify --sample 5%
   mainstay verify --sample 5% --seed 12 --json";
 
+/// Numbers beyond 53 bits are not safe in JSON (RFC 8259 §6).
+const SEED_MAX: u64 = (1 << 53) - 1;
+
 /// Read the data back: every block must open and every chunk be what it was
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -27,7 +30,7 @@ pub struct Arguments {
     #[arg(long, value_name = "PERCENT", value_parser = units::parse_percent)]
     sample: Option<f64>,
     /// Choose the same sample as another run with this seed
-    #[arg(long, value_name = "N", requires = "sample")]
+    #[arg(long, value_name = "N", requires = "sample", value_parser = clap::value_parser!(u64).range(..=SEED_MAX))]
     seed: Option<u64>,
 }
 
@@ -51,7 +54,7 @@ struct Summary<'a> {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs());
+    let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs() & SEED_MAX);
     let options = VerifyOptions { sample: arguments.sample, seed };
     let mut long_run = LongRun::begin(context);
     let report =
