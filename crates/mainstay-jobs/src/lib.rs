@@ -12,6 +12,8 @@ pub mod diff;
 mod error;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod ground;
 pub mod progress;
 pub mod restore;
 pub mod retention;

@@ -3,9 +3,10 @@
 //! Owns the choice of level and codec, and a pool of contexts, because creating one costs more than compressing a small
 //! block. Decompression never yields more than the caller's limit.
 
+use std::cell::RefCell;
 use std::sync::Mutex;
 
-use zstd::bulk::Compressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::error::{Error, Result};
 use crate::format::Problem;
@@ -93,10 +94,16 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+thread_local! {
+    /// Creating a context takes longer than expanding a small block.
+    static DECOMPRESSOR: RefCell<Decompressor<'static>> =
+        RefCell::new(Decompressor::new().expect("a context without a dictionary needs only memory"));
+}
+
 /// Restores a block's plaintext into `plain`, at most `limit` bytes.
 pub fn expand(codec: Codec, stored: &[u8], limit: usize, plain: &mut Vec<u8>) -> Result<(), Problem> {
-    plain.clear();
     if codec == Codec::Stored {
+        plain.clear();
         if stored.len() > limit {
             return Err(Problem(format!("{} stored bytes exceed the limit of {limit}", stored.len())));
         }
@@ -110,8 +117,10 @@ pub fn expand(codec: Codec, stored: &[u8], limit: usize, plain: &mut Vec<u8>) ->
     if declared > limit as u64 {
         return Err(Problem(format!("its compressed frame declares {declared} bytes, the limit is {limit}")));
     }
+    // What the buffer held is overwritten; only growth is cleared.
     plain.resize(declared as usize, 0);
-    let written = zstd::bulk::decompress_to_buffer(stored, plain.as_mut_slice())
+    let written = DECOMPRESSOR
+        .with_borrow_mut(|context| context.decompress_to_buffer(stored, plain.as_mut_slice()))
         .map_err(|error| Problem(format!("it does not decompress: {error}")))?;
     if written as u64 != declared {
         return Err(Problem(format!("it decompressed to {written} bytes instead of {declared}")));

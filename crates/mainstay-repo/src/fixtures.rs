@@ -82,6 +82,13 @@ pub fn seeded(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
+/// Bytes of which only the first few thousand are random, so that a large file takes a small place.
+pub fn sparse(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = seeded(seed, len.min(4000));
+    bytes.resize(len, 0);
+    bytes
+}
+
 pub fn session_id(number: u8) -> SessionId {
     SessionId([number; 16])
 }

@@ -68,7 +68,7 @@ pub struct BlockReader {
     keys: Arc<Keys>,
     data_keys: Arc<DataKeys>,
     index: Arc<Index>,
-    cached: Mutex<VecDeque<(BlockId, Arc<Vec<u8>>)>>,
+    cached: Mutex<VecDeque<((BlockId, BlockKind), Arc<Vec<u8>>)>>,
 }
 
 impl BlockReader {
@@ -117,7 +117,7 @@ impl BlockReader {
 
     /// Reads one block, from memory if it was read lately.
     pub fn read(&self, block: BlockId, kind: BlockKind) -> Result<Arc<Vec<u8>>> {
-        if let Some(plain) = self.take_cached(block) {
+        if let Some(plain) = self.take_cached((block, kind)) {
             return Ok(plain);
         }
         let place = self.locate(block)?;
@@ -130,13 +130,13 @@ impl BlockReader {
         if cached.len() >= CACHED_BLOCKS {
             cached.pop_front();
         }
-        cached.push_back((block, plain.clone()));
+        cached.push_back(((block, kind), plain.clone()));
         Ok(plain)
     }
 
-    fn take_cached(&self, block: BlockId) -> Option<Arc<Vec<u8>>> {
+    fn take_cached(&self, wanted: (BlockId, BlockKind)) -> Option<Arc<Vec<u8>>> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = cached.iter().rposition(|(held, _)| *held == block)?;
+        let position = cached.iter().rposition(|(held, _)| *held == wanted)?;
         if position + 4 < cached.len() {
             let entry = cached.remove(position)?;
             cached.push_back(entry);
@@ -198,3 +198,6 @@ impl PackListing {
         ChunkTable::decode(plain).map_err(damaged)
     }
 }
+
+#[cfg(test)]
+mod tests;

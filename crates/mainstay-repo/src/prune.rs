@@ -103,6 +103,7 @@ struct Inventory {
     forgotten: Vec<SnapshotEntry>,
     live: BlockSet,
     living_sessions: HashSet<SessionId>,
+    kept: HashSet<SnapshotId>,
     index: std::sync::Arc<Index>,
     packs: Vec<Object>,
 }
@@ -153,7 +154,8 @@ impl Repository {
             live.union(&self.references(entry)?);
             living_sessions.insert(entry.snapshot.session);
         }
-        Ok(Inventory { forgotten, live, living_sessions, index: self.index()?, packs: self.list_packs()? })
+        let kept = kept.iter().map(|entry| entry.id).collect();
+        Ok(Inventory { forgotten, live, living_sessions, kept, index: self.index()?, packs: self.list_packs()? })
     }
 
     /// The blocks that sessions at work say they need.
@@ -318,6 +320,12 @@ impl Repository {
                 self.delete(&object.name, report)?;
             }
         }
+        for object in list(&*self.store, names::REFS)? {
+            let id = object.name.strip_prefix(names::REFS).and_then(|id| SnapshotId::from_hex(id).ok());
+            if id.is_some_and(|id| !inventory.kept.contains(&id)) {
+                self.delete(&object.name, report)?;
+            }
+        }
         for prefix in [names::LEASES, names::INTENTS] {
             let own = format!("{prefix}{session}/");
             for object in list(&*self.store, prefix)?.iter().filter(|object| !object.name.starts_with(&own)) {
@@ -356,3 +364,5 @@ fn finish_pack(writer: PackWriter, session: SessionId, rows: &mut NewRows, repor
     Ok(())
 }
 
+#[cfg(test)]
+mod tests;

@@ -196,23 +196,39 @@ impl Repository {
     }
 
     /// Every snapshot, the oldest first; within a source the sequence decides, whatever its clock said.
+    ///
+    /// # Errors
+    /// At the first snapshot that cannot be read: whoever deletes must know them all.
     pub fn snapshots(&self) -> Result<Vec<SnapshotEntry>> {
+        let (entries, mut damaged) = self.readable_snapshots()?;
+        match damaged.pop() {
+            Some(error) => Err(error),
+            None => Ok(entries),
+        }
+    }
+
+    /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds.
+    pub fn readable_snapshots(&self) -> Result<(Vec<SnapshotEntry>, Vec<Error>)> {
         let listed = list(&*self.store, names::SNAPSHOTS)?;
         let forgotten: HashSet<String> =
             list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
-        let mut entries = Vec::with_capacity(listed.len());
+        let (mut entries, mut damaged) = (Vec::with_capacity(listed.len()), Vec::new());
         for object in &listed {
-            let (source, sequence, id) = names::parse_snapshot(&object.name)
-                .map_err(|problem| Error::damaged("list snapshots", &object.name, problem))?;
-            let snapshot = match self.read_snapshot(source, sequence, id) {
-                // Pruned since it was listed.
-                Err(Error::Missing { .. }) => continue,
-                other => other?,
-            };
-            entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
+            let parsed = names::parse_snapshot(&object.name)
+                .map_err(|problem| Error::damaged("list snapshots", &object.name, problem));
+            let read = parsed.and_then(|(source, sequence, id)| Ok((id, self.read_snapshot(source, sequence, id)?)));
+            match read {
+                Ok((id, snapshot)) => {
+                    entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
+                }
+                // Pruned since it was listed; a missing data key is something else.
+                Err(Error::Missing { name, .. }) if name == object.name => {}
+                Err(error) if error.kind() == crate::error::Kind::Corrupt => damaged.push(error),
+                Err(error) => return Err(error),
+            }
         }
         order_by_history(&mut entries);
-        Ok(entries)
+        Ok((entries, damaged))
     }
 
     /// Reads one snapshot, as its name in the store says.
@@ -382,3 +398,5 @@ pub(crate) fn store_error(verb: &'static str, name: &str, source: std::io::Error
     Error::Store { verb, name: name.to_owned(), source }
 }
 
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ impl TreeReader {
         }
         let mut extents = Vec::new();
         for list in &content.lists {
-            let list = self.with_chunk(list, |bytes| ExtentList::decode(bytes))?;
+            let list = self.with_chunk(list, ExtentList::decode)?;
             extents.extend(list.extents);
         }
         Ok(extents)
@@ -37,7 +37,7 @@ impl TreeReader {
 
     /// Decodes one page of a directory: one extent of its content.
     pub fn page(&self, extent: &Extent) -> Result<TreePage> {
-        self.with_chunk(extent, |bytes| TreePage::decode(bytes))
+        self.with_chunk(extent, TreePage::decode)
     }
 
     /// Calls `each` with every page of a directory, in order, and checks that names ascend across pages.
@@ -105,3 +105,6 @@ fn describe(extent: &Extent) -> String {
         Extent::Hole { len } => format!("a hole of {len} bytes"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,7 +91,8 @@ pub struct BackupReport {
 pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
     let started = run.clock.now();
     run.progress.phase(Phase::BackUp);
-    let history = run.repository.snapshots()?;
+    // A damaged snapshot must not keep the source from being backed up.
+    let (history, _) = run.repository.readable_snapshots()?;
     let ancestry = Ancestry::choose(&history, run.options);
     let session = match run.options.mode {
         Mode::Store => Some(Session::begin(run.repository, run.options.sharing)?),
@@ -217,3 +218,6 @@ impl Warnings {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests;

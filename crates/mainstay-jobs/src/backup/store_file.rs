@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Sender;
-use mainstay_repo::{Chunker, Content, Cutting, Effort, Extent, ExtentList, MAX_CHUNK_LEN, Node, Session, limits};
+use mainstay_repo::{BlockId, Chunker, Content, Cutting, Effort, Extent, ExtentList, MAX_CHUNK_LEN, Node, Session, limits};
 use mainstay_sources::{Content as Reading, Directory, Entry, Run, Warning};
 
 use super::Warnings;
@@ -27,7 +27,15 @@ pub struct Stored {
     pub slot: Slot,
     /// `None`: it could not be read, and a warning says why.
     pub node: Option<Node>,
+    /// Every block that the content lies in, which the node no longer tells once its extents are in lists.
+    pub blocks: Vec<BlockId>,
     pub read_bytes: u64,
+}
+
+impl Stored {
+    fn unread(slot: Slot) -> Self {
+        Self { slot, node: None, blocks: Vec::new(), read_bytes: 0 }
+    }
 }
 
 /// Consecutive chunks of a large file.
@@ -95,7 +103,7 @@ impl Worker<'_> {
             let stored = match self.store_small(&*batch.directory, task, buffer) {
                 Err(Error::Source(error)) => {
                     self.warn_unread(&*batch.directory, &task.entry, &error);
-                    Some(Stored { slot: task.slot, node: None, read_bytes: 0 })
+                    Some(Stored::unread(task.slot))
                 }
                 other => other?,
             };
@@ -131,7 +139,8 @@ impl Worker<'_> {
             content.extents.extend(extent);
         }
         let node = self.finish_node(directory, &task.entry, &mut *file, content, size)?;
-        Ok(Some(Stored { slot: task.slot, read_bytes: size, node: Some(node) }))
+        let blocks = blocks_of(&node.content.extents);
+        Ok(Some(Stored { slot: task.slot, read_bytes: size, node: Some(node), blocks }))
     }
 
     /// Completes a node from what was read and what the open file says now.
@@ -166,7 +175,7 @@ impl Worker<'_> {
             self.progress.item(&|| child_path(&*batch.directory, &task.entry));
             if let Err(Error::Source(error)) = self.store_large(&*batch.directory, &task)? {
                 self.warn_unread(&*batch.directory, &task.entry, &error);
-                self.send(Stored { slot: task.slot, node: None, read_bytes: 0 });
+                self.send(Stored::unread(task.slot));
                 self.progress.advance(1, 0);
             }
         }
@@ -283,9 +292,10 @@ impl Worker<'_> {
         for extent in parts.into_iter().flat_map(|(_, extents)| extents) {
             node.content.push(extent);
         }
+        let blocks = blocks_of(&node.content.extents);
         spill(self.session, &mut node.content)?;
         let read_bytes = node.size;
-        self.send(Stored { slot: file.slot, node: Some(node), read_bytes });
+        self.send(Stored { slot: file.slot, node: Some(node), blocks, read_bytes });
         self.progress.advance(1, 0);
         Ok(())
     }
@@ -303,6 +313,18 @@ impl Worker<'_> {
         };
         self.warnings.add(self.progress, Warning { path: child_path(directory, entry), message });
     }
+}
+
+fn blocks_of(extents: &[Extent]) -> Vec<BlockId> {
+    let mut blocks: Vec<BlockId> = extents
+        .iter()
+        .filter_map(|extent| match extent {
+            Extent::Data { block, .. } => Some(*block),
+            Extent::Hole { .. } => None,
+        })
+        .collect();
+    blocks.dedup();
+    blocks
 }
 
 /// Moves the extents of a content to chunks of their own if there are too many to keep inline.

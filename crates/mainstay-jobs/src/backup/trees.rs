@@ -6,11 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mainstay_repo::{BlockSet, Content, Extent, Node, Owners, Session, TreePage, limits};
+use mainstay_repo::{BlockSet, Content, Extent, Node, Owners, Session, TreePage, TreeReader, limits};
 use mainstay_sources::files::Owners as OwnerNames;
 
 use super::queue::Slot;
-use super::store_file::spill;
+use super::store_file::{Stored, spill};
 use crate::Result;
 
 /// A directory that waits for parts of it.
@@ -37,6 +37,7 @@ pub struct Above {
 /// All directories that are not complete, and the blocks that complete ones refer to.
 pub struct Trees<'a> {
     session: Option<&'a Session<'a>>,
+    reader: Option<&'a TreeReader>,
     owner_names: &'a OwnerNames,
     pending: HashMap<u64, Pending>,
     next: u64,
@@ -45,8 +46,13 @@ pub struct Trees<'a> {
 }
 
 impl<'a> Trees<'a> {
-    pub fn new(session: Option<&'a Session<'a>>, owner_names: &'a OwnerNames) -> Self {
-        Self { session, owner_names, pending: HashMap::new(), next: 0, blocks: BlockSet::default(), root: None }
+    /// `reader` reads the parent snapshot's trees, where there is a parent.
+    pub fn new(
+        session: Option<&'a Session<'a>>,
+        reader: Option<&'a TreeReader>,
+        owner_names: &'a OwnerNames,
+    ) -> Self {
+        Self { session, reader, owner_names, pending: HashMap::new(), next: 0, blocks: BlockSet::default(), root: None }
     }
 
     /// Opens a directory; `previous` is its content in the parent snapshot, `above` its node and place (none for the root).
@@ -65,16 +71,19 @@ impl<'a> Trees<'a> {
     }
 
     /// Adds a node that is the same as in the parent snapshot.
-    pub fn add_unchanged(&mut self, directory: u64, node: Node) {
-        self.refer(&node.content);
+    ///
+    /// # Errors
+    /// When the node's extents are in lists and those cannot be read.
+    pub fn add_unchanged(&mut self, directory: u64, node: Node) -> Result<()> {
+        self.refer_to_believed(&node.content)?;
         if let Some(pending) = self.pending.get_mut(&directory) {
             pending.nodes.push(Some(node));
         }
+        Ok(())
     }
 
-    /// Adds a node that is complete and new or changed.
+    /// Adds a node without content that is new or changed.
     pub fn add_changed(&mut self, directory: u64, node: Node) {
-        self.refer(&node.content);
         if let Some(pending) = self.pending.get_mut(&directory) {
             pending.nodes.push(Some(node));
             pending.unchanged = None;
@@ -96,13 +105,14 @@ impl<'a> Trees<'a> {
         }
     }
 
-    /// Fills a place; `None` if the file could not be read.
-    pub fn fill(&mut self, slot: Slot, node: Option<Node>) -> Result<()> {
-        if let Some(node) = &node {
-            self.refer(&node.content);
+    /// Fills the place of a file that was read, or could not be.
+    pub fn fill(&mut self, stored: Stored) -> Result<()> {
+        self.blocks.extend(stored.blocks.into_iter());
+        if let Some(node) = &stored.node {
+            self.refer(&node.content.lists);
         }
-        self.fill_place(slot, node, Change::Changed);
-        self.complete(slot.directory)
+        self.fill_place(stored.slot, stored.node, Change::Changed);
+        self.complete(stored.slot.directory)
     }
 
     /// Says that all entries of a directory are known.
@@ -140,10 +150,12 @@ impl<'a> Trees<'a> {
             }
             let Some(pending) = self.pending.remove(&current) else { return Ok(()) };
             let (content, pages) = match pending.unchanged {
-                Some(content) => (content, Change::Same),
+                Some(content) => {
+                    self.refer_to_believed(&content)?;
+                    (content, Change::Same)
+                }
                 None => (self.store(pending.nodes)?, Change::Changed),
             };
-            self.refer(&content);
             let Some(above) = pending.above else {
                 self.root = Some(content);
                 return Ok(());
@@ -161,7 +173,9 @@ impl<'a> Trees<'a> {
             let page = TreePage { owners: self.owners(&page), nodes: page };
             content.extents.push(session.store_tree_page(&page.encode())?);
         }
+        self.refer(&content.extents);
         spill(session, &mut content)?;
+        self.refer(&content.lists);
         Ok(content)
     }
 
@@ -183,8 +197,18 @@ impl<'a> Trees<'a> {
         owners
     }
 
-    fn refer(&mut self, content: &Content) {
-        for extent in content.extents.iter().chain(&content.lists) {
+    /// Refers to every block of a content of the parent snapshot, those that only its lists name included.
+    fn refer_to_believed(&mut self, content: &Content) -> Result<()> {
+        self.refer(&content.extents);
+        self.refer(&content.lists);
+        if let (Some(reader), false) = (self.reader, content.lists.is_empty()) {
+            self.refer(&reader.extents(content)?);
+        }
+        Ok(())
+    }
+
+    fn refer(&mut self, extents: &[Extent]) {
+        for extent in extents {
             if let Extent::Data { block, .. } = extent {
                 self.blocks.insert(*block);
             }

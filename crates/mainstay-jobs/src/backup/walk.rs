@@ -78,7 +78,7 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option
             results: &results,
             warnings: &warnings,
             is_storing: session.is_some(),
-            trees: Trees::new(session, &run.options.owner_names),
+            trees: Trees::new(session, trees.as_ref(), &run.options.owner_names),
             statistics: SnapshotStatistics::default(),
         };
         let walked = walk.run(believed);
@@ -216,7 +216,7 @@ impl Walk<'_> {
                     self.statistics.believed_bytes += entry.size;
                     self.run.progress.advance(1, entry.size);
                 }
-                self.trees.add_unchanged(frame.id, node);
+                self.trees.add_unchanged(frame.id, node)?;
             }
             _ if entry.kind == Kind::File => self.read_later(frame, entry)?,
             _ => match frame.directory.details(&entry) {
@@ -324,7 +324,7 @@ impl Walk<'_> {
 
     fn fill(&mut self, stored: Stored) -> Result<()> {
         self.statistics.read_bytes += stored.read_bytes;
-        self.trees.fill(stored.slot, stored.node)
+        self.trees.fill(stored)
     }
 
     /// An entry that could not be read is not in the snapshot; the run goes on.

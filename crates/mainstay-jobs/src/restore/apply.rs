@@ -26,15 +26,20 @@ pub struct Apply<'a> {
     /// Directories whose metadata is set at the end, parents first.
     directories: Mutex<Vec<(SharedPath, Vec<u8>, Metadata)>>,
     written: AtomicU64,
+    lost: AtomicU64,
 }
 
 impl<'a> Apply<'a> {
     pub fn new(run: &'a RestoreRun<'a>, trees: &'a TreeReader, target: &'a TargetTree, warnings: &'a Warnings) -> Self {
-        Self { run, trees, target, warnings, directories: Mutex::new(Vec::new()), written: AtomicU64::new(0) }
+        Self { run, trees, target, warnings, directories: Mutex::new(Vec::new()), written: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
     pub fn written_bytes(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
+    }
+
+    pub fn lost_files(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// Applies one batch.
@@ -53,6 +58,7 @@ impl<'a> Apply<'a> {
             run: self.run,
             blocks: self.trees.blocks(),
             warnings: self.warnings,
+            lost: &self.lost,
             open_directory: &|path| self.open_directory(path),
         }
         .write(batch.files)?;

@@ -94,6 +94,8 @@ pub struct RestoreReport {
     pub bytes: u64,
     /// Content that was written; less than `bytes` where files were updated in place.
     pub written_bytes: u64,
+    /// Files of which something could not be read from the repository; warnings name them.
+    pub lost_files: u64,
     /// Content that was read back and compared.
     pub verified_bytes: u64,
     pub warnings: Vec<Warning>,
@@ -106,14 +108,11 @@ pub struct RestoreReport {
 /// When the snapshot has no such path, the target cannot be used, the repository fails, or the run is cancelled.
 pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     run.progress.phase(Phase::Plan);
-    // Without the right to write, reading still works; only a collector would not see it.
-    let lease = run.repository.begin_reading();
-    if let Err(error) = &lease
-        && error.kind() == mainstay_repo::Kind::Busy
-    {
-        lease?;
-        return Ok(RestoreReport::default());
-    }
+    let _lease = match run.repository.begin_reading() {
+        Err(error) if error.kind() == mainstay_repo::Kind::Busy => return Err(error.into()),
+        // Without the right to write, reading still works; only a collector does not see it.
+        lease => lease.ok(),
+    };
     let index = run.repository.index()?;
     let trees = TreeReader::new(run.repository.block_reader(&index));
     let start = Start::find(run, &trees)?;
@@ -136,6 +135,7 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     }
     if let Some(apply) = &apply {
         report.written_bytes = apply.written_bytes();
+        report.lost_files = apply.lost_files();
     }
     (report.warnings, report.warning_count) = warnings.take();
     Ok(report)
@@ -149,10 +149,10 @@ enum Start {
 
 impl Start {
     fn find(run: &RestoreRun<'_>, trees: &TreeReader) -> Result<Self> {
-        let root = &run.entry.snapshot.root;
-        let Some(path) = run.path else { return Ok(Self::Directory(root.clone())) };
-        Ok(match crate::select::find_node(trees, root, path)? {
-            None => Self::Directory(root.clone()),
+        let root = || Self::Directory(run.entry.snapshot.root.clone());
+        let Some(path) = run.path else { return Ok(root()) };
+        Ok(match crate::select::find_in_snapshot(trees, run.entry, path)? {
+            None => root(),
             Some(node) if node.kind == NodeKind::Directory => Self::Directory(node.content),
             Some(node) => Self::Entry(Box::new(node)),
         })
@@ -165,3 +165,6 @@ type SharedPath = Arc<[u8]>;
 fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,8 @@ pub struct WriteFiles<'a> {
     pub run: &'a RestoreRun<'a>,
     pub blocks: &'a BlockReader,
     pub warnings: &'a Warnings,
+    /// Counts files of which something is lost.
+    pub lost: &'a AtomicU64,
     pub open_directory: &'a (dyn Fn(&SharedPath) -> mainstay_sources::Result<Arc<TargetDirectory>> + Sync),
 }
 
@@ -226,7 +228,9 @@ impl WriteFiles<'_> {
     /// One piece cannot be had.
     fn lose(&self, files: &[FileState], piece: &Piece, error: &mainstay_repo::Error) {
         let Some(file) = files.get(piece.file as usize) else { return };
-        file.is_incomplete.store(true, Ordering::Release);
+        if !file.is_incomplete.swap(true, Ordering::AcqRel) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
         let message = format!("{} bytes at offset {} are lost: {error}", piece.len, piece.file_offset);
         self.warn(&file.planned, &message);
         self.close_piece(file);

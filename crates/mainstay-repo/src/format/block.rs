@@ -121,7 +121,7 @@ impl ChunkTable {
     }
 
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
-        if bytes.len() % CHUNK_ROW_LEN != 0 {
+        if !bytes.len().is_multiple_of(CHUNK_ROW_LEN) {
             return Err(Problem(format!("a chunk table of {} bytes has a broken row", bytes.len())));
         }
         within("chunks of a block", (bytes.len() / CHUNK_ROW_LEN) as u64, limits::BLOCK_CHUNKS as u64)?;

@@ -56,6 +56,10 @@ impl BlockSet {
         self.sessions.values().flatten().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn sessions(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.sessions.keys().copied()
     }
@@ -97,7 +101,7 @@ impl BlockSet {
     }
 
     fn insert_runs(&mut self, session: SessionId, runs: &[u32]) -> Decoded<()> {
-        if runs.len() % 2 != 0 {
+        if !runs.len().is_multiple_of(2) {
             return Err(Problem::new("a run of blocks has no length"));
         }
         let mut next = 0u32;

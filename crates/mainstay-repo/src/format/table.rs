@@ -193,7 +193,7 @@ impl TableTail {
         if tail.fences.len() as u64 != pages * 8 || pages_len != pages * PAGE_STRIDE {
             return Err(Problem(format!("its {} rows do not fill its pages", tail.rows)));
         }
-        if tail.filter.len() % 32 != 0 {
+        if !tail.filter.len().is_multiple_of(32) {
             return Err(Problem::new("its filter is not made of whole blocks"));
         }
         if tail.sessions.windows(2).any(|pair| pair[0] >= pair[1]) {

@@ -10,9 +10,10 @@ use crate::id::TableId;
 const SLOTS: usize = 2048;
 
 type Page = Arc<[u8]>;
+type Slot = Mutex<Option<(TableId, u64, Page)>>;
 
 pub struct PageCache {
-    slots: Box<[Mutex<Option<(TableId, u64, Page)>>]>,
+    slots: Box<[Slot]>,
 }
 
 impl PageCache {

@@ -69,6 +69,12 @@ impl Table {
         self.tail.rows
     }
 
+    /// Bytes that the table keeps in memory: filter and fences.
+    #[cfg(test)]
+    pub(super) fn memory_len(&self) -> usize {
+        self.tail.filter.len() + self.tail.fences.len()
+    }
+
     pub fn sessions(&self) -> &[SessionId] {
         &self.tail.sessions
     }
@@ -207,7 +213,7 @@ impl Table {
         let mut bytes = vec![0; PAGE_STRIDE as usize];
         read_at(store, &self.name, TableHeader::page_offset(page), &mut bytes)?;
         open_page(&self.header, self.key.as_ref(), page, &mut bytes)
-            .map(|plain| Arc::from(&*plain))
+            .map(Arc::from)
             .map_err(|problem| self.damaged(problem))
     }
 

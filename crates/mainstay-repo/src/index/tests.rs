@@ -2,6 +2,7 @@
 
 mod damage;
 mod merging;
+mod size;
 
 use std::collections::BTreeMap;
 

@@ -80,7 +80,8 @@ fn swapped_neighbours_are_noticed() {
 #[test]
 fn what_is_no_code_is_taken_for_a_passphrase() {
     let typo = CODE.replace("RFY", "RFX");
-    let texts = ["", "MSK1", "MSK1-", "correct horse battery staple", &CODE[..CODE.len() - 1], &CODE[1..], &typo, "MSK1-ü"];
+    let texts =
+        ["", "MSK1", "MSK1-", "correct horse battery staple", &CODE[..CODE.len() - 1], &CODE[1..], &typo, "MSK1-ü"];
     for text in texts {
         assert!(parsed(text).is_none(), "{text:?}");
         assert!(matches!(Secret::from_text(text), Secret::Passphrase(held) if held.as_str() == text), "{text:?}");
@@ -104,12 +105,15 @@ fn identifiers_have_these_bytes_for_ever() {
         hex(&keys.source_id("data").0),
         hex(&keys.claim_id(b"data")),
     ];
-    assert_eq!(found, [
-        "e88f95dc1f3845bb8b64d54801c57ca63a4e74618934163915133e395133a9b6",
-        "9dd50ecd9682b02b7a7d718e8d34f7bbb140d73139a4b1e9caa97c6fa9652665",
-        "be78b3546ae093c19cabf82fe1f6a2e2",
-        "458fb60ff9d7bd41a71652fe18e6f898",
-    ]);
+    assert_eq!(
+        found,
+        [
+            "e88f95dc1f3845bb8b64d54801c57ca63a4e74618934163915133e395133a9b6",
+            "9dd50ecd9682b02b7a7d718e8d34f7bbb140d73139a4b1e9caa97c6fa9652665",
+            "be78b3546ae093c19cabf82fe1f6a2e2",
+            "458fb60ff9d7bd41a71652fe18e6f898",
+        ]
+    );
 }
 
 /// The first bytes of what a key makes of nothing, to compare keys that cannot be looked at.
@@ -132,25 +136,26 @@ fn derived_keys_are_these_for_ever() {
         fingerprint(&data.block_key(ObjectKind::TreeBlock, 7)),
         fingerprint(&data.object_key(ObjectKind::Snapshot)),
     ];
-    assert_eq!(found, [
-        "e4a413ec2b487468228eb267031778c7",
-        "0f03275b66f046a9d5e7e93bc6453dd6",
-        "c25b9eb8830b56c82e5985b1d454ded1",
-        "0b2b6c1f77aec2bed51c53e8bd8bdccd",
-        "d49f7509559313b5306156a197c86a3d",
-        "ad385bc03363ba0dbad130ffc118c519",
-        "6f29f37dfaf481637a49f5a25480ba37",
-    ]);
+    assert_eq!(
+        found,
+        [
+            "e4a413ec2b487468228eb267031778c7",
+            "0f03275b66f046a9d5e7e93bc6453dd6",
+            "c25b9eb8830b56c82e5985b1d454ded1",
+            "0b2b6c1f77aec2bed51c53e8bd8bdccd",
+            "d49f7509559313b5306156a197c86a3d",
+            "ad385bc03363ba0dbad130ffc118c519",
+            "6f29f37dfaf481637a49f5a25480ba37",
+        ]
+    );
 }
 
 #[test]
 fn no_two_blocks_share_a_key() {
     let (key, _) = keys().new_data_key(session_id(1)).unwrap();
     let kinds = [ObjectKind::ContentBlock, ObjectKind::TreeBlock];
-    let all: std::collections::BTreeSet<String> = kinds
-        .iter()
-        .flat_map(|kind| (0..100).map(|serial| fingerprint(&key.block_key(*kind, serial))))
-        .collect();
+    let all: std::collections::BTreeSet<String> =
+        kinds.iter().flat_map(|kind| (0..100).map(|serial| fingerprint(&key.block_key(*kind, serial)))).collect();
     assert_eq!(all.len(), 200);
 }
 

@@ -46,10 +46,7 @@ fn the_lease_of_another_machine_is_never_judged() {
 
 #[test]
 fn a_process_asks_about_the_number_in_the_lease() {
-    let observer = Liveness {
-        process_start: Arc::new(|number| (number == 7).then_some(100)),
-        ..process(8, None)
-    };
+    let observer = Liveness { process_start: Arc::new(|number| (number == 7).then_some(100)), ..process(8, None) };
     assert!(!is_gone(&process(7, Some(100)), &observer));
     assert!(is_gone(&process(6, Some(100)), &observer));
 }

@@ -32,7 +32,8 @@ fn what_is_sealed_opens_again() {
 
 #[test]
 fn seals_have_these_bytes_for_ever() {
-    let expected = ["11470d467b66139e7147b2244e348461ce34a46b8663a210d8", "953242be14e433e44b19a5546cd5cd93d380d8b7c7313a695c"];
+    let expected =
+        ["11470d467b66139e7147b2244e348461ce34a46b8663a210d8", "953242be14e433e44b19a5546cd5cd93d380d8b7c7313a695c"];
     for (suite, expected) in SUITES.into_iter().zip(expected) {
         assert_eq!(hex(&seal(suite, b"plaintext")), expected, "{suite:?}");
     }

@@ -182,6 +182,10 @@ impl<'r> Session<'r> {
     /// Stores consecutive chunks of a large file, given as one buffer and the lengths of the chunks in it. Chunks that
     /// are new go into one block of their own if they fill it well.
     pub fn store_run(&self, data: &[u8], lens: &[usize], effort: Effort) -> Result<Vec<Extent>> {
+        if data.len() > limits::BLOCK_LEN {
+            let (got, limit) = (data.len() as u64, limits::BLOCK_LEN as u64);
+            return Err(Error::Limit { what: "length of a run".to_owned(), got, limit });
+        }
         let class = Class::of(effort);
         let chunks = split(data, lens).map(|chunk| (self.repository.keys.content_id(chunk), chunk));
         let mut places = Vec::with_capacity(lens.len());

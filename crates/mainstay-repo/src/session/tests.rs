@@ -24,7 +24,9 @@ fn new_repository() -> (MemoryStore, Repository) {
 
 /// What was put since the calls were last taken, with identifiers cut off.
 fn puts(store: &MemoryStore) -> Vec<String> {
-    let shorten = |name: String| name.split('/').map(|part| if part.len() > 12 { "…" } else { part }).collect::<Vec<_>>().join("/");
+    let shorten = |name: String| {
+        name.split('/').map(|part| if part.len() > 12 { "…" } else { part }).collect::<Vec<_>>().join("/")
+    };
     let calls = store.take_calls().into_iter();
     calls.filter_map(|call| if let Call::Put(name) = call { Some(shorten(name)) } else { None }).collect()
 }

@@ -21,8 +21,7 @@ fn on_every_store(check: fn(&str, &dyn Store)) {
 }
 
 fn listed(store: &dyn Store, prefix: &str) -> Vec<(String, u64)> {
-    let mut objects: Vec<_> =
-        store.list(prefix).unwrap().into_iter().map(|object| (object.name, object.len)).collect();
+    let mut objects: Vec<_> = store.list(prefix).unwrap().into_iter().map(|object| (object.name, object.len)).collect();
     objects.sort();
     objects
 }
@@ -30,7 +29,9 @@ fn listed(store: &dyn Store, prefix: &str) -> Vec<(String, u64)> {
 #[test]
 fn an_object_is_read_back_as_it_was_put() {
     on_every_store(|store_name, store| {
-        for (name, bytes) in [("refs/a", &b"bytes"[..]), ("packs/aa/deep-er", b""), ("coord/leases/x/000001", &[0; 70_000])] {
+        for (name, bytes) in
+            [("refs/a", &b"bytes"[..]), ("packs/aa/deep-er", b""), ("coord/leases/x/000001", &[0; 70_000])]
+        {
             store.put(name, bytes).unwrap();
             assert_eq!(store.len(name).unwrap(), bytes.len() as u64, "{store_name}");
             assert_eq!(store.read(name, 1 << 20).unwrap(), bytes, "{store_name}");

@@ -2,9 +2,12 @@
 //!
 //! Owns the topics. The pages of errors are the sections of `docs/errors.md`, built in.
 
+use std::ffi::OsString;
+
 use serde::Serialize;
 
 use super::man;
+use crate::arguments::Parsed;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -92,12 +95,12 @@ pub fn error_page(code: &str) -> Option<String> {
 }
 
 fn command_help(words: &[String]) -> Result<String> {
-    let mut definition = crate::arguments::definition();
-    definition.build();
-    let mut command = man::find(&definition, words)?.clone();
-    let text = match words.is_empty() {
-        true => command.render_help(),
-        false => command.render_long_help(),
-    };
-    Ok(text.to_string())
+    man::find(&crate::arguments::definition(), words)?;
+    // The parser's own answer, so that it is the same as that of the flag.
+    let flag = if words.is_empty() { "-h" } else { "--help" };
+    let line = ["mainstay"].into_iter().chain(words.iter().map(String::as_str)).chain([flag]);
+    match crate::arguments::parse(line.map(OsString::from).collect())? {
+        Parsed::Text(text) => Ok(text),
+        Parsed::Command(_) => Ok(String::new()),
+    }
 }

@@ -28,7 +28,8 @@ fn a_block_header_has_these_bytes_for_ever() {
 
 #[test]
 fn a_chunk_table_has_these_bytes_for_ever() {
-    let expected = ["c1".repeat(32), "e8030000".into(), "c2".repeat(32), "00000000".into(), "c1".repeat(32), "70110100".into()];
+    let expected =
+        ["c1".repeat(32), "e8030000".into(), "c2".repeat(32), "00000000".into(), "c1".repeat(32), "70110100".into()];
     assert_eq!(hex(&table().encode()), expected.concat());
     assert_eq!(ChunkTable::decode(&table().encode()), Ok(table()));
     assert_eq!(table().raw_len(), 71_000);

@@ -37,7 +37,8 @@ fn clear_header(kind: &str) -> String {
 
 #[test]
 fn the_secrets_have_these_bytes_for_ever() {
-    let fields: Vec<String> = (1..=5).map(|number| format!("0{number}5820{}", format!("0{number}").repeat(32))).collect();
+    let fields: Vec<String> =
+        (1..=5).map(|number| format!("0{number}5820{}", format!("0{number}").repeat(32))).collect();
     assert_eq!(hex(&secrets().encode()), format!("a5{}", fields.concat()));
     assert!(Secrets::decode(&secrets().encode()).is_ok_and(|decoded| decoded == secrets()));
 }

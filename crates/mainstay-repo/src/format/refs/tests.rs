@@ -26,8 +26,7 @@ fn sample() -> BlockSet {
 
 #[test]
 fn a_reference_map_has_these_bytes_for_ever() {
-    let body =
-        format!("a10182a20150{}0284000a0201a20150{}028219012c02", "5e".repeat(16), "5f".repeat(16));
+    let body = format!("a10182a20150{}0284000a0201a20150{}028219012c02", "5e".repeat(16), "5f".repeat(16));
     let bytes = encode(REPOSITORY, &sample());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), format!("4d53433109000000{}{body}", "a1".repeat(16)));
     assert_eq!(decode(REPOSITORY, &bytes), Ok(sample()));

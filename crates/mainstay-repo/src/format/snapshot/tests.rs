@@ -19,7 +19,10 @@ fn snapshot() -> Snapshot {
         base: Some(SnapshotId([0xba; 32])),
         previous: None,
         independent: true,
-        root: Content { extents: vec![Extent::Data { block: block_id(0x5e, 7), offset: 1, len: 500 }], lists: Vec::new() },
+        root: Content {
+            extents: vec![Extent::Data { block: block_id(0x5e, 7), offset: 1, len: 500 }],
+            lists: Vec::new(),
+        },
         references: [0x4e; 32],
         session: session_id(0x5e),
         tags: vec!["tag".to_owned()],

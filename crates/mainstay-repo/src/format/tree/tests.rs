@@ -21,7 +21,10 @@ fn page() -> TreePage {
     let content = Content { extents: vec![data(2, 1, 0, 100), Extent::Hole { len: 1 << 33 }], lists: Vec::new() };
     let mut nodes = vec![
         Node { size: 100 + (1 << 33), content, ..node(b"a", NodeKind::File) },
-        Node { content: Content { extents: vec![data(1, 9, 7, 300)], lists: Vec::new() }, ..node(b"b", NodeKind::Directory) },
+        Node {
+            content: Content { extents: vec![data(1, 9, 7, 300)], lists: Vec::new() },
+            ..node(b"b", NodeKind::Directory)
+        },
         Node { link_target: Some(b"../\xff".to_vec()), ..node(b"c", NodeKind::Symlink) },
         Node { device_numbers: Some((1, 3)), ..node(b"d", NodeKind::CharacterDevice) },
         Node { device_numbers: Some((8, 1)), ..node(b"e", NodeKind::BlockDevice) },
@@ -56,7 +59,8 @@ const PAGE: &str = "\
 
 #[test]
 fn an_extent_list_has_these_bytes_for_ever() {
-    let list = ExtentList { extents: vec![data(1, 2, 3, 4), Extent::Hole { len: 5 }, data(2, 6, 7, 8), data(1, 9, 0, 1)] };
+    let list =
+        ExtentList { extents: vec![data(1, 2, 3, 4), Extent::Hole { len: 5 }, data(2, 6, 7, 8), data(1, 9, 0, 1)] };
     let expected = format!("a2018250{}50{}028e01020304000502060708{}", "01".repeat(16), "02".repeat(16), "01090001");
     assert_eq!(hex(&list.encode()), expected);
     assert_eq!(ExtentList::decode(&list.encode()), Ok(list));
@@ -84,7 +88,8 @@ fn extents_that_touch_become_one() {
     for extent in pushed {
         content.push(extent);
     }
-    let joined = vec![data(1, 1, 0, 15), data(1, 1, 16, 4), data(1, 2, 20, 4), Extent::Hole { len: 15 }, data(1, 2, 24, 4)];
+    let joined =
+        vec![data(1, 1, 0, 15), data(1, 1, 16, 4), data(1, 2, 20, 4), Extent::Hole { len: 15 }, data(1, 2, 24, 4)];
     assert_eq!(content.extents, joined);
     let total = |extents: &[Extent]| extents.iter().map(Extent::content_len).sum::<u64>();
     assert_eq!(total(&content.extents), total(&pushed));

@@ -18,10 +18,8 @@ fn opens(slots: &[StoredSlot], secret: &Secret) -> Result<SlotId, Kind> {
 #[test]
 fn a_slot_opens_with_its_own_secret_and_gives_the_same_keys() {
     let keys = keys();
-    let slots = [
-        keys.wrap_slot(&passphrase("correct horse"), "one", 1).unwrap(),
-        keys.wrap_slot(&code(), "two", 2).unwrap(),
-    ];
+    let slots =
+        [keys.wrap_slot(&passphrase("correct horse"), "one", 1).unwrap(), keys.wrap_slot(&code(), "two", 2).unwrap()];
     for (secret, slot) in [(passphrase("correct horse"), &slots[0]), (code(), &slots[1])] {
         let (opened, id) = Keys::unlock(CONFIG, &slots, &secret).unwrap();
         assert_eq!(id, slot.id);

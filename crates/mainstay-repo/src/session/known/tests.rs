@@ -49,7 +49,13 @@ fn only_chunks_of_packed_blocks_become_rows() {
 fn published_chunks_leave_memory_and_are_still_found() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     let known = filled(700);
-    let pack = BlockPlace { pack: PackId([9; 32]), pack_session: session_id(1), offset: 40, stored_len: 9, kind: BlockKind::Content };
+    let pack = BlockPlace {
+        pack: PackId([9; 32]),
+        pack_session: session_id(1),
+        offset: 40,
+        stored_len: 9,
+        kind: BlockKind::Content,
+    };
     let rows = NewRows {
         blocks: (0..4).map(|serial| (block_id(1, serial), pack)).collect(),
         chunks: known.rows(|serial| serial < 4),

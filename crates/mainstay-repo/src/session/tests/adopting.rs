@@ -69,10 +69,7 @@ fn taking_over_happens_once() {
     store_again(&store, restarted(), &data);
     store.take_calls();
     store_again(&store, restarted(), &data);
-    assert_eq!(
-        puts(&store),
-        ["coord/leases/…/000000", "keys/data/…", "refs/…", "snapshots/…/…", "coord/leases/…/end"]
-    );
+    assert_eq!(puts(&store), ["coord/leases/…/000000", "keys/data/…", "refs/…", "snapshots/…/…", "coord/leases/…/end"]);
 }
 
 #[test]

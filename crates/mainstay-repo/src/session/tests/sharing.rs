@@ -26,7 +26,8 @@ fn a_run_that_repeats_itself_is_stored_once() {
 fn a_run_that_is_known_in_part_stores_the_rest() {
     let (_store, repository) = new_repository();
     let (one, two, three) = (seeded(1, 300_000), seeded(2, 300_000), seeded(3, 300_000));
-    let files = |list: &[&Vec<u8>]| Files::from([("file".to_owned(), list.iter().copied().flatten().copied().collect())]);
+    let files =
+        |list: &[&Vec<u8>]| Files::from([("file".to_owned(), list.iter().copied().flatten().copied().collect())]);
     back_up(&repository, 1, &files(&[&two])).unwrap();
     let session = Session::begin(&repository, Sharing::Shared).unwrap();
     let data = [&one[..], &two, &three].concat();
@@ -68,7 +69,8 @@ fn a_chunk_stored_by_many_threads_at_once_is_stored_once() {
 #[test]
 fn what_threads_store_at_once_reads_back() {
     let (_store, repository) = new_repository();
-    let files: Files = (0..60).map(|seed| (format!("{seed:02}"), seeded(seed % 20, 20_000 * (1 + seed as usize % 20)))).collect();
+    let files: Files =
+        (0..60).map(|seed| (format!("{seed:02}"), seeded(seed % 20, 20_000 * (1 + seed as usize % 20)))).collect();
     let session = Session::begin(&repository, Sharing::Shared).unwrap();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -112,7 +114,8 @@ fn two_sessions_at_once_do_not_see_each_other_and_both_read_back() {
     let (store, repository) = new_repository();
     let files = files_of(&[("a", 1, 1000), ("b", 2, 700_000)]);
     let other = open(store, alive());
-    let (one, two) = (Session::begin(&repository, Sharing::Shared).unwrap(), Session::begin(&other, Sharing::Shared).unwrap());
+    let (one, two) =
+        (Session::begin(&repository, Sharing::Shared).unwrap(), Session::begin(&other, Sharing::Shared).unwrap());
     let (root_one, blocks_one) = store_files(&one, &files).unwrap();
     let (root_two, blocks_two) = store_files(&two, &files).unwrap();
     let one = one.commit(draft("data", 1, root_one, blocks_one)).unwrap();

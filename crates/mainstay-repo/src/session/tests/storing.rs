@@ -32,10 +32,7 @@ fn an_unchanged_second_session_writes_exactly_these_objects() {
     back_up(&repository, 1, &files).unwrap();
     store.take_calls();
     let report = back_up(&repository, 2, &files).unwrap();
-    assert_eq!(
-        puts(&store),
-        ["coord/leases/…/000000", "keys/data/…", "refs/…", "snapshots/…/…", "coord/leases/…/end"]
-    );
+    assert_eq!(puts(&store), ["coord/leases/…/000000", "keys/data/…", "refs/…", "snapshots/…/…", "coord/leases/…/end"]);
     assert_eq!((report.packs, report.stored_bytes, report.new_bytes), (0, 0, 0));
     assert!(report.duplicate_bytes > 701_000);
     assert_snapshots(&repository, &[(1, files.clone()), (2, files)].into());

@@ -30,11 +30,11 @@ pub enum Screen {
 
 impl Screen {
     pub fn choose(output: Output, wish: Wish) -> Self {
-        if output.is_json() {
-            return Self::Json(output);
-        }
         if wish == Wish::Hidden || output.talk == Talk::Quiet {
             return Self::Hidden;
+        }
+        if output.is_json() {
+            return Self::Json(output);
         }
         let is_dumb = crate::defaults::variable("TERM").is_none_or(|term| term == "dumb");
         if io::stderr().is_terminal() && !is_dumb {

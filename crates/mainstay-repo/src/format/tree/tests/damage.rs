@@ -63,7 +63,9 @@ fn counts_that_the_input_cannot_hold_are_refused_before_memory_is_taken() {
         let bytes = unhex(huge);
         assert!(ExtentList::decode(&bytes).is_err() && TreePage::decode(&bytes).is_err(), "{huge}");
     }
-    for huge in ["a40180029b0000000100000000", "a4018002800380049b0000000100000000", "a40180028003800481bb0000000100000000"] {
+    for huge in
+        ["a40180029b0000000100000000", "a4018002800380049b0000000100000000", "a40180028003800481bb0000000100000000"]
+    {
         assert!(TreePage::decode(&unhex(huge)).is_err(), "{huge}");
     }
 }

@@ -1,0 +1,6 @@
+//! Backups of real trees: what comes back, what was read, and what was written to the store.
+
+mod changing;
+mod identity;
+mod types;
+mod writing;

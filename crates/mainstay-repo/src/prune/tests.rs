@@ -1,0 +1,157 @@
+//! Tests of pruning: the plan, what is removed, and what never is.
+
+mod beside;
+mod crash;
+mod history;
+mod leftovers;
+mod plan;
+
+use super::*;
+use crate::error::Kind;
+use crate::fixtures::{
+    Files, alive, assert_snapshots, back_up, copy_of, create, files_of, named, open, process, restarted, seeded,
+    session_id,
+};
+use crate::session::{Session, Sharing};
+use crate::store::{MemoryStore, Store};
+
+fn new_repository() -> (MemoryStore, Repository) {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    (store, repository)
+}
+
+fn forget(repository: &Repository, sequence: u64) {
+    let entries = repository.snapshots().unwrap();
+    let entry = entries.iter().find(|entry| entry.snapshot.sequence == sequence).unwrap();
+    repository.forget(entry.id, 0).unwrap();
+}
+
+/// Two snapshots, the first of which is forgotten: of its pack one block lives on and two are dead.
+fn half_dead() -> (MemoryStore, Repository, Files) {
+    let (store, repository) = new_repository();
+    let kept = files_of(&[("a", 1, 600_000), ("d", 4, 1000)]);
+    back_up(&repository, 1, &files_of(&[("a", 1, 600_000), ("b", 2, 600_000), ("c", 3, 600_000)])).unwrap();
+    back_up(&repository, 2, &kept).unwrap();
+    forget(&repository, 1);
+    (store, repository, kept)
+}
+
+/// Objects that no living snapshot needs, once everything was pruned by a process that is gone.
+fn garbage(store: &MemoryStore) -> Vec<String> {
+    let repository = open(store.clone(), restarted());
+    let index = repository.index().unwrap();
+    let mut needed: HashSet<String> =
+        index.blocks.iter().map(|table| names::table(names::TableKind::Blocks, table.id())).collect();
+    needed.extend(index.chunks.iter().map(|table| names::table(names::TableKind::Chunks, table.id())));
+    needed.insert(names::CONFIG.to_owned());
+    for entry in repository.snapshots().unwrap().iter().filter(|entry| !entry.forgotten) {
+        let source = repository.keys.source_id(&entry.snapshot.source);
+        needed.extend([names::refs(entry.id), names::snapshot(source, entry.snapshot.sequence, entry.id)]);
+        needed.insert(names::data_key(entry.snapshot.session));
+        for block in repository.references(entry).unwrap().iter() {
+            let place = index.find_block(block).unwrap().expect("a block of a kept snapshot");
+            needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session)]);
+        }
+    }
+    // The last prune's own lease is ended and goes with the next prune.
+    let kept =
+        |name: &String| needed.contains(name) || name.starts_with(names::KEY_SLOTS) || name.starts_with(names::LEASES);
+    store.names().into_iter().filter(|name| !kept(name)).collect()
+}
+
+#[test]
+fn a_prune_removes_what_only_forgotten_snapshots_needed() {
+    let (store, repository, kept) = half_dead();
+    let before: u64 = store.names().iter().map(|name| store.len(name).unwrap()).sum();
+    let report = repository.prune().unwrap();
+    let after: u64 = store.names().iter().map(|name| store.len(name).unwrap()).sum();
+    assert_eq!((report.plan.snapshots.len(), report.plan.repack.len(), report.plan.delete.len()), (1, 1, 1));
+    assert!(before - after > 1_190_000, "only {} bytes were freed", before - after);
+    assert_snapshots(&repository, &[(2, kept)].into());
+    assert_eq!(garbage(&store), [""; 0]);
+}
+
+#[test]
+fn a_dry_run_says_what_the_prune_does_and_changes_nothing() {
+    let (store, repository, _) = half_dead();
+    let before = store.names();
+    let plan = repository.plan_prune().unwrap();
+    assert_eq!(store.names(), before);
+    assert_eq!(repository.prune().unwrap().plan, plan);
+    assert!(repository.plan_prune().unwrap().is_empty());
+}
+
+#[test]
+fn a_second_prune_finds_nothing_to_do() {
+    let (store, repository, kept) = half_dead();
+    repository.prune().unwrap();
+    let packs = named(&store, "packs/");
+    let report = repository.prune().unwrap();
+    assert!(report.plan.is_empty() && report.repacked_bytes == 0);
+    assert_eq!(named(&store, "packs/"), packs);
+    assert_snapshots(&repository, &[(2, kept)].into());
+}
+
+#[test]
+fn tiny_chunks_are_no_waste() {
+    let (store, repository) = new_repository();
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let files: Files = (0..3000).map(|number| (format!("{number:04}"), seeded(number, 20))).collect();
+    let (root, blocks) = crate::fixtures::store_files(&session, &files).unwrap();
+    session.commit(crate::fixtures::draft("data", 1, root, blocks)).unwrap();
+    let packs = named(&store, "packs/");
+    let plan = repository.plan_prune().unwrap();
+    assert!(plan.is_empty(), "nothing was forgotten, yet {} packs would be rewritten", plan.repack.len());
+    repository.prune().unwrap();
+    assert_eq!(named(&store, "packs/"), packs);
+}
+
+#[test]
+fn when_everything_is_forgotten_nothing_is_left() {
+    let (store, repository, _) = half_dead();
+    forget(&repository, 2);
+    let report = repository.prune().unwrap();
+    assert_eq!(report.plan.keep, []);
+    assert_snapshots(&repository, &std::collections::BTreeMap::new());
+    assert!(named(&store, "packs/").is_empty() && named(&store, "keys/data/").is_empty());
+    assert_eq!(garbage(&store), [""; 0]);
+    let files = files_of(&[("a", 1, 600_000)]);
+    back_up(&repository, 3, &files).unwrap();
+    assert_snapshots(&repository, &[(3, files)].into());
+}
+
+#[test]
+fn what_was_pruned_is_stored_again_when_it_comes_back() {
+    let (_store, repository, kept) = half_dead();
+    repository.prune().unwrap();
+    let files = files_of(&[("a", 1, 600_000), ("b", 2, 600_000), ("c", 3, 600_000)]);
+    let report = back_up(&repository, 3, &files).unwrap();
+    assert!(report.new_bytes > 1_200_000 && report.new_bytes < 1_300_000, "{}", report.new_bytes);
+    assert_snapshots(&repository, &[(2, kept), (3, files)].into());
+}
+
+#[test]
+fn a_block_that_moved_is_shared_as_before() {
+    let (_store, repository, kept) = half_dead();
+    repository.prune().unwrap();
+    assert_eq!(back_up(&repository, 3, &kept).unwrap().new_bytes, 0);
+    forget(&repository, 2);
+    repository.prune().unwrap();
+    assert_snapshots(&repository, &[(3, kept)].into());
+}
+
+#[test]
+fn a_damaged_block_is_not_moved_as_if_it_were_whole() {
+    let (store, repository, _) = half_dead();
+    let plan = repository.plan_prune().unwrap();
+    let name = names::pack(plan.repack[0].id, plan.repack[0].session);
+    // The header of the first block, and its table among those before the directory.
+    for at in [45, plan.repack[0].len as usize - 260] {
+        let copy = copy_of(&store);
+        copy.damage(&name, |bytes| bytes[at] ^= 1);
+        let pruned = open(copy.clone(), restarted()).prune().map(drop).map_err(|error| error.kind());
+        assert_eq!(pruned, Err(Kind::Corrupt), "byte {at}");
+        assert_eq!(named(&copy, "snapshots/").len(), 2, "nothing was removed");
+    }
+}

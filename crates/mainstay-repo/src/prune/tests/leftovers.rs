@@ -1,0 +1,109 @@
+//! What interrupted work leaves behind, and when a prune must rather give up.
+
+use super::*;
+
+#[test]
+fn objects_that_belong_to_no_snapshot_are_removed() {
+    let (store, repository, kept) = half_dead();
+    let orphan = SnapshotId([0x0f; 32]);
+    // A backup killed between reference map and snapshot; a prune killed between snapshot and mark.
+    let map = store.read(&named(&store, "refs/")[0], 1 << 20).unwrap();
+    store.put(&names::refs(orphan), &map).unwrap();
+    repository.forget(orphan, 0).unwrap();
+    repository.prune().unwrap();
+    assert_eq!(garbage(&store), [""; 0]);
+    assert_snapshots(&repository, &[(2, kept)].into());
+}
+
+#[test]
+fn the_packs_and_keys_of_a_killed_session_are_removed() {
+    let (store, _, kept) = half_dead();
+    let dying = crate::fixtures::FailingStore::new(store.clone(), crate::fixtures::Failure::Never);
+    let repository = open(dying.clone(), alive());
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let (_root, _blocks) = crate::fixtures::store_files(&session, &files_of(&[("x", 9, 600_000)])).unwrap();
+    dying.kill();
+    drop(session);
+    let later = open(store.clone(), restarted());
+    later.prune().unwrap();
+    assert_eq!(garbage(&store), [""; 0]);
+    assert_snapshots(&later, &[(2, kept)].into());
+}
+
+#[test]
+fn ended_leases_are_removed() {
+    let (store, repository, _) = half_dead();
+    assert!(named(&store, "coord/").len() >= 4);
+    repository.prune().unwrap();
+    assert_eq!(named(&store, "coord/").len(), 2, "only that of the prune itself");
+}
+
+#[test]
+fn a_condemned_list_of_a_killed_prune_is_removed() {
+    let (store, repository, kept) = half_dead();
+    let dead = repository.plan_prune().unwrap().delete[0].id;
+    let condemned = Condemned { id: TableId([0x0c; 16]), packs: vec![dead] };
+    let name = format!("{}{}", names::CONDEMNED, condemned.id);
+    store.put(&name, &encode_condemned(repository.id(), &condemned)).unwrap();
+    repository.prune().unwrap();
+    assert_eq!(garbage(&store), [""; 0]);
+    assert_snapshots(&repository, &[(2, kept)].into());
+}
+
+/// Prunes after something was lost behind the repository's back; nothing may be deleted then.
+fn refused_after(lose: impl FnOnce(&MemoryStore, &Repository)) -> Kind {
+    let (store, repository, _) = half_dead();
+    lose(&store, &repository);
+    let packs = named(&store, "packs/");
+    let error = open(store.clone(), restarted()).prune().map(drop).expect_err("the prune did not notice");
+    assert_eq!(named(&store, "packs/"), packs, "packs were deleted nevertheless");
+    error.kind()
+}
+
+#[test]
+fn a_prune_that_cannot_see_everything_gives_up() {
+    let lose_tables = |store: &MemoryStore, _: &Repository| {
+        named(store, "index/b-").iter().for_each(|name| store.delete(name).unwrap());
+    };
+    assert_eq!(refused_after(lose_tables), Kind::Corrupt);
+    let lose_map = |store: &MemoryStore, repository: &Repository| {
+        store.delete(&names::refs(repository.snapshots().unwrap()[1].id)).unwrap();
+    };
+    assert_eq!(refused_after(lose_map), Kind::Corrupt);
+    let lose_pack = |store: &MemoryStore, repository: &Repository| {
+        let plan = repository.plan_prune().unwrap();
+        store.delete(&names::pack(plan.repack[0].id, plan.repack[0].session)).unwrap();
+    };
+    let (store, repository, _) = half_dead();
+    lose_pack(&store, &repository);
+    assert_eq!(repository.prune().map(drop).map_err(|error| error.kind()), Err(Kind::Corrupt));
+}
+
+#[test]
+fn a_prune_that_cannot_open_a_snapshot_gives_up() {
+    let lose_key = |store: &MemoryStore, repository: &Repository| {
+        let session = repository.snapshots().unwrap()[1].snapshot.session;
+        store.delete(&names::data_key(session)).unwrap();
+    };
+    assert_eq!(refused_after(lose_key), Kind::Corrupt);
+    let damage = |store: &MemoryStore, _: &Repository| {
+        store.damage(&named(store, "snapshots/")[1], |bytes| bytes[60] ^= 1);
+    };
+    assert_eq!(refused_after(damage), Kind::Corrupt);
+}
+
+#[test]
+fn a_listed_snapshot_that_is_gone_when_it_is_read_stops_a_prune() {
+    // What a network file system shows for a moment: the folder lists a name that cannot be opened.
+    let (store, _, _) = half_dead();
+    let ghost = crate::fixtures::FailingStore::with_kind(
+        store.clone(),
+        crate::fixtures::Failure::Never,
+        std::io::ErrorKind::NotFound,
+    );
+    ghost.hide(named(&store, "snapshots/").remove(1));
+    let packs = named(&store, "packs/");
+    let pruned = open(ghost, restarted()).prune().map(drop);
+    assert!(pruned.is_err(), "a snapshot was taken for pruned, and its data with it");
+    assert_eq!(named(&store, "packs/"), packs);
+}

@@ -1,0 +1,181 @@
+//! Tests of creating and opening, keys, snapshots and forgetting.
+
+mod damage;
+mod snapshots;
+
+use super::*;
+use crate::error::Kind;
+use crate::fixtures::{
+    CREATED, FailingStore, Failure, Files, alive, back_up, copy_of, create, files_of, named, open, read_back,
+    restarted, secret,
+};
+use crate::keys::RecoveryCode;
+use crate::store::MemoryStore;
+
+fn new_repository() -> (MemoryStore, Repository) {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    (store, repository)
+}
+
+fn try_create(store: impl Store + 'static) -> Result<Repository> {
+    Repository::create(Arc::new(store), &secret(), "test", alive(), CREATED)
+}
+
+fn try_open(store: &MemoryStore, secret: &Secret) -> Result<Repository, Kind> {
+    Repository::open(Arc::new(store.clone()), secret, alive()).map_err(|error| error.kind())
+}
+
+fn another_code() -> Secret {
+    Secret::Code(RecoveryCode::generate().unwrap())
+}
+
+#[test]
+fn a_new_repository_is_a_slot_and_a_configuration() {
+    let (store, repository) = new_repository();
+    let names = store.names();
+    assert_eq!(names.len(), 2);
+    assert!(names[0].starts_with("keys/slots/") && names[1] == "mainstay.json");
+    let opened = try_open(&store, &secret()).unwrap();
+    assert_eq!((opened.id(), opened.own_slot()), (repository.id(), repository.own_slot()));
+    assert_eq!(Repository::identify(&store).unwrap(), repository.id());
+    assert!(opened.snapshots().unwrap().is_empty());
+}
+
+#[test]
+fn a_place_that_is_taken_takes_no_repository() {
+    let (store, repository) = new_repository();
+    assert_eq!(try_create(store.clone()).map(drop).map_err(|error| error.kind()), Err(Kind::Invalid));
+    assert_eq!(try_open(&store, &secret()).unwrap().id(), repository.id(), "the repository is as it was");
+    let foreign = MemoryStore::default();
+    foreign.put("letters/one", b"dear").unwrap();
+    assert_eq!(try_create(foreign.clone()).map(drop).map_err(|error| error.kind()), Err(Kind::Invalid));
+    assert_eq!(foreign.names(), ["letters/one"]);
+}
+
+#[test]
+fn a_creation_that_fails_at_any_call_can_be_tried_again() {
+    for failure in [Failure::Once as fn(u64) -> Failure, Failure::From, Failure::Lost] {
+        let healthy = FailingStore::new(MemoryStore::default(), Failure::Never);
+        try_create(healthy.clone()).unwrap();
+        for number in 0..healthy.calls() {
+            let store = MemoryStore::default();
+            let created = try_create(FailingStore::new(store.clone(), failure(number)));
+            assert_eq!(created.map(drop).map_err(|error| error.kind()), Err(Kind::Unavailable));
+            // A reply that was lost may have been that of the last call: then the repository is there.
+            if Repository::identify(&store).is_err() {
+                try_create(store.clone()).unwrap();
+            }
+            let repository = try_open(&store, &secret()).unwrap();
+            assert_eq!(repository.key_slots().unwrap().len(), 1, "a slot of the first try is left");
+        }
+    }
+}
+
+#[test]
+fn a_store_without_a_repository_says_so() {
+    assert_eq!(try_open(&MemoryStore::default(), &secret()).map(drop), Err(Kind::NotFound));
+    let directory = tempfile::tempdir().unwrap();
+    let store = crate::store::LocalStore::new(directory.path().join("absent"));
+    let error = Repository::open(Arc::new(store), &secret(), alive()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_not_an_empty_one() {
+    let (store, _) = new_repository();
+    for number in 0..4 {
+        let failing = FailingStore::new(store.clone(), Failure::From(number));
+        let opened = Repository::open(Arc::new(failing), &secret(), alive());
+        assert_eq!(opened.map(drop).map_err(|error| error.kind()), Err(Kind::Unavailable), "call {number}");
+    }
+}
+
+#[test]
+fn a_newer_format_is_refused_with_its_number() {
+    let (store, _) = new_repository();
+    store.damage(names::CONFIG, |bytes| {
+        *bytes = String::from_utf8_lossy(bytes).replace("\"format\": 1", "\"format\": 7").into_bytes();
+    });
+    let error = Repository::open(Arc::new(store), &secret(), alive()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unsupported);
+    assert!(error.to_string().contains("format 7"), "{error}");
+}
+
+#[test]
+fn a_wrong_secret_is_denied() {
+    let (store, _) = new_repository();
+    assert_eq!(try_open(&store, &another_code()).map(drop), Err(Kind::Denied));
+    assert_eq!(try_open(&store, &Secret::from_text("guess")).map(drop), Err(Kind::Denied));
+}
+
+#[test]
+fn a_key_that_was_added_opens_until_it_is_removed() {
+    let (store, repository) = new_repository();
+    let (first, other) = (repository.own_slot(), another_code());
+    let slot = repository.add_key(&other, "other", CREATED + 1).unwrap();
+    assert_eq!((slot.label.as_str(), slot.created), ("other", CREATED + 1));
+    let listed: Vec<SlotId> = repository.key_slots().unwrap().iter().map(|slot| slot.id).collect();
+    assert_eq!(listed, [first, slot.id], "in the order of their creation");
+    let opened = try_open(&store, &other).unwrap();
+    assert_eq!(opened.own_slot(), slot.id);
+    opened.remove_key(first).unwrap();
+    assert_eq!(try_open(&store, &secret()).map(drop), Err(Kind::Denied));
+    assert!(try_open(&store, &other).is_ok());
+}
+
+#[test]
+fn the_last_key_and_an_unknown_key_are_not_removed() {
+    let (store, repository) = new_repository();
+    assert_eq!(repository.remove_key(repository.own_slot()).map_err(|error| error.kind()), Err(Kind::Invalid));
+    assert!(repository.remove_key(SlotId([9; 8])).is_err());
+    assert!(try_open(&store, &secret()).is_ok());
+}
+
+#[test]
+fn keys_that_were_added_read_what_was_backed_up_before_and_after() {
+    let (store, repository) = new_repository();
+    let files = files_of(&[("a", 1, 1000)]);
+    back_up(&repository, 1, &files).unwrap();
+    let other = another_code();
+    repository.add_key(&other, "other", CREATED).unwrap();
+    back_up(&repository, 2, &files).unwrap();
+    let opened = try_open(&store, &other).unwrap();
+    for entry in opened.snapshots().unwrap() {
+        assert_eq!(read_back(&opened, &entry).unwrap(), files);
+    }
+}
+
+#[test]
+fn statistics_count_what_is_there() {
+    let (store, repository) = new_repository();
+    let report = back_up(&repository, 1, &files_of(&[("a", 1, 1000), ("b", 2, 600_000)])).unwrap();
+    let second = back_up(&repository, 2, &files_of(&[("a", 1, 1000)])).unwrap();
+    repository.forget(report.entry.id, CREATED).unwrap();
+    let statistics = repository.statistics().unwrap();
+    assert_eq!((statistics.snapshots, statistics.forgotten_snapshots), (1, 1));
+    assert_eq!((statistics.packs, statistics.blocks, statistics.chunks), (3, 4, 4));
+    assert_eq!(statistics.pack_bytes, report.stored_bytes + second.stored_bytes);
+    assert_eq!(statistics.objects, store.names().len() as u64);
+    let all: u64 = store.names().iter().map(|name| store.len(name).unwrap()).sum();
+    assert_eq!(statistics.pack_bytes + statistics.other_bytes + store.len(names::CONFIG).unwrap(), all);
+}
+
+#[test]
+fn a_reader_keeps_its_lease_until_it_is_dropped() {
+    let (store, repository) = new_repository();
+    let lease = repository.begin_reading().unwrap();
+    assert_eq!(named(&store, names::LEASES).len(), 1);
+    assert_eq!(repository.prune().map(drop).map_err(|error| error.kind()), Err(Kind::Busy));
+    drop(lease);
+    repository.prune().unwrap();
+}
+
+#[test]
+fn a_reader_does_not_begin_while_a_collector_is_at_work() {
+    let (_store, repository) = new_repository();
+    let collector = crate::fixtures::session_id(0xcc);
+    repository.leases().publish(collector, 0, Role::Collector, Vec::new()).unwrap();
+    assert_eq!(repository.begin_reading().map(drop).map_err(|error| error.kind()), Err(Kind::Busy));
+    assert!(repository.leases().open_leases(collector).unwrap().is_empty(), "the refused reader ended its lease");
+}

@@ -1,0 +1,162 @@
+//! Bad input and bad surroundings: a clear error, and nothing is lost.
+
+use std::fs;
+
+use crate::world::{World, files, run};
+
+#[test]
+fn a_named_repository_that_is_not_there_is_exit_code_10() {
+    let world = World::with_files();
+    for arguments in [&["snapshots"][..], &["backup", "docs"], &["restore", "latest"], &["check"], &["prune"]] {
+        let ran = world.fails(&[arguments, &["--repo", "nowhere"]].concat(), 10, "MS-1101");
+        assert!(ran.stderr.contains("nowhere"), "{ran:#?}");
+    }
+    assert!(!world.path("nowhere").exists());
+}
+
+#[test]
+fn a_newer_format_is_refused_with_its_number() {
+    let world = World::backed_up();
+    let config = world.repository().join("mainstay.json");
+    let text = fs::read_to_string(&config).expect("the config");
+    let mut value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    value["format"] = 999.into();
+    fs::remove_file(&config).expect("the config");
+    fs::write(&config, value.to_string()).expect("the config");
+    let ran = world.fails(&["snapshots"], 1, "MS-1103");
+    assert!(ran.stderr.contains("999"), "{ran:#?}");
+}
+
+#[test]
+fn a_repository_is_never_created_over_something_else() {
+    let world = World::backed_up();
+    world.fails(&["init"], 16, "MS-1102");
+    world.fails(&["init", "--repo", "docs"], 16, "MS-1102");
+    assert_eq!(files(&world.path(".config/mainstay/keys")).len(), 1, "no key without a repository");
+    world.ok(&["snapshots"]);
+}
+
+#[test]
+fn other_kinds_of_stores_are_a_clear_usage_error() {
+    let world = World::new();
+    let ran = world.fails(&["snapshots", "--repo", "s3://bucket/prefix"], 2, "MS-1003");
+    assert!(ran.stderr.contains("s3"), "{ran:#?}");
+}
+
+#[test]
+fn usage_errors_are_exit_code_2_and_name_what_was_meant() {
+    let world = World::backed_up();
+    for (arguments, code, part) in [
+        (&["bakcup", "docs"][..], "MS-1001", "backup"),
+        (&["backup"], "MS-1001", "PATH"),
+        (&["backup", "--dry-rum", "docs"], "MS-1001", "--dry-run"),
+        (&["backup", "--type", "partial", "docs"], "MS-1001", "differential"),
+        (&["backup", "--exclude-larger-than", "big", "docs"], "MS-1001", "100M"),
+        (&["verify", "--sample", "0%"], "MS-1001", "5%"),
+        (&["restore"], "MS-1001", "SNAP"),
+        (&["backup", "--exclude", "[a", "docs"], "MS-1004", "[a"),
+        (&["forget"], "MS-1002", "rule"),
+        (&["ls", "latest:/a/../b"], "MS-1002", ".."),
+        (&["cat", "latest"], "MS-1001", "SNAP:PATH"),
+        (&["help", "nonsense"], "MS-1007", "nonsense"),
+    ] {
+        let ran = world.fails(arguments, 2, code);
+        assert!(ran.stderr.contains(part), "no {part:?} in {ran:#?}");
+    }
+}
+
+#[test]
+fn no_command_shows_short_help_on_standard_error() {
+    let world = World::new();
+    let ran = world.run(&[]);
+    assert_eq!(ran.code, 2);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("Usage: mainstay") && ran.stderr.contains("mainstay backup ~/Documents"), "{ran:#?}");
+}
+
+#[test]
+fn snapshots_and_paths_that_are_not_there_are_named() {
+    let world = World::backed_up();
+    world.fails(&["ls", "latest~9"], 1, "MS-1401");
+    world.fails(&["restore", "deadbeef"], 1, "MS-1401");
+    world.fails(&["ls", "latest:/not/there"], 1, "MS-1402");
+    world.fails(&["restore", "latest:/not/there", "--target", "out"], 1, "MS-1402");
+    world.fails(&["history", "/not/there"], 1, "MS-1402");
+    assert!(!world.path("out").exists());
+}
+
+#[test]
+fn a_target_with_something_in_it_is_refused_without_overwrite() {
+    let world = World::backed_up();
+    let path = world.write("target/precious", b"mine");
+    world.fails(&["restore", "latest", "--target", "target"], 16, "MS-1601");
+    assert_eq!(files(&world.path("target")), [path.clone()]);
+    world.ok(&["restore", "latest", "--target", "target", "--overwrite", "never"]);
+    assert_eq!(fs::read(path).expect("still there"), b"mine");
+}
+
+#[test]
+fn a_damaged_pack_is_found_and_named() {
+    let world = World::backed_up();
+    let packs = files(&world.repository().join("packs"));
+    let largest = packs.iter().max_by_key(|path| fs::metadata(path).expect("a pack").len()).expect("a pack");
+    let mut bytes = fs::read(largest).expect("a pack");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(largest, bytes).expect("a pack");
+    let ran = world.run(&["verify"]);
+    assert_eq!(ran.code, 4, "{ran:#?}");
+    assert!(ran.stderr.contains("error[MS-1304]"), "{ran:#?}");
+    let name = largest.file_name().expect("a name").to_str().expect("a plain name");
+    assert!(ran.stdout.contains(name) && ran.stdout.contains("docs/large"), "{ran:#?}");
+    let lines = world.lines(&["verify"]);
+    let (summary, error) = (&lines[lines.len() - 2], &lines[lines.len() - 1]);
+    assert_eq!((summary["sound"].as_bool(), error["exit_code"].as_i64()), (Some(false), Some(4)));
+}
+
+#[test]
+fn a_missing_pack_is_damage_for_check_and_costs_a_restore_only_what_was_in_it() {
+    let world = World::backed_up();
+    let packs = files(&world.repository().join("packs"));
+    let largest = packs.iter().max_by_key(|path| fs::metadata(path).expect("a pack").len()).expect("a pack");
+    fs::remove_file(largest).expect("a pack");
+    let ran = world.run(&["check"]);
+    assert_eq!(ran.code, 4, "{ran:#?}");
+    let ran = world.run(&["restore", "latest", "--target", "out"]);
+    assert_eq!(ran.code, 3, "{ran:#?}");
+    assert!(ran.stderr.contains("warning[MS-1602]") && ran.stderr.contains("docs/large"), "{ran:#?}");
+}
+
+#[test]
+fn a_snapshot_whose_bytes_changed_is_damage() {
+    let world = World::backed_up();
+    let snapshot = files(&world.repository().join("snapshots")).remove(0);
+    let mut bytes = fs::read(&snapshot).expect("a snapshot");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&snapshot, bytes).expect("a snapshot");
+    world.fails(&["snapshots"], 4, "MS-1301");
+}
+
+#[test]
+fn without_a_home_the_error_says_what_to_set() {
+    let world = World::backed_up();
+    // Without HOME the password database is asked, so only a relative one leaves nothing.
+    let ran = run(world.command(&["snapshots", "--repo", "nowhere"]).env("HOME", "relative"));
+    assert_eq!(ran.code, 10, "{ran:#?}");
+}
+
+#[test]
+fn every_error_with_json_is_an_object_on_the_last_line() {
+    let world = World::new();
+    for (arguments, exit_code) in
+        [(&["snapshots", "--repo", "nowhere"][..], 10), (&["backup", "nowhere"], 1), (&["bakcup"], 2), (&["help", "x"], 2)]
+    {
+        let ran = world.run(&[arguments, &["--json"]].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (exit_code, ""), "{ran:#?}");
+        let error = ran.lines().pop().expect("a line");
+        assert_eq!(error["message_type"], "error");
+        assert_eq!(error["exit_code"], exit_code);
+        assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{error}");
+    }
+}

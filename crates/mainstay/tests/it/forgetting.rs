@@ -1,0 +1,80 @@
+//! Forget, prune, and what is left afterwards.
+
+use crate::world::{World, files, noise};
+
+/// Three snapshots, each with a large file of its own.
+fn three_snapshots() -> World {
+    let world = World::with_files();
+    for number in 0..3_u8 {
+        let content: Vec<u8> = noise(2 << 20).iter().map(|byte| byte ^ number.wrapping_mul(77)).collect();
+        world.write("docs/large", &content);
+        world.ok(&["backup", "docs"]);
+    }
+    world
+}
+
+#[test]
+fn a_dry_run_forgets_nothing_and_shows_the_reasons() {
+    let world = three_snapshots();
+    let ran = world.ok(&["forget", "--keep-last", "1", "--dry-run"]);
+    assert!(ran.stdout.contains("would forget 2 snapshots, 1 kept"), "{ran:#?}");
+    assert!(ran.stdout.contains("last 1"), "{ran:#?}");
+    assert_eq!(world.snapshots().len(), 3);
+}
+
+#[test]
+fn forgetting_and_pruning_frees_space_and_keeps_the_rest_whole() {
+    let world = three_snapshots();
+    let size = || files(&world.repository().join("packs")).iter().map(|path| path.metadata().expect("a pack").len()).sum::<u64>();
+    let before = size();
+    let ran = world.ok(&["forget", "--keep-last", "1"]);
+    assert!(ran.stderr.contains("next: mainstay prune"), "{ran:#?}");
+    assert_eq!(world.snapshots().len(), 1);
+    assert_eq!(world.document(&["snapshots", "--all"]).as_array().map(Vec::len), Some(3));
+    assert!(world.ok(&["status"]).stderr.contains("2 forgotten snapshots"));
+    let planned = world.ok(&["prune", "--dry-run"]);
+    assert!(planned.stdout.starts_with("would remove 2 snapshots"), "{planned:#?}");
+    assert_eq!(size(), before);
+    let pruned = world.ok(&["prune"]);
+    assert!(pruned.stdout.starts_with("removed 2 snapshots, freed "), "{pruned:#?}");
+    assert!(size() + (3 << 20) < before, "{} of {before}", size());
+    world.ok(&["check"]);
+    world.ok(&["verify"]);
+    world.ok(&["restore", "latest", "--target", "out", "--verify"]);
+}
+
+#[test]
+fn snapshots_are_forgotten_by_name_and_pruned_at_once() {
+    let world = three_snapshots();
+    let ids = world.snapshots();
+    let done = world.document(&["forget", &ids[0], &ids[1], "--prune"]);
+    assert_eq!(done["forget"].as_array().map(Vec::len), Some(2));
+    assert_eq!(done["prune"]["snapshots_removed"], 2);
+    assert_eq!(world.snapshots(), ids[2..]);
+    world.ok(&["verify"]);
+}
+
+#[test]
+fn rules_count_per_source_and_can_be_limited_to_one() {
+    let world = three_snapshots();
+    world.ok(&["backup", "docs/deep", "--source", "other", "--tag", "keep"]);
+    world.ok(&["backup", "docs/deep", "--source", "other"]);
+    world.ok(&["forget", "--keep-last", "1", "--keep-tag", "keep", "--source", "other"]);
+    assert_eq!(world.snapshots().len(), 5);
+    world.ok(&["forget", "--keep-within", "30d", "--keep-daily", "1"]);
+    assert_eq!(world.snapshots().len(), 5);
+    world.ok(&["forget", "--keep-last", "1"]);
+    assert_eq!(world.snapshots().len(), 2);
+}
+
+#[test]
+fn verify_reads_a_sample_that_a_seed_repeats() {
+    let world = three_snapshots();
+    let run = || {
+        let lines = world.lines(&["verify", "--sample", "10%", "--seed", "7"]);
+        lines.last().expect("a summary")["pack_bytes"].as_u64().expect("a number")
+    };
+    let all = world.lines(&["verify"]).pop().expect("a summary")["pack_bytes"].as_u64().expect("a number");
+    assert_eq!(run(), run());
+    assert!(run() > 0 && run() < all);
+}

@@ -1,0 +1,196 @@
+//! Passphrases, key files and recovery kits.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use crate::world::{Ran, World, run};
+
+/// A repository that a passphrase opens.
+fn with_passphrase() -> World {
+    let world = World::with_files();
+    world.write("secret.txt", b"correct horse\n");
+    world.ok(&["init", "--password-file", "secret.txt"]);
+    assert!(!world.path(".config").exists(), "no key is generated beside a passphrase");
+    world
+}
+
+#[test]
+fn a_passphrase_comes_from_a_file_a_variable_a_command_or_standard_input() {
+    let world = with_passphrase();
+    world.ok(&["backup", "docs", "--password-file", "secret.txt"]);
+    let mut by_variable = world.command(&["snapshots"]);
+    assert_eq!(run(by_variable.env("MAINSTAY_PASSWORD_FILE", world.path("secret.txt"))).code, 0);
+    let mut by_command = world.command(&["snapshots"]);
+    assert_eq!(run(by_command.env("MAINSTAY_PASSWORD_COMMAND", "printf 'correct %s' horse")).code, 0);
+    let mut by_input = world.command(&["snapshots", "--password-file", "-"]);
+    let file = std::fs::File::open(world.path("secret.txt")).expect("the file is there");
+    assert_eq!(run(by_input.stdin(file)).code, 0);
+}
+
+#[test]
+fn the_wrong_passphrase_is_exit_code_12_and_its_page_explains() {
+    let world = with_passphrase();
+    world.write("wrong.txt", b"correct house\n");
+    world.fails(&["snapshots", "--password-file", "wrong.txt"], 12, "MS-1201");
+    let page = world.ok(&["help", "MS-1201"]).stdout;
+    assert!(page.starts_with("MS-1201 ") && page.contains("Exit code 12.") && page.contains("recovery kit"), "{page}");
+}
+
+#[test]
+fn without_any_key_and_without_a_terminal_the_error_says_where_it_looked() {
+    let world = with_passphrase();
+    let ran = world.fails(&["snapshots"], 12, "MS-1202");
+    assert!(ran.stderr.contains(".config/mainstay/keys/"), "{ran:#?}");
+}
+
+#[test]
+fn empty_passwords_and_failing_commands_are_told_apart() {
+    let world = with_passphrase();
+    world.write("empty.txt", b"\n");
+    world.fails(&["snapshots", "--password-file", "empty.txt"], 17, "MS-1206");
+    world.fails(&["snapshots", "--password-file", "absent.txt"], 17, "MS-1006");
+    for command in ["false", "/nonexistent/program", "'open quote"] {
+        let ran = run(world.command(&["snapshots"]).env("MAINSTAY_PASSWORD_COMMAND", command));
+        ran.failed(17, "MS-1205");
+    }
+}
+
+#[test]
+fn a_key_file_that_others_may_read_is_refused() {
+    let world = World::backed_up();
+    let key = world.key_file();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).expect("it is ours");
+    world.fails(&["snapshots"], 17, "MS-1203");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    world.ok(&["snapshots"]);
+}
+
+#[test]
+fn the_key_of_another_repository_is_named_in_the_hint() {
+    let world = World::backed_up();
+    let key = world.key_file();
+    world.ok(&["init", "--repo", "other"]);
+    let keys: Vec<_> = crate::world::files(&world.path(".config/mainstay/keys"));
+    let other = keys.iter().find(|path| **path != key).expect("a second key");
+    std::fs::copy(other, &key).expect("both are files");
+    let ran = world.fails(&["snapshots"], 12, "MS-1201");
+    assert!(ran.stderr.contains(key.to_str().expect("a plain path")), "{ran:#?}");
+}
+
+#[test]
+fn keys_are_added_listed_and_removed() {
+    let world = World::backed_up();
+    world.write("new.txt", b"another passphrase\n");
+    let added = world.document(&["key", "add", "--new-password-file", "new.txt", "--label", "laptop"]);
+    let listed = world.ok(&["key", "list"]).stdout;
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    for part in ["passphrase", "laptop", "recovery kit", "(in use)"] {
+        assert!(listed.contains(part), "no {part:?} in {listed}");
+    }
+    world.ok(&["snapshots", "--password-file", "new.txt"]);
+    let id = added["id"].as_str().expect("an id");
+    world.fails(&["key", "remove", id, "--password-file", "new.txt"], 16, "MS-1209");
+    world.ok(&["key", "remove", &id[..8]]);
+    world.fails(&["snapshots", "--password-file", "new.txt"], 12, "MS-1201");
+    world.fails(&["key", "remove", id], 1, "MS-1208");
+}
+
+#[test]
+fn an_exported_kit_opens_the_repository_and_replaces_no_file() {
+    let world = World::backed_up();
+    world.ok(&["key", "export-kit", "kit.txt"]);
+    let mode = std::fs::metadata(world.path("kit.txt")).expect("the kit").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    world.ok(&["snapshots", "--password-file", "kit.txt"]);
+    let before = world.document(&["key", "list"]);
+    world.fails(&["key", "export-kit", "kit.txt"], 17, "MS-1006");
+    assert_eq!(world.document(&["key", "list"]), before, "no key without a kit");
+    world.ok(&["snapshots", "--password-file", "kit.txt"]);
+}
+
+#[test]
+fn a_repository_with_one_key_only_is_a_warning_of_status() {
+    let world = with_passphrase();
+    let status = world.ok(&["status", "--password-file", "secret.txt"]);
+    assert!(status.stderr.contains("only one key"), "{status:#?}");
+}
+
+/// A person at a terminal who answers each question, given as its words and the answer.
+fn at_terminal(world: &World, arguments: &[&str], answers: &[(&str, &str)]) -> (Ran, String) {
+    let terminal = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY)
+        .expect("a terminal");
+    rustix::pty::grantpt(&terminal).expect("a terminal");
+    rustix::pty::unlockpt(&terminal).expect("a terminal");
+    let name = rustix::pty::ptsname(&terminal, Vec::new()).expect("a terminal has a name");
+    let open = || -> OwnedFd {
+        let path = std::path::Path::new(name.to_str().expect("a plain path"));
+        std::fs::File::options().read(true).write(true).open(path).expect("the other end").into()
+    };
+    let mut command = world.command(arguments);
+    let keep_open = open();
+    let mut child = command
+        .stdin(Stdio::from(open()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut stderr = child.stderr.take().expect("it is piped");
+    let mut typist = std::fs::File::from(terminal.as_fd().try_clone_to_owned().expect("a descriptor"));
+    let mut said = Vec::new();
+    for (question, answer) in answers {
+        let mut byte = [0];
+        let begin = said.len();
+        while !String::from_utf8_lossy(&said[begin..]).contains(question) {
+            assert_eq!(stderr.read(&mut byte).expect("a byte"), 1, "no {question:?} in {}", String::from_utf8_lossy(&said));
+            said.push(byte[0]);
+        }
+        typist.write_all(answer.as_bytes()).expect("the terminal takes it");
+    }
+    stderr.read_to_end(&mut said).expect("the rest");
+    let mut stdout = String::new();
+    child.stdout.take().expect("it is piped").read_to_string(&mut stdout).expect("text");
+    let code = child.wait().expect("it ends").code().unwrap_or(-1);
+    drop(keep_open);
+    rustix::io::ioctl_fionbio(&terminal, true).expect("a terminal");
+    let mut echoed = Vec::new();
+    // Ends with an error once everything is read.
+    let _ = typist.read_to_end(&mut echoed);
+    let ran = Ran { code, stdout, stderr: String::from_utf8_lossy(&said).into_owned() };
+    (ran, String::from_utf8_lossy(&echoed).into_owned())
+}
+
+#[test]
+fn a_passphrase_is_asked_for_without_being_shown() {
+    let world = World::with_files();
+    let (ran, echoed) = at_terminal(
+        &world,
+        &["init", "--ask-passphrase"],
+        &[("new passphrase: ", "horsf\u{7f}e\r"), ("the same again: ", "horse\r")],
+    );
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(!echoed.contains("hors") && !ran.all().contains("hors"), "{echoed:?} {ran:#?}");
+    let (ran, echoed) = at_terminal(
+        &world,
+        &["snapshots"],
+        &[("passphrase or recovery code", "house\r"), ("passphrase or recovery code", "horse\r")],
+    );
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(!echoed.contains("hors") && !echoed.contains("house"), "{echoed:?}");
+}
+
+#[test]
+fn two_different_passphrases_and_ctrl_c_create_nothing() {
+    let world = World::new();
+    let (ran, _) = at_terminal(
+        &world,
+        &["init", "--ask-passphrase"],
+        &[("new passphrase: ", "one\r"), ("the same again: ", "two\r")],
+    );
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.stderr.contains("error[MS-1207]"), "{ran:#?}");
+    let (ran, _) = at_terminal(&world, &["init", "--ask-passphrase"], &[("new passphrase: ", "on\u{3}")]);
+    assert_eq!(ran.code, 130, "{ran:#?}");
+    assert!(!world.repository().exists());
+}

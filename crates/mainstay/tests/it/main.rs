@@ -1,0 +1,18 @@
+//! Behaviour of the real binary, as a person or a script meets it.
+//!
+//! One test binary for all of it; each module is one part of the command line. Every test has an empty home of its own.
+
+mod backing_up;
+mod failures;
+mod first_run;
+mod forgetting;
+mod help;
+mod incomplete;
+mod json;
+mod keys;
+mod looking;
+mod restoring;
+mod secrets;
+mod signals;
+mod terminal;
+mod world;

@@ -1,0 +1,95 @@
+//! What reaches a terminal: colours, and names that would play tricks on it.
+
+use crate::world::{World, os, run};
+
+const ESCAPE: char = '\u{1b}';
+
+#[test]
+fn output_that_is_not_a_terminal_has_no_colours() {
+    let world = World::backed_up();
+    for arguments in [&["snapshots"][..], &["--help"], &["ls", "nothing"], &["bakcup"]] {
+        let ran = world.run(arguments);
+        assert!(!ran.all().contains(ESCAPE), "{ran:#?}");
+    }
+}
+
+#[test]
+fn colours_follow_the_flag_then_no_color_then_force_color() {
+    let world = World::backed_up();
+    let is_coloured = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let ran = run(world.command(arguments).envs(variables.iter().copied()));
+        ran.all().contains(ESCAPE)
+    };
+    for arguments in [&["snapshots"][..], &["ls", "nothing"]] {
+        let with = |flag: &'static str| [arguments, &["--color", flag]].concat();
+        assert!(is_coloured(arguments, &[("FORCE_COLOR", "1")]), "{arguments:?}");
+        assert!(!is_coloured(arguments, &[("FORCE_COLOR", "1"), ("NO_COLOR", "1")]), "{arguments:?}");
+        assert!(is_coloured(&with("always"), &[("NO_COLOR", "1")]), "{arguments:?}");
+        assert!(!is_coloured(&with("never"), &[("FORCE_COLOR", "1")]), "{arguments:?}");
+    }
+    assert!(is_coloured(&["--help", "--color=always"], &[]));
+}
+
+#[test]
+fn hostile_names_are_shown_with_escapes_everywhere() {
+    let world = World::new();
+    let hostile = "a\u{1b}[2J\u{1b}]0;title\u{7}\nb\u{202e}c";
+    let directory = world.path("odd");
+    std::fs::create_dir(&directory).expect("a directory");
+    std::fs::write(directory.join(hostile), b"x").expect("a file");
+    std::fs::write(directory.join(os(b"\xff\xfe")), b"x").expect("a file");
+    std::os::unix::fs::symlink(hostile, directory.join("link")).expect("a link");
+    world.ok(&["backup", "odd", "--source", hostile, "--tag", hostile]);
+    std::fs::write(directory.join(hostile), b"longer").expect("a file");
+    world.ok(&["backup", "odd", "--source", hostile]);
+    let shown = "a\\x1b[2J\\x1b]0;title\\x07\\nb\\u{202e}c";
+    let file = format!("latest:{}", world.absolute("odd"));
+    for arguments in [
+        &["snapshots"][..],
+        &["status"],
+        &["ls", "--long", &file],
+        &["ls", "-R", "latest"],
+        &["find", "*\u{1b}*"],
+        &["diff", "latest~1", "latest"],
+        &["history", &format!("odd/{hostile}")],
+        &["restore", "latest", "--target", "out", "--dry-run"],
+        &["restore", "latest", "--target", hostile],
+        &["forget", "--keep-last", "1", "--dry-run"],
+        &["ls", &format!("latest:/{hostile}")],
+        &["ls", hostile],
+        &["backup", &format!("nowhere{hostile}")],
+        &[hostile],
+    ] {
+        let ran = world.run(arguments);
+        let all = ran.all();
+        let is_clean = |c: char| !c.is_control() || c == '\n';
+        assert!(all.chars().all(is_clean) && !all.contains('\u{202e}'), "{arguments:?}: {ran:#?}");
+    }
+    assert!(world.ok(&["ls", "--long", &file]).stdout.contains(&format!("link -> {shown}")));
+}
+
+#[test]
+fn json_carries_names_whole() {
+    let world = World::new();
+    let directory = world.path("odd");
+    std::fs::create_dir(&directory).expect("a directory");
+    std::fs::write(directory.join("\u{1b}[2J"), b"x").expect("a file");
+    std::fs::write(directory.join(os(b"\xff")), b"x").expect("a file");
+    world.ok(&["backup", "odd"]);
+    let odd = world.absolute("odd");
+    let listed = world.document(&["ls", &format!("latest:{odd}")]);
+    assert_eq!(listed[0]["path"], format!("{odd}/\u{1b}[2J"));
+    assert!(listed[0].get("path_hex").is_none());
+    assert_eq!(listed[1]["path"], format!("{odd}/\u{fffd}"));
+    assert!(listed[1]["path_hex"].as_str().is_some_and(|hex| hex.ends_with("2fff")), "{listed}");
+}
+
+#[test]
+fn quiet_prints_results_only() {
+    let world = World::backed_up();
+    for arguments in [&["backup", "docs"][..], &["snapshots"], &["diff", "latest", "latest"], &["check"]] {
+        let ran = world.ok(&[arguments, &["--quiet"]].concat());
+        assert_eq!(ran.stderr, "", "{ran:#?}");
+    }
+    assert!(world.ok(&["snapshots", "--verbose"]).stderr.contains("repository "));
+}
