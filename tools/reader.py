@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 CONTENT, TREE, CHUNK_TABLE, SNAPSHOT, DATA_KEY, KEY_SLOT = 1, 2, 3, 6, 7, 8
 FILE, DIRECTORY, SYMLINK, ENTER = 1, 2, 3, os.O_DIRECTORY | os.O_NOFOLLOW
 SPECIAL = {4: stat.S_IFCHR, 5: stat.S_IFBLK, 6: stat.S_IFIFO, 7: stat.S_IFSOCK}
-BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 3 << 20, 2 << 20, 256 << 20, 16384, 32
+BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 2 << 20, 1 << 20, 256 << 20, 16384, 32
 SUITES = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
 
 Data = namedtuple("Data", "session serial offset length")
@@ -164,7 +164,9 @@ class Repository:
             snapshot = self.snapshot(name)
             expect(snapshot[2] == int(sequence), f"{name}: it has another place in the history")
             found.append((id, snapshot, f"trash/{id}" in forgotten))
-        return sorted(found, key=lambda entry: (entry[1][6], entry[1][2], entry[0]))
+        # A clock that was set back makes no snapshot older than those before it in the same source.
+        earlier = lambda one, other: one[1][1] == other[1][1] and other[1][2] <= one[1][2]
+        return sorted(found, key=lambda one: max((e[1][6], e[1][2]) for e in found if earlier(one, e)))
 
     def snapshot(self, name):
         data = self.read(name)
@@ -183,12 +185,10 @@ class Repository:
         length = os.fstat(pack.fileno()).st_size
         header = b"MSPACK\x01\0" + self.id + bytes.fromhex(name.partition("-")[2])
         expect(96 <= length <= 1 << 30 and pack.read(40) == header, f"{name}: not a pack of this repository")
-        pack.seek(length - 56)
-        at, count, zero, _checksum, magic = struct.unpack("<QII32s8s", pack.read(56))
+        at, count, zero, _checksum, magic = struct.unpack("<QII32s8s", os.pread(pack.fileno(), 56, length - 56))
         fits = magic == b"MSPKEND\x01" and at + 40 * count + 56 == length and zero == 0 and count <= 1 << 20
         expect(fits, f"{name}: it does not end like a pack")
-        pack.seek(at)
-        rows = struct.iter_unpack("<16sIB3sIIII", pack.read(40 * count))
+        rows = struct.iter_unpack("<16sIB3sIIII", os.pread(pack.fileno(), 40 * count, at))
         for session, serial, kind, zero, offset, size, table, table_size in rows:
             expect(max(offset + size, table + table_size) <= at and zero == bytes(3), f"{name}: a broken directory")
             self.places.setdefault((session, serial, kind), (name, offset, size, table, table_size))

@@ -17,10 +17,10 @@ use mainstay_sources::{Source, Warning};
 
 use crate::backup::{BackupOptions, BackupReport, BackupRun, Mode, Requested, backup};
 use crate::fixture::{SECOND, START, liveness};
-use crate::restore::{Extent, Extra, Overwrite, RestoreOptions, RestoreReport, RestoreRun, restore};
+use crate::restore::{Extent, Extra, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore};
 use crate::{Cancel, Clock, NoProgress};
 
-pub use looking::{Seen, look, read};
+pub use looking::{look, read};
 pub use planting::{Edit, Plant, Stretch, apply, drawn, edits, fill, plant, plants, set_time};
 pub use watching::{Moment, Watched};
 
@@ -86,13 +86,23 @@ impl Ground {
     }
 
     pub fn try_backup(&self, source: &dyn Source, options: &BackupOptions) -> crate::Result<BackupReport> {
+        self.backup_until(source, options, &Cancel::default())
+    }
+
+    /// A backup that is stopped when the test says so.
+    pub fn backup_until(
+        &self,
+        source: &dyn Source,
+        options: &BackupOptions,
+        cancel: &Cancel,
+    ) -> crate::Result<BackupReport> {
         backup(&BackupRun {
             repository: &self.repository,
             source,
             options,
             clock: &self.clock,
             progress: &NoProgress,
-            cancel: &Cancel::default(),
+            cancel,
         })
     }
 
@@ -115,17 +125,27 @@ impl Ground {
         target: &Path,
         options: &RestoreOptions,
     ) -> RestoreReport {
+        self.restore_telling((entry, path), target, options, &|_| {}).unwrap()
+    }
+
+    /// A restore that tells each planned entry.
+    pub fn restore_telling(
+        &self,
+        (entry, path): (&SnapshotEntry, Option<&[u8]>),
+        target: &Path,
+        options: &RestoreOptions,
+        planned: &(dyn Fn(&PlannedEntry<'_>) + Sync),
+    ) -> crate::Result<RestoreReport> {
         restore(&RestoreRun {
             repository: &self.repository,
             entry,
             path,
             target,
             options,
-            planned: &|_| {},
+            planned,
             progress: &NoProgress,
             cancel: &Cancel::default(),
         })
-        .unwrap()
     }
 }
 

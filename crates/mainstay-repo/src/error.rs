@@ -72,9 +72,9 @@ pub enum Error {
     /// A broken invariant of this program.
     #[error("internal error: {0}")]
     Bug(String),
-    /// The session has already failed; the first failure was reported where it happened.
-    #[error("the session has failed: {0}")]
-    SessionFailed(String),
+    /// The session has already failed, for this reason.
+    #[error("the session has failed: {cause}")]
+    SessionFailed { kind: Kind, cause: String },
 }
 
 impl Error {
@@ -91,7 +91,7 @@ impl Error {
             Self::Busy { .. } => Kind::Busy,
             Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,
             Self::Random(_) | Self::Bug(_) => Kind::Bug,
-            Self::SessionFailed(_) => Kind::Unavailable,
+            Self::SessionFailed { kind, .. } => *kind,
         }
     }
 

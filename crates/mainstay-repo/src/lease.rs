@@ -20,7 +20,8 @@ use crate::store::Store;
 /// What the caller knows about the machine it runs on.
 #[derive(Clone)]
 pub struct Liveness {
-    /// Something that no other machine has (`/etc/machine-id`).
+    /// Something that no other machine has (`/etc/machine-id`); empty if nothing is known, and then nobody's process is
+    /// ever judged to be gone.
     pub machine: Vec<u8>,
     /// Something that changes with every start of the machine.
     pub boot: Vec<u8>,
@@ -41,7 +42,7 @@ impl Liveness {
 
     /// Whether it is certain that the process behind a claim is gone.
     fn is_gone(&self, claim: &Claim, keys: &Keys) -> bool {
-        if claim.machine != keys.claim_id(&self.machine) {
+        if self.machine.is_empty() || claim.machine != keys.claim_id(&self.machine) {
             return false;
         }
         claim.boot != keys.claim_id(&self.boot) || (self.process_start)(claim.process) != Some(claim.process_start)

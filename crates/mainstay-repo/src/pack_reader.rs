@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compress::expand;
 use crate::error::{Error, Result};
-use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable, chunk_table_data};
+use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable, Codec, chunk_table_data};
 use crate::format::envelope::associated_data;
 use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow, encode_header};
 use crate::format::{Problem, limits, names};
@@ -21,6 +21,9 @@ pub use crate::index::BlockPlace;
 
 /// Blocks that stay decoded: the tree blocks that a walk comes back to.
 const CACHED_BLOCKS: usize = 24;
+
+/// A block asked for as another kind than it was must not come from memory either.
+type CachedBlock = ((BlockId, BlockKind), Arc<Vec<u8>>);
 
 /// The data keys of sessions, unwrapped once.
 pub struct DataKeys {
@@ -68,7 +71,7 @@ pub struct BlockReader {
     keys: Arc<Keys>,
     data_keys: Arc<DataKeys>,
     index: Arc<Index>,
-    cached: Mutex<VecDeque<((BlockId, BlockKind), Arc<Vec<u8>>)>>,
+    cached: Mutex<VecDeque<CachedBlock>>,
 }
 
 impl BlockReader {
@@ -96,6 +99,11 @@ impl BlockReader {
 
     /// Opens the stored bytes of a block (header and ciphertext, decrypted where they stand) into `plain`.
     pub fn open(&self, block: BlockId, kind: BlockKind, stored: &mut [u8], plain: &mut Vec<u8>) -> Result<()> {
+        let (codec, opened) = self.unseal(block, kind, stored)?;
+        expand(codec, opened, limits::BLOCK_LEN, plain).map_err(|problem| Error::damaged("open block", block, problem))
+    }
+
+    fn unseal<'s>(&self, block: BlockId, kind: BlockKind, stored: &'s mut [u8]) -> Result<(Codec, &'s [u8])> {
         let problem = |problem: Problem| Error::damaged("open block", block, problem);
         let header = BlockHeader::decode(stored).map_err(problem)?;
         if header.id != block || header.kind != kind {
@@ -112,7 +120,12 @@ impl BlockReader {
             .block_key(kind.object_kind(), block.serial)
             .open(header.nonce, &data, sealed)
             .map_err(|_| problem(Problem::new("its seal does not match")))?;
-        expand(header.codec, opened, limits::BLOCK_LEN, plain).map_err(problem)
+        Ok((header.codec, opened))
+    }
+
+    /// Checks that a block opens, without expanding it; its ciphertext is decrypted where it stands.
+    pub(crate) fn check_seal(&self, block: BlockId, kind: BlockKind, stored: &mut [u8]) -> Result<()> {
+        self.unseal(block, kind, stored).map(|_| ())
     }
 
     /// Reads one block, from memory if it was read lately.

@@ -7,16 +7,17 @@
 //! whole, and the next prune finishes the work.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::coord::{Condemned, decode_intent, decode_trash, encode_condemned};
 use crate::format::lease::Role;
 use crate::format::limits;
-use crate::format::names;
+use crate::format::names::{self, LeaseName};
 use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::index::{Index, NewRows, write_tables};
-use crate::lease::refuse_conflict;
+use crate::lease::{OpenLease, refuse_conflict};
 use crate::pack_reader::{PackListing, read_object};
 use crate::pack_writer::{PackWriter, SealedBlock};
 use crate::repository::{Repository, SnapshotEntry, list, put, store_error};
@@ -32,7 +33,7 @@ pub struct PackUse {
     pub id: PackId,
     pub session: SessionId,
     pub len: u64,
-    /// Stored bytes of its blocks that some snapshot needs.
+    /// Its length less the blocks that no snapshot needs; 0 if no snapshot needs any.
     pub live_bytes: u64,
 }
 
@@ -86,7 +87,7 @@ pub fn plan_prune(packs: Vec<PackUse>, snapshots: Vec<SnapshotId>) -> PrunePlan 
     let mut wasted: u64 = living.iter().map(waste).sum();
     living.sort_by_key(|pack| (std::cmp::Reverse(waste(pack) * 1000 / pack.len.max(1)), pack.id));
     for pack in living {
-        // Tables and directories count as waste here, but less than 1 % of a pack is never worth rewriting.
+        // Less than 1 % of a pack is never worth rewriting the rest.
         if wasted > tolerated && waste(&pack) > pack.len / 100 {
             wasted -= waste(&pack);
             plan.repack.push(pack);
@@ -103,8 +104,10 @@ struct Inventory {
     forgotten: Vec<SnapshotEntry>,
     live: BlockSet,
     living_sessions: HashSet<SessionId>,
+    /// Sessions whose blocks share no pack with those of others.
+    independent: HashSet<SessionId>,
     kept: HashSet<SnapshotId>,
-    index: std::sync::Arc<Index>,
+    index: Arc<Index>,
     packs: Vec<Object>,
 }
 
@@ -131,13 +134,14 @@ impl Repository {
     fn prune_under_lease(&self, session: SessionId) -> Result<PruneReport> {
         let open = self.leases().open_leases(session)?;
         refuse_conflict(&open, Role::Collector, "prune")?;
+        self.store.clear_staging().map_err(|source| store_error("clear", "unfinished objects", source))?;
         let inventory = self.take_inventory()?;
         let plan = self.plan(&inventory)?;
         let mut report = PruneReport::default();
         let moved = self.repack(session, &plan, &inventory, &mut report)?;
         self.remove_snapshots(&inventory, &mut report)?;
         self.remove_packs(&plan, &inventory, moved, &mut report)?;
-        self.remove_leftovers(session, &inventory, &mut report)?;
+        self.remove_leftovers(&open, &inventory, &mut report)?;
         report.plan = plan;
         Ok(report)
     }
@@ -145,17 +149,20 @@ impl Repository {
     fn take_inventory(&self) -> Result<Inventory> {
         // Intents before snapshots: a session that commits meanwhile is seen in one of the two.
         let mut live = self.intended_blocks()?;
-        let (forgotten, kept): (Vec<_>, Vec<_>) = self.snapshots()?.into_iter().partition(|entry| entry.forgotten);
+        let (forgotten, kept): (Vec<_>, Vec<_>) = self.every_snapshot()?.into_iter().partition(|entry| entry.forgotten);
         for entry in &forgotten {
             self.confirm_forgotten(entry.id)?;
         }
-        let mut living_sessions = HashSet::new();
+        let (mut living_sessions, mut independent) = (HashSet::new(), HashSet::new());
         for entry in &kept {
             live.union(&self.references(entry)?);
             living_sessions.insert(entry.snapshot.session);
+            if entry.snapshot.independent {
+                independent.insert(entry.snapshot.session);
+            }
         }
         let kept = kept.iter().map(|entry| entry.id).collect();
-        Ok(Inventory { forgotten, live, living_sessions, kept, index: self.index()?, packs: self.list_packs()? })
+        Ok(Inventory { forgotten, live, living_sessions, independent, kept, index: self.index()?, packs: self.list_packs()? })
     }
 
     /// The blocks that sessions at work say they need.
@@ -183,11 +190,13 @@ impl Repository {
     }
 
     fn plan(&self, inventory: &Inventory) -> Result<PrunePlan> {
-        let mut live = HashMap::<PackId, u64>::new();
+        let (mut live, mut dead) = (HashSet::<PackId>::new(), HashMap::<PackId, u64>::new());
         let mut found = BlockSet::default();
         inventory.index.for_each_block(|block, place| {
             if inventory.live.contains(block) && found.insert(block) {
-                *live.entry(place.pack).or_default() += u64::from(place.stored_len);
+                live.insert(place.pack);
+            } else {
+                *dead.entry(place.pack).or_default() += u64::from(place.stored_len);
             }
         })?;
         // A block that is needed and not indexed means that the index or the listing is not the whole truth.
@@ -199,10 +208,11 @@ impl Repository {
         for object in &inventory.packs {
             let (id, session) = names::parse_pack(&object.name)
                 .map_err(|problem| Error::damaged("list packs", &object.name, problem))?;
-            packs.push(PackUse { id, session, len: object.len, live_bytes: live.get(&id).copied().unwrap_or(0) });
+            let dead_bytes = if live.contains(&id) { dead.get(&id).copied().unwrap_or(0) } else { object.len };
+            packs.push(PackUse { id, session, len: object.len, live_bytes: object.len.saturating_sub(dead_bytes) });
         }
         let listed: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
-        if let Some(absent) = live.keys().find(|id| !listed.contains(id)) {
+        if let Some(absent) = live.iter().find(|id| !listed.contains(id)) {
             let session = indexed.get(absent).map(|pack| pack.session).unwrap_or(SessionId([0; 16]));
             return Err(Error::Missing { verb: "plan prune: list packs", name: names::pack(*absent, session) });
         }
@@ -218,7 +228,8 @@ impl Repository {
         report: &mut PruneReport,
     ) -> Result<NewRows> {
         let mut rows = NewRows::default();
-        let mut open = BTreeMap::<u8, PackWriter>::new();
+        // By kind and, for an independent copy, by the session whose blocks stay among themselves.
+        let mut open = BTreeMap::<(u8, Option<SessionId>), PackWriter>::new();
         for pack in &plan.repack {
             let object = Object { name: names::pack(pack.id, pack.session), len: pack.len };
             let listing = self.read_pack_listing(&object)?;
@@ -231,9 +242,10 @@ impl Repository {
                 };
                 self.read_pack_at(&object, row.offset.into(), &mut block.bytes)?;
                 self.read_pack_at(&object, row.table_offset.into(), &mut block.table)?;
-                self.check_moved_block(&block)?;
-                let kind = row.kind.object_kind() as u8;
-                let mut writer = match open.remove(&kind) {
+                self.check_moved_block(&block, &inventory.index)?;
+                let apart = inventory.independent.contains(&row.block.session).then_some(row.block.session);
+                let key = (row.kind.object_kind() as u8, apart);
+                let mut writer = match open.remove(&key) {
                     Some(writer) => writer,
                     None => PackWriter::begin(&*self.store, self.id(), session)?,
                 };
@@ -241,7 +253,7 @@ impl Repository {
                 if writer.len() >= limits::PACK_TARGET_MAX {
                     finish_pack(writer, session, &mut rows, report)?;
                 } else {
-                    open.insert(kind, writer);
+                    open.insert(key, writer);
                 }
             }
         }
@@ -252,13 +264,10 @@ impl Repository {
     }
 
     /// A block that is damaged where it stands must not be carried on as if it were whole.
-    fn check_moved_block(&self, block: &SealedBlock) -> Result<()> {
-        let header = crate::format::block::BlockHeader::decode(&block.bytes)
-            .map_err(|problem| Error::damaged("repack block", block.id, problem))?;
-        if header.id != block.id {
-            return Err(Error::damaged("repack block", block.id, format!("block {} stands in its place", header.id)));
-        }
-        PackListing::open_table(&self.keys, block.id, &block.table).map(|_| ())
+    fn check_moved_block(&self, block: &SealedBlock, index: &Arc<Index>) -> Result<()> {
+        PackListing::open_table(&self.keys, block.id, &block.table)?;
+        let mut sealed = block.bytes.clone();
+        self.block_reader(index).check_seal(block.id, block.kind, &mut sealed)
     }
 
     fn remove_snapshots(&self, inventory: &Inventory, report: &mut PruneReport) -> Result<()> {
@@ -299,7 +308,7 @@ impl Repository {
     }
 
     /// Removes what no longer serves anyone: superseded tables, ended leases, keys of sessions without a living block.
-    fn remove_leftovers(&self, session: SessionId, inventory: &Inventory, report: &mut PruneReport) -> Result<()> {
+    fn remove_leftovers(&self, open: &[OpenLease], inventory: &Inventory, report: &mut PruneReport) -> Result<()> {
         let index = self.index()?;
         let alive: HashSet<TableId> =
             index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id).collect();
@@ -320,15 +329,45 @@ impl Repository {
                 self.delete(&object.name, report)?;
             }
         }
-        for object in list(&*self.store, names::REFS)? {
-            let id = object.name.strip_prefix(names::REFS).and_then(|id| SnapshotId::from_hex(id).ok());
-            if id.is_some_and(|id| !inventory.kept.contains(&id)) {
+        self.remove_marks(inventory, report)?;
+        self.remove_leases(open, report)
+    }
+
+    /// Removes reference maps and marks of snapshots that are gone, and the lists of prunes that were killed.
+    fn remove_marks(&self, inventory: &Inventory, report: &mut PruneReport) -> Result<()> {
+        for prefix in [names::REFS, names::TRASH] {
+            for object in list(&*self.store, prefix)? {
+                let id = object.name.strip_prefix(prefix).and_then(|id| SnapshotId::from_hex(id).ok());
+                if id.is_some_and(|id| !inventory.kept.contains(&id)) {
+                    self.delete(&object.name, report)?;
+                }
+            }
+        }
+        for object in list(&*self.store, names::CONDEMNED)? {
+            self.delete(&object.name, report)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the leases and intents of sessions that have ended, or whose process was gone when this prune began. Any
+    /// other lease may be that of a writer that is about to look for collectors.
+    fn remove_leases(&self, open: &[OpenLease], report: &mut PruneReport) -> Result<()> {
+        let mut leases = list(&*self.store, names::LEASES)?;
+        // The end of a lease goes last: half a lease must not look open.
+        leases.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut over: HashSet<SessionId> = open.iter().filter(|lease| lease.gone).map(|lease| lease.session).collect();
+        for object in &leases {
+            if let Ok((session, LeaseName::End)) = names::parse_lease(&object.name) {
+                over.insert(session);
+            }
+        }
+        for object in &leases {
+            if names::parse_lease(&object.name).is_ok_and(|(session, _)| over.contains(&session)) {
                 self.delete(&object.name, report)?;
             }
         }
-        for prefix in [names::LEASES, names::INTENTS] {
-            let own = format!("{prefix}{session}/");
-            for object in list(&*self.store, prefix)?.iter().filter(|object| !object.name.starts_with(&own)) {
+        for session in over {
+            for object in list(&*self.store, &format!("{}{session}/", names::INTENTS))? {
                 self.delete(&object.name, report)?;
             }
         }

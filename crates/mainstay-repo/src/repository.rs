@@ -207,12 +207,29 @@ impl Repository {
         }
     }
 
+    /// Every snapshot that is listed: for the collector, beside whom nobody deletes.
+    ///
+    /// # Errors
+    /// Also when a listed snapshot is not there: then a listing is wrong, and nothing may be concluded from it.
+    pub(crate) fn every_snapshot(&self) -> Result<Vec<SnapshotEntry>> {
+        let Listed { entries, mut damaged, vanished } = self.list_snapshots()?;
+        match damaged.pop().or(vanished) {
+            Some(error) => Err(error),
+            None => Ok(entries),
+        }
+    }
+
     /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds.
     pub fn readable_snapshots(&self) -> Result<(Vec<SnapshotEntry>, Vec<Error>)> {
+        let listed = self.list_snapshots()?;
+        Ok((listed.entries, listed.damaged))
+    }
+
+    fn list_snapshots(&self) -> Result<Listed> {
         let listed = list(&*self.store, names::SNAPSHOTS)?;
         let forgotten: HashSet<String> =
             list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
-        let (mut entries, mut damaged) = (Vec::with_capacity(listed.len()), Vec::new());
+        let (mut entries, mut damaged, mut vanished) = (Vec::with_capacity(listed.len()), Vec::new(), None);
         for object in &listed {
             let parsed = names::parse_snapshot(&object.name)
                 .map_err(|problem| Error::damaged("list snapshots", &object.name, problem));
@@ -222,13 +239,13 @@ impl Repository {
                     entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
                 }
                 // Pruned since it was listed; a missing data key is something else.
-                Err(Error::Missing { name, .. }) if name == object.name => {}
+                Err(error @ Error::Missing { .. }) if error_names(&error, &object.name) => vanished = Some(error),
                 Err(error) if error.kind() == crate::error::Kind::Corrupt => damaged.push(error),
                 Err(error) => return Err(error),
             }
         }
         order_by_history(&mut entries);
-        Ok((entries, damaged))
+        Ok(Listed { entries, damaged, vanished })
     }
 
     /// Reads one snapshot, as its name in the store says.
@@ -351,6 +368,18 @@ impl Drop for ReadLease<'_> {
         // A lease that cannot be ended stands until this process is gone, which others can see.
         let _ = self.repository.leases().end(self.session);
     }
+}
+
+/// What a listing of snapshots came to.
+struct Listed {
+    entries: Vec<SnapshotEntry>,
+    damaged: Vec<Error>,
+    /// A snapshot that was listed and then not there.
+    vanished: Option<Error>,
+}
+
+fn error_names(error: &Error, object: &str) -> bool {
+    matches!(error, Error::Missing { name, .. } if name == object)
 }
 
 /// Orders snapshots by time, but never against the sequence of their source: a clock that was set back does not make a

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, check, completions, diff, find, forget, help, history, init, key, ls, man, prune, restore,
-    snapshots, stats, status, verify,
+    backup, cat, check, completions, diff, find, forget, help, history, init, key, ls, man, prune, restore, snapshots,
+    stats, status, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;

@@ -2,7 +2,7 @@
 //!
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
-use mainstay_repo::{Error, Repository, Secret};
+use mainstay_repo::{Error, Repository, Secret, SnapshotEntry};
 
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, catalogue};
@@ -23,6 +23,15 @@ pub struct Context {
 pub struct Opened {
     pub repository: Repository,
     pub location: Location,
+}
+
+impl Opened {
+    /// The snapshots that can be read; of the others the user is told, and they hide nothing.
+    pub fn snapshots(&self, output: &Output) -> Result<Vec<SnapshotEntry>> {
+        let (entries, damaged) = self.repository.readable_snapshots()?;
+        damaged.into_iter().for_each(|error| output.warn_by_code(&Failure::from(error)));
+        Ok(entries)
+    }
 }
 
 impl Context {

@@ -33,12 +33,9 @@ fn base_directory(name: &str, below_home: &str) -> Result<PathBuf, Failure> {
 }
 
 fn home(wanted: &str) -> Result<PathBuf, Failure> {
-    variable("HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(std::env::home_dir)
-        .ok_or_else(|| {
-            let message = format!("find the home directory: neither {wanted} nor HOME is set");
-            Failure::new(&catalogue::NO_HOME, message)
-        })
+    let home = variable("HOME").map(PathBuf::from).or_else(std::env::home_dir);
+    home.filter(|path| path.is_absolute()).ok_or_else(|| {
+        let message = format!("find the home directory: neither {wanted} nor HOME is an absolute path");
+        Failure::new(&catalogue::NO_HOME, message)
+    })
 }

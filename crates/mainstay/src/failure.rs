@@ -117,18 +117,33 @@ impl From<mainstay_repo::Error> for Failure {
             E::Invalid(_) => &catalogue::INVALID,
             E::Random(_) => &catalogue::RANDOM,
             E::Bug(_) => &catalogue::BUG,
-            E::SessionFailed(_) => &catalogue::STORE,
+            E::SessionFailed { kind: mainstay_repo::Kind::NoSpace, .. } => &catalogue::NO_SPACE,
+            E::SessionFailed { .. } => &catalogue::STORE,
         };
         Self::new(code, error.to_string())
+    }
+}
+
+/// The code of an error that tells no more than its kind.
+fn of_kind(kind: mainstay_repo::Kind) -> &'static Code {
+    use mainstay_repo::Kind;
+    match kind {
+        Kind::NotFound => &catalogue::NO_REPOSITORY,
+        Kind::Corrupt => &catalogue::DAMAGED,
+        Kind::Denied => &catalogue::WRONG_KEY,
+        Kind::Busy => &catalogue::BUSY,
+        Kind::Unavailable => &catalogue::STORE,
+        Kind::NoSpace => &catalogue::NO_SPACE,
+        Kind::Unsupported => &catalogue::TOO_NEW,
+        Kind::Invalid => &catalogue::INVALID,
+        Kind::Bug => &catalogue::BUG,
     }
 }
 
 fn of_store(source: &io::Error, kind: mainstay_repo::Kind) -> &'static Code {
     match (kind, source.kind()) {
         (mainstay_repo::Kind::NoSpace, _) => &catalogue::NO_SPACE,
-        (_, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
-            &catalogue::STORE_DENIED
-        }
+        (_, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => &catalogue::STORE_DENIED,
         _ => &catalogue::STORE,
     }
 }

@@ -30,9 +30,7 @@ pub struct Location {
 }
 
 /// What other programs call a store in the form `name:rest`, without the slashes of an address.
-const FOREIGN_PREFIXES: [&str; 9] = [
-    "s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone",
-];
+const FOREIGN_PREFIXES: [&str; 9] = ["s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone"];
 
 impl Location {
     /// Reads the value of `--repo`; `None` means the default repository.

@@ -3,6 +3,7 @@
 //! Owns reading `/etc/machine-id`, `/proc` and the clock. Must not guess: what cannot be read is left empty, and a lease
 //! then counts as alive.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,21 +29,25 @@ pub fn now() -> i64 {
 
 /// What tells the sessions of this process from those of others, and whether theirs are still there.
 pub fn liveness() -> Liveness {
-    Liveness {
-        machine: first_of(&["/etc/machine-id", "/var/lib/dbus/machine-id"])
-            .unwrap_or_else(|| host_name().into_bytes()),
-        boot: first_of(&["/proc/sys/kernel/random/boot_id"]).unwrap_or_default(),
-        process: std::process::id(),
-        process_start: Arc::new(process_start),
-    }
+    let boot = first_of(&["/proc/sys/kernel/random/boot_id"]).unwrap_or_default();
+    Liveness { machine: machine(&boot), boot, process: std::process::id(), process_start: Arc::new(process_start) }
+}
+
+/// Something that no other machine has.
+///
+/// Without an id of the machine, as in many containers, the one of its start takes its place: a session from before a
+/// restart is then not known to be gone. The name of the host tells cloned machines apart that kept one id, and the
+/// namespace of process numbers tells containers apart: only within one does a process number mean a process.
+fn machine(boot: &[u8]) -> Vec<u8> {
+    let id = first_of(&["/etc/machine-id", "/var/lib/dbus/machine-id"]).unwrap_or_else(|| boot.to_vec());
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok();
+    let (false, Some(namespace)) = (id.is_empty(), namespace) else { return Vec::new() };
+    [&id, host_name().as_bytes(), namespace.as_os_str().as_bytes()].join(&b'\n')
 }
 
 /// The name of this host.
 pub fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn first_of(paths: &[&str]) -> Option<Vec<u8>> {

@@ -18,7 +18,7 @@ use mainstay_repo::{
 use mainstay_sources::files::Owners;
 use mainstay_sources::{Source, Warning};
 
-use crate::{Cancel, Clock, Phase, Progress, Result};
+use crate::{Cancel, Clock, Error, Phase, Progress, Result};
 use walk::Walked;
 
 /// The type that was asked for; what a snapshot becomes depends on what there is.
@@ -91,18 +91,33 @@ pub struct BackupReport {
 pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
     let started = run.clock.now();
     run.progress.phase(Phase::BackUp);
-    // A damaged snapshot must not keep the source from being backed up.
-    let (history, _) = run.repository.readable_snapshots()?;
-    let ancestry = Ancestry::choose(&history, run.options);
     let session = match run.options.mode {
         Mode::Store => Some(Session::begin(run.repository, run.options.sharing)?),
         Mode::DryRun => None,
     };
-    let walked = walk::walk(run, session.as_ref(), ancestry.believed)?;
-    run.cancel.check()?;
+    // What is chosen now cannot be pruned while it is believed: the session's lease is older. A damaged snapshot must
+    // not keep the source from being backed up.
+    let history = match &session {
+        Some(session) => session.history().to_vec(),
+        None => run.repository.readable_snapshots()?.0,
+    };
+    let ancestry = Ancestry::choose(&history, run.options);
+    let walked = walk::walk(run, session.as_ref(), ancestry.believed);
+    let walked = match walked.and_then(|walked| run.cancel.check().map(|()| walked)) {
+        Ok(walked) => walked,
+        Err(error) => return Err(give_up(session, error)),
+    };
     run.progress.phase(Phase::Commit);
     let snapshot = ancestry.snapshot(run, &walked, started);
     commit(session, snapshot, walked, run.options)
+}
+
+/// Ends a session that gets no snapshot. Where the store failed, its session knows the reason.
+fn give_up(session: Option<Session<'_>>, error: Error) -> Error {
+    match (session.and_then(Session::abandon), error) {
+        (Some(cause), Error::Repository(mainstay_repo::Error::SessionFailed { .. })) => cause.into(),
+        (_, error) => error,
+    }
 }
 
 /// Where a new snapshot stands among those that are there.

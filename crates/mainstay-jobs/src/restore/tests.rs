@@ -1,0 +1,7 @@
+//! Restores into real directories: what is written, what is left alone, and what cannot happen.
+
+mod choosing;
+mod damage;
+mod overwriting;
+mod reading;
+mod safety;

@@ -80,6 +80,8 @@ struct FileState {
     handle: Mutex<Option<Arc<TargetFile>>>,
     /// Something of it could not be read or written.
     is_incomplete: AtomicBool,
+    /// It cannot be written: what else there is of it is passed over.
+    is_given_up: AtomicBool,
 }
 
 /// Writes the files of one batch.
@@ -140,6 +142,7 @@ impl WriteFiles<'_> {
                 open_pieces: AtomicU32::new(pieces),
                 handle: Mutex::new(None),
                 is_incomplete: AtomicBool::new(false),
+                is_given_up: AtomicBool::new(false),
             });
         }
         (files, needed)
@@ -302,7 +305,8 @@ impl Worker<'_> {
                 Ok(()) => {}
                 Err(Error::Source(error)) if is_full(&error) => return Err(error.into()),
                 Err(Error::Source(error)) => {
-                    if !file.is_incomplete.swap(true, Ordering::AcqRel) {
+                    file.is_incomplete.store(true, Ordering::Release);
+                    if !file.is_given_up.swap(true, Ordering::AcqRel) {
                         self.job.warn(&file.planned, &error.to_string());
                     }
                     self.job.close_piece(file);
@@ -319,7 +323,7 @@ impl Worker<'_> {
         if planned.action == Action::Create && planned.extents.len() == 1 {
             return self.write_small(file, data);
         }
-        if file.is_incomplete.load(Ordering::Acquire) {
+        if file.is_given_up.load(Ordering::Acquire) {
             self.job.close_piece(file);
             return Ok(());
         }

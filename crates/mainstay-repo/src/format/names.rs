@@ -13,6 +13,8 @@ pub const INDEX: &str = "index/";
 pub const REFS: &str = "refs/";
 pub const SNAPSHOTS: &str = "snapshots/";
 pub const TRASH: &str = "trash/";
+/// Everything short-lived.
+pub const COORD: &str = "coord/";
 pub const LEASES: &str = "coord/leases/";
 pub const INTENTS: &str = "coord/intents/";
 pub const CONDEMNED: &str = "coord/condemned/";

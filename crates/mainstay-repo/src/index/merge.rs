@@ -58,7 +58,7 @@ fn merge(index: &Index, tables: &[&Table]) -> Result<()> {
         }
     }
     debug_assert!(writer.rows() <= most);
-    let supersedes: Vec<_> = tables.iter().map(|table| table.id()).collect();
+    let supersedes = index.predecessors(tables.iter().copied());
     writer.finish(sessions, Vec::new(), &supersedes)?;
     Ok(())
 }

@@ -51,6 +51,8 @@ pub struct Index {
     pub(crate) chunks: Vec<Table>,
     /// Which tables of blocks know a session; a session is usually in one.
     by_session: HashMap<SessionId, Vec<u32>>,
+    /// Tables that are listed still and whose successors are too.
+    superseded: HashSet<TableId>,
     /// Packs that a collector is about to delete.
     condemned: HashSet<PackId>,
     cache: PageCache,
@@ -74,8 +76,9 @@ impl Index {
     /// Opens the live tables among those named.
     pub fn of_tables(store: Arc<dyn Store>, keys: Arc<Keys>, listed: &[Object]) -> Result<Self> {
         let tables = open_tables(&*store, &keys, listed)?;
-        let superseded: HashSet<TableId> = tables.iter().flat_map(|table| table.supersedes().to_vec()).collect();
+        let mut superseded: HashSet<TableId> = tables.iter().flat_map(|table| table.supersedes().to_vec()).collect();
         let (mut blocks, mut chunks) = (Vec::new(), Vec::new());
+        superseded.retain(|id| tables.iter().any(|table| table.id() == *id));
         for table in tables.into_iter().filter(|table| !superseded.contains(&table.id())) {
             match table.kind() {
                 TableKind::Blocks => blocks.push(table),
@@ -88,7 +91,7 @@ impl Index {
                 by_session.entry(*session).or_default().push(number as u32);
             }
         }
-        Ok(Self { blocks, chunks, by_session, condemned: HashSet::new(), cache: PageCache::new(), store, keys })
+        Ok(Self { blocks, chunks, by_session, superseded, condemned: HashSet::new(), cache: PageCache::new(), store, keys })
     }
 
     /// Finds a chunk whose block is in some pack.
@@ -144,9 +147,19 @@ impl Index {
         self.chunks.iter().map(Table::rows).sum()
     }
 
-    /// All live tables of blocks, for a collector that writes their successor.
+    /// What a successor of all tables of blocks has to supersede: those, and those that they supersede as long as they
+    /// are listed, since a table comes back to life when only its successor is deleted.
     pub fn block_tables(&self) -> Vec<TableId> {
-        self.blocks.iter().map(Table::id).collect()
+        self.predecessors(self.blocks.iter())
+    }
+
+    fn predecessors<'t>(&self, tables: impl Iterator<Item = &'t Table>) -> Vec<TableId> {
+        let mut ids = Vec::new();
+        for table in tables {
+            ids.push(table.id());
+            ids.extend(table.supersedes().iter().filter(|id| self.superseded.contains(id)));
+        }
+        ids
     }
 }
 

@@ -26,7 +26,7 @@ fn place(block: BlockId) -> BlockPlace {
         pack_session: block.session,
         offset: 40 + block.serial % 100 * 70_000,
         stored_len: 60_000 + block.serial,
-        kind: if block.serial % 7 == 0 { BlockKind::Tree } else { BlockKind::Content },
+        kind: if block.serial.is_multiple_of(7) { BlockKind::Tree } else { BlockKind::Content },
     }
 }
 

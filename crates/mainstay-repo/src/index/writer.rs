@@ -27,6 +27,12 @@ pub struct NewRows {
 }
 
 impl NewRows {
+    pub fn extend(&mut self, more: Self) {
+        self.blocks.extend(more.blocks);
+        self.chunks.extend(more.chunks);
+        self.packs.extend(more.packs);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty() && self.chunks.is_empty()
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Error, Result};
+use crate::error::{Kind, Result};
 use crate::format::lease::Role;
 use crate::format::names;
 use crate::id::SessionId;
@@ -13,6 +13,7 @@ use crate::index::{BlockPlace, ChunkPlace, NewRows, write_tables};
 use crate::lease::OpenLease;
 use crate::pack_reader::PackListing;
 use crate::repository::{Repository, list};
+use crate::store::Object;
 
 /// Indexes the packs of dead writers and ends their leases.
 pub fn adopt_abandoned(repository: &Repository, open: &[OpenLease]) -> Result<()> {
@@ -38,25 +39,24 @@ fn collect_rows(repository: &Repository, gone: &HashSet<SessionId>) -> Result<Ne
         if !gone.contains(&session) || indexed.contains_key(&id) {
             continue;
         }
-        match PackListing::read(&*repository.store, &repository.keys, &object.name, object.len) {
-            Ok(listing) => add_listing(repository, &object.name, &listing, &mut rows)?,
+        match read_rows(repository, &object) {
+            Ok(found) => rows.extend(found),
             // A damaged pack that nothing refers to is no loss: its bytes are read from the source again.
-            Err(Error::Damaged { .. }) => {}
+            Err(error) if error.kind() == Kind::Corrupt => {}
             Err(error) => return Err(error),
         }
     }
     Ok(rows)
 }
 
-/// Adds everything that a pack holds to the rows for the index.
-pub fn add_listing(repository: &Repository, name: &str, listing: &PackListing, rows: &mut NewRows) -> Result<()> {
+/// Everything that a pack holds, as rows for the index.
+fn read_rows(repository: &Repository, pack: &Object) -> Result<NewRows> {
+    let listing = PackListing::read(&*repository.store, &repository.keys, &pack.name, pack.len)?;
+    let mut rows = NewRows::default();
     rows.packs.insert(listing.id, listing.len);
     for row in &listing.rows {
         let mut sealed = vec![0; row.table_len as usize];
-        repository
-            .store
-            .read_at(name, row.table_offset.into(), &mut sealed)
-            .map_err(|source| Error::Store { verb: "read", name: name.to_owned(), source })?;
+        repository.read_pack_at(pack, row.table_offset.into(), &mut sealed)?;
         let table = PackListing::open_table(&repository.keys, row.block, &sealed)?;
         let place = BlockPlace {
             pack: listing.id,
@@ -72,5 +72,5 @@ pub fn add_listing(repository: &Repository, name: &str, listing: &PackListing, r
             offset += len;
         }
     }
-    Ok(())
+    Ok(rows)
 }

@@ -1,4 +1,4 @@
-//! Ending a session with a snapshot.
+//! Ending a session, with a snapshot or without one.
 //!
 //! Owns the order that makes a crash harmless: packs, index, reference map, snapshot; the lease ends last. Before the
 //! snapshot appears, everything it refers to is durable.
@@ -81,6 +81,14 @@ impl Session<'_> {
             new_bytes,
             duplicate_bytes: self.duplicate_bytes.load(Ordering::Relaxed),
         })
+    }
+
+    /// Ends a session that gets no snapshot; what it has stored is indexed, so that the next one finds it.
+    ///
+    /// Answers why the packing thread stopped, if it did: whoever stored chunks only saw that it had. The lease stays open
+    /// then, and the packs that are in no index are taken over when this process is gone.
+    pub fn abandon(mut self) -> Option<Error> {
+        self.packer.finish().and_then(|_| self.repository.leases().end(self.id)).err()
     }
 
     fn seal(&self, snapshot: &Snapshot) -> Result<(SnapshotId, Vec<u8>)> {

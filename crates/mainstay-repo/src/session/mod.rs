@@ -29,7 +29,7 @@ use crate::index::Index;
 use crate::keys::DataKey;
 use crate::lease::refuse_conflict;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
-use crate::repository::{Repository, put};
+use crate::repository::{Repository, SnapshotEntry, put};
 use crate::seal::random;
 
 pub use commit::{Draft, Presence, SessionReport};
@@ -107,6 +107,7 @@ pub struct Session<'r> {
     repository: &'r Repository,
     id: SessionId,
     data_key: Arc<DataKey>,
+    history: Vec<SnapshotEntry>,
     index: Arc<Index>,
     sharing: Sharing,
     known: Arc<KnownChunks>,
@@ -127,14 +128,20 @@ impl<'r> Session<'r> {
     /// [`Error::Busy`] while a collector is at work.
     pub fn begin(repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         let id = SessionId(random()?);
+        Self::begin_as(id, repository, sharing).inspect_err(|_| {
+            // A lease that cannot be ended stands until this process is gone, which others can see.
+            let _ = repository.leases().end(id);
+        })
+    }
+
+    fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         let leases = repository.leases();
         leases.publish(id, 0, Role::Writer, Vec::new())?;
         let open = leases.open_leases(id)?;
-        if let Err(error) = refuse_conflict(&open, Role::Writer, "begin backup") {
-            leases.end(id)?;
-            return Err(error);
-        }
+        refuse_conflict(&open, Role::Writer, "begin backup")?;
         adopt::adopt_abandoned(repository, &open)?;
+        // Snapshots before the index: what they refer to is indexed before they appear.
+        let (history, _) = repository.readable_snapshots()?;
         let index = repository.index()?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
@@ -147,6 +154,7 @@ impl<'r> Session<'r> {
             repository,
             id,
             data_key,
+            history,
             index,
             sharing,
             known,
@@ -162,6 +170,11 @@ impl<'r> Session<'r> {
 
     pub fn id(&self) -> SessionId {
         self.id
+    }
+
+    /// The readable snapshots as they were when the session began; its index knows their blocks.
+    pub fn history(&self) -> &[SnapshotEntry] {
+        &self.history
     }
 
     /// The index as it was when the session began.
@@ -182,10 +195,8 @@ impl<'r> Session<'r> {
     /// Stores consecutive chunks of a large file, given as one buffer and the lengths of the chunks in it. Chunks that
     /// are new go into one block of their own if they fill it well.
     pub fn store_run(&self, data: &[u8], lens: &[usize], effort: Effort) -> Result<Vec<Extent>> {
-        if data.len() > limits::BLOCK_LEN {
-            let (got, limit) = (data.len() as u64, limits::BLOCK_LEN as u64);
-            return Err(Error::Limit { what: "length of a run".to_owned(), got, limit });
-        }
+        within("length of a run", data.len(), limits::BLOCK_LEN)?;
+        lens.iter().try_for_each(|len| within("length of a chunk", *len, limits::CHUNK_LEN))?;
         let class = Class::of(effort);
         let chunks = split(data, lens).map(|chunk| (self.repository.keys.content_id(chunk), chunk));
         let mut places = Vec::with_capacity(lens.len());
@@ -241,6 +252,7 @@ impl<'r> Session<'r> {
     }
 
     fn store_chunk(&self, class: Class, id: ChunkId, data: &[u8]) -> Result<Extent> {
+        within("length of a chunk", data.len(), limits::CHUNK_LEN)?;
         if let Some(place) = self.find(&id)? {
             return Ok(self.count_duplicate(place));
         }
@@ -345,6 +357,14 @@ impl<'r> Session<'r> {
     pub fn progress(&self) -> (u64, u64) {
         (self.new_bytes.load(Ordering::Relaxed), self.duplicate_bytes.load(Ordering::Relaxed))
     }
+}
+
+/// What no reader would accept is not stored.
+fn within(what: &str, got: usize, limit: usize) -> Result<()> {
+    if got > limit {
+        return Err(Error::Limit { what: what.to_owned(), got: got as u64, limit: limit as u64 });
+    }
+    Ok(())
 }
 
 fn append(block: &mut PlainBlock<'_>, id: ChunkId, data: &[u8]) -> Place {

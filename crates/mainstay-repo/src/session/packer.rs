@@ -4,14 +4,13 @@
 //! and pruned at different times. Invariant: index rows are published only for packs that are durable.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::known::KnownChunks;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::coord::{Intent, encode_intent};
 use crate::format::refs::BlockSet;
@@ -32,7 +31,8 @@ const CHUNKS_IN_MEMORY: usize = 512 << 10;
 pub struct Packer {
     sender: Option<Sender<SealedBlock>>,
     thread: Option<JoinHandle<Result<Packed>>>,
-    failed: Arc<AtomicBool>,
+    /// Why the thread has stopped, once it has.
+    failure: Arc<OnceLock<(Kind, String)>>,
 }
 
 /// What a finished packer has published.
@@ -51,7 +51,7 @@ impl Packer {
         spare: Arc<SpareBuffers>,
     ) -> Self {
         let (sender, receiver) = bounded(QUEUE);
-        let failed = Arc::new(AtomicBool::new(false));
+        let failure = Arc::new(OnceLock::new());
         let existing: u64 = index.packs().values().map(|pack| pack.len).sum();
         let mut packing = Packing {
             store: repository.store.clone(),
@@ -68,10 +68,13 @@ impl Packer {
             intents: 0,
             result: Packed::default(),
         };
-        let flag = failed.clone();
+        let reason = failure.clone();
         let thread = std::thread::Builder::new().name("packer".to_owned()).spawn(move || {
             let result = packing.run(&receiver);
-            flag.store(result.is_err(), Ordering::Release);
+            if let Err(error) = &result {
+                // The thread is the only one that sets it.
+                let _ = reason.set((error.kind(), error.to_string()));
+            }
             drop(receiver);
             result.map(|()| packing.result)
         });
@@ -80,13 +83,16 @@ impl Packer {
             Ok(thread) => (Some(thread), Some(sender)),
             Err(_) => (None, None),
         };
-        Self { sender, thread, failed }
+        Self { sender, thread, failure }
     }
 
     /// Hands a block over; waits while the store is behind.
     pub fn send(&self, block: SealedBlock) -> Result<()> {
-        let gone = || Error::SessionFailed("the packing thread has stopped".to_owned());
-        if self.failed.load(Ordering::Acquire) {
+        let gone = || match self.failure.get() {
+            Some((kind, cause)) => Error::SessionFailed { kind: *kind, cause: cause.clone() },
+            None => Error::Bug("the packing thread is gone".to_owned()),
+        };
+        if self.failure.get().is_some() {
             return Err(gone());
         }
         self.sender.as_ref().ok_or_else(gone)?.send(block).map_err(|_| gone())
@@ -98,7 +104,7 @@ impl Packer {
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(Error::Bug("the packing thread panicked".to_owned())),
-            None => Err(Error::SessionFailed("the packing thread could not be started".to_owned())),
+            None => Err(Error::Bug("the packing thread could not be started".to_owned())),
         }
     }
 }

@@ -34,12 +34,12 @@ impl LocalStore {
         self.root.join(name)
     }
 
-    /// Deletes staged files of writers that are gone. Call it only while no session is open.
-    pub fn clear_staging(&self) -> io::Result<()> {
-        for entry in read_dir_if_present(&self.root.join(STAGING))? {
-            fs::remove_file(entry.path())?;
+    /// Turns "not found" into doubt where the repository itself is not there: its disk may be gone.
+    fn absence(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::NotFound => require_repository(&self.root).err().unwrap_or(error),
+            _ => error,
         }
-        Ok(())
     }
 }
 
@@ -66,15 +66,19 @@ impl Store for LocalStore {
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
-        Ok(fs::metadata(self.path(name))?.len())
+        fs::metadata(self.path(name)).map(|metadata| metadata.len()).map_err(|error| self.absence(error))
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        File::open(self.path(name))?.read_exact_at(buffer, offset)
+        File::open(self.path(name)).map_err(|error| self.absence(error))?.read_exact_at(buffer, offset)
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let file = File::open(self.path(name))?;
+        let file = match File::open(self.path(name)) {
+            // The first object tells whether there is a repository at all.
+            Err(error) if name != names::CONFIG => return Err(self.absence(error)),
+            opened => opened?,
+        };
         let len = file.metadata()?.len();
         if len > limit {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes exceed the limit of {limit}")));
@@ -107,10 +111,23 @@ impl Store for LocalStore {
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {
-        match fs::remove_file(self.path(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other?,
         }
+        // Folders of sessions come and go with them; one that still holds something stays by itself.
+        if let Some(folder) = path.parent().filter(|_| name.starts_with(names::COORD)) {
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
+    }
+
+    fn clear_staging(&self) -> io::Result<()> {
+        for entry in read_dir_if_present(&self.root.join(STAGING))? {
+            fs::remove_file(entry.path())?;
+        }
+        Ok(())
     }
 
     fn prepare(&self) -> io::Result<Vacancy> {

@@ -61,6 +61,11 @@ pub trait Store: Send + Sync {
     /// Deletes an object; one that is already gone is no error.
     fn delete(&self, name: &str) -> io::Result<()>;
 
+    /// Removes what uploads that never were published have left. Call it while no other session is open.
+    fn clear_staging(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes place for a new repository, or says why this is none.
     fn prepare(&self) -> io::Result<Vacancy>;
 }

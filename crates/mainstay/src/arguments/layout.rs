@@ -27,15 +27,13 @@ A snapshot SNAP is `latest`, `latest~2` (the second before it), or the first dig
 `mainstay help COMMAND` explains a command, `mainstay help MS-1101` an error, and
 `mainstay help exit-codes` and `mainstay help environment` what scripts need.";
 
-const COMMAND_TEMPLATE: &str =
-    "{before-help}{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
+const COMMAND_TEMPLATE: &str = "{before-help}{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
 
 /// Lays out the help of the program and of all its commands.
 pub fn arrange(program: Command) -> Command {
     let groups = groups(&program);
-    let template = format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{EXAMPLES}\n\n{groups}{{options}}\n\n{FOOTER}"
-    );
+    let template =
+        format!("{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{EXAMPLES}\n\n{groups}{{options}}\n\n{FOOTER}");
     program.help_template(template).mut_subcommands(arrange_command)
 }
 

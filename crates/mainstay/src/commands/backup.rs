@@ -10,12 +10,12 @@ use mainstay_sources::files::Owners;
 use serde::Serialize;
 
 use super::init::{self, Created, CreatedFields};
-use super::long_run::LongRun;
+use super::long_run::{LongRun, conclude};
 use super::snapshots::{SnapshotFields, StatisticsFields};
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::location::Choice;
+use crate::location::{Choice, quoted};
 use crate::machine::{self, SystemClock};
 use crate::output::{escape, units};
 
@@ -38,7 +38,10 @@ pub struct Arguments {
     input: input::InputArguments,
     /// What to read: all (full), what changed since the last snapshot of the source, or since its last full one
     #[arg(long = "type", value_name = "TYPE", default_value = "incremental", hide_default_value = true)]
-    #[arg(hide_possible_values = true, help = "full: read everything; incremental (default): what changed since the last snapshot; differential: since the last full one")]
+    #[arg(
+        hide_possible_values = true,
+        help = "full: read everything; incremental (default): what changed since the last snapshot; differential: since the last full one"
+    )]
     requested: Type,
     /// Share no pack with earlier snapshots: a second physical copy
     #[arg(long)]
@@ -104,11 +107,15 @@ impl Ready {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let input = input::open(&arguments.input, context)?;
+    let mut input = input::open(&arguments.input, context)?;
     let ready = open_or_create(arguments, context)?;
     if let Some(created) = ready.created() {
         context.output.say(&created.line());
         created.explain(context);
+    }
+    let repository = &ready.opened().location.path;
+    if input.leave_out(repository)? {
+        context.output.detail(&format!("leaving out the repository itself: {}", quoted(repository)));
     }
     let options = options(arguments, &input);
     let mut long_run = LongRun::begin(context);
@@ -120,11 +127,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         progress: &long_run.monitor,
         cancel: &long_run.requests.cancel,
     }))?;
-    match context.output.is_json() {
-        true => context.output.message(&summary(arguments, &report, &ready, &long_run))?,
-        false => show(context, &options, &report, (&ready, &long_run))?,
-    }
-    Ok(finish(context, &report))
+    let printed = match context.output.is_json() {
+        true => context.output.message(&summary(arguments, &report, &ready, &long_run)),
+        false => show(context, &options, &report, (&ready, &long_run)),
+    };
+    conclude(printed, Ok(finish(context, &report)))
 }
 
 /// Opens the repository; the default one is created if nobody named another and it is not there.
@@ -187,11 +194,8 @@ fn show(
 ) -> Result<()> {
     let statistics = &report.statistics;
     let elapsed = units::duration(long_run.elapsed());
-    let content = format!(
-        "{}, {}",
-        units::counted(statistics.files, "file", "files"),
-        units::size(statistics.content_bytes)
-    );
+    let content =
+        format!("{}, {}", units::counted(statistics.files, "file", "files"), units::size(statistics.content_bytes));
     let read = format!(
         "{} read, {} unchanged",
         units::size(statistics.read_bytes),
@@ -227,7 +231,8 @@ fn finish(context: &Context, report: &BackupReport) -> ExitCode {
     if count == 0 {
         return ExitCode::Success;
     }
-    let message = format!("{} could not be backed up as they are", units::counted(count, "entry", "entries"));
+    let count = units::counted(count, "entry", "entries");
+    let message = format!("{count} could not be read, or changed while being read");
     let failure = Failure::new(&catalogue::INCOMPLETE_BACKUP, message);
     context.output.warn_by_code(&failure);
     failure.exit_code()

@@ -52,11 +52,11 @@ struct FileFields<'a> {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = select::split_path(arguments.file.as_bytes())?;
-    let path = path.filter(|path| !path.is_empty()).ok_or_else(|| {
-        Failure::usage(format!("print {}: expected SNAP:PATH", escape::text(text)))
-    })?;
+    let path = path
+        .filter(|path| !path.is_empty())
+        .ok_or_else(|| Failure::usage(format!("print {}: expected SNAP:PATH", escape::text(text))))?;
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let entries = opened.snapshots(&context.output)?;
     let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));

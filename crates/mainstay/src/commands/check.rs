@@ -6,7 +6,7 @@ use mainstay_jobs::check::{CheckReport, check};
 use serde::Serialize;
 
 use super::findings::{self, FindingFields};
-use super::long_run::LongRun;
+use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -42,19 +42,23 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let mut long_run = LongRun::begin(context);
     let report = long_run.end(check(&opened.repository, &long_run.monitor, &long_run.requests.cancel))?;
-    if context.output.is_json() {
-        context.output.message(&summary(&report, &long_run))?;
-    } else {
-        findings::show(context, &report.findings)?;
-        context.output.result(&format!("{}\n", line(&report, &long_run)))?;
-    }
-    match findings::damage(&report.findings) {
+    let printed = print(context, &report, &long_run);
+    let ended = match findings::damage(&report.findings) {
         Some(failure) => Err(failure),
         None => {
             context.output.say(&format!("next: mainstay verify{}", opened.location.flag()));
             Ok(ExitCode::Success)
         }
+    };
+    conclude(printed, ended)
+}
+
+fn print(context: &Context, report: &CheckReport, long_run: &LongRun) -> Result<()> {
+    if context.output.is_json() {
+        return context.output.message(&summary(report, long_run));
     }
+    findings::show(context, &report.findings)?;
+    context.output.result(&format!("{}\n", line(report, long_run)))
 }
 
 fn summary<'a>(report: &'a CheckReport, long_run: &LongRun) -> Summary<'a> {

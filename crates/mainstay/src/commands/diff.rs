@@ -87,7 +87,7 @@ struct Tally {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let entries = opened.snapshots(&context.output)?;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let source = arguments.source.as_deref();
@@ -112,12 +112,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-fn find_directory(
-    trees: &TreeReader,
-    entries: &[SnapshotEntry],
-    text: &[u8],
-    source: Option<&str>,
-) -> Result<Content> {
+fn find_directory(trees: &TreeReader, entries: &[SnapshotEntry], text: &[u8], source: Option<&str>) -> Result<Content> {
     let (snapshot, path) = select::split_path(text)?;
     let entry = select::find_snapshot(entries, snapshot, source)?;
     match select::find_in_snapshot(trees, entry, &path.unwrap_or_default())? {

@@ -54,7 +54,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let case = if arguments.ignore_case { Case::Ignored } else { Case::Sensitive };
     let pattern = Pattern::parse(&arguments.pattern, case)?;
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let entries = opened.snapshots(&context.output)?;
     let searched = searched(arguments, &entries)?;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));

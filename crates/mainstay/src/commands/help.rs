@@ -67,8 +67,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         "exit-codes" => ExitCode::table(),
         "environment" => ENVIRONMENT.to_owned(),
         "errors" => error_list(),
-        code if code.to_ascii_uppercase().starts_with("MS-") => error_page(&code.to_ascii_uppercase())
-            .ok_or_else(|| Failure::new(&catalogue::UNKNOWN_TOPIC, format!("explain {code}: no error has this code")))?,
+        code if code.to_ascii_uppercase().starts_with("MS-") => {
+            error_page(&code.to_ascii_uppercase()).ok_or_else(|| {
+                Failure::new(&catalogue::UNKNOWN_TOPIC, format!("explain {code}: no error has this code"))
+            })?
+        }
         _ => command_help(&arguments.topic)?,
     };
     match context.output.is_json() {

@@ -47,11 +47,11 @@ struct EventFields<'a> {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let path = std::path::absolute(&arguments.path)
-        .map_err(|error| Failure::file("find", arguments.path.as_ref(), &error))?;
+    let path =
+        std::path::absolute(&arguments.path).map_err(|error| Failure::file("find", arguments.path.as_ref(), &error))?;
     let path = select::normalise(path.as_os_str().as_bytes())?;
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let entries = opened.snapshots(&context.output)?;
     let source = arguments.source.as_deref();
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::progress::Monitor;
 use crate::signals::Requests;
@@ -43,5 +44,13 @@ impl LongRun {
     /// How long the run took.
     pub fn elapsed(&self) -> Duration {
         self.elapsed.unwrap_or_else(|| self.start.elapsed())
+    }
+}
+
+/// The end of a run whose result was printed: a reader that went away takes nothing back of how the run ended.
+pub fn conclude(printed: Result<()>, ended: Result<ExitCode>) -> Result<ExitCode> {
+    match (printed, ended) {
+        (Err(failure), Ok(_)) if !failure.is_silent() => Err(failure),
+        (_, ended) => ended,
     }
 }

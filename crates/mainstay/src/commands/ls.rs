@@ -42,7 +42,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = select::split_path(arguments.snapshot.as_bytes())?;
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let entries = opened.snapshots(&context.output)?;
     let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));

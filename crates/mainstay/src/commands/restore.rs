@@ -16,7 +16,7 @@ use mainstay_repo::SnapshotEntry;
 use mainstay_sources::files::{Ownership, Preserve};
 use serde::Serialize;
 
-use super::long_run::LongRun;
+use super::long_run::{LongRun, conclude};
 use super::node;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
@@ -126,7 +126,7 @@ struct Summary {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = select::split_path(arguments.snapshot.as_bytes())?;
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let entries = opened.snapshots(&context.output)?;
     let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
     let target = arguments.target.clone().unwrap_or_else(|| default_target(entry));
     require_safe(arguments, &target)?;
@@ -139,17 +139,20 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         path: path.as_deref(),
         target: &target,
         options: &options,
-        planned: &|planned| if arguments.dry_run { plan.push(planned) },
+        planned: &|planned| {
+            if arguments.dry_run {
+                plan.push(planned)
+            }
+        },
         progress: &long_run.monitor,
         cancel: &long_run.requests.cancel,
     }))?;
-    plan.print()?;
     let outcome = Outcome { entry, target: &target, report: &report, dry_run: arguments.dry_run };
-    match context.output.is_json() {
-        true => context.output.message(&outcome.summary(&long_run))?,
-        false => outcome.show(context, &long_run)?,
-    }
-    Ok(finish(context, &report))
+    let printed = plan.print().and_then(|()| match context.output.is_json() {
+        true => context.output.message(&outcome.summary(&long_run)),
+        false => outcome.show(context, &long_run),
+    });
+    conclude(printed, Ok(finish(context, &report)))
 }
 
 /// A new directory in the working directory, named after what is restored.

@@ -6,7 +6,8 @@ use mainstay_jobs::select;
 use mainstay_repo::{SnapshotEntry, SnapshotStatistics};
 use serde::Serialize;
 
-use crate::context::Context;
+use super::long_run::conclude;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
 use crate::machine;
@@ -121,7 +122,7 @@ impl StatisticsFields {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let (entries, mut damaged) = opened.repository.readable_snapshots()?;
     let source = arguments.source.as_deref();
     let wanted = |entry: &&SnapshotEntry| {
         (arguments.all || !entry.forgotten)
@@ -129,17 +130,23 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
             && arguments.tag.as_ref().is_none_or(|tag| entry.snapshot.tags.contains(tag))
     };
     let shown = select::in_order(entries.iter().filter(wanted).collect());
+    let printed = print(context, &opened, &shown);
+    // The list is not whole, and a script must not take it for that.
+    let ended = damaged.pop().map_or(Ok(ExitCode::Success), |error| Err(error.into()));
+    conclude(printed, ended)
+}
+
+fn print(context: &Context, opened: &Opened, shown: &[&SnapshotEntry]) -> Result<()> {
     if context.output.is_json() {
         let fields: Vec<_> = shown.iter().map(|entry| SnapshotFields::new(entry)).collect();
-        context.output.document(&fields)?;
-        return Ok(ExitCode::Success);
+        return context.output.document(&fields);
     }
-    context.output.table(&table(&shown))?;
+    context.output.table(&table(shown))?;
     if shown.is_empty() {
         context.output.say("no snapshots");
         context.output.say(&format!("next: mainstay backup{} PATH", opened.location.flag()));
     }
-    Ok(ExitCode::Success)
+    Ok(())
 }
 
 /// The snapshots, one in a row.

@@ -56,7 +56,11 @@ struct SourceFields<'a> {
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let entries = opened.repository.snapshots()?;
+    let (entries, damaged) = opened.repository.readable_snapshots()?;
+    let mut warnings: Vec<String> = damaged
+        .iter()
+        .map(|error| format!("damage: {}; run `mainstay check`", escape::message(&error.to_string())))
+        .collect();
     let packs = opened.repository.list_packs()?;
     let now = machine::now();
     let kept = select::history(&entries, None);
@@ -65,6 +69,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
         sources.entry(&entry.snapshot.source).or_default().push(entry);
     }
     let forgotten = entries.len().saturating_sub(kept.len()) as u64;
+    warnings.extend(attention(&opened, &sources, forgotten, now)?);
     let fields = Fields {
         repository: opened.repository.id().to_string(),
         location: opened.location.path.to_string_lossy().into_owned(),
@@ -73,7 +78,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
         snapshots: kept.len() as u64,
         forgotten_snapshots: forgotten,
         sources: sources.values().filter_map(|entries| source_fields(entries, now)).collect(),
-        warnings: warnings(&opened, &sources, forgotten, now)?,
+        warnings,
     };
     if context.output.is_json() {
         context.output.document(&fields)?;
@@ -137,7 +142,7 @@ fn table(sources: &BTreeMap<&str, Vec<&SnapshotEntry>>, now: i64) -> Table {
 }
 
 /// What a person should look after.
-fn warnings(
+fn attention(
     opened: &Opened,
     sources: &BTreeMap<&str, Vec<&SnapshotEntry>>,
     forgotten: u64,
@@ -164,10 +169,14 @@ fn warnings(
     }
     let flag = opened.location.flag();
     if opened.repository.key_slots()?.len() == 1 {
-        warnings.push(format!("only one key opens this repository; `mainstay key{flag} export-kit` makes a recovery kit"));
+        warnings
+            .push(format!("only one key opens this repository; `mainstay key{flag} export-kit` makes a recovery kit"));
     }
     if let Some(kit) = recovery_kit::default_path(&opened.repository).ok().filter(|kit| kit.exists()) {
-        warnings.push(format!("the recovery kit {} is still on this machine: print it, keep it elsewhere, delete the file", quoted(&kit)));
+        warnings.push(format!(
+            "the recovery kit {} is still on this machine: print it, keep it elsewhere, delete the file",
+            quoted(&kit)
+        ));
     }
     Ok(warnings)
 }

@@ -6,7 +6,7 @@ use mainstay_jobs::verify::{VerifyOptions, VerifyReport, verify};
 use serde::Serialize;
 
 use super::findings::{self, FindingFields};
-use super::long_run::LongRun;
+use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -57,18 +57,21 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs() & SEED_MAX);
     let options = VerifyOptions { sample: arguments.sample, seed };
     let mut long_run = LongRun::begin(context);
-    let report =
-        long_run.end(verify(&opened.repository, &options, &long_run.monitor, &long_run.requests.cancel))?;
-    if context.output.is_json() {
-        context.output.message(&summary(&report, &options, &long_run))?;
-    } else {
-        findings::show(context, &report.findings)?;
-        context.output.result(&format!("{}\n", line(&report, &long_run)))?;
-    }
-    match findings::damage(&report.findings) {
+    let report = long_run.end(verify(&opened.repository, &options, &long_run.monitor, &long_run.requests.cancel))?;
+    let printed = print(context, &report, (&options, &long_run));
+    let ended = match findings::damage(&report.findings) {
         Some(failure) => Err(failure),
         None => Ok(ExitCode::Success),
+    };
+    conclude(printed, ended)
+}
+
+fn print(context: &Context, report: &VerifyReport, (options, long_run): (&VerifyOptions, &LongRun)) -> Result<()> {
+    if context.output.is_json() {
+        return context.output.message(&summary(report, options, long_run));
     }
+    findings::show(context, &report.findings)?;
+    context.output.result(&format!("{}\n", line(report, long_run)))
 }
 
 fn summary<'a>(report: &'a VerifyReport, options: &VerifyOptions, long_run: &LongRun) -> Summary<'a> {

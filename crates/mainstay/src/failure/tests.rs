@@ -12,8 +12,7 @@ fn documented() -> Vec<&'static str> {
 #[test]
 fn every_code_has_its_section_and_every_section_its_code() {
     let described = documented();
-    let known: Vec<&str> =
-        catalogue::ALL.iter().filter_map(|code| code.number.strip_prefix("MS-")).collect();
+    let known: Vec<&str> = catalogue::ALL.iter().filter_map(|code| code.number.strip_prefix("MS-")).collect();
     assert_eq!(known, described, "docs/errors.md and the catalogue list different codes");
 }
 

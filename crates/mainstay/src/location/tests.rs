@@ -42,12 +42,9 @@ fn file_addresses_of_other_hosts_or_without_a_path_are_refused() {
 
 #[test]
 fn a_quoted_path_is_one_word_of_a_shell() {
-    for (path, quoted_path) in [
-        ("/srv/backup", "/srv/backup"),
-        ("/srv/my disk", "'/srv/my disk'"),
-        ("it's", r"'it'\''s'"),
-        ("", "''"),
-    ] {
+    for (path, quoted_path) in
+        [("/srv/backup", "/srv/backup"), ("/srv/my disk", "'/srv/my disk'"), ("it's", r"'it'\''s'"), ("", "''")]
+    {
         assert_eq!(quoted(Path::new(path)), quoted_path);
     }
 }

@@ -62,8 +62,7 @@ impl Counters {
     }
 }
 
-const PHASES: [Phase; 6] =
-    [Phase::BackUp, Phase::Commit, Phase::Plan, Phase::Restore, Phase::Finish, Phase::Verify];
+const PHASES: [Phase; 6] = [Phase::BackUp, Phase::Commit, Phase::Plan, Phase::Restore, Phase::Finish, Phase::Verify];
 
 fn phase_of(number: u8) -> Option<Phase> {
     usize::from(number).checked_sub(1).and_then(|index| PHASES.get(index)).copied()
@@ -110,13 +109,8 @@ impl Monitor {
     /// Starts to count and, where it is wanted, to show.
     pub fn start(output: Output, wish: Wish) -> Self {
         let screen = Arc::new(Screen::choose(output, wish));
-        let mut monitor = Self {
-            output,
-            counters: Arc::default(),
-            screen: Arc::clone(&screen),
-            stop: Arc::default(),
-            thread: None,
-        };
+        let mut monitor =
+            Self { output, counters: Arc::default(), screen: Arc::clone(&screen), stop: Arc::default(), thread: None };
         if let Some(interval) = screen.interval() {
             let (counters, stop) = (Arc::clone(&monitor.counters), Arc::clone(&monitor.stop));
             let show = move || show(&counters, &screen, &stop, interval);
@@ -151,6 +145,7 @@ impl Drop for Monitor {
 fn show(counters: &Counters, screen: &Screen, stop: &Stop, interval: Duration) {
     let start = Instant::now();
     let mut meter = Meter::default();
+    meter.sample(&counters.standing(Duration::ZERO));
     while !stop.wait(interval) {
         let standing = counters.standing(start.elapsed());
         meter.sample(&standing);

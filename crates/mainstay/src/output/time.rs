@@ -50,9 +50,7 @@ fn timestamp(nanoseconds: i64) -> Timestamp {
 fn file_time(seconds: i64, nanoseconds: u32) -> Timestamp {
     let seconds = seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
     let nanoseconds = i32::try_from(nanoseconds).unwrap_or(0);
-    Timestamp::new(seconds, nanoseconds)
-        .or_else(|_| Timestamp::from_second(seconds))
-        .unwrap_or(Timestamp::UNIX_EPOCH)
+    Timestamp::new(seconds, nanoseconds).or_else(|_| Timestamp::from_second(seconds)).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -42,9 +42,8 @@ pub fn ask_twice(question: &str) -> Result<Secret> {
 }
 
 fn read_hidden(question: &str) -> Result<Zeroizing<String>> {
-    let failed = |error: io::Error| {
-        Failure::new(&catalogue::FILE, format!("read the passphrase from the terminal: {error}"))
-    };
+    let failed =
+        |error: io::Error| Failure::new(&catalogue::FILE, format!("read the passphrase from the terminal: {error}"));
     let hidden = Hidden::begin().map_err(failed)?;
     // Where the question cannot be shown, the answer is still read.
     let _ = write!(io::stderr(), "{question}: ").and_then(|()| io::stderr().flush());

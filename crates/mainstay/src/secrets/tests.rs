@@ -30,9 +30,7 @@ fn a_password_is_the_whole_text_but_for_the_end_of_its_line() {
 fn a_recovery_code_is_found_among_other_lines() {
     let code = RecoveryCode::generate().expect("random bytes").to_text();
     let text = format!("# a kit\n\n    {}\n\nkeep it\n", code.as_str());
-    let Ok(Secret::Code(found)) = secret_of(&text, "read") else {
-        unreachable!("the text holds a code")
-    };
+    let Ok(Secret::Code(found)) = secret_of(&text, "read") else { unreachable!("the text holds a code") };
     assert_eq!(*found.to_text(), *code);
 }
 

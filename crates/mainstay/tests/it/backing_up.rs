@@ -45,8 +45,18 @@ fn what_is_excluded_is_not_in_the_snapshot() {
     world.write("docs/keep.tmp", b"kept");
     world.write("rules", b"# comment\n*.tmp\n!keep.tmp\n");
     world.ok(&[
-        "backup", "docs", "--exclude-file", "rules", "--exclude", "deep/", "--exclude-caches",
-        "--exclude-if-present", ".nobackup", "--exclude-larger-than", "1M", "--one-file-system",
+        "backup",
+        "docs",
+        "--exclude-file",
+        "rules",
+        "--exclude",
+        "deep/",
+        "--exclude-caches",
+        "--exclude-if-present",
+        ".nobackup",
+        "--exclude-larger-than",
+        "1M",
+        "--one-file-system",
     ]);
     let listed = names(&world, "latest");
     for absent in ["cache/inner", "marked/inner", "a.tmp", "deep", "large"] {
@@ -72,12 +82,8 @@ fn paths_come_from_a_file_too() {
 fn standard_input_becomes_a_file() {
     let world = World::new();
     let mut command = world.command(&["backup", "--stdin-name", "dump.sql"]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
     child.stdin.take().expect("it is piped").write_all(b"create table;\n").expect("it reads");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert_eq!(world.ok(&["cat", "latest:/dump.sql"]).stdout, "create table;\n");
@@ -118,4 +124,19 @@ fn names_that_are_not_text_come_back_as_they_were() {
     world.ok(&["restore", "latest", "--target", "out"]);
     let restored = world.restored("out", "odd").join(os(name));
     assert_eq!(std::fs::read(restored).expect("the file is back"), b"odd");
+}
+
+#[test]
+fn a_repository_beneath_what_is_backed_up_is_left_out() {
+    let world = World::with_files();
+    world.ok(&["backup", "."]);
+    let listed = names(&world, "latest");
+    assert!(listed.contains("docs/notes.md") && listed.contains(".config/mainstay"), "{listed}");
+    assert!(!listed.contains("repository/"), "{listed}");
+    let ran = world.ok(&["backup", ".", "--verbose"]);
+    assert!(ran.stderr.contains("leaving out the repository itself"), "{ran:#?}");
+    // Named as a root it is what is wanted.
+    let repository = world.repository();
+    world.ok(&["init", "--repo", "other"]);
+    world.ok(&["backup", "--repo", "other", repository.to_str().expect("a plain path")]);
 }

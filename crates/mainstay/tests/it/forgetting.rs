@@ -25,7 +25,9 @@ fn a_dry_run_forgets_nothing_and_shows_the_reasons() {
 #[test]
 fn forgetting_and_pruning_frees_space_and_keeps_the_rest_whole() {
     let world = three_snapshots();
-    let size = || files(&world.repository().join("packs")).iter().map(|path| path.metadata().expect("a pack").len()).sum::<u64>();
+    let size = || {
+        files(&world.repository().join("packs")).iter().map(|path| path.metadata().expect("a pack").len()).sum::<u64>()
+    };
     let before = size();
     let ran = world.ok(&["forget", "--keep-last", "1"]);
     assert!(ran.stderr.contains("next: mainstay prune"), "{ran:#?}");

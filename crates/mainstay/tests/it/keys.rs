@@ -1,11 +1,9 @@
 //! Passphrases, key files and recovery kits.
 
-use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
 
-use crate::world::{Ran, World, run};
+use crate::terminal::at_terminal;
+use crate::world::{World, run};
 
 /// A repository that a passphrase opens.
 fn with_passphrase() -> World {
@@ -115,50 +113,6 @@ fn a_repository_with_one_key_only_is_a_warning_of_status() {
     let world = with_passphrase();
     let status = world.ok(&["status", "--password-file", "secret.txt"]);
     assert!(status.stderr.contains("only one key"), "{status:#?}");
-}
-
-/// A person at a terminal who answers each question, given as its words and the answer.
-fn at_terminal(world: &World, arguments: &[&str], answers: &[(&str, &str)]) -> (Ran, String) {
-    let terminal = rustix::pty::openpt(rustix::pty::OpenptFlags::RDWR | rustix::pty::OpenptFlags::NOCTTY)
-        .expect("a terminal");
-    rustix::pty::grantpt(&terminal).expect("a terminal");
-    rustix::pty::unlockpt(&terminal).expect("a terminal");
-    let name = rustix::pty::ptsname(&terminal, Vec::new()).expect("a terminal has a name");
-    let open = || -> OwnedFd {
-        let path = std::path::Path::new(name.to_str().expect("a plain path"));
-        std::fs::File::options().read(true).write(true).open(path).expect("the other end").into()
-    };
-    let mut command = world.command(arguments);
-    let keep_open = open();
-    let mut child = command
-        .stdin(Stdio::from(open()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
-    let mut stderr = child.stderr.take().expect("it is piped");
-    let mut typist = std::fs::File::from(terminal.as_fd().try_clone_to_owned().expect("a descriptor"));
-    let mut said = Vec::new();
-    for (question, answer) in answers {
-        let mut byte = [0];
-        let begin = said.len();
-        while !String::from_utf8_lossy(&said[begin..]).contains(question) {
-            assert_eq!(stderr.read(&mut byte).expect("a byte"), 1, "no {question:?} in {}", String::from_utf8_lossy(&said));
-            said.push(byte[0]);
-        }
-        typist.write_all(answer.as_bytes()).expect("the terminal takes it");
-    }
-    stderr.read_to_end(&mut said).expect("the rest");
-    let mut stdout = String::new();
-    child.stdout.take().expect("it is piped").read_to_string(&mut stdout).expect("text");
-    let code = child.wait().expect("it ends").code().unwrap_or(-1);
-    drop(keep_open);
-    rustix::io::ioctl_fionbio(&terminal, true).expect("a terminal");
-    let mut echoed = Vec::new();
-    // Ends with an error once everything is read.
-    let _ = typist.read_to_end(&mut echoed);
-    let ran = Ran { code, stdout, stderr: String::from_utf8_lossy(&said).into_owned() };
-    (ran, String::from_utf8_lossy(&echoed).into_owned())
 }
 
 #[test]

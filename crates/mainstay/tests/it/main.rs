@@ -2,17 +2,23 @@
 //!
 //! One test binary for all of it; each module is one part of the command line. Every test has an empty home of its own.
 
+mod appearance;
 mod backing_up;
 mod failures;
+mod fidelity;
 mod first_run;
 mod forgetting;
 mod help;
 mod incomplete;
+mod interruption;
 mod json;
 mod keys;
 mod looking;
+mod reader;
 mod restoring;
 mod secrets;
 mod signals;
 mod terminal;
+mod tree;
+mod unprivileged;
 mod world;

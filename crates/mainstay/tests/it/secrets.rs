@@ -51,12 +51,8 @@ fn a_running_backup_shows_no_secret_in_its_arguments() {
     world.write("secret.txt", CANARY.as_bytes());
     world.ok(&["init", "--password-file", "secret.txt"]);
     let mut command = world.command(&["backup", "--stdin-name", "x", "--password-file", "secret.txt"]);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
     let mut input = child.stdin.take().expect("it is piped");
     // More than a pipe holds: when it is all taken, the repository is open and the backup reads.
     input.write_all(&vec![7; 1 << 20]).expect("it reads");

@@ -1,95 +1,88 @@
-//! What reaches a terminal: colours, and names that would play tricks on it.
+//! A terminal, and a person who types at it.
+//!
+//! Owns the pseudo-terminal. What a test asserts stands in the tests.
 
-use crate::world::{World, os, run};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
 
-const ESCAPE: char = '\u{1b}';
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-#[test]
-fn output_that_is_not_a_terminal_has_no_colours() {
-    let world = World::backed_up();
-    for arguments in [&["snapshots"][..], &["--help"], &["ls", "nothing"], &["bakcup"]] {
-        let ran = world.run(arguments);
-        assert!(!ran.all().contains(ESCAPE), "{ran:#?}");
+use crate::world::{Ran, World};
+
+/// A terminal: what is written to the one end is shown at the other.
+pub struct Terminal {
+    person: File,
+    name: String,
+    shown: Vec<u8>,
+}
+
+impl Terminal {
+    pub fn open() -> Self {
+        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&person).expect("a terminal");
+        unlockpt(&person).expect("a terminal");
+        let name = ptsname(&person, Vec::new()).expect("a terminal has a name");
+        let name = name.into_string().expect("a plain path");
+        Self { person: File::from(person), name, shown: Vec::new() }
+    }
+
+    /// The end that a program gets.
+    pub fn end(&self) -> OwnedFd {
+        File::options().read(true).write(true).open(&self.name).expect("the other end").into()
+    }
+
+    pub fn type_text(&mut self, text: &str) {
+        self.person.write_all(text.as_bytes()).expect("the terminal takes it");
+    }
+
+    /// Waits until something is shown.
+    pub fn await_text(&mut self, text: &str) {
+        read_until(&mut self.person, &mut self.shown, text);
+    }
+
+    /// Everything that was shown; no program may have the terminal any more.
+    pub fn shown(mut self) -> String {
+        // The end of a terminal that nobody has open is an error.
+        let _ = self.person.read_to_end(&mut self.shown);
+        String::from_utf8_lossy(&self.shown).into_owned()
     }
 }
 
-#[test]
-fn colours_follow_the_flag_then_no_color_then_force_color() {
-    let world = World::backed_up();
-    let is_coloured = |arguments: &[&str], variables: &[(&str, &str)]| {
-        let ran = run(world.command(arguments).envs(variables.iter().copied()));
-        ran.all().contains(ESCAPE)
-    };
-    for arguments in [&["snapshots"][..], &["ls", "nothing"]] {
-        let with = |flag: &'static str| [arguments, &["--color", flag]].concat();
-        assert!(is_coloured(arguments, &[("FORCE_COLOR", "1")]), "{arguments:?}");
-        assert!(!is_coloured(arguments, &[("FORCE_COLOR", "1"), ("NO_COLOR", "1")]), "{arguments:?}");
-        assert!(is_coloured(&with("always"), &[("NO_COLOR", "1")]), "{arguments:?}");
-        assert!(!is_coloured(&with("never"), &[("FORCE_COLOR", "1")]), "{arguments:?}");
+/// Reads on until what was read since now holds a text.
+fn read_until(from: &mut impl io::Read, read: &mut Vec<u8>, text: &str) {
+    let begin = read.len();
+    let mut byte = [0];
+    while !String::from_utf8_lossy(&read[begin..]).contains(text) {
+        let count = from.read(&mut byte).expect("it can be read");
+        assert_eq!(count, 1, "no {text:?} in {}", String::from_utf8_lossy(read));
+        read.push(byte[0]);
     }
-    assert!(is_coloured(&["--help", "--color=always"], &[]));
 }
 
-#[test]
-fn hostile_names_are_shown_with_escapes_everywhere() {
-    let world = World::new();
-    let hostile = "a\u{1b}[2J\u{1b}]0;title\u{7}\nb\u{202e}c";
-    let directory = world.path("odd");
-    std::fs::create_dir(&directory).expect("a directory");
-    std::fs::write(directory.join(hostile), b"x").expect("a file");
-    std::fs::write(directory.join(os(b"\xff\xfe")), b"x").expect("a file");
-    std::os::unix::fs::symlink(hostile, directory.join("link")).expect("a link");
-    world.ok(&["backup", "odd", "--source", hostile, "--tag", hostile]);
-    std::fs::write(directory.join(hostile), b"longer").expect("a file");
-    world.ok(&["backup", "odd", "--source", hostile]);
-    let shown = "a\\x1b[2J\\x1b]0;title\\x07\\nb\\u{202e}c";
-    let file = format!("latest:{}", world.absolute("odd"));
-    for arguments in [
-        &["snapshots"][..],
-        &["status"],
-        &["ls", "--long", &file],
-        &["ls", "-R", "latest"],
-        &["find", "*\u{1b}*"],
-        &["diff", "latest~1", "latest"],
-        &["history", &format!("odd/{hostile}")],
-        &["restore", "latest", "--target", "out", "--dry-run"],
-        &["restore", "latest", "--target", hostile],
-        &["forget", "--keep-last", "1", "--dry-run"],
-        &["ls", &format!("latest:/{hostile}")],
-        &["ls", hostile],
-        &["backup", &format!("nowhere{hostile}")],
-        &[hostile],
-    ] {
-        let ran = world.run(arguments);
-        let all = ran.all();
-        let is_clean = |c: char| !c.is_control() || c == '\n';
-        assert!(all.chars().all(is_clean) && !all.contains('\u{202e}'), "{arguments:?}: {ran:#?}");
+/// Runs a command whose standard input is a terminal, at which a person answers each question, given by some of its
+/// words; also returns what the terminal showed of the typing.
+pub fn at_terminal(world: &World, arguments: &[&str], answers: &[(&str, &str)]) -> (Ran, String) {
+    let mut terminal = Terminal::open();
+    // Without it the terminal would be gone with the program.
+    let keep = terminal.end();
+    let mut command = world.command(arguments);
+    command.stdin(Stdio::from(terminal.end())).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    // The command holds an end of the terminal, too.
+    drop(command);
+    let mut talk = child.stderr.take().expect("it is piped");
+    let mut said = Vec::new();
+    for (question, answer) in answers {
+        read_until(&mut talk, &mut said, question);
+        terminal.type_text(answer);
     }
-    assert!(world.ok(&["ls", "--long", &file]).stdout.contains(&format!("link -> {shown}")));
-}
-
-#[test]
-fn json_carries_names_whole() {
-    let world = World::new();
-    let directory = world.path("odd");
-    std::fs::create_dir(&directory).expect("a directory");
-    std::fs::write(directory.join("\u{1b}[2J"), b"x").expect("a file");
-    std::fs::write(directory.join(os(b"\xff")), b"x").expect("a file");
-    world.ok(&["backup", "odd"]);
-    let odd = world.absolute("odd");
-    let listed = world.document(&["ls", &format!("latest:{odd}")]);
-    assert_eq!(listed[0]["path"], format!("{odd}/\u{1b}[2J"));
-    assert!(listed[0].get("path_hex").is_none());
-    assert_eq!(listed[1]["path"], format!("{odd}/\u{fffd}"));
-    assert!(listed[1]["path_hex"].as_str().is_some_and(|hex| hex.ends_with("2fff")), "{listed}");
-}
-
-#[test]
-fn quiet_prints_results_only() {
-    let world = World::backed_up();
-    for arguments in [&["backup", "docs"][..], &["snapshots"], &["diff", "latest", "latest"], &["check"]] {
-        let ran = world.ok(&[arguments, &["--quiet"]].concat());
-        assert_eq!(ran.stderr, "", "{ran:#?}");
-    }
-    assert!(world.ok(&["snapshots", "--verbose"]).stderr.contains("repository "));
+    talk.read_to_end(&mut said).expect("the rest");
+    let mut stdout = String::new();
+    child.stdout.take().expect("it is piped").read_to_string(&mut stdout).expect("text");
+    let code = child.wait().expect("it ends").code().unwrap_or(-1);
+    drop(keep);
+    let ran = Ran { code, stdout, stderr: String::from_utf8_lossy(&said).into_owned() };
+    (ran, terminal.shown())
 }

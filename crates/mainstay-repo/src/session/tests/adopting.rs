@@ -81,8 +81,8 @@ fn a_damaged_pack_that_nobody_refers_to_stops_no_backup() {
         let at = bytes.len() - 1000;
         bytes[at..at + 300].iter_mut().for_each(|byte| *byte ^= 1);
     };
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [("footer", footer), ("header", header), ("chunk table", table)];
-    for (what, damage) in damages {
+    type Damage = fn(&mut Vec<u8>);
+    for (what, damage) in [("footer", footer as Damage), ("header", header), ("chunk table", table)] {
         let (store, data) = killed_session();
         store.damage(&named(&store, "packs/")[0], damage);
         let repository = open(store.clone(), restarted());

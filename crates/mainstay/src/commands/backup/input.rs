@@ -2,7 +2,7 @@
 //!
 //! Owns these options, and the default name of a source. Reads nothing but lists of paths.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -60,6 +60,43 @@ pub struct Input {
     pub paths: Vec<Vec<u8>>,
     /// What the source is called, behind the name of the host.
     pub name: String,
+    /// What the source was opened with, unless it is a stream.
+    files: Option<(Vec<PathBuf>, FileOptions)>,
+}
+
+impl Input {
+    /// Leaves out the repository where it lies beneath a root: it would be stored in itself, and grow with every run.
+    /// Answers whether it does. A root that is the repository or a part of it is what the user wants.
+    pub fn leave_out(&mut self, repository: &Path) -> Result<bool> {
+        let Some((paths, options)) = &mut self.files else { return Ok(false) };
+        let Ok(repository) = repository.canonicalize() else { return Ok(false) };
+        let lies_beneath = |root: &Vec<u8>| {
+            let root = Path::new(OsStr::from_bytes(root));
+            repository != root && repository.starts_with(root)
+        };
+        if !self.paths.iter().any(lies_beneath) {
+            return Ok(false);
+        }
+        options.excludes.push(rule_for(&repository));
+        self.source = Box::new(FileSource::new(paths, options)?);
+        Ok(true)
+    }
+}
+
+/// The exclude rule that matches one absolute path; bytes that a rule cannot hold match any.
+fn rule_for(path: &Path) -> String {
+    let mut rule = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if r"\*?[]{}!#".contains(character) {
+                rule.push('\\');
+            }
+            rule.push(character);
+        }
+        rule.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    rule.push('/');
+    rule
 }
 
 /// Opens what the options name.
@@ -78,14 +115,15 @@ fn open_files(arguments: &InputArguments, context: &Context) -> Result<Input> {
         }
         paths.extend(read_list(list)?);
     }
-    let source = FileSource::new(&paths, &options(arguments)?)?;
+    let options = options(arguments)?;
+    let source = FileSource::new(&paths, &options)?;
     let roots = source.roots();
     let name = match arguments.files_from.first() {
         // A list of many files is one source, whatever it lists today.
         Some(list) if arguments.paths.is_empty() => format!("@{}", absolute(list)),
         _ => name_of(&roots),
     };
-    Ok(Input { source: Box::new(source), paths: roots, name })
+    Ok(Input { source: Box::new(source), paths: roots, name, files: Some((paths, options)) })
 }
 
 fn open_stream(name: &OsString, context: &Context) -> Result<Input> {
@@ -95,13 +133,10 @@ fn open_stream(name: &OsString, context: &Context) -> Result<Input> {
         seconds: now.div_euclid(1_000_000_000),
         nanoseconds: u32::try_from(now.rem_euclid(1_000_000_000)).unwrap_or(0),
     };
-    let owner = Owner {
-        user: rustix::process::getuid().as_raw(),
-        group: rustix::process::getgid().as_raw(),
-    };
+    let owner = Owner { user: rustix::process::getuid().as_raw(), group: rustix::process::getgid().as_raw() };
     let source = StreamSource::new(name.as_bytes(), modified, owner, Box::new(io::stdin()))?;
     let paths = vec![[b"/", name.as_bytes()].concat()];
-    Ok(Input { source: Box::new(source), paths, name: name.to_string_lossy().into_owned() })
+    Ok(Input { source: Box::new(source), paths, name: name.to_string_lossy().into_owned(), files: None })
 }
 
 /// Standard input can be read for one thing only.

@@ -15,7 +15,8 @@ use crate::output::{Output, Talk, escape, line_to_stderr};
 const REDRAW: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(30);
 const STATUS: Duration = Duration::from_secs(1);
-const REDRAWS_PER_SECOND: u8 = 10;
+/// More than there are, so that none is left out.
+const REDRAWS_PER_SECOND_MAX: u8 = 20;
 /// A terminal that does not tell its width.
 const USUAL_WIDTH: usize = 80;
 
@@ -57,9 +58,9 @@ impl Screen {
         match self {
             Self::Terminal(bar) => {
                 let bar = lock(bar);
-                bar.set_prefix(cut(&standing.line(meter), width()));
+                bar.set_style(style(&cut(&standing.line(meter), width())));
+                // The one call that draws.
                 bar.set_message(escape::message(&standing.item));
-                bar.tick();
             }
             Self::Log => line_to_stderr(&standing.line(meter)),
             // A reader of standard output that went away is noticed at the summary.
@@ -88,10 +89,15 @@ fn lock(bar: &Mutex<ProgressBar>) -> std::sync::MutexGuard<'_, ProgressBar> {
 }
 
 fn bar() -> ProgressBar {
-    let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND);
-    let style = ProgressStyle::with_template("{prefix}\n  {wide_msg}")
-        .expect("the template is a constant that parses");
-    ProgressBar::with_draw_target(None, target).with_style(style)
+    let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND_MAX);
+    ProgressBar::with_draw_target(None, target).with_style(style(""))
+}
+
+/// The line above the current item, which is cut to the terminal's width by its columns.
+fn style(line: &str) -> ProgressStyle {
+    let line = line.replace('{', "{{").replace('}', "}}");
+    ProgressStyle::with_template(&format!("{line}\n  {{wide_msg}}"))
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 fn width() -> usize {

@@ -19,3 +19,9 @@ fn the_default_name_spells_out_a_few_roots_and_counts_the_others() {
     let many: Vec<Vec<u8>> = (0..10).map(|number| format!("/{number}").into_bytes()).collect();
     assert_eq!(name_of(&many), "/0,/1,/2,/3,/4,/5,/6,/7,+2");
 }
+
+#[test]
+fn the_rule_for_a_path_matches_nothing_else() {
+    assert_eq!(rule_for(Path::new("/srv/a[1]*")), r"/srv/a\[1\]\*/");
+    assert_eq!(rule_for(Path::new(OsStr::from_bytes(b"/\xff"))), "/?/");
+}

@@ -1,0 +1,126 @@
+//! Damage in the store: what was in it is lost and named, everything else comes back.
+
+use mainstay_repo::{BlockKind, Extent, MemoryStore, SnapshotEntry, Store as _, TreeReader, names};
+
+use crate::backup::Requested;
+use crate::fixture::noise;
+use crate::ground::{Ground, as_recorded, look, paths};
+use crate::{Error, select};
+
+/// Files in blocks of their own, and small ones that share one.
+fn ground() -> (Ground, MemoryStore, SnapshotEntry) {
+    let (ground, store) = Ground::in_memory();
+    for (seed, name) in (1..).zip(["one", "two", "deep/three"]) {
+        ground.write(name, &noise(seed, 3 << 20));
+    }
+    for number in 0..20 {
+        ground.write(&format!("small/{number:02}"), format!("small file {number}").as_bytes());
+    }
+    let entry = ground.back_up(Requested::Full).entry.unwrap();
+    (ground, store, entry)
+}
+
+/// Where the first block of a file's content is.
+fn place(ground: &Ground, entry: &SnapshotEntry, path: &str) -> (String, usize) {
+    let index = ground.repository.index().unwrap();
+    let trees = TreeReader::new(ground.repository.block_reader(&index));
+    let node = select::find_node(&trees, &entry.snapshot.root, path.as_bytes()).unwrap().unwrap();
+    let first = trees.extents(&node.content).unwrap().into_iter().find_map(|extent| match extent {
+        Extent::Data { block, .. } => Some(block),
+        Extent::Hole { .. } => None,
+    });
+    let place = index.find_block(first.unwrap()).unwrap().unwrap();
+    (names::pack(place.pack, place.pack_session), place.offset as usize)
+}
+
+/// Restores and asserts which files are named and that all others came back.
+fn assert_lost(ground: &Ground, entry: &SnapshotEntry, is_lost: impl Fn(&str) -> bool) {
+    let target = ground.path("target");
+    let report = ground.restore_with(entry, &target, &as_recorded());
+    let wanted = look(&ground.source());
+    let (lost, kept): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|(path, seen)| seen.content.is_some() && is_lost(std::str::from_utf8(path).unwrap()));
+    let lost: Vec<&str> = lost.iter().map(|(path, _)| std::str::from_utf8(path).unwrap()).collect();
+    assert_eq!(paths(&report.warnings), lost);
+    let restored = look(&target);
+    for (path, seen) in kept {
+        assert_eq!(restored.get(&path), Some(&seen), "{}", String::from_utf8_lossy(&path));
+    }
+}
+
+#[test]
+fn a_damaged_block_of_a_large_file_loses_that_file_only() {
+    let (ground, store, entry) = ground();
+    let (pack, offset) = place(&ground, &entry, "two");
+    store.damage(&pack, |bytes| bytes[offset + 1000] ^= 1);
+    assert_lost(&ground, &entry, |path| path == "two");
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_is_restored_and_never_taken_for_whole() {
+    let (ground, store, entry) = ground();
+    let (pack, offset) = place(&ground, &entry, "two");
+    store.damage(&pack, |bytes| bytes[offset + 1000] ^= 1);
+    let target = ground.path("target");
+    let report = ground.restore_with(&entry, &target, &as_recorded());
+    assert_eq!(report.warnings.len(), 1);
+    let (wanted, held) = (noise(2, 3 << 20), std::fs::read(target.join("two")).unwrap());
+    assert_eq!(held.len(), wanted.len());
+    let whole = held.iter().zip(&wanted).filter(|(held, wanted)| held == wanted).count();
+    assert!(whole > 1 << 20, "only {whole} bytes are as they were");
+    let times = |path: &std::path::Path| std::fs::metadata(path).unwrap().modified().unwrap();
+    assert_ne!(times(&target.join("two")), times(&ground.source().join("two")));
+}
+
+#[test]
+fn a_damaged_block_of_small_files_loses_and_names_each_of_them() {
+    let (ground, store, entry) = ground();
+    let (pack, offset) = place(&ground, &entry, "small/07");
+    store.damage(&pack, |bytes| bytes[offset + 50] ^= 1);
+    assert_lost(&ground, &entry, |path| path.starts_with("small/"));
+}
+
+#[test]
+fn a_pack_that_is_gone_loses_and_names_what_was_in_it() {
+    let (ground, store, entry) = ground();
+    let (pack, _) = place(&ground, &entry, "one");
+    store.delete(&pack).unwrap();
+    assert_lost(&ground, &entry, |_| true);
+}
+
+#[test]
+fn a_pack_that_is_cut_short_loses_what_was_behind_the_cut() {
+    let (ground, store, entry) = ground();
+    let (pack, _) = place(&ground, &entry, "one");
+    let last = ["one", "two", "deep/three"].into_iter().max_by_key(|path| place(&ground, &entry, path).1).unwrap();
+    let (_, offset) = place(&ground, &entry, last);
+    store.damage(&pack, |bytes| bytes.truncate(offset + 10));
+    let target = ground.path("target");
+    let report = ground.restore_with(&entry, &target, &as_recorded());
+    assert!(paths(&report.warnings).contains(&last), "{:?}", report.warnings);
+    let restored = look(&target);
+    for (path, seen) in look(&ground.source()) {
+        let path_text = String::from_utf8(path.clone()).unwrap();
+        if !paths(&report.warnings).contains(&path_text.as_str()) {
+            assert_eq!(restored.get(&path), Some(&seen), "{path_text}");
+        }
+    }
+}
+
+#[test]
+fn a_tree_that_is_gone_loses_its_entries_by_the_name_of_their_directory_or_ends_the_restore() {
+    let (ground, store, entry) = ground();
+    let packs = ground.repository.list_packs().unwrap();
+    let of_trees = packs.into_iter().filter(|pack| {
+        let listing = ground.repository.read_pack_listing(pack).unwrap();
+        listing.rows.iter().all(|row| row.kind == BlockKind::Tree)
+    });
+    of_trees.for_each(|pack| store.delete(&pack.name).unwrap());
+    let target = ground.path("target");
+    let restored = ground.restore_telling((&entry, None), &target, &as_recorded(), &|_| {});
+    match restored {
+        Ok(report) => assert!(report.warnings.iter().any(|warning| warning.message.contains("lost"))),
+        Err(Error::Repository(error)) => assert_eq!(error.kind(), mainstay_repo::Kind::Corrupt),
+        Err(error) => panic!("{error}"),
+    }
+}
