@@ -59,6 +59,10 @@ pub struct SealedBlock {
     pub table: Vec<u8>,
 }
 
+/// A block of more chunks than this holds files of 2.5 KiB or less: then opening them already takes all the time there is,
+/// and thorough compression would double it (measured 2026-11-22 on a million files of 0 to 4 KiB).
+const TINY_CHUNKS: usize = 400;
+
 /// What seals the blocks of one session.
 pub struct BlockSealer<'a> {
     pub keys: &'a Keys,
@@ -72,7 +76,9 @@ impl BlockSealer<'_> {
     pub fn seal(&self, block: &PlainBlock<'_>) -> Result<SealedBlock> {
         let mut bytes = self.spare.take();
         bytes.resize(BLOCK_HEADER_LEN, 0);
-        let codec = self.compressors.append(&block.bytes, block.effort, &mut bytes)?;
+        let is_tiny = block.chunks.chunks.len() > TINY_CHUNKS;
+        let effort = if is_tiny { Effort::Fast } else { block.effort };
+        let codec = self.compressors.append(&block.bytes, effort, &mut bytes)?;
         let sealed_len = bytes.len() - BLOCK_HEADER_LEN + TAG_LEN;
         let header = BlockHeader {
             kind: block.kind,

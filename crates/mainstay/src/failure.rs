@@ -117,8 +117,7 @@ impl From<mainstay_repo::Error> for Failure {
             E::Invalid(_) => &catalogue::INVALID,
             E::Random(_) => &catalogue::RANDOM,
             E::Bug(_) => &catalogue::BUG,
-            E::SessionFailed { kind: mainstay_repo::Kind::NoSpace, .. } => &catalogue::NO_SPACE,
-            E::SessionFailed { .. } => &catalogue::STORE,
+            E::SessionFailed { .. } => of_kind(error.kind()),
         };
         Self::new(code, error.to_string())
     }

@@ -153,7 +153,8 @@ impl Worker<'_> {
         size: u64,
     ) -> Result<Node> {
         let now = file.entry_now()?;
-        if now.modified != entry.modified || size != entry.size {
+        // The listing's size does not count: that of a stream is known only at its end.
+        if now.modified != entry.modified || size != now.size {
             let path = child_path(directory, entry);
             let message = "it changed while it was read: the snapshot holds what was read".to_owned();
             self.warnings.add(self.progress, Warning { path, message });

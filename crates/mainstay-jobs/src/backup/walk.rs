@@ -77,7 +77,8 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option
             queue: &queue,
             results: &results,
             warnings: &warnings,
-            is_storing: session.is_some(),
+            session,
+            told_duplicates: 0,
             trees: Trees::new(session, trees.as_ref(), &run.options.owner_names),
             statistics: SnapshotStatistics::default(),
         };
@@ -126,7 +127,10 @@ struct Walk<'a> {
     queue: &'a Queue,
     results: &'a Receiver<Stored>,
     warnings: &'a Warnings,
-    is_storing: bool,
+    /// None in a dry run.
+    session: Option<&'a Session<'a>>,
+    /// Deduplicated bytes that the progress knows of.
+    told_duplicates: u64,
     trees: Trees<'a>,
     statistics: SnapshotStatistics,
 }
@@ -145,6 +149,11 @@ struct Frame {
 impl Walk<'_> {
     fn run(mut self, believed: Option<&SnapshotEntry>) -> Result<Walked> {
         let root = self.run.source.root()?;
+        if let Some(entry) = believed {
+            // As good a guess as there is: what the source held last time.
+            let statistics = entry.snapshot.statistics;
+            self.run.progress.expect(statistics.files, statistics.content_bytes);
+        }
         let previous = believed.map(|entry| &entry.snapshot.root);
         let scanned = self.scanner.root(root, previous)??;
         let mut frames = vec![self.open(scanned, previous.cloned(), None)];
@@ -174,7 +183,7 @@ impl Walk<'_> {
         let root = self.trees.take_root();
         // A worker that failed leaves directories incomplete; its error is what is reported.
         let root = root.ok_or_else(|| Error::Invalid("internal error: the root is incomplete".to_owned()));
-        let root = if self.is_storing { root? } else { root.unwrap_or_default() };
+        let root = if self.session.is_some() { root? } else { root.unwrap_or_default() };
         Ok(Walked { root, blocks: self.trees.blocks, tally: Tally { statistics: self.statistics, warnings } })
     }
 
@@ -208,11 +217,11 @@ impl Walk<'_> {
             Kind::File => self.statistics.files += 1,
             _ => self.statistics.others += 1,
         }
-        self.statistics.content_bytes += entry.size;
         match previous {
             Some(node) if believed => {
                 if entry.kind == Kind::File {
                     self.statistics.files_believed += 1;
+                    self.statistics.content_bytes += entry.size;
                     self.statistics.believed_bytes += entry.size;
                     self.run.progress.advance(1, entry.size);
                 }
@@ -277,8 +286,9 @@ impl Walk<'_> {
 
     fn read_later(&mut self, frame: &mut Frame, entry: Entry) -> Result<()> {
         self.statistics.files_read += 1;
-        if !self.is_storing {
+        if self.session.is_none() {
             self.statistics.read_bytes += entry.size;
+            self.statistics.content_bytes += entry.size;
             return Ok(());
         }
         let size = entry.size;
@@ -319,11 +329,17 @@ impl Walk<'_> {
         while let Ok(stored) = self.results.try_recv() {
             self.fill(stored)?;
         }
+        if let Some((_, duplicates)) = self.session.map(Session::progress) {
+            self.run.progress.deduplicated(duplicates - self.told_duplicates);
+            self.told_duplicates = duplicates;
+        }
         Ok(())
     }
 
     fn fill(&mut self, stored: Stored) -> Result<()> {
         self.statistics.read_bytes += stored.read_bytes;
+        // What a file that changed or a stream came to is known only now.
+        self.statistics.content_bytes += stored.node.as_ref().map_or(0, |node| node.size);
         self.trees.fill(stored)
     }
 

@@ -74,9 +74,7 @@ fn see(path: &Path, metadata: &Metadata) -> Seen {
         size: if metadata.is_dir() { 0 } else { metadata.len() },
         content: is_file.then(|| blake3::hash(&std::fs::read(path).unwrap())),
         data: if is_file { data_of(path, metadata.len()) } else { Vec::new() },
-        link_target: metadata
-            .is_symlink()
-            .then(|| std::fs::read_link(path).unwrap().as_os_str().as_bytes().to_vec()),
+        link_target: metadata.is_symlink().then(|| std::fs::read_link(path).unwrap().as_os_str().as_bytes().to_vec()),
         first_name: None,
     }
 }

@@ -62,7 +62,11 @@ pub enum Edit {
     Remove(usize),
     Rewrite(usize, Vec<Stretch>),
     /// One byte of a file becomes another; the time may be set back to what it was.
-    Patch { entry: usize, permille: u64, hides: bool },
+    Patch {
+        entry: usize,
+        permille: u64,
+        hides: bool,
+    },
     Mode(usize, u32),
     Touch(usize, (i64, u32)),
     Rename(usize, Vec<u8>),

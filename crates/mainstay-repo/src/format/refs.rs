@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
-use super::{Decoded, Problem, from_cbor, to_cbor};
+use super::{Decoded, Problem, from_cbor, to_cbor, within};
 use crate::id::{BlockId, RepositoryId, SessionId};
 
 /// A set of blocks.
@@ -100,7 +100,8 @@ impl BlockSet {
         runs
     }
 
-    fn insert_runs(&mut self, session: SessionId, runs: &[u32]) -> Decoded<()> {
+    /// Adds runs; answers where the last one ends.
+    fn insert_runs(&mut self, session: SessionId, runs: &[u32]) -> Decoded<u32> {
         if !runs.len().is_multiple_of(2) {
             return Err(Problem::new("a run of blocks has no length"));
         }
@@ -120,13 +121,15 @@ impl BlockSet {
             }
             next = end;
         }
-        Ok(())
+        Ok(next)
     }
 }
 
 /// Largest block number that a reference map may name: 64 Mi blocks, 64 TiB and more in one session. It bounds the
 /// memory that a map takes when it is read.
 pub const MAX_SERIAL: u32 = 64 << 20;
+/// The same for all sessions together: 64 MiB of memory.
+const MAX_SPAN: u64 = 8 * MAX_SERIAL as u64;
 
 #[derive(minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
@@ -166,8 +169,10 @@ pub fn encode_set(blocks: &BlockSet) -> Vec<u8> {
 pub fn decode_set(bytes: &[u8]) -> Decoded<BlockSet> {
     let stored: Stored = from_cbor("reference map", bytes)?;
     let mut blocks = BlockSet::default();
+    let mut spanned = 0;
     for session in &stored.sessions {
-        blocks.insert_runs(session.session, &session.runs)?;
+        spanned += u64::from(blocks.insert_runs(session.session, &session.runs)?);
+        within("numbers that the sessions of a reference map span", spanned, MAX_SPAN)?;
     }
     Ok(blocks)
 }

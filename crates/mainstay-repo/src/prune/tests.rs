@@ -161,3 +161,41 @@ fn a_damaged_block_is_not_moved_as_if_it_were_whole() {
     repository.prune().unwrap();
     assert_snapshots(&repository, &[(2, kept)].into());
 }
+
+#[test]
+fn an_independent_copy_stays_apart_when_packs_are_rewritten() {
+    let (store, repository) = new_repository();
+    let files = files_of(&[("a", 1, 600_000), ("b", 2, 600_000), ("c", 3, 600_000)]);
+    let kept = files_of(&[("a", 1, 600_000)]);
+    back_up(&repository, 1, &files).unwrap();
+    back_up(&repository, 2, &kept).unwrap();
+    let session = Session::begin(&repository, Sharing::Independent).unwrap();
+    crate::fixtures::store_files(&session, &files).unwrap();
+    let (root, blocks) = crate::fixtures::store_files(&session, &kept).unwrap();
+    let mut draft = crate::fixtures::draft("data", 3, root, blocks);
+    draft.snapshot.independent = true;
+    session.commit(draft).unwrap();
+    forget(&repository, 1);
+    assert!(repository.prune().unwrap().plan.repack.len() >= 2, "packs of both copies are rewritten");
+    let packs_of = |sequence: usize| -> HashSet<PackId> {
+        let index = repository.index().unwrap();
+        let entry = &repository.snapshots().unwrap()[sequence - 2];
+        let blocks = repository.references(entry).unwrap();
+        blocks.iter().map(|block| index.find_block(block).unwrap().unwrap().pack).collect()
+    };
+    assert!(packs_of(2).is_disjoint(&packs_of(3)));
+    assert_snapshots(&repository, &[(2, kept.clone()), (3, kept)].into());
+    assert_eq!(garbage(&store), [""; 0]);
+}
+
+#[test]
+fn what_killed_writers_left_unfinished_is_cleared() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("repository");
+    let repository = create(crate::store::LocalStore::new(&path));
+    back_up(&repository, 1, &files_of(&[("a", 1, 1000)])).unwrap();
+    std::fs::write(path.join("tmp").join("unfinished"), b"bytes").unwrap();
+    repository.prune().unwrap();
+    assert_eq!(std::fs::read_dir(path.join("tmp")).unwrap().count(), 0);
+    assert_snapshots(&repository, &[(1, files_of(&[("a", 1, 1000)]))].into());
+}

@@ -1,8 +1,10 @@
 //! Tests of sessions: what they store, what they share, and what they leave when they end badly.
 
+mod abandoning;
 mod adopting;
 mod confirming;
 mod failing;
+mod overflowing;
 mod sharing;
 mod storing;
 

@@ -44,6 +44,13 @@ struct Counters {
 }
 
 impl Counters {
+    /// Begins to count entries and bytes anew.
+    fn restart(&self) {
+        for counter in [&self.files, &self.bytes, &self.expected_files, &self.expected_bytes, &self.deduplicated] {
+            counter.store(0, Relaxed);
+        }
+    }
+
     fn standing(&self, elapsed: Duration) -> Standing {
         let item = self.item.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // The next worker that comes by says what it is busy with.
@@ -157,12 +164,16 @@ impl Progress for Monitor {
     fn phase(&self, phase: Phase) {
         let position = PHASES.iter().position(|known| *known == phase);
         let number = position.and_then(|position| u8::try_from(position + 1).ok());
+        if phase == Phase::Verify {
+            // What was written is read again: it counts anew.
+            self.counters.restart();
+        }
         self.counters.phase.store(number.unwrap_or(0), Relaxed);
     }
 
     fn expect(&self, files: u64, bytes: u64) {
-        self.counters.expected_files.store(files, Relaxed);
-        self.counters.expected_bytes.store(bytes, Relaxed);
+        self.counters.expected_files.fetch_add(files, Relaxed);
+        self.counters.expected_bytes.fetch_add(bytes, Relaxed);
     }
 
     fn item(&self, path: &dyn Fn() -> String) {

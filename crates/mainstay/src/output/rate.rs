@@ -17,6 +17,10 @@ pub struct Rate {
 impl Rate {
     /// Takes the count at a moment since the start.
     pub fn sample(&mut self, elapsed: Duration, count: u64) {
+        // A count that went back began anew.
+        if self.samples.back().is_some_and(|(_, last)| *last > count) {
+            self.samples.clear();
+        }
         self.samples.push_back((elapsed, count));
         // The oldest kept sample is the last one that is as old as the window.
         while let Some((second, _)) = self.samples.get(1)

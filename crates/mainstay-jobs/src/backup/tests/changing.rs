@@ -115,8 +115,7 @@ fn a_file_that_is_rewritten_while_it_is_read_is_a_warning() {
 #[test]
 fn a_file_that_vanishes_before_it_is_read_is_a_warning_and_not_in_the_snapshot() {
     for len in LENGTHS {
-        let (ground, report) =
-            back_up_while(len, Moment::BeforeOpening, |path| std::fs::remove_file(path).unwrap());
+        let (ground, report) = back_up_while(len, Moment::BeforeOpening, |path| std::fs::remove_file(path).unwrap());
         assert!(report.warnings[0].message.contains("vanished"), "{:?}", report.warnings);
         assert_one_warning(&ground, &report, None);
     }

@@ -75,9 +75,9 @@ fn an_unchanged_backup_reads_no_content_and_each_tree_once() {
 
 fn packs_of(ground: &Ground, kind: BlockKind) -> HashSet<String> {
     let packs = ground.repository.list_packs().unwrap();
-    let of_kind = packs.into_iter().filter(|pack| {
-        ground.repository.read_pack_listing(pack).unwrap().rows.iter().all(|row| row.kind == kind)
-    });
+    let of_kind = packs
+        .into_iter()
+        .filter(|pack| ground.repository.read_pack_listing(pack).unwrap().rows.iter().all(|row| row.kind == kind));
     of_kind.map(|pack| pack.name).collect()
 }
 
@@ -89,10 +89,7 @@ fn everything_that_a_snapshot_needs_is_written_before_it() {
     ground.back_up(Requested::Full);
     let mut written = kinds(&store.take_calls());
     written.dedup();
-    assert_eq!(
-        written,
-        ["lease", "data key", "packs", "index c", "index b", "refs", "snapshots", "lease end"]
-    );
+    assert_eq!(written, ["lease", "data key", "packs", "index c", "index b", "refs", "snapshots", "lease end"]);
 }
 
 /// Every block that a tree and its files lie in, found by walking.

@@ -38,8 +38,9 @@ fn assert_lost(ground: &Ground, entry: &SnapshotEntry, is_lost: impl Fn(&str) ->
     let target = ground.path("target");
     let report = ground.restore_with(entry, &target, &as_recorded());
     let wanted = look(&ground.source());
-    let (lost, kept): (Vec<_>, Vec<_>) =
-        wanted.into_iter().partition(|(path, seen)| seen.content.is_some() && is_lost(std::str::from_utf8(path).unwrap()));
+    let (lost, kept): (Vec<_>, Vec<_>) = wanted
+        .into_iter()
+        .partition(|(path, seen)| seen.content.is_some() && is_lost(std::str::from_utf8(path).unwrap()));
     let lost: Vec<&str> = lost.iter().map(|(path, _)| std::str::from_utf8(path).unwrap()).collect();
     assert_eq!(paths(&report.warnings), lost);
     let restored = look(&target);

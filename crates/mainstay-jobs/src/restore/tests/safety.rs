@@ -3,7 +3,9 @@
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use mainstay_repo::{BlockSet, Content, Draft, Extent, Node, NodeKind, Presence, Session, Sharing, SnapshotEntry, TreePage};
+use mainstay_repo::{
+    BlockSet, Content, Draft, Extent, Node, NodeKind, Presence, Session, Sharing, SnapshotEntry, TreePage,
+};
 
 use crate::backup::Requested;
 use crate::fixture::{START, node, snapshot};

@@ -61,6 +61,16 @@ fn runs_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn a_few_bytes_do_not_ask_for_any_amount_of_memory() {
+    let sessions = |count: u8| {
+        let session = |number| StoredSession { session: block_id(number, 0).session, runs: vec![MAX_SERIAL - 1, 1] };
+        decode_set(&to_cbor(&Stored { sessions: (1..=count).map(session).collect() }))
+    };
+    assert!(sessions(8).is_ok());
+    assert!(sessions(9).is_err(), "each of these sessions takes 8 MiB");
+}
+
+#[test]
 fn a_set_knows_what_was_inserted() {
     let mut blocks = BlockSet::default();
     assert!(blocks.insert(block_id(1, 64)));

@@ -31,7 +31,6 @@ fn crash_everywhere(failure: impl Fn(u64) -> Failure) {
             assert_eq!(error.kind(), Kind::Unavailable, "call {number}: {error}");
         }
         let at = format!("{:?} of {}", failure(number), healthy.calls());
-        assert_still_usable(&copy_of(&store), &kept, &at);
         let repository = open(store.clone(), restarted());
         assert_snapshots(&repository, &kept);
         repository.prune().unwrap_or_else(|error| panic!("{at}, second prune: {error}"));
@@ -68,6 +67,18 @@ fn a_prune_that_is_killed_at_any_call_loses_nothing_and_can_be_repeated() {
 #[test]
 fn a_prune_whose_last_reply_is_lost_loses_nothing_and_can_be_repeated() {
     crash_everywhere(Failure::Lost);
+}
+
+#[test]
+fn a_backup_after_a_killed_prune_finds_nothing_that_is_gone() {
+    let (original, kept) = before_the_prune();
+    let healthy = FailingStore::new(copy_of(&original), Failure::Never);
+    prune_over(&healthy).unwrap();
+    for number in 0..healthy.calls() {
+        let store = copy_of(&original);
+        let _ = prune_over(&FailingStore::new(store.clone(), Failure::From(number)));
+        assert_still_usable(&store, &kept, &format!("killed at call {number}"));
+    }
 }
 
 #[test]

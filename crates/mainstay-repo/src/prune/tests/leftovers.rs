@@ -80,6 +80,20 @@ fn a_prune_that_cannot_see_everything_gives_up() {
 }
 
 #[test]
+fn a_snapshot_goes_for_good_only_by_a_mark_that_is_whole() {
+    let damage = |store: &MemoryStore, _: &Repository| {
+        store.damage(&named(store, "trash/")[0], |bytes| bytes[30] ^= 1);
+    };
+    assert_eq!(refused_after(damage), Kind::Corrupt);
+    let of_another = |store: &MemoryStore, repository: &Repository| {
+        let kept = repository.snapshots().unwrap()[1].id;
+        let mark = store.read(&named(store, "trash/")[0], 1000).unwrap();
+        store.put(&names::trash(kept), &mark).unwrap();
+    };
+    assert_eq!(refused_after(of_another), Kind::Corrupt);
+}
+
+#[test]
 fn a_prune_that_cannot_open_a_snapshot_gives_up() {
     let lose_key = |store: &MemoryStore, repository: &Repository| {
         let session = repository.snapshots().unwrap()[1].snapshot.session;

@@ -21,6 +21,32 @@ fn snapshots_are_listed_from_the_oldest() {
 }
 
 #[test]
+fn a_clock_that_was_set_back_makes_no_snapshot_older() {
+    let (_store, repository) = new_repository();
+    for (source, sequence, started) in [("a", 1, 100), ("b", 1, 150), ("a", 2, 50), ("a", 3, 120), ("b", 2, 160)] {
+        let session = crate::session::Session::begin(&repository, crate::session::Sharing::Shared).unwrap();
+        let mut draft = crate::fixtures::draft(source, sequence, Default::default(), BlockSet::default());
+        draft.snapshot.started = started;
+        session.commit(draft).unwrap();
+    }
+    let entries = repository.snapshots().unwrap();
+    let order: Vec<(&str, u64)> =
+        entries.iter().map(|entry| (entry.snapshot.source.as_str(), entry.snapshot.sequence)).collect();
+    assert_eq!(order, [("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)]);
+}
+
+#[test]
+fn one_damaged_snapshot_hides_no_other_from_who_asks_for_the_readable_ones() {
+    let (store, repository) = three_snapshots();
+    store.damage(&named(&store, names::SNAPSHOTS)[1], |bytes| bytes[50] ^= 1);
+    assert!(repository.snapshots().is_err());
+    let (entries, damaged) = repository.readable_snapshots().unwrap();
+    let sequences: Vec<u64> = entries.iter().map(|entry| entry.snapshot.sequence).collect();
+    assert_eq!((sequences, damaged.len()), (vec![1, 3], 1));
+    assert_eq!(damaged[0].kind(), Kind::Corrupt);
+}
+
+#[test]
 fn a_forgotten_snapshot_is_listed_as_such_and_still_reads_back() {
     let (_store, repository) = three_snapshots();
     let entry = repository.snapshots().unwrap().remove(1);

@@ -85,6 +85,23 @@ fn an_empty_disk_with_lost_and_found_is_a_place_for_a_repository() {
 }
 
 #[test]
+fn the_folder_of_a_session_goes_with_its_last_object_and_comes_back() {
+    let (directory, store) = store();
+    let folder = directory.path().join("repository/coord/leases/session");
+    for _ in 0..2 {
+        store.put("coord/leases/session/000000", b"lease").unwrap();
+        store.put("coord/leases/session/end", b"end").unwrap();
+        store.delete("coord/leases/session/000000").unwrap();
+        assert!(folder.is_dir());
+        store.delete("coord/leases/session/end").unwrap();
+        assert!(!folder.exists());
+    }
+    store.put("packs/aa/pack", b"bytes").unwrap();
+    store.delete("packs/aa/pack").unwrap();
+    assert!(directory.path().join("repository/packs/aa").is_dir(), "the folders of packs stay");
+}
+
+#[test]
 fn a_name_that_is_a_folder_is_no_object() {
     let (_directory, store) = store();
     store.put("packs/aa/pack", b"bytes").unwrap();

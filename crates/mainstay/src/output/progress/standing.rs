@@ -28,21 +28,21 @@ pub struct Standing {
 /// How fast a run advances.
 #[derive(Default)]
 pub struct Meter {
-    files: Rate,
     bytes: Rate,
+    work: Rate,
 }
+
+/// What a file costs beside its bytes, in bytes that take as long.
+const FILE_WORK: u64 = 32 << 10;
 
 impl Meter {
     pub fn sample(&mut self, standing: &Standing) {
-        self.files.sample(standing.elapsed, standing.files);
         self.bytes.sample(standing.elapsed, standing.bytes);
+        self.work.sample(standing.elapsed, standing.work());
     }
 
-    /// The longer of what files and bytes say, since either may be what holds the run up.
     fn remaining(&self, standing: &Standing) -> Option<Duration> {
-        let by_files = self.files.remaining(standing.files, standing.expected_files);
-        let by_bytes = self.bytes.remaining(standing.bytes, standing.expected_bytes);
-        by_files.max(by_bytes)
+        self.work.remaining(standing.work(), standing.expected_work())
     }
 }
 
@@ -64,6 +64,15 @@ pub struct StatusMessage<'a> {
 }
 
 impl Standing {
+    fn work(&self) -> u64 {
+        self.bytes.saturating_add(self.files.saturating_mul(FILE_WORK))
+    }
+
+    /// 0 where no end is known.
+    fn expected_work(&self) -> u64 {
+        self.expected_bytes.saturating_add(self.expected_files.saturating_mul(FILE_WORK))
+    }
+
     /// The line of a terminal or of a log.
     pub fn line(&self, meter: &Meter) -> String {
         let mut parts = vec![
@@ -77,8 +86,10 @@ impl Standing {
         if self.warnings > 0 {
             parts.push(units::counted(self.warnings, "warning", "warnings"));
         }
-        if self.expected_bytes > 0 {
-            parts.push(units::percent(self.bytes.min(self.expected_bytes), self.expected_bytes));
+        if let Some(percent) =
+            (self.work().min(self.expected_work()) as u128 * 100).checked_div(self.expected_work().into())
+        {
+            parts.push(format!("{percent} %"));
         }
         if let Some(remaining) = meter.remaining(self) {
             parts.push(format!("{} left", units::duration(remaining)));

@@ -9,7 +9,7 @@ fn standing() -> Standing {
         phase: Some(Phase::BackUp),
         files: 1200,
         bytes: 512 << 20,
-        expected_files: 0,
+        expected_files: 2400,
         expected_bytes: 1 << 30,
         deduplicated: 256 << 20,
         warnings: 1,
@@ -38,9 +38,13 @@ fn a_status_message_leaves_unknown_ends_empty() {
     let standing = standing();
     let text = serde_json::to_value(standing.message(&meter())).expect("plain data");
     assert_eq!(text["message_type"], "status");
-    assert_eq!(text["files_expected"], serde_json::Value::Null);
     assert_eq!(text["bytes_expected"], 1_u64 << 30);
     assert_eq!(text["seconds_remaining"], 4.0);
+    let standing = Standing { expected_files: 0, expected_bytes: 0, ..standing };
+    let text = serde_json::to_value(standing.message(&meter())).expect("plain data");
+    for field in ["files_expected", "bytes_expected", "seconds_remaining"] {
+        assert_eq!(text[field], serde_json::Value::Null, "{field}");
+    }
 }
 
 #[test]
@@ -70,4 +74,22 @@ fn every_phase_survives_being_counted() {
         monitor.phase(phase);
         assert_eq!(monitor.counters.standing(Duration::ZERO).phase, Some(phase));
     }
+}
+
+#[test]
+fn what_is_expected_adds_up_and_reading_back_counts_anew() {
+    let output = Output::new(Format::Text, Talk::Quiet, Choice::Never);
+    let monitor = Monitor::start(output, Wish::Hidden);
+    monitor.phase(Phase::Restore);
+    for _ in 0..3 {
+        monitor.expect(1, 100);
+        monitor.advance(1, 100);
+    }
+    let standing = monitor.counters.standing(Duration::ZERO);
+    assert_eq!((standing.expected_files, standing.expected_bytes, standing.bytes), (3, 300, 300));
+    monitor.phase(Phase::Finish);
+    assert_eq!(monitor.counters.standing(Duration::ZERO).files, 3);
+    monitor.phase(Phase::Verify);
+    let standing = monitor.counters.standing(Duration::ZERO);
+    assert_eq!((standing.files, standing.expected_bytes), (0, 0));
 }

@@ -31,3 +31,13 @@ fn the_rest_is_known_only_when_something_moves_towards_an_end() {
     assert_eq!(rate.remaining(20, 0), None);
     assert_eq!(rate.remaining(120, 100), None);
 }
+
+#[test]
+fn a_count_that_begins_anew_has_a_rate_of_its_own() {
+    let mut rate = Rate::default();
+    rate.sample(seconds(0), 0);
+    rate.sample(seconds(1), 1000);
+    rate.sample(seconds(2), 10);
+    rate.sample(seconds(3), 20);
+    assert_eq!(rate.per_second(), 10.0);
+}

@@ -61,7 +61,7 @@ fn fidelity_keeps_paths_beyond_path_max() {
         rustix::fs::mkdirat(&at, name(depth), Mode::RWXU).expect("a directory");
         at = rustix::fs::openat(&at, name(depth), DIRECTORY, Mode::empty()).expect("it is there");
         let file = rustix::fs::openat(&at, "leaf", OFlags::WRONLY | OFlags::CREATE, Mode::RUSR | Mode::WUSR);
-        rustix::io::write(&file.expect("a file"), format!("leaf {depth}").as_bytes()).expect("room");
+        rustix::io::write(file.expect("a file"), format!("leaf {depth}").as_bytes()).expect("room");
     }
     let restored = round_trip(&world, &["--verify"]);
     let mut at = open(&restored);
