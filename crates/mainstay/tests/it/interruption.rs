@@ -15,15 +15,17 @@ use serde_json::Value;
 use crate::tree::assert_same;
 use crate::world::{World, files, noise};
 
-const FILES: usize = 12;
+/// Files of a test that looks at single packs, and of the others.
+const MANY: usize = 12;
+const FEW: usize = 6;
 const FILE_LEN: usize = 12 << 20;
 /// Packs of a small repository are closed at 16 MiB, with at most one block more.
 const PACK_LEN: u64 = 18 << 20;
 
-/// A home whose `docs` hold 144 MiB that do not compress, and an empty repository.
-fn world() -> World {
+/// A home whose `docs` hold this many files of 12 MiB that do not compress, and an empty repository.
+fn world(files: usize) -> World {
     let world = World::new();
-    let all = noise(FILES * FILE_LEN);
+    let all = noise(files * FILE_LEN);
     for (number, content) in all.chunks(FILE_LEN).enumerate() {
         world.write(&format!("docs/{number:02}"), content);
     }
@@ -129,7 +131,7 @@ fn staged(world: &World) -> usize {
 
 #[test]
 fn a_backup_that_is_killed_again_and_again_is_resumed_and_stores_at_most_a_pack_twice() {
-    let world = world();
+    let world = world(MANY);
     // Before anything is durable, then between any two packs.
     let sealed = || len(&packs(&world)) > 0 || staged(&world) > 0;
     interrupt_when(start(&world, &["backup", "docs"]), Signal::KILL, sealed);
@@ -140,7 +142,7 @@ fn a_backup_that_is_killed_again_and_again_is_resumed_and_stores_at_most_a_pack_
         }
     }
     let left = len(&packs(&world));
-    let all = (FILES * FILE_LEN) as u64;
+    let all = (MANY * FILE_LEN) as u64;
     let finished = summary(&world, &["backup", "docs"]);
     assert!(stored(&finished) + left <= all + PACK_LEN, "{left} bytes were left: {finished}");
     assert_whole(&world);
@@ -188,8 +190,8 @@ fn what_a_killed_backup_left_is_pruned_when_nobody_wants_it() {
 
 #[test]
 fn ctrl_c_once_ends_with_130_and_the_next_backup_goes_on() {
-    let world = world();
-    let enough = || packs(&world).len() >= 3;
+    let world = world(FEW);
+    let enough = || packs(&world).len() >= 2;
     let ended = interrupt_when(start(&world, &["backup", "docs"]), Signal::INT, enough);
     // A signal that comes when the snapshot is being written comes too late.
     if !matches!(ended, Ended::ByItself | Ended::BySignal(Some(0))) {
@@ -200,14 +202,14 @@ fn ctrl_c_once_ends_with_130_and_the_next_backup_goes_on() {
     // The session ended well: it is in nobody's way, and nothing of it is unfinished.
     assert_eq!(staged(&world), 0);
     let finished = summary(&world, &["backup", "docs"]);
-    let all = (FILES * FILE_LEN) as u64;
+    let all = (FEW * FILE_LEN) as u64;
     assert!(stored(&finished) + left <= all + (2 << 20), "{left} bytes were left: {finished}");
     assert_whole(&world);
 }
 
 #[test]
 fn a_restore_that_is_killed_is_finished_by_the_next_one() {
-    let world = world();
+    let world = world(FEW);
     world.ok(&["backup", "docs"]);
     let snapshot = format!("latest:{}", world.absolute("docs"));
     let target = world.path("target");
@@ -217,7 +219,7 @@ fn a_restore_that_is_killed_is_finished_by_the_next_one() {
     let finished = world.lines(&["restore", &snapshot, "--target", "target", "--overwrite", "if-changed"]);
     let finished = finished.last().expect("a summary");
     assert_same(&target, &world.path("docs"));
-    assert!(finished["written_bytes"].as_u64() < Some((FILES * FILE_LEN) as u64), "{finished}");
+    assert!(finished["written_bytes"].as_u64() < Some((FEW * FILE_LEN) as u64), "{finished}");
     world.ok(&["prune"]);
 }
 
@@ -231,9 +233,9 @@ fn len_of(directory: &Path) -> u64 {
 
 #[test]
 fn a_prune_that_is_killed_is_finished_by_the_next_one() {
-    let world = world();
+    let world = world(FEW);
     world.ok(&["backup", "docs"]);
-    for number in 0..FILES / 2 {
+    for number in 0..FEW / 2 {
         std::fs::remove_file(world.path(&format!("docs/{number:02}"))).expect("it is there");
     }
     world.ok(&["backup", "docs"]);
@@ -244,6 +246,6 @@ fn a_prune_that_is_killed_is_finished_by_the_next_one() {
     assert_whole(&world);
     world.ok(&["prune"]);
     assert_whole(&world);
-    let kept = (FILES * FILE_LEN / 2) as u64;
+    let kept = (FEW * FILE_LEN / 2) as u64;
     assert!(len(&packs(&world)) <= kept * 11 / 10, "{} bytes are left", len(&packs(&world)));
 }
