@@ -26,20 +26,16 @@ use tool::Tool;
 
 /// Measures, and prints the tables on standard output; progress goes to standard error.
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    if arguments
-        .iter()
-        .any(|flag| flag == "--help" || flag == "-h")
-    {
+    if arguments.iter().any(|flag| flag == "--help" || flag == "-h") {
         print!("{}", options::USAGE);
         return Ok(());
     }
     let options = Options::parse(arguments)?;
     for directory in [&options.data, &options.scratch] {
-        fs::create_dir_all(directory)
-            .map_err(|error| format!("create {}: {error}", directory.display()))?;
+        fs::create_dir_all(directory).map_err(|error| format!("create {}: {error}", directory.display()))?;
     }
-    let scratch = fs::canonicalize(&options.scratch)
-        .map_err(|error| format!("find {}: {error}", options.scratch.display()))?;
+    let scratch =
+        fs::canonicalize(&options.scratch).map_err(|error| format!("find {}: {error}", options.scratch.display()))?;
     let binary = Binary::find(options.mainstay.as_deref())?;
     let tools = tool::installed(&binary.path, &options.peers);
     let names: Vec<&'static str> = tools.iter().map(|tool| tool.name()).collect();
@@ -53,23 +49,16 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         println!("{}", report::table(&rows, set.name, &names));
         if let Some(path) = &options.json {
             let raw = json!({ "machine": machine.json(), "rows": report::json(&rows) });
-            fs::write(path, format!("{raw:#}\n"))
-                .map_err(|error| format!("write {}: {error}", path.display()))?;
+            fs::write(path, format!("{raw:#}\n")).map_err(|error| format!("write {}: {error}", path.display()))?;
         }
     }
     Ok(())
 }
 
-fn run_set(
-    set: &DataSet,
-    tools: &[Box<dyn Tool>],
-    options: &Options,
-    scratch: &Path,
-) -> Result<Vec<Row>, String> {
+fn run_set(set: &DataSet, tools: &[Box<dyn Tool>], options: &Options, scratch: &Path) -> Result<Vec<Row>, String> {
     let scratch = scratch.join(set.name);
     data::remove(&scratch)?;
-    fs::create_dir_all(&scratch)
-        .map_err(|error| format!("create {}: {error}", scratch.display()))?;
+    fs::create_dir_all(&scratch).map_err(|error| format!("create {}: {error}", scratch.display()))?;
     let source = match set.edit {
         Edit::Nothing => set.path.clone(),
         Edit::Files | Edit::Pages => {
@@ -85,14 +74,7 @@ fn run_set(
     };
     let mut rows = Vec::new();
     for number in 0..options.runs {
-        let round = Round {
-            set,
-            source: &source,
-            quarters: quarters.as_ref(),
-            options,
-            scratch: &scratch,
-            number,
-        };
+        let round = Round { set, source: &source, quarters: quarters.as_ref(), options, scratch: &scratch, number };
         rows.extend(round.run(tools)?);
     }
     if !options.keep {
@@ -105,11 +87,7 @@ fn print_heading(machine: &Machine, tools: &[Box<dyn Tool>], options: &Options) 
     println!("{}; medians of {}\n", machine.line(), options.runs);
     for tool in tools {
         let version = tool::version(tool.as_ref());
-        println!(
-            "* {}: {}",
-            tool.name(),
-            version.unwrap_or_else(|| "version unknown".to_owned())
-        );
+        println!("* {}: {}", tool.name(), version.unwrap_or_else(|| "version unknown".to_owned()));
     }
     println!();
 }

@@ -22,8 +22,7 @@ impl Binary {
             Some(path) => path.to_path_buf(),
             None => build_release()?,
         };
-        let path = fs::canonicalize(&path)
-            .map_err(|error| format!("find the binary {}: {error}", path.display()))?;
+        let path = fs::canonicalize(&path).map_err(|error| format!("find the binary {}: {error}", path.display()))?;
         Ok(Self { path })
     }
 
@@ -70,9 +69,7 @@ fn build_release() -> Result<PathBuf, String> {
 /// Runs a command and returns what it printed, or an error that shows it.
 pub fn output(mut command: Command) -> Result<Output, String> {
     let name = line_of(&command);
-    let output = command
-        .output()
-        .map_err(|error| format!("run {name}: {error}"))?;
+    let output = command.output().map_err(|error| format!("run {name}: {error}"))?;
     if output.status.success() {
         return Ok(output);
     }

@@ -39,8 +39,8 @@ impl Checkout {
                     self.read_directory(root, &path)?;
                 }
             } else if kind.is_file() && is_read(&path) {
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|error| format!("read {}: {error}", path.display()))?;
+                let text =
+                    std::fs::read_to_string(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
                 self.texts.insert(name, text);
             }
         }
@@ -53,11 +53,7 @@ impl Checkout {
     }
 
     /// Files whose path starts with `prefix` and ends with `suffix`, in order of their paths.
-    pub fn files<'a>(
-        &'a self,
-        prefix: &'a str,
-        suffix: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub fn files<'a>(&'a self, prefix: &'a str, suffix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.texts
             .iter()
             .filter(move |(path, _)| path.starts_with(prefix) && path.ends_with(suffix))
@@ -67,10 +63,8 @@ impl Checkout {
     /// A checkout made of the given files, for tests.
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Self {
-        let texts: BTreeMap<String, String> = files
-            .iter()
-            .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
-            .collect();
+        let texts: BTreeMap<String, String> =
+            files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
         let paths = texts.keys().cloned().collect();
         Self { texts, paths }
     }
@@ -89,7 +83,7 @@ fn relative(root: &Path, path: &Path) -> String {
 
 /// The root of the workspace: `cargo run` names the manifest of this tool.
 pub fn root() -> PathBuf {
-    let own = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let own =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     own.parent().unwrap_or(&own).to_path_buf()
 }

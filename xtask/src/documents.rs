@@ -47,10 +47,7 @@ fn compare(root: &Path, generated: &str) -> Result<(), String> {
     if found == generated {
         return Ok(());
     }
-    let lines = found
-        .lines()
-        .chain(std::iter::repeat(""))
-        .zip(generated.lines());
+    let lines = found.lines().chain(std::iter::repeat("")).zip(generated.lines());
     let number = lines.take_while(|(old, new)| old == new).count();
     let line = |text: &str| text.lines().nth(number).unwrap_or("(nothing)").to_owned();
     Err(format!(

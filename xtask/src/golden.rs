@@ -19,10 +19,7 @@ const USAGE: &str = "usage: cargo xtask golden [--check] [--mainstay PATH]";
 const WORKSHOP: &str = "/tmp/mainstay-golden";
 const CHECKSUMS: &str = "SHA256SUMS";
 /// How each snapshot is named to the binary, and where its manifest is.
-const SNAPSHOTS: [(&str, &str); 2] = [
-    ("latest~1", "tree-1.manifest"),
-    ("latest", "tree-2.manifest"),
-];
+const SNAPSHOTS: [(&str, &str); 2] = [("latest~1", "tree-1.manifest"), ("latest", "tree-2.manifest")];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let (mut is_check, mut given) = (false, None);
@@ -59,10 +56,7 @@ impl Workshop {
 
     fn mainstay(&self, binary: &Binary, arguments: &[&str]) -> Result<(), String> {
         let mut command = binary.command(&self.scratch.path);
-        command
-            .env("XDG_CONFIG_HOME", self.at("config"))
-            .env("MAINSTAY_REPO", self.at("repository"))
-            .args(arguments);
+        command.env("XDG_CONFIG_HOME", self.at("config")).env("MAINSTAY_REPO", self.at("repository")).args(arguments);
         output(command).map(drop)
     }
 }
@@ -75,10 +69,7 @@ fn write(binary: &Binary, folder: &Path) -> Result<(), String> {
     let version = format_version(&workshop.at("repository"))?;
     let goal = folder.join(format!("v{version}"));
     if goal.exists() {
-        return Err(format!(
-            "{} is there and is never written again",
-            goal.display()
-        ));
+        return Err(format!("{} is there and is never written again", goal.display()));
     }
     let content = workshop.at("content");
     fs::create_dir(&content).map_err(|error| format!("create {}: {error}", content.display()))?;
@@ -93,8 +84,7 @@ fn write(binary: &Binary, folder: &Path) -> Result<(), String> {
         copy(&workshop.at(name), &content.join(name))?;
     }
     let sums = checksums(&content)?;
-    fs::write(content.join(CHECKSUMS), sums)
-        .map_err(|error| format!("write {CHECKSUMS}: {error}"))?;
+    fs::write(content.join(CHECKSUMS), sums).map_err(|error| format!("write {CHECKSUMS}: {error}"))?;
     fs::create_dir_all(folder).map_err(|error| format!("create {}: {error}", folder.display()))?;
     copy(&content, &goal)?;
     println!("golden: wrote {}", goal.display());
@@ -103,15 +93,11 @@ fn write(binary: &Binary, folder: &Path) -> Result<(), String> {
 
 fn check_all(binary: &Binary, folder: &Path) -> Result<(), String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("read {FOLDER}: {error}"))?;
-    let mut folders: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_dir())
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
     folders.sort();
     if folders.is_empty() {
-        return Err(format!(
-            "{FOLDER} is empty; write it with `cargo xtask golden`"
-        ));
+        return Err(format!("{FOLDER} is empty; write it with `cargo xtask golden`"));
     }
     for golden in &folders {
         check(binary, golden).map_err(|message| format!("{}: {message}", golden.display()))?;
@@ -124,9 +110,7 @@ fn check_all(binary: &Binary, folder: &Path) -> Result<(), String> {
 fn check(binary: &Binary, golden: &Path) -> Result<(), String> {
     let expected = fs::read_to_string(golden.join(CHECKSUMS)).unwrap_or_default();
     if checksums(golden)? != expected {
-        return Err(format!(
-            "{CHECKSUMS} does not fit: a golden repository is never edited"
-        ));
+        return Err(format!("{CHECKSUMS} does not fit: a golden repository is never edited"));
     }
     let workshop = Workshop::open()?;
     for name in ["repository", "config"] {
@@ -140,8 +124,7 @@ fn check(binary: &Binary, golden: &Path) -> Result<(), String> {
         let target = workshop.at(&format!("restored-{step}"));
         let argument = target.to_string_lossy().into_owned();
         workshop.mainstay(binary, &["restore", snapshot, "--target", &argument])?;
-        let expected = fs::read_to_string(golden.join(name))
-            .map_err(|error| format!("read {name}: {error}"))?;
+        let expected = fs::read_to_string(golden.join(name)).map_err(|error| format!("read {name}: {error}"))?;
         let found = manifest::describe(&tree::restored(&target)?)?;
         manifest::compare(&expected, &found).map_err(|message| format!("{snapshot}: {message}"))?;
     }
@@ -152,21 +135,17 @@ fn check(binary: &Binary, golden: &Path) -> Result<(), String> {
 fn format_version(repository: &Path) -> Result<u64, String> {
     let path = repository.join("mainstay.json");
     let bytes = fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
-    let value: serde_json::Value = serde_json::from_slice(&bytes)
-        .map_err(|error| format!("read {}: {error}", path.display()))?;
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| format!("read {}: {error}", path.display()))?;
     let number = value.get("format").and_then(serde_json::Value::as_u64);
     number.ok_or_else(|| format!("read {}: expected a number `format`", path.display()))
 }
 
 /// What `sha256sum` says about every file but the list itself, in the order of their names.
 fn checksums(directory: &Path) -> Result<String, String> {
-    let script = format!(
-        "find . -type f ! -name {CHECKSUMS} -print0 | LC_ALL=C sort -z | xargs -0 sha256sum"
-    );
+    let script = format!("find . -type f ! -name {CHECKSUMS} -print0 | LC_ALL=C sort -z | xargs -0 sha256sum");
     let mut command = Command::new("bash");
-    command
-        .args(["-euo", "pipefail", "-c", &script])
-        .current_dir(directory);
+    command.args(["-euo", "pipefail", "-c", &script]).current_dir(directory);
     Ok(text(&output(command)?.stdout))
 }
 

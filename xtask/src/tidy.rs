@@ -36,19 +36,11 @@ pub enum Severity {
 
 impl Finding {
     fn failure(path: &str, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            path: path.to_owned(),
-            line,
-            message: message.into(),
-            severity: Severity::Failure,
-        }
+        Self { path: path.to_owned(), line, message: message.into(), severity: Severity::Failure }
     }
 
     fn warning(path: &str, line: usize, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::failure(path, line, message)
-        }
+        Self { severity: Severity::Warning, ..Self::failure(path, line, message) }
     }
 }
 
@@ -103,10 +95,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             };
             println!("{grade}[{name}] {finding}");
         }
-        failures += findings
-            .iter()
-            .filter(|finding| finding.severity == Severity::Failure)
-            .count();
+        failures += findings.iter().filter(|finding| finding.severity == Severity::Failure).count();
     }
     match failures {
         0 => {

@@ -39,8 +39,8 @@ struct Context {
 
 impl Context {
     fn new(effort: Effort) -> Result<Self> {
-        let compressor = Compressor::new(effort.level())
-            .map_err(|error| Error::Bug(format!("create a compressor: {error}")))?;
+        let compressor =
+            Compressor::new(effort.level()).map_err(|error| Error::Bug(format!("create a compressor: {error}")))?;
         Ok(Self { compressor, output: Vec::new() })
     }
 

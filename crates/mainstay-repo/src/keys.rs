@@ -73,8 +73,9 @@ impl RecoveryCode {
 
     /// Reads a code, forgiving case, spaces and the letters that look like digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let plain: Zeroizing<String> =
-            Zeroizing::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_uppercase());
+        let plain: Zeroizing<String> = Zeroizing::new(
+            text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>().to_ascii_uppercase(),
+        );
         let digits = plain.strip_prefix("MSK")?.strip_prefix(['1', 'I', 'L'])?;
         if digits.len() != 56 {
             return None;

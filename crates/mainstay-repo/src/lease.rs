@@ -96,7 +96,15 @@ impl Leases<'_> {
             };
         }
         let open = latest.into_iter().filter(|(session, _)| *session != own);
-        open.filter_map(|(session, number)| number.map(|number| self.read(session, number))).collect()
+        let mut leases = Vec::new();
+        for (session, number) in open.filter_map(|(session, number)| Some((session, number?))) {
+            match self.read(session, number) {
+                // Ended and collected since it was listed.
+                Err(Error::Missing { .. }) => {}
+                read => leases.push(read?),
+            }
+        }
+        Ok(leases)
     }
 
     fn read(&self, session: SessionId, number: u32) -> Result<OpenLease> {

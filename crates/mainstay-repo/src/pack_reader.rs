@@ -48,7 +48,8 @@ impl DataKeys {
         let name = names::data_key(session);
         let bytes = read_object(&*self.store, &name, "read data key")?;
         let damaged = |problem: Problem| Error::damaged("read data key", &name, problem);
-        let stored = crate::format::keys::decode_data_key(self.keys.config().repository, session, &bytes).map_err(damaged)?;
+        let stored =
+            crate::format::keys::decode_data_key(self.keys.config().repository, session, &bytes).map_err(damaged)?;
         let key = Arc::new(self.keys.open_data_key(&stored).map_err(damaged)?);
         self.insert(session, key.clone());
         Ok(key)
@@ -200,9 +201,8 @@ impl PackListing {
     pub(crate) fn open_table(keys: &Keys, block: BlockId, sealed: &[u8]) -> Result<ChunkTable> {
         let damaged = |problem: Problem| Error::damaged("open chunk table of block", block, problem);
         let mut sealed = sealed.to_vec();
-        let (nonce, rest) = sealed
-            .split_first_chunk_mut::<12>()
-            .ok_or_else(|| damaged(Problem::new("it is cut short")))?;
+        let (nonce, rest) =
+            sealed.split_first_chunk_mut::<12>().ok_or_else(|| damaged(Problem::new("it is cut short")))?;
         let data = chunk_table_data(keys.config().repository, block);
         let plain = keys
             .chunk_table_key(block)

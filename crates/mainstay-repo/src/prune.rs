@@ -87,8 +87,7 @@ pub fn plan_prune(packs: Vec<PackUse>, snapshots: Vec<SnapshotId>) -> PrunePlan 
     let mut wasted: u64 = living.iter().map(waste).sum();
     living.sort_by_key(|pack| (std::cmp::Reverse(waste(pack) * 1000 / pack.len.max(1)), pack.id));
     for pack in living {
-        // Less than 1 % of a pack is never worth rewriting the rest.
-        if wasted > tolerated && waste(&pack) > pack.len / 100 {
+        if wasted > tolerated {
             wasted -= waste(&pack);
             plan.repack.push(pack);
         } else {
@@ -162,7 +161,15 @@ impl Repository {
             }
         }
         let kept = kept.iter().map(|entry| entry.id).collect();
-        Ok(Inventory { forgotten, live, living_sessions, independent, kept, index: self.index()?, packs: self.list_packs()? })
+        Ok(Inventory {
+            forgotten,
+            live,
+            living_sessions,
+            independent,
+            kept,
+            index: self.index()?,
+            packs: self.list_packs()?,
+        })
     }
 
     /// The blocks that sessions at work say they need.
@@ -310,8 +317,7 @@ impl Repository {
     /// Removes what no longer serves anyone: superseded tables, ended leases, keys of sessions without a living block.
     fn remove_leftovers(&self, open: &[OpenLease], inventory: &Inventory, report: &mut PruneReport) -> Result<()> {
         let index = self.index()?;
-        let alive: HashSet<TableId> =
-            index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id).collect();
+        let alive: HashSet<TableId> = index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id).collect();
         for object in list(&*self.store, names::INDEX)? {
             let (_, id) = names::parse_table(&object.name)
                 .map_err(|problem| Error::damaged("list index", &object.name, problem))?;

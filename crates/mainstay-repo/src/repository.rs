@@ -8,8 +8,10 @@ use std::sync::Arc;
 use crate::chunker::Chunker;
 use crate::compress::Compressors;
 use crate::error::{Error, Result};
+use crate::format::block::ChunkTable;
 use crate::format::config::{self, Config, ConfigProblem};
 use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
+use crate::format::lease::Role;
 use crate::format::refs::BlockSet;
 use crate::format::snapshot::Snapshot;
 use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits, names, refs};
@@ -17,9 +19,7 @@ use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, So
 use crate::index::Index;
 use crate::keys::{KeySlot, Keys, Secret};
 use crate::lease::{Leases, Liveness, refuse_conflict};
-use crate::format::lease::Role;
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
-use crate::format::block::ChunkTable;
 use crate::seal::{preferred_suite, random};
 use crate::store::{Object, Store, Vacancy, is_absent};
 
@@ -60,7 +60,13 @@ pub struct Repository {
 
 impl Repository {
     /// Creates a repository in an empty store and opens it; `created` is the time by the caller's clock.
-    pub fn create(store: Arc<dyn Store>, secret: &Secret, label: &str, liveness: Liveness, created: i64) -> Result<Self> {
+    pub fn create(
+        store: Arc<dyn Store>,
+        secret: &Secret,
+        label: &str,
+        liveness: Liveness,
+        created: i64,
+    ) -> Result<Self> {
         let location = store.location();
         match store.prepare().map_err(|source| store_error("prepare", &location, source))? {
             Vacancy::Empty => {}
@@ -162,7 +168,9 @@ impl Repository {
             return Err(Error::Missing { verb: "remove key", name: names::key_slot(id) });
         }
         if slots.len() == 1 {
-            return Err(Error::Invalid("remove key: it is the last one, and without it nothing could be read".to_owned()));
+            return Err(Error::Invalid(
+                "remove key: it is the last one, and without it nothing could be read".to_owned(),
+            ));
         }
         let name = names::key_slot(id);
         self.store.delete(&name).map_err(|source| store_error("delete", &name, source))
@@ -406,7 +414,8 @@ fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_
     let mut slots = BTreeMap::new();
     for object in list(store, names::KEY_SLOTS)? {
         let id = object.name.strip_prefix(names::KEY_SLOTS).and_then(|id| SlotId::from_hex(id).ok());
-        let id = id.ok_or_else(|| Error::damaged("list key slots", &object.name, "it is not the name of a key slot"))?;
+        let id =
+            id.ok_or_else(|| Error::damaged("list key slots", &object.name, "it is not the name of a key slot"))?;
         let bytes = read_object(store, &object.name, "read key slot")?;
         let slot = stored_keys::decode_slot(repository, id, &bytes)
             .map_err(|problem| Error::damaged("read key slot", &object.name, problem))?;

@@ -44,7 +44,12 @@ impl SealKey {
     }
 
     /// Decrypts `sealed` where it stands and answers the plaintext.
-    pub fn open<'a>(&self, nonce: [u8; 12], associated: &[u8], sealed: &'a mut [u8]) -> Result<&'a mut [u8], Unsealable> {
+    pub fn open<'a>(
+        &self,
+        nonce: [u8; 12],
+        associated: &[u8],
+        sealed: &'a mut [u8],
+    ) -> Result<&'a mut [u8], Unsealable> {
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.0.open_in_place(nonce, Aad::from(associated), sealed).map_err(|_| Unsealable)
     }

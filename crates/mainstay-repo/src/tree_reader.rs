@@ -79,11 +79,7 @@ impl TreeReader {
         Ok(whole)
     }
 
-    fn with_chunk<T>(
-        &self,
-        extent: &Extent,
-        decode: impl FnOnce(&[u8]) -> crate::format::Decoded<T>,
-    ) -> Result<T> {
+    fn with_chunk<T>(&self, extent: &Extent, decode: impl FnOnce(&[u8]) -> crate::format::Decoded<T>) -> Result<T> {
         let Extent::Data { block, offset, len } = extent else {
             return Err(Error::damaged("read tree", "a hole", "no tree page is a hole"));
         };

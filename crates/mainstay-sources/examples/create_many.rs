@@ -15,17 +15,9 @@ const BYTES: usize = 2048;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let base = arguments
-        .next()
-        .map_or_else(std::env::temp_dir, PathBuf::from);
-    let files: usize = arguments
-        .next()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(200_000);
-    let threads: usize = arguments
-        .next()
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(2);
+    let base = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let files: usize = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(200_000);
+    let threads: usize = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(2);
     let name = format!("create-many-{}", std::process::id());
     let tree = TargetTree::open_or_create(&base.join(&name))?;
     let start = Instant::now();
@@ -38,27 +30,16 @@ fn main() -> Result<()> {
                 })
             })
             .collect();
-        workers.into_iter().for_each(|worker| {
-            worker
-                .join()
-                .expect("a worker does not panic")
-                .expect("files can be created")
-        });
+        workers
+            .into_iter()
+            .for_each(|worker| worker.join().expect("a worker does not panic").expect("files can be created"));
     });
     let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "{files} files, {threads} threads: {seconds:.3} s, {:.0} files/s",
-        files as f64 / seconds
-    );
+    println!("{files} files, {threads} threads: {seconds:.3} s, {:.0} files/s", files as f64 / seconds);
     let start = Instant::now();
-    TargetTree::open_or_create(&base)?
-        .top()
-        .remove_tree(name.as_bytes())?;
+    TargetTree::open_or_create(&base)?.top().remove_tree(name.as_bytes())?;
     let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "removed in {seconds:.3} s, {:.0} files/s",
-        files as f64 / seconds
-    );
+    println!("removed in {seconds:.3} s, {:.0} files/s", files as f64 / seconds);
     Ok(())
 }
 
@@ -66,14 +47,8 @@ fn create(tree: &TargetTree, thread: usize, files: usize) -> Result<()> {
     let metadata = Metadata {
         kind: Kind::File,
         mode: 0o644,
-        owner: Owner {
-            user: rustix::process::geteuid().as_raw(),
-            group: rustix::process::getegid().as_raw(),
-        },
-        modified: Timestamp {
-            seconds: 1_600_000_000,
-            nanoseconds: 123_456_789,
-        },
+        owner: Owner { user: rustix::process::geteuid().as_raw(), group: rustix::process::getegid().as_raw() },
+        modified: Timestamp { seconds: 1_600_000_000, nanoseconds: 123_456_789 },
         attributes: Vec::new(),
         link_target: None,
         size: BYTES as u64,
@@ -87,8 +62,7 @@ fn create(tree: &TargetTree, thread: usize, files: usize) -> Result<()> {
         } else {
             tree.directory(path.as_bytes())?
         };
-        let file =
-            directory.create_file_for(format!("file-{number}").as_bytes(), &metadata, &preserve)?;
+        let file = directory.create_file_for(format!("file-{number}").as_bytes(), &metadata, &preserve)?;
         file.write_all_at(0, &bytes)?;
         for warning in file.finish(&metadata, &preserve) {
             eprintln!("{}: {}", warning.path, warning.message);

@@ -10,10 +10,8 @@ use mainstay_sources::{Kind, Result, Source as _};
 
 fn main() -> Result<()> {
     raise_open_files();
-    let (flags, paths): (Vec<PathBuf>, Vec<PathBuf>) = std::env::args_os()
-        .skip(1)
-        .map(PathBuf::from)
-        .partition(|argument| argument.starts_with("--details"));
+    let (flags, paths): (Vec<PathBuf>, Vec<PathBuf>) =
+        std::env::args_os().skip(1).map(PathBuf::from).partition(|argument| argument.starts_with("--details"));
     let reads_details = !flags.is_empty();
     let source = FileSource::new(&paths, &FileOptions::everything())?;
     let start = Instant::now();

@@ -6,9 +6,7 @@ use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::files::fault_of_name;
-use crate::{
-    Content, Details, Directory, Entry, Error, Kind, Listing, Owner, Result, Run, Source, Timestamp,
-};
+use crate::{Content, Details, Directory, Entry, Error, Kind, Listing, Owner, Result, Run, Source, Timestamp};
 
 /// What [`Run::Data`] says when nobody knows the length: half the range, so that adding an offset cannot overflow.
 pub const UNKNOWN_LENGTH: u64 = i64::MAX as u64;
@@ -34,12 +32,7 @@ impl StreamSource {
     ///
     /// # Errors
     /// When the name cannot be that of a file.
-    pub fn new(
-        name: &[u8],
-        modified: Timestamp,
-        owner: Owner,
-        reader: Box<dyn Read + Send>,
-    ) -> Result<Self> {
+    pub fn new(name: &[u8], modified: Timestamp, owner: Owner, reader: Box<dyn Read + Send>) -> Result<Self> {
         if let Some(fault) = fault_of_name(name) {
             return Err(Error::Refused {
                 verb: "read stream",
@@ -59,12 +52,7 @@ impl StreamSource {
             device: 0,
             links: 1,
         };
-        Ok(Self {
-            stream: Arc::new(Stream {
-                entry,
-                reader: Mutex::new(Some(reader)),
-            }),
-        })
+        Ok(Self { stream: Arc::new(Stream { entry, reader: Mutex::new(Some(reader)) }) })
     }
 }
 
@@ -78,11 +66,7 @@ struct StreamDirectory(Arc<Stream>);
 
 impl StreamDirectory {
     fn refused(&self, name: &[u8], reason: &str) -> Error {
-        Error::Refused {
-            verb: "open",
-            path: String::from_utf8_lossy(name).into_owned(),
-            reason: reason.to_owned(),
-        }
+        Error::Refused { verb: "open", path: String::from_utf8_lossy(name).into_owned(), reason: reason.to_owned() }
     }
 }
 
@@ -92,10 +76,7 @@ impl Directory for StreamDirectory {
     }
 
     fn list(&self) -> Result<Listing> {
-        Ok(Listing {
-            entries: vec![self.0.entry.clone()],
-            ..Listing::default()
-        })
+        Ok(Listing { entries: vec![self.0.entry.clone()], ..Listing::default() })
     }
 
     fn open_dir(&self, name: &[u8]) -> Result<Arc<dyn Directory>> {
@@ -110,19 +91,9 @@ impl Directory for StreamDirectory {
         if entry.name != self.0.entry.name {
             return Err(self.refused(&entry.name, "it is not part of the source"));
         }
-        let reader = self
-            .0
-            .reader
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let reader =
-            reader.ok_or_else(|| self.refused(&entry.name, "a stream can be read only once"))?;
-        Ok(Box::new(StreamContent {
-            reader,
-            entry: self.0.entry.clone(),
-            state: State::Unread,
-        }))
+        let reader = self.0.reader.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let reader = reader.ok_or_else(|| self.refused(&entry.name, "a stream can be read only once"))?;
+        Ok(Box::new(StreamContent { reader, entry: self.0.entry.clone(), state: State::Unread }))
     }
 }
 
@@ -148,9 +119,7 @@ impl Content for StreamContent {
             return Ok(None);
         }
         self.state = State::Reading;
-        Ok(Some(Run::Data {
-            len: UNKNOWN_LENGTH,
-        }))
+        Ok(Some(Run::Data { len: UNKNOWN_LENGTH }))
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {

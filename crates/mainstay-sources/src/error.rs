@@ -16,18 +16,10 @@ pub enum Error {
     },
     /// An entry is not what it was when it was listed.
     #[error("{verb} {path}: it is no longer {expected}")]
-    Replaced {
-        verb: &'static str,
-        path: String,
-        expected: &'static str,
-    },
+    Replaced { verb: &'static str, path: String, expected: &'static str },
     /// A name or path that must not be written.
     #[error("{verb} {path}: {reason}")]
-    Refused {
-        verb: &'static str,
-        path: String,
-        reason: String,
-    },
+    Refused { verb: &'static str, path: String, reason: String },
     /// An exclude rule that cannot be understood.
     #[error("read exclude rule {rule:?}: {reason}")]
     Rule { rule: String, reason: String },

@@ -59,46 +59,20 @@ pub fn prepare(name: &str, options: &Options) -> Result<DataSet, String> {
 
 fn describe(name: &str, path: PathBuf) -> Result<DataSet, String> {
     let (name, what, operations, edit): (_, _, &'static [&'static str], _) = match name {
-        "A" => (
-            "A",
-            "a source tree",
-            &super::options::OPERATIONS,
-            Edit::Files,
-        ),
-        "B" => (
-            "B",
-            "database files",
-            &[
-                "first",
-                "unchanged",
-                "changed",
-                "forced",
-                "restore",
-                "verify",
-            ],
-            Edit::Pages,
-        ),
+        "A" => ("A", "a source tree", &super::options::OPERATIONS, Edit::Files),
+        "B" => ("B", "database files", &["first", "unchanged", "changed", "forced", "restore", "verify"], Edit::Pages),
         "C" => (
             "C",
             "64 incompressible files of 64 MiB",
             &["first", "unchanged", "forced", "restore", "verify"],
             Edit::Nothing,
         ),
-        "D" => (
-            "D",
-            "1,000,000 files of 0 to 4 KiB",
-            &["first", "unchanged", "unchanged-cold", "restore"],
-            Edit::Nothing,
-        ),
+        "D" => {
+            ("D", "1,000,000 files of 0 to 4 KiB", &["first", "unchanged", "unchanged-cold", "restore"], Edit::Nothing)
+        }
         _ => return Err(format!("unknown data set {name}")),
     };
-    Ok(DataSet {
-        name,
-        what,
-        path,
-        operations,
-        edit,
-    })
+    Ok(DataSet { name, what, path, operations, edit })
 }
 
 fn make(name: &str, directory: &Path, options: &Options) -> Result<(), String> {
@@ -119,19 +93,14 @@ fn make_large(directory: &Path, scale_percent: u64) -> Result<(), String> {
     for number in 0..scaled(LARGE_FILES, scale_percent) {
         let path = directory.join(format!("{number:02}.bin"));
         let mut file = fs::File::create(&path).map_err(|error| at(&path, error))?;
-        noise
-            .copy_to(&mut file, LARGE_FILE_BYTES)
-            .map_err(|error| at(&path, error))?;
+        noise.copy_to(&mut file, LARGE_FILE_BYTES).map_err(|error| at(&path, error))?;
     }
     Ok(())
 }
 
 /// Copies a tree with its owners, modes, times and holes.
 pub fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    let status = Command::new("cp")
-        .args(["-a", "--sparse=auto", "-T"])
-        .args([from, to])
-        .status();
+    let status = Command::new("cp").args(["-a", "--sparse=auto", "-T"]).args([from, to]).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("copy {}: cp ended with {status}", from.display())),
@@ -172,10 +141,7 @@ pub fn totals(root: &Path) -> Result<(usize, u64), String> {
     let files = files(root)?;
     let mut bytes = 0;
     for path in &files {
-        bytes += path
-            .symlink_metadata()
-            .map_err(|error| at(path, error))?
-            .len();
+        bytes += path.symlink_metadata().map_err(|error| at(path, error))?.len();
     }
     Ok((files.len(), bytes))
 }

@@ -17,9 +17,7 @@ pub fn apply(root: &Path, edit: Edit, turn: usize) -> Result<(), String> {
         Edit::Nothing => Ok(()),
         Edit::Files => {
             let chosen = files.iter().skip(turn % ONE_IN).step_by(ONE_IN);
-            chosen
-                .into_iter()
-                .try_for_each(|path| edit_file(path, turn))
+            chosen.into_iter().try_for_each(|path| edit_file(path, turn))
         }
         Edit::Pages => files.iter().try_for_each(|path| edit_pages(path, turn)),
     }
@@ -33,8 +31,7 @@ fn edit_file(path: &Path, turn: usize) -> Result<(), String> {
     let mark = format!("/* edited in turn {turn} */\n");
     file.write_all_at(mark.as_bytes(), len).map_err(context)?;
     if len > 2 * mark.len() as u64 {
-        file.write_all_at(mark.as_bytes(), len / 2)
-            .map_err(context)?;
+        file.write_all_at(mark.as_bytes(), len / 2).map_err(context)?;
     }
     Ok(())
 }
@@ -46,8 +43,7 @@ fn edit_pages(path: &Path, turn: usize) -> Result<(), String> {
     let pages = file.metadata().map_err(context)?.len() / PAGE_BYTES;
     for page in (0..pages).skip(turn % ONE_IN).step_by(ONE_IN) {
         let row = format!("row {page} of turn {turn:08}");
-        file.write_all_at(row.as_bytes(), page * PAGE_BYTES + PAGE_BYTES / 3)
-            .map_err(context)?;
+        file.write_all_at(row.as_bytes(), page * PAGE_BYTES + PAGE_BYTES / 3).map_err(context)?;
     }
     Ok(())
 }

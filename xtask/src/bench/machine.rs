@@ -52,10 +52,7 @@ impl Machine {
 }
 
 fn printed(output: std::io::Result<std::process::Output>) -> String {
-    output.map_or_else(
-        |_| "unknown".to_owned(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    )
+    output.map_or_else(|_| "unknown".to_owned(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn read(path: &str) -> String {
@@ -66,10 +63,7 @@ fn field(path: &str, name: &str) -> String {
     let text = read(path);
     let line = text.lines().find(|line| line.starts_with(name));
     let value = line.and_then(|line| line.split_once(':'));
-    value.map_or_else(
-        || "unknown".to_owned(),
-        |(_, value)| value.trim().to_owned(),
-    )
+    value.map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
 }
 
 /// The type of the mount that holds `path`: of those above it, the longest and the last.
@@ -89,9 +83,6 @@ fn file_system(mounts: &str, path: &Path) -> String {
 
 fn memory_gib() -> u64 {
     let total = field("/proc/meminfo", "MemTotal");
-    let kib = total
-        .split(' ')
-        .next()
-        .and_then(|number| number.parse::<u64>().ok());
+    let kib = total.split(' ').next().and_then(|number| number.parse::<u64>().ok());
     kib.unwrap_or(0).div_ceil(1 << 20)
 }

@@ -34,29 +34,19 @@ pub fn measure(commands: Vec<Command>, log: &Path) -> Result<Sample, String> {
 
 /// Runs commands that prepare something; only their success matters.
 pub fn prepare(commands: Vec<Command>, log: &Path) -> Result<(), String> {
-    commands
-        .into_iter()
-        .try_for_each(|command| run(command, log).map(drop))
+    commands.into_iter().try_for_each(|command| run(command, log).map(drop))
 }
 
 fn run(mut command: Command, log: &Path) -> Result<Sample, String> {
     let name = line_of(&command);
     let context = |error| format!("run {name}: {error}");
-    let output = File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .map_err(context)?;
+    let output = File::options().create(true).append(true).open(log).map_err(context)?;
     let errors = output.try_clone().map_err(context)?;
     command.stdin(Stdio::null()).stdout(output).stderr(errors);
     let child = command.spawn().map_err(context)?;
     let used = child.wait4().map_err(context)?;
     if !used.status.success() {
-        return Err(format!(
-            "run {name}: {}; see {}",
-            used.status,
-            log.display()
-        ));
+        return Err(format!("run {name}: {}; see {}", used.status, log.display()));
     }
     Ok(Sample {
         wall: Duration::ZERO,

@@ -83,9 +83,7 @@ impl Options {
                 "--keep" => options.keep = true,
                 "--help" | "-h" => return Err(USAGE.to_owned()),
                 _ => {
-                    let value = arguments
-                        .next()
-                        .ok_or_else(|| format!("{flag}: expected a value\n{USAGE}"))?;
+                    let value = arguments.next().ok_or_else(|| format!("{flag}: expected a value\n{USAGE}"))?;
                     options.set(flag, value)?;
                 }
             }
@@ -120,18 +118,12 @@ fn owned(words: &[&str]) -> Vec<String> {
 fn list(flag: &str, value: &str, known: &[&str]) -> Result<Vec<String>, String> {
     let words: Vec<&str> = value.split(',').filter(|word| !word.is_empty()).collect();
     match words.iter().find(|word| !known.contains(word)) {
-        Some(word) => Err(format!(
-            "{flag}: expected some of {}, got {word}",
-            known.join(",")
-        )),
+        Some(word) => Err(format!("{flag}: expected some of {}, got {word}", known.join(","))),
         None => Ok(owned(&words)),
     }
 }
 
-fn number<N: std::str::FromStr + PartialOrd + From<u8>>(
-    flag: &str,
-    value: &str,
-) -> Result<N, String> {
+fn number<N: std::str::FromStr + PartialOrd + From<u8>>(flag: &str, value: &str) -> Result<N, String> {
     match value.parse::<N>() {
         Ok(number) if number >= N::from(1) => Ok(number),
         _ => Err(format!("{flag}: expected a number from 1, got {value}")),

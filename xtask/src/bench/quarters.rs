@@ -23,14 +23,8 @@ impl Quarters {
         let shown = directory.join("quarters");
         copy(source, &shown)?;
         let found = files(&shown)?;
-        let relative = found
-            .iter()
-            .filter_map(|path| path.strip_prefix(&shown).ok());
-        Ok(Self {
-            files: relative.map(Path::to_path_buf).collect(),
-            hidden: directory.join("hidden"),
-            shown,
-        })
+        let relative = found.iter().filter_map(|path| path.strip_prefix(&shown).ok());
+        Ok(Self { files: relative.map(Path::to_path_buf).collect(), hidden: directory.join("hidden"), shown })
     }
 
     /// The directory to back up.

@@ -28,16 +28,10 @@ struct Median {
 /// The table of one data set, with the conditions beneath it that are no ratio of times.
 pub fn table(rows: &[Row], data_set: &str, tools: &[&'static str]) -> String {
     let rows: Vec<&Row> = rows.iter().filter(|row| row.data_set == data_set).collect();
-    let mut text = format!(
-        "| operation | {} | beside the fastest | to reach |\n",
-        tools.join(" | ")
-    );
+    let mut text = format!("| operation | {} | beside the fastest | to reach |\n", tools.join(" | "));
     let _ = writeln!(text, "|---|{}---|---|", "---|".repeat(tools.len()));
     for operation in OPERATIONS {
-        let medians: Vec<Option<Median>> = tools
-            .iter()
-            .map(|tool| median(&rows, operation, tool))
-            .collect();
+        let medians: Vec<Option<Median>> = tools.iter().map(|tool| median(&rows, operation, tool)).collect();
         if medians.iter().all(Option::is_none) {
             continue;
         }
@@ -50,12 +44,8 @@ pub fn table(rows: &[Row], data_set: &str, tools: &[&'static str]) -> String {
 }
 
 fn time_line(data_set: &str, operation: &str, medians: &[(&str, Option<Median>)]) -> String {
-    let cell = |median: Median| {
-        format!(
-            "{:.2} s (CPU {:.1}, {:.0} MiB)",
-            median.wall_s, median.processor_s, median.peak_mib
-        )
-    };
+    let cell =
+        |median: Median| format!("{:.2} s (CPU {:.1}, {:.0} MiB)", median.wall_s, median.processor_s, median.peak_mib);
     let cells = join(medians, cell);
     let ratio = ratio(medians);
     let goal = goals::ratio(data_set, operation);
@@ -66,10 +56,7 @@ fn time_line(data_set: &str, operation: &str, medians: &[(&str, Option<Median>)]
         (_, None) => "–".to_owned(),
     };
     let ratio = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.1}×"));
-    format!(
-        "| {} | {cells} | {ratio} | {reached} |\n",
-        goals::title(operation)
-    )
+    format!("| {} | {cells} | {ratio} | {reached} |\n", goals::title(operation))
 }
 
 /// Beneath the operations that write: what the repository takes, or by how much it grew.
@@ -84,9 +71,7 @@ fn size_line(operation: &str, medians: &[(&str, Option<Median>)]) -> String {
 }
 
 fn join(medians: &[(&str, Option<Median>)], cell: impl Fn(Median) -> String) -> String {
-    let cells = medians
-        .iter()
-        .map(|(_, median)| median.map_or_else(|| "–".to_owned(), &cell));
+    let cells = medians.iter().map(|(_, median)| median.map_or_else(|| "–".to_owned(), &cell));
     cells.collect::<Vec<_>>().join(" | ")
 }
 
@@ -97,10 +82,7 @@ fn ratio(medians: &[(&str, Option<Median>)]) -> Option<f64> {
         found.1.map(|median| median.wall_s)
     };
     let own = wall("mainstay")?;
-    let fastest = RIVALS
-        .iter()
-        .filter_map(|rival| wall(rival))
-        .min_by(f64::total_cmp)?;
+    let fastest = RIVALS.iter().filter_map(|rival| wall(rival)).min_by(f64::total_cmp)?;
     Some(fastest / own)
 }
 
@@ -122,10 +104,7 @@ fn conditions(rows: &[&Row], data_set: &str) -> String {
         Some((own, median(rows, operation, "tar")?))
     };
     if let Some((own, tar)) = pair("first") {
-        let sentence = format!(
-            "first backup {:.2} s, tar | zstd {:.2} s",
-            own.wall_s, tar.wall_s
-        );
+        let sentence = format!("first backup {:.2} s, tar | zstd {:.2} s", own.wall_s, tar.wall_s);
         push_condition(&mut text, own.wall_s <= tar.wall_s, &sentence);
         let (size, limit) = (own.repository_mb, tar.repository_mb);
         let sentence = format!("repository {size:.1} MB, .tar.zst {limit:.1} MB");
@@ -147,10 +126,7 @@ fn push_condition(text: &mut String, is_met: bool, sentence: &str) {
 }
 
 fn median(rows: &[&Row], operation: &str, tool: &str) -> Option<Median> {
-    let rows: Vec<&&Row> = rows
-        .iter()
-        .filter(|row| row.operation == operation && row.tool == tool)
-        .collect();
+    let rows: Vec<&&Row> = rows.iter().filter(|row| row.operation == operation && row.tool == tool).collect();
     let middle = |value: fn(&Row) -> f64| {
         let mut values: Vec<f64> = rows.iter().map(|row| value(row)).collect();
         values.sort_by(f64::total_cmp);

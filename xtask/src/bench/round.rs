@@ -110,10 +110,7 @@ impl Round<'_> {
     }
 
     fn is_wanted(&self, operation: &str) -> bool {
-        self.options
-            .operations
-            .iter()
-            .any(|wanted| wanted == operation)
+        self.options.operations.iter().any(|wanted| wanted == operation)
     }
 
     /// Wanted itself, or wanted by a later operation.
@@ -131,22 +128,14 @@ impl Round<'_> {
 
     /// What all tools share before an operation.
     fn before(&self, operation: &str) -> Result<(), String> {
-        eprintln!(
-            "bench: {} round {} {operation}",
-            self.set.name,
-            self.number + 1
-        );
+        eprintln!("bench: {} round {} {operation}", self.set.name, self.number + 1);
         if operation == "changed" {
             edit::apply(self.source, self.set.edit, self.number)?;
         }
         Ok(())
     }
 
-    fn perform(
-        &self,
-        operation: &'static str,
-        runner: &mut Runner<'_>,
-    ) -> Result<Option<Row>, String> {
+    fn perform(&self, operation: &'static str, runner: &mut Runner<'_>) -> Result<Option<Row>, String> {
         let target = runner.directory.join("restored");
         self.before_tool(operation, &target)?;
         let Some(sample) = self.act(operation, runner, &target)? else {
@@ -188,24 +177,11 @@ impl Round<'_> {
     }
 
     /// Runs the operation, or returns `None` when the tool does not have it.
-    fn act(
-        &self,
-        operation: &str,
-        runner: &mut Runner<'_>,
-        target: &Path,
-    ) -> Result<Option<Sample>, String> {
+    fn act(&self, operation: &str, runner: &mut Runner<'_>, target: &Path) -> Result<Option<Sample>, String> {
         let number = runner.backups;
         let newest = number.saturating_sub(1);
-        let backup = |reading| Action::Backup {
-            source: self.source,
-            reading,
-            number,
-        };
-        let restore = |existing| Action::Restore {
-            target,
-            existing,
-            number: newest,
-        };
+        let backup = |reading| Action::Backup { source: self.source, reading, number };
+        let restore = |existing| Action::Restore { target, existing, number: newest };
         let action = match operation {
             "first" | "unchanged" | "unchanged-cold" | "changed" => backup(Reading::Changed),
             "forced" => backup(Reading::Everything),
@@ -233,9 +209,7 @@ impl Round<'_> {
         let found = data::totals(&restored_root(target, self.source))?;
         // The archive of tar holds the state before "1 % changed": its bytes differ.
         if expected.0 != found.0 || (row.tool != "tar" && expected.1 != found.1) {
-            return Err(format!(
-                "restored {found:?} files and bytes, expected {expected:?}"
-            ));
+            return Err(format!("restored {found:?} files and bytes, expected {expected:?}"));
         }
         let is_used_again = operation != "restore-over-mtime"
             && self.set.operations.contains(&"restore-over")
@@ -254,11 +228,8 @@ impl Round<'_> {
         for shown in PRUNED_BACKUPS {
             quarters.show(shown)?;
             for runner in runners.iter_mut().filter(|runner| !runner.failed) {
-                let action = Action::Backup {
-                    source: quarters.shown(),
-                    reading: Reading::Changed,
-                    number: runner.backups,
-                };
+                let action =
+                    Action::Backup { source: quarters.shown(), reading: Reading::Changed, number: runner.backups };
                 runner.failed = self.prepare(runner, &action).is_err();
                 runner.backups += 1;
             }
@@ -285,10 +256,7 @@ impl Round<'_> {
 fn restored_root(target: &Path, source: &Path) -> PathBuf {
     let full = target.join(source.strip_prefix("/").unwrap_or(source));
     let named = target.join(source.file_name().unwrap_or_default());
-    [full, named]
-        .into_iter()
-        .find(|path| path.is_dir())
-        .unwrap_or_else(|| target.to_path_buf())
+    [full, named].into_iter().find(|path| path.is_dir()).unwrap_or_else(|| target.to_path_buf())
 }
 
 fn report_progress(row: &Row) {

@@ -68,12 +68,8 @@ pub trait Tool {
 /// Mainstay and those of the wanted peers that are installed.
 pub fn installed(mainstay: &Path, peers: &[String]) -> Vec<Box<dyn Tool>> {
     let mut tools: Vec<Box<dyn Tool>> = vec![Box::new(mainstay::Mainstay::new(mainstay))];
-    let known: [Box<dyn Tool>; 4] = [
-        Box::new(restic::Restic),
-        Box::new(rustic::Rustic),
-        Box::new(borg::Borg),
-        Box::new(tar::Tar),
-    ];
+    let known: [Box<dyn Tool>; 4] =
+        [Box::new(restic::Restic), Box::new(rustic::Rustic), Box::new(borg::Borg), Box::new(tar::Tar)];
     for tool in known {
         if !peers.iter().any(|peer| peer == tool.name()) {
             continue;
@@ -112,10 +108,7 @@ impl Place {
     /// A command that sees nothing of the caller's environment but the search path.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("HOME", &self.home)
-            .env("LANG", "C.UTF-8");
+        command.env_clear().env("HOME", &self.home).env("LANG", "C.UTF-8");
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
@@ -133,10 +126,7 @@ impl Place {
 }
 
 /// Command with its arguments added, for the command lines below.
-fn with<A: AsRef<std::ffi::OsStr>>(
-    mut command: Command,
-    arguments: impl IntoIterator<Item = A>,
-) -> Command {
+fn with<A: AsRef<std::ffi::OsStr>>(mut command: Command, arguments: impl IntoIterator<Item = A>) -> Command {
     command.args(arguments);
     command
 }

@@ -33,15 +33,8 @@ pub fn find(document: &str) -> Result<Vec<Block>, String> {
         if opening.is_none_or(|(_, line)| line.trim() != format!("{FENCE}sh")) {
             return Err(format!("line {}: no `sh` block follows {MARK}", index + 1));
         }
-        let inner: Vec<&str> = lines
-            .by_ref()
-            .map(|(_, line)| line)
-            .take_while(|line| line.trim() != FENCE)
-            .collect();
-        blocks.push(Block {
-            line: opening.map_or(0, |(index, _)| index + 1),
-            script: inner.join("\n"),
-        });
+        let inner: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != FENCE).collect();
+        blocks.push(Block { line: opening.map_or(0, |(index, _)| index + 1), script: inner.join("\n") });
     }
     Ok(blocks)
 }
@@ -57,10 +50,7 @@ impl Block {
         let output = output.map_err(|error| format!("run the block: {error}"))?;
         let printed = text(&output.stdout);
         if !output.status.success() {
-            return Err(format!(
-                "the block ended with {}:\n{printed}",
-                output.status
-            ));
+            return Err(format!("the block ended with {}:\n{printed}", output.status));
         }
         match self.missing(&printed) {
             Some(expected) => Err(format!("expected `{expected}` in:\n{printed}")),

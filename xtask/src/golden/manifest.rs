@@ -21,15 +21,11 @@ pub fn describe(root: &Path) -> Result<String, String> {
     let mut pending = vec![PathBuf::new()];
     while let Some(inner) = pending.pop() {
         let path = root.join(&inner);
-        let line =
-            line(&path, &inner).map_err(|error| format!("describe {}: {error}", path.display()))?;
+        let line = line(&path, &inner).map_err(|error| format!("describe {}: {error}", path.display()))?;
         lines.push((inner.clone(), line));
-        let metadata = path
-            .symlink_metadata()
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let metadata = path.symlink_metadata().map_err(|error| format!("{}: {error}", path.display()))?;
         if metadata.is_dir() {
-            let entries =
-                fs::read_dir(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
+            let entries = fs::read_dir(&path).map_err(|error| format!("read {}: {error}", path.display()))?;
             for entry in entries {
                 let entry = entry.map_err(|error| format!("read {}: {error}", path.display()))?;
                 pending.push(inner.join(entry.file_name()));
@@ -71,12 +67,7 @@ fn line(path: &Path, inner: &Path) -> std::io::Result<String> {
     let mut line = format!("{kind} {mode:04o} {time} {name}");
     if metadata.is_file() {
         let content = blake3::hash(&fs::read(path)?);
-        let _ = write!(
-            line,
-            " size={} links={} blake3={content}",
-            metadata.len(),
-            metadata.nlink()
-        );
+        let _ = write!(line, " size={} links={} blake3={content}", metadata.len(), metadata.nlink());
     }
     if metadata.is_symlink() {
         let _ = write!(line, " to={}", escape(fs::read_link(path)?.as_os_str()));

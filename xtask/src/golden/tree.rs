@@ -30,39 +30,24 @@ fn make_first(root: &Path) -> std::io::Result<()> {
     let file = |name: &str, content: &[u8]| fs::write(root.join(name), content);
     file(MARKER, b"golden\n")?;
     file("empty", b"")?;
-    file(
-        "text",
-        "one line of many, all alike\n".repeat(40_000).as_bytes(),
-    )?;
+    file("text", "one line of many, all alike\n".repeat(40_000).as_bytes())?;
     file("noise", &noise(b"noise", 1_500_000))?;
     file("copy of noise", &noise(b"noise", 1_500_000))?;
     file("deep/er/still/leaf", b"leaf")?;
     file("gr\u{fc}n \u{1f33f}", b"a name of several bytes per letter")?;
     fs::write(root.join(OsStr::from_bytes(b"not \xff UTF-8")), "bytes")?;
     for number in 0..300 {
-        file(
-            &format!("many/{number:03}"),
-            format!("file {number}\n").as_bytes(),
-        )?;
+        file(&format!("many/{number:03}"), format!("file {number}\n").as_bytes())?;
     }
     file("linked", b"two names")?;
     fs::hard_link(root.join("linked"), root.join("deep/also linked"))?;
     symlink("deep/er", root.join("symbolic"))?;
     symlink(OsStr::from_bytes(b"nowhere \xfe"), root.join("dangling"))?;
-    mkfifoat(
-        rustix::fs::CWD,
-        root.join("fifo"),
-        Mode::from_raw_mode(0o640),
-    )?;
+    mkfifoat(rustix::fs::CWD, root.join("fifo"), Mode::from_raw_mode(0o640))?;
     let sparse = File::create(root.join("sparse"))?;
     sparse.set_len(8 << 20)?;
     sparse.write_all_at(b"in the middle", 4 << 20)?;
-    setxattr(
-        root.join("text"),
-        "user.golden",
-        b"kept",
-        XattrFlags::empty(),
-    )?;
+    setxattr(root.join("text"), "user.golden", b"kept", XattrFlags::empty())?;
     fs::set_permissions(root.join("noise"), Permissions::from_mode(0o400))?;
     fs::set_permissions(root.join("deep/er"), Permissions::from_mode(0o700))?;
     for name in ["text", "noise", "linked", "many", "deep/er", "deep"] {
@@ -86,10 +71,7 @@ fn set_time(path: &Path, since_epoch: Duration) -> std::io::Result<()> {
 
 fn noise(seed: &[u8], bytes: usize) -> Vec<u8> {
     let mut content = vec![0; bytes];
-    blake3::Hasher::new()
-        .update(seed)
-        .finalize_xof()
-        .fill(&mut content);
+    blake3::Hasher::new().update(seed).finalize_xof().fill(&mut content);
     content
 }
 
@@ -97,12 +79,8 @@ fn noise(seed: &[u8], bytes: usize) -> Vec<u8> {
 pub fn restored(target: &Path) -> Result<PathBuf, String> {
     let mut root = target.to_path_buf();
     while !root.join(MARKER).exists() {
-        let entries =
-            fs::read_dir(&root).map_err(|error| format!("read {}: {error}", root.display()))?;
-        let only = entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .next();
+        let entries = fs::read_dir(&root).map_err(|error| format!("read {}: {error}", root.display()))?;
+        let only = entries.filter_map(Result::ok).map(|entry| entry.path()).next();
         root = only.ok_or_else(|| format!("no tree was restored below {}", target.display()))?;
     }
     Ok(root)

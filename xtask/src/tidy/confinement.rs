@@ -14,36 +14,18 @@ const ENGINE: &str = "crates/mainstay-repo/src/";
 
 /// Only `format/` encodes or decodes what is stored.
 pub fn stored_bytes(checkout: &Checkout) -> Vec<Finding> {
-    confine(
-        checkout,
-        &["minicbor"],
-        &["format"],
-        "format/ alone encodes stored bytes",
-    )
+    confine(checkout, &["minicbor"], &["format"], "format/ alone encodes stored bytes")
 }
 
 /// Only `seal` and `keys` touch key material with a cipher.
 pub fn ciphers(checkout: &Checkout) -> Vec<Finding> {
     let words = ["aws_lc_rs", "argon2"];
-    confine(
-        checkout,
-        &words,
-        &["seal", "keys"],
-        "seal and keys alone name cipher crates",
-    )
+    confine(checkout, &words, &["seal", "keys"], "seal and keys alone name cipher crates")
 }
 
 /// The engine is handed its clock, its randomness and its store; it looks up nothing by itself.
 pub fn surroundings(checkout: &Checkout) -> Vec<Finding> {
-    let names = [
-        "std::env",
-        "SystemTime",
-        "Instant::now",
-        "println",
-        "eprintln",
-        "tokio",
-        "async",
-    ];
+    let names = ["std::env", "SystemTime", "Instant::now", "println", "eprintln", "tokio", "async"];
     let mut findings = Vec::new();
     for source in sources(checkout) {
         if !source.path.starts_with(ENGINE) || source.is_test {

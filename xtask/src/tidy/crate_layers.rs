@@ -11,10 +11,7 @@ mod tests;
 
 /// Each crate with the crates of the workspace that it may use.
 const MAY_USE: [(&str, &[&str]); 5] = [
-    (
-        "mainstay",
-        &["mainstay-jobs", "mainstay-repo", "mainstay-sources"],
-    ),
+    ("mainstay", &["mainstay-jobs", "mainstay-repo", "mainstay-sources"]),
     ("mainstay-jobs", &["mainstay-repo", "mainstay-sources"]),
     ("mainstay-repo", &[]),
     ("mainstay-sources", &[]),
@@ -37,10 +34,8 @@ pub fn check(checkout: &Checkout) -> Vec<Finding> {
         let own = |name: &str| manifests.iter().any(|other| other.name == name);
         for used in manifest.dependencies.iter().filter(|name| own(name)) {
             if !allowed.contains(&used.as_str()) {
-                let message = format!(
-                    "{} must not use {used}: an arrow only downwards (docs/architecture.md)",
-                    manifest.name
-                );
+                let message =
+                    format!("{} must not use {used}: an arrow only downwards (docs/architecture.md)", manifest.name);
                 findings.push(Finding::failure(&manifest.path, 0, message));
             }
         }

@@ -19,23 +19,16 @@ pub fn check(checkout: &Checkout) -> Vec<Finding> {
         Ok(manifests) => manifests,
         Err(message) => return vec![Finding::failure("Cargo.toml", 0, message)],
     };
-    let own: BTreeSet<&str> = manifests
-        .iter()
-        .map(|manifest| manifest.name.as_str())
-        .collect();
+    let own: BTreeSet<&str> = manifests.iter().map(|manifest| manifest.name.as_str()).collect();
     let all = manifests.iter().flat_map(|manifest| &manifest.dependencies);
-    let used: BTreeSet<&str> = all
-        .map(String::as_str)
-        .filter(|name| !own.contains(name))
-        .collect();
+    let used: BTreeSet<&str> = all.map(String::as_str).filter(|name| !own.contains(name)).collect();
     let listed: BTreeSet<&str> = rows(checkout.text(DOCUMENT).unwrap_or_default()).collect();
     let missing = used.difference(&listed).map(|name| {
         let message = format!("{name} has no row: why, licence, who keeps it");
         Finding::failure(DOCUMENT, 0, message)
     });
-    let stale = listed
-        .difference(&used)
-        .map(|name| Finding::failure(DOCUMENT, 0, format!("{name} is listed and not used")));
+    let stale =
+        listed.difference(&used).map(|name| Finding::failure(DOCUMENT, 0, format!("{name} is listed and not used")));
     missing.chain(stale).collect()
 }
 

@@ -39,13 +39,9 @@ pub fn error_catalogue(checkout: &Checkout) -> Vec<Finding> {
     let missing = printed
         .difference(&described)
         .map(|code| Finding::failure(CATALOGUE, 0, format!("{code} has no section of its own")));
-    let stale = described.difference(&printed).map(|code| {
-        Finding::failure(
-            CATALOGUE,
-            0,
-            format!("{code} is described and never printed"),
-        )
-    });
+    let stale = described
+        .difference(&printed)
+        .map(|code| Finding::failure(CATALOGUE, 0, format!("{code} is described and never printed")));
     missing.chain(stale).collect()
 }
 
@@ -69,9 +65,7 @@ pub fn links(checkout: &Checkout) -> Vec<Finding> {
 }
 
 fn headings(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| line.starts_with('#'))
-        .map(|line| line.trim_start_matches('#').trim())
+    text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim())
 }
 
 /// Every `MS-` with four digits.
@@ -104,10 +98,7 @@ fn local_links(text: &str) -> Vec<(usize, &str)> {
 }
 
 fn resolve(directory: &str, link: &str) -> String {
-    let mut parts: Vec<&str> = directory
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .collect();
+    let mut parts: Vec<&str> = directory.split('/').filter(|part| !part.is_empty()).collect();
     for part in link.split('/') {
         match part {
             "" | "." => {}

@@ -25,18 +25,11 @@ pub fn unfinished(checkout: &Checkout) -> Vec<Finding> {
     for source in sources(checkout) {
         for (marker, reason) in UNFINISHED {
             let found = source.code.match_indices(marker);
-            findings.extend(
-                found.map(|(offset, _)| failure(&source, offset, format!("`{marker}`: {reason}"))),
-            );
+            findings.extend(found.map(|(offset, _)| failure(&source, offset, format!("`{marker}`: {reason}"))));
         }
         let found = words(&source.comments, LEFTOVER);
-        findings.extend(found.map(|offset| {
-            failure(
-                &source,
-                offset,
-                format!("`{LEFTOVER}`: finish it or open an issue"),
-            )
-        }));
+        findings
+            .extend(found.map(|offset| failure(&source, offset, format!("`{LEFTOVER}`: finish it or open an issue"))));
     }
     findings
 }

@@ -39,9 +39,7 @@ pub fn check(checkout: &Checkout) -> Vec<Finding> {
 /// Rewrites the line in the document.
 pub fn bless(root: &Path) -> Result<(), String> {
     let checkout = Checkout::read(root)?;
-    let text = checkout
-        .text(DOCUMENT)
-        .ok_or_else(|| format!("read {DOCUMENT}: no such file"))?;
+    let text = checkout.text(DOCUMENT).ok_or_else(|| format!("read {DOCUMENT}: no such file"))?;
     let (_, found) = find(text).ok_or_else(|| format!("{DOCUMENT} has no line `{LABEL}…`"))?;
     let old = format!("{LABEL}{found}");
     let new = format!("{LABEL}{}", hash(&checkout));

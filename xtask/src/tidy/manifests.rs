@@ -25,9 +25,7 @@ pub fn manifests(checkout: &Checkout) -> Result<Vec<Manifest>, String> {
 }
 
 fn parse(path: &str, text: &str) -> Result<Manifest, String> {
-    let table: Table = text
-        .parse()
-        .map_err(|error| format!("read {path}: {error}"))?;
+    let table: Table = text.parse().map_err(|error| format!("read {path}: {error}"))?;
     let package = table.get("package").and_then(|package| package.get("name"));
     let mut dependencies = dependencies_of(&table);
     if let Some(targets) = table.get("target").and_then(Value::as_table) {
@@ -38,10 +36,7 @@ fn parse(path: &str, text: &str) -> Result<Manifest, String> {
     dependencies.dedup();
     Ok(Manifest {
         path: path.to_owned(),
-        name: package
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned(),
+        name: package.and_then(Value::as_str).unwrap_or_default().to_owned(),
         dependencies,
     })
 }

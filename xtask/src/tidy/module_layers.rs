@@ -31,9 +31,7 @@ const ROWS: [&[&str]; 13] = [
 ];
 
 pub fn check(checkout: &Checkout) -> Vec<Finding> {
-    let engine = sources(checkout)
-        .into_iter()
-        .filter(|source| source.path.starts_with(ENGINE) && !source.is_test);
+    let engine = sources(checkout).into_iter().filter(|source| source.path.starts_with(ENGINE) && !source.is_test);
     engine.flat_map(|source| check_file(&source)).collect()
 }
 
@@ -58,11 +56,7 @@ fn check_file(source: &Source<'_>) -> Vec<Finding> {
             }
             None => format!("name crate::{used} by the module that owns it"),
         };
-        findings.push(Finding::failure(
-            source.path,
-            source.line_of(offset),
-            message,
-        ));
+        findings.push(Finding::failure(source.path, source.line_of(offset), message));
     }
     findings
 }

@@ -45,11 +45,7 @@ pub fn check(checkout: &Checkout) -> Vec<Finding> {
                     continue;
                 }
                 let message = format!("{name}: not `{word}` but {instead}");
-                findings.push(Finding::failure(
-                    source.path,
-                    source.line_of(start),
-                    message,
-                ));
+                findings.push(Finding::failure(source.path, source.line_of(start), message));
             }
         }
     }
@@ -68,9 +64,7 @@ fn is_public(code: &str, keyword: usize) -> bool {
 
 fn banned_word(name: &str) -> Option<(&'static str, &'static str)> {
     let parts = split(name);
-    BANNED
-        .into_iter()
-        .find(|(word, _)| parts.iter().any(|part| part == word))
+    BANNED.into_iter().find(|(word, _)| parts.iter().any(|part| part == word))
 }
 
 /// `PackWriter` and `pack_writer` both give pack and writer.

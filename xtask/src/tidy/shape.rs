@@ -20,9 +20,7 @@ const PARAMETERS_LIMIT: usize = 5;
 /// Every file says what it owns and what it must not do.
 pub fn headers(checkout: &Checkout) -> Vec<Finding> {
     let sources = sources(checkout);
-    let bare = sources
-        .iter()
-        .filter(|source| !source.text.starts_with("//!"));
+    let bare = sources.iter().filter(|source| !source.text.starts_with("//!"));
     bare.map(|source| {
         let message = "the file must open with //!: what it owns and what it must not do";
         Finding::failure(source.path, 1, message)
@@ -41,11 +39,7 @@ pub fn inline_tests(checkout: &Checkout) -> Vec<Finding> {
             let is_inline = item.as_bytes().get(end) == Some(&b'{');
             if is_inline && declaration.starts_with("mod ") {
                 let message = "move this module of tests to a sibling tests.rs";
-                findings.push(Finding::failure(
-                    source.path,
-                    source.line_of(start),
-                    message,
-                ));
+                findings.push(Finding::failure(source.path, source.line_of(start), message));
             }
         }
     }
@@ -106,28 +100,17 @@ impl Kind {
 
 impl Measure {
     fn key(&self) -> String {
-        format!("{} {} {}", self.kind.word(), self.path, self.name)
-            .trim_end()
-            .to_owned()
+        format!("{} {} {}", self.kind.word(), self.path, self.name).trim_end().to_owned()
     }
 }
 
 fn judge(measure: &Measure, allowed: Option<usize>) -> Option<Finding> {
-    let Measure {
-        kind,
-        path,
-        line,
-        name,
-        value,
-    } = measure;
+    let Measure { kind, path, line, name, value } = measure;
     let (word, limit) = (kind.word(), kind.limit());
     let subject = if name.is_empty() { "the file" } else { name };
     match allowed {
         Some(allowed) if *value <= limit => {
-            let message = format!(
-                "remove `{} {allowed}`: {value} is within the limit",
-                measure.key()
-            );
+            let message = format!("remove `{} {allowed}`: {value} is within the limit", measure.key());
             Some(Finding::failure(RATCHET, 0, message))
         }
         Some(allowed) if *value < allowed => {
@@ -187,12 +170,7 @@ fn measures(source: &Source<'_>) -> Vec<Measure> {
         let line = source.line_of(start);
         let lines = source.code_lines(start..function.end);
         measures.push(measure(Kind::FunctionLines, line, function.name, lines));
-        measures.push(measure(
-            Kind::Parameters,
-            line,
-            function.name,
-            function.parameters,
-        ));
+        measures.push(measure(Kind::Parameters, line, function.name, function.parameters));
     }
     measures
 }
@@ -218,11 +196,7 @@ fn parse_function(code: &str, start: usize) -> Option<Function<'_>> {
         Some(b'{') => block_end(code, body),
         _ => body,
     };
-    Some(Function {
-        name,
-        parameters,
-        end,
-    })
+    Some(Function { name, parameters, end })
 }
 
 /// The offset of the parenthesis that opens the parameters, past any generics.

@@ -39,9 +39,7 @@ pub fn sources(checkout: &Checkout) -> Vec<Source<'_>> {
     let only_tests: Vec<String> = sources.iter().flat_map(test_modules).collect();
     for source in &mut sources {
         let stem = source.path.trim_end_matches(".rs");
-        source.is_test |= only_tests
-            .iter()
-            .any(|module| stem == module || stem.starts_with(&format!("{module}/")));
+        source.is_test |= only_tests.iter().any(|module| stem == module || stem.starts_with(&format!("{module}/")));
     }
     sources
 }
@@ -54,9 +52,7 @@ impl<'a> Source<'a> {
             text,
             code: view(text, &classes, Class::Code),
             comments: view(text, &classes, Class::Comment),
-            is_test: path.ends_with("/tests.rs")
-                || path.starts_with("tests/")
-                || path.contains("/tests/"),
+            is_test: path.ends_with("/tests.rs") || path.starts_with("tests/") || path.contains("/tests/"),
         }
     }
 
@@ -70,9 +66,7 @@ impl<'a> Source<'a> {
         let text = self.text.get(range.clone()).unwrap_or_default();
         let comments = self.comments.get(range).unwrap_or_default();
         let pairs = text.lines().zip(comments.lines());
-        pairs
-            .filter(|(text, comment)| filled(text) > filled(comment))
-            .count()
+        pairs.filter(|(text, comment)| filled(text) > filled(comment)).count()
     }
 
     /// The code with the bodies of `#[cfg(test)]` items turned into spaces as well.
@@ -89,13 +83,11 @@ impl<'a> Source<'a> {
 /// Offsets where `word` stands in `code` as a whole word.
 pub fn words<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     let bytes = code.as_bytes();
-    code.match_indices(word)
-        .map(|(start, _)| start)
-        .filter(move |start| {
-            let before = start.checked_sub(1).and_then(|index| bytes.get(index));
-            let after = bytes.get(start + word.len());
-            !before.is_some_and(|byte| is_word(*byte)) && !after.is_some_and(|byte| is_word(*byte))
-        })
+    code.match_indices(word).map(|(start, _)| start).filter(move |start| {
+        let before = start.checked_sub(1).and_then(|index| bytes.get(index));
+        let after = bytes.get(start + word.len());
+        !before.is_some_and(|byte| is_word(*byte)) && !after.is_some_and(|byte| is_word(*byte))
+    })
 }
 
 /// The identifier that starts at `text`'s first byte that is not white space.
@@ -110,9 +102,7 @@ fn is_word(byte: u8) -> bool {
 }
 
 fn filled(line: &str) -> usize {
-    line.bytes()
-        .filter(|byte| !byte.is_ascii_whitespace())
-        .count()
+    line.bytes().filter(|byte| !byte.is_ascii_whitespace()).count()
 }
 
 fn newlines(bytes: &[u8]) -> usize {
@@ -129,11 +119,7 @@ fn blank(bytes: &mut [u8]) {
 fn item_end(code: &str, start: usize) -> usize {
     let rest = code.get(start..).unwrap_or_default();
     let opening = rest.find(['{', ';']).unwrap_or(rest.len());
-    if rest.as_bytes().get(opening) == Some(&b'{') {
-        start + block_end(rest, opening)
-    } else {
-        start + opening
-    }
+    if rest.as_bytes().get(opening) == Some(&b'{') { start + block_end(rest, opening) } else { start + opening }
 }
 
 /// The offset after the brace that closes the one at `opening`.
@@ -172,13 +158,8 @@ fn test_modules(source: &Source<'_>) -> Vec<String> {
 }
 
 fn view(text: &str, classes: &[Class], wanted: Class) -> String {
-    let bytes = text.bytes().zip(classes).map(|(byte, class)| {
-        if byte == b'\n' || *class == wanted {
-            byte
-        } else {
-            b' '
-        }
-    });
+    let bytes =
+        text.bytes().zip(classes).map(|(byte, class)| if byte == b'\n' || *class == wanted { byte } else { b' ' });
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
 }
 
@@ -270,27 +251,18 @@ fn character(rest: &[u8]) -> (Class, usize) {
 
 /// The length of a raw string (`r"…"`, `br#"…"#`), when `rest` starts with one.
 fn raw_string(rest: &[u8]) -> Option<usize> {
-    let prefix = rest
-        .iter()
-        .take_while(|byte| b"bcr".contains(*byte))
-        .count();
+    let prefix = rest.iter().take_while(|byte| b"bcr".contains(*byte)).count();
     let opening = rest.get(prefix.checked_sub(1)?)?;
     if *opening != b'r' {
         return None;
     }
-    let hashes = rest
-        .iter()
-        .skip(prefix)
-        .take_while(|byte| **byte == b'#')
-        .count();
+    let hashes = rest.iter().skip(prefix).take_while(|byte| **byte == b'#').count();
     if rest.get(prefix + hashes) != Some(&b'"') {
         return None;
     }
     let mut closing = vec![b'"'];
     closing.extend(std::iter::repeat_n(b'#', hashes));
     let body = rest.get(prefix + hashes + 1..)?;
-    let end = body
-        .windows(closing.len())
-        .position(|window| window == closing);
+    let end = body.windows(closing.len()).position(|window| window == closing);
     Some(end.map_or(rest.len(), |end| prefix + 2 * hashes + 2 + end))
 }

@@ -12,8 +12,7 @@ mod walk;
 use std::sync::Mutex;
 
 use mainstay_repo::{
-    BackupType, Draft, Presence, Repository, Session, Sharing, Snapshot, SnapshotEntry, SnapshotId,
-    SnapshotStatistics,
+    BackupType, Draft, Presence, Repository, Session, Sharing, Snapshot, SnapshotEntry, SnapshotId, SnapshotStatistics,
 };
 use mainstay_sources::files::Owners;
 use mainstay_sources::{Source, Warning};

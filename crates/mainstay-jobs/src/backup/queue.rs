@@ -152,7 +152,8 @@ impl Queue {
     pub fn abandon(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let waiting = (std::mem::take(&mut state.small), std::mem::take(&mut state.large), std::mem::take(&mut state.pieces));
+        let waiting =
+            (std::mem::take(&mut state.small), std::mem::take(&mut state.large), std::mem::take(&mut state.pieces));
         drop(state);
         drop(waiting);
         self.work.notify_all();

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_channel::Sender;
-use mainstay_repo::{BlockId, Chunker, Content, Cutting, Effort, Extent, ExtentList, MAX_CHUNK_LEN, Node, Session, limits};
+use mainstay_repo::{
+    BlockId, Chunker, Content, Cutting, Effort, Extent, ExtentList, MAX_CHUNK_LEN, Node, Session, limits,
+};
 use mainstay_sources::{Content as Reading, Directory, Entry, Run, Warning};
 
 use super::Warnings;
@@ -212,9 +214,9 @@ impl Worker<'_> {
             cutter.add_part(begun.content.extents, begun.size);
             next = Some(begun.run);
         }
-        let read = self.store_runs(&mut *reading, &mut cutter, next).and_then(|()| {
-            self.finish_node(directory, &task.entry, &mut *reading, Content::default(), cutter.size)
-        });
+        let read = self
+            .store_runs(&mut *reading, &mut cutter, next)
+            .and_then(|()| self.finish_node(directory, &task.entry, &mut *reading, Content::default(), cutter.size));
         match read {
             Ok(node) => {
                 *file.node.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
@@ -307,11 +309,7 @@ impl Worker<'_> {
     }
 
     fn warn_unread(&self, directory: &dyn Directory, entry: &Entry, error: &mainstay_sources::Error) {
-        let message = if error.is_vanished() {
-            "it vanished before it was read".to_owned()
-        } else {
-            error.to_string()
-        };
+        let message = if error.is_vanished() { "it vanished before it was read".to_owned() } else { error.to_string() };
         self.warnings.add(self.progress, Warning { path: child_path(directory, entry), message });
     }
 }

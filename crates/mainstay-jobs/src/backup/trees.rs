@@ -47,11 +47,7 @@ pub struct Trees<'a> {
 
 impl<'a> Trees<'a> {
     /// `reader` reads the parent snapshot's trees, where there is a parent.
-    pub fn new(
-        session: Option<&'a Session<'a>>,
-        reader: Option<&'a TreeReader>,
-        owner_names: &'a OwnerNames,
-    ) -> Self {
+    pub fn new(session: Option<&'a Session<'a>>, reader: Option<&'a TreeReader>, owner_names: &'a OwnerNames) -> Self {
         Self { session, reader, owner_names, pending: HashMap::new(), next: 0, blocks: BlockSet::default(), root: None }
     }
 
@@ -59,13 +55,8 @@ impl<'a> Trees<'a> {
     pub fn open(&mut self, entries: usize, previous: Option<Content>, above: Option<Above>) -> u64 {
         let id = self.next;
         self.next += 1;
-        let pending = Pending {
-            nodes: Vec::with_capacity(entries),
-            awaited: 0,
-            is_listed: false,
-            unchanged: previous,
-            above,
-        };
+        let pending =
+            Pending { nodes: Vec::with_capacity(entries), awaited: 0, is_listed: false, unchanged: previous, above };
         self.pending.insert(id, pending);
         id
     }

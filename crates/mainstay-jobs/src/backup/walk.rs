@@ -162,7 +162,10 @@ impl Walk<'_> {
                 Some(entry) => {
                     if let Some(child) = self.take(frame, entry)? {
                         if frames.len() >= limits::TREE_DEPTH {
-                            return Err(Error::Invalid(format!("back up: a directory is deeper than {}", limits::TREE_DEPTH)));
+                            return Err(Error::Invalid(format!(
+                                "back up: a directory is deeper than {}",
+                                limits::TREE_DEPTH
+                            )));
                         }
                         frames.push(child);
                     }

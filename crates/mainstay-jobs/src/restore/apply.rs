@@ -31,7 +31,15 @@ pub struct Apply<'a> {
 
 impl<'a> Apply<'a> {
     pub fn new(run: &'a RestoreRun<'a>, trees: &'a TreeReader, target: &'a TargetTree, warnings: &'a Warnings) -> Self {
-        Self { run, trees, target, warnings, directories: Mutex::new(Vec::new()), written: AtomicU64::new(0), lost: AtomicU64::new(0) }
+        Self {
+            run,
+            trees,
+            target,
+            warnings,
+            directories: Mutex::new(Vec::new()),
+            written: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
     }
 
     pub fn written_bytes(&self) -> u64 {

@@ -20,8 +20,8 @@ use mainstay_sources::files::{Preserve, TargetTree};
 use crate::backup::Warnings;
 use crate::{Cancel, Phase, Progress, Result};
 use apply::Apply;
-pub use plan::{Action, PlannedEntry};
 use plan::Planner;
+pub use plan::{Action, PlannedEntry};
 
 /// What is done with an entry that exists in the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -190,7 +190,8 @@ impl<'a> Planner<'a> {
         let mut frames = match start {
             Start::Directory(content) => vec![self.open(Arc::from(&b""[..]), &content, top, self.target.is_some())?],
             Start::Entry(node) => {
-                let mut frame = self.open(Arc::from(&b""[..]), &Content::default(), Decision::Take, self.target.is_some())?;
+                let mut frame =
+                    self.open(Arc::from(&b""[..]), &Content::default(), Decision::Take, self.target.is_some())?;
                 frame.nodes = vec![*node].into_iter();
                 vec![frame]
             }
@@ -400,7 +401,10 @@ impl<'a> Planner<'a> {
         };
         let len: u64 = extents.iter().map(ContentExtent::content_len).sum();
         if action != Action::SetMetadata && len != node.size {
-            self.warn(&join(&directory, &node.name), &format!("its content has {len} bytes, its node says {}", node.size));
+            self.warn(
+                &join(&directory, &node.name),
+                &format!("its content has {len} bytes, its node says {}", node.size),
+            );
             return Ok(());
         }
         self.report.files += 1;

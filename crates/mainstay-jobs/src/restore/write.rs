@@ -105,7 +105,8 @@ impl WriteFiles<'_> {
         std::thread::scope(|scope| {
             for _ in 0..WORKERS.min(ranges.len()) {
                 scope.spawn(|| {
-                    let mut worker = Worker { job: self, files: &files, range: Vec::new(), plain: Vec::new(), written: &written };
+                    let mut worker =
+                        Worker { job: self, files: &files, range: Vec::new(), plain: Vec::new(), written: &written };
                     while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if let Err(error) = worker.serve(range) {
                             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -168,7 +169,11 @@ impl WriteFiles<'_> {
         let planned = &file.planned;
         if planned.action == Action::SetMetadata {
             let set = (self.open_directory)(&planned.directory).and_then(|directory| {
-                directory.set_metadata(&planned.node.name, &convert::metadata(&planned.node), &self.run.options.preserve)
+                directory.set_metadata(
+                    &planned.node.name,
+                    &convert::metadata(&planned.node),
+                    &self.run.options.preserve,
+                )
             });
             match set {
                 Ok(warnings) => warnings.into_iter().for_each(|warning| self.warnings.add(self.run.progress, warning)),
@@ -297,7 +302,8 @@ impl Worker<'_> {
             let Some(file) = self.files.get(piece.file as usize) else { continue };
             let range = piece.block_offset as usize..piece.block_offset as usize + piece.len as usize;
             let Some(data) = self.plain.get(range) else {
-                let error = mainstay_repo::Error::damaged("restore from block", block.id, "it is shorter than its extent");
+                let error =
+                    mainstay_repo::Error::damaged("restore from block", block.id, "it is shorter than its extent");
                 self.job.lose(self.files, piece, &error);
                 continue;
             };
@@ -352,7 +358,8 @@ impl Worker<'_> {
         let planned = &file.planned;
         let metadata = convert::metadata(&planned.node);
         let preserve = &self.job.run.options.preserve;
-        let handle = (self.job.open_directory)(&planned.directory)?.create_file_for(&planned.node.name, &metadata, preserve)?;
+        let handle =
+            (self.job.open_directory)(&planned.directory)?.create_file_for(&planned.node.name, &metadata, preserve)?;
         handle.write_all_at(0, data)?;
         self.written.fetch_add(data.len() as u64, Ordering::Relaxed);
         for warning in handle.finish(&metadata, preserve) {

@@ -27,11 +27,8 @@ struct StoredIntent {
 }
 
 pub fn encode_intent(repository: RepositoryId, intent: &Intent) -> Vec<u8> {
-    let stored = StoredIntent {
-        session: intent.session,
-        number: intent.number,
-        blocks: encode_set(&intent.blocks).into(),
-    };
+    let stored =
+        StoredIntent { session: intent.session, number: intent.number, blocks: encode_set(&intent.blocks).into() };
     encode_clear(ObjectKind::Intent, repository, &to_cbor(&stored))
 }
 

@@ -134,4 +134,3 @@ macro_rules! cbor_byte_id {
 }
 
 cbor_byte_id!(RepositoryId, SessionId, ChunkId, PackId, SnapshotId, TableId, SourceId, SlotId);
-

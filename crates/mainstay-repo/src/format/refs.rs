@@ -67,10 +67,9 @@ impl BlockSet {
     pub fn iter(&self) -> impl Iterator<Item = BlockId> + '_ {
         self.sessions.iter().flat_map(|(session, words)| {
             words.iter().enumerate().flat_map(move |(index, word)| {
-                (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| BlockId {
-                    session: *session,
-                    serial: index as u32 * 64 + bit,
-                })
+                (0..64)
+                    .filter(move |bit| word >> bit & 1 == 1)
+                    .map(move |bit| BlockId { session: *session, serial: index as u32 * 64 + bit })
             })
         })
     }

@@ -40,10 +40,11 @@ impl Content {
     /// Adds an extent, joining it with the last one where they touch.
     pub fn push(&mut self, extent: Extent) {
         match (self.extents.last_mut(), extent) {
-            (
-                Some(Extent::Data { block: last, offset: from, len: held }),
-                Extent::Data { block, offset, len },
-            ) if *last == block && *from + *held == offset => *held += len,
+            (Some(Extent::Data { block: last, offset: from, len: held }), Extent::Data { block, offset, len })
+                if *last == block && *from + *held == offset =>
+            {
+                *held += len
+            }
             (Some(Extent::Hole { len: held }), Extent::Hole { len }) => *held += len,
             _ => self.extents.push(extent),
         }
@@ -185,7 +186,8 @@ impl Sessions {
 
     /// An extent is `0, len` for a hole and `session number + 1, serial, offset, len` for data.
     fn encode_extents(&mut self, extents: &[Extent], encoder: &mut Sink<'_>) {
-        let numbers: usize = extents.iter().map(|extent| if matches!(extent, Extent::Hole { .. }) { 2 } else { 4 }).sum();
+        let numbers: usize =
+            extents.iter().map(|extent| if matches!(extent, Extent::Hole { .. }) { 2 } else { 4 }).sum();
         encoder.array(numbers as u64).expect(INFALLIBLE);
         for extent in extents {
             match extent {
@@ -229,8 +231,9 @@ impl TreePage {
     /// Encodes the page: `{1: sessions, 2: users, 3: groups, 4: nodes}`.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.nodes.len() * 96);
-        let mut sessions =
-            Sessions::collect(self.nodes.iter().flat_map(|node| node.content.extents.iter().chain(&node.content.lists)));
+        let mut sessions = Sessions::collect(
+            self.nodes.iter().flat_map(|node| node.content.extents.iter().chain(&node.content.lists)),
+        );
         let mut encoder = Encoder::new(&mut out);
         encoder.map(4).and_then(|e| e.u8(1)).expect(INFALLIBLE);
         sessions.encode(&mut encoder);

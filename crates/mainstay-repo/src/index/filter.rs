@@ -8,9 +8,8 @@ use crate::id::ChunkId;
 const BITS_PER_CHUNK: u64 = 12;
 const BLOCK_LEN: usize = 32;
 /// The multipliers of Parquet's specification.
-const SALTS: [u32; 8] = [
-    0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31,
-];
+const SALTS: [u32; 8] =
+    [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
 
 /// Bytes of an empty filter for so many chunks.
 pub fn new_filter(chunks: u64) -> Vec<u8> {

@@ -6,9 +6,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
+use super::Index;
 use super::table::Table;
 use super::writer::{TableWriter, number_of, sorted_sessions};
-use super::Index;
 use crate::error::Result;
 use crate::format::limits;
 use crate::format::names::TableKind;

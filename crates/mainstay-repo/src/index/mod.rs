@@ -91,7 +91,16 @@ impl Index {
                 by_session.entry(*session).or_default().push(number as u32);
             }
         }
-        Ok(Self { blocks, chunks, by_session, superseded, condemned: HashSet::new(), cache: PageCache::new(), store, keys })
+        Ok(Self {
+            blocks,
+            chunks,
+            by_session,
+            superseded,
+            condemned: HashSet::new(),
+            cache: PageCache::new(),
+            store,
+            keys,
+        })
     }
 
     /// Finds a chunk whose block is in some pack.
@@ -166,8 +175,8 @@ impl Index {
 fn open_tables(store: &dyn Store, keys: &Keys, listed: &[Object]) -> Result<Vec<Table>> {
     let mut tables = Vec::with_capacity(listed.len());
     for object in listed {
-        let (kind, id) = names::parse_table(&object.name)
-            .map_err(|problem| Error::damaged("list index", &object.name, problem))?;
+        let (kind, id) =
+            names::parse_table(&object.name).map_err(|problem| Error::damaged("list index", &object.name, problem))?;
         match Table::open(store, keys, kind, id, object.len) {
             // A table that vanished since it was listed was superseded and collected; its successor is listed too.
             Err(Error::Missing { .. }) => {}

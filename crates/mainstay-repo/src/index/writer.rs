@@ -74,7 +74,8 @@ fn write_block_tables(
     blocks.sort_unstable_by_key(|(id, _)| *id);
     blocks.dedup_by_key(|(id, _)| *id);
     let empty_successor = blocks.is_empty() && !supersedes.is_empty();
-    let parts: Vec<_> = if empty_successor { vec![&[][..]] } else { blocks.chunks(limits::TABLE_ROWS as usize).collect() };
+    let parts: Vec<_> =
+        if empty_successor { vec![&[][..]] } else { blocks.chunks(limits::TABLE_ROWS as usize).collect() };
     let last = parts.len().saturating_sub(1);
     for (number, part) in parts.into_iter().enumerate() {
         let sessions = sorted_sessions(part.iter().map(|(id, _)| id.session));
@@ -104,9 +105,7 @@ fn write_block_tables(
 
 pub(super) fn sorted_sessions(sessions: impl Iterator<Item = SessionId>) -> Vec<SessionId> {
     let mut last = None;
-    let mut sorted: Vec<SessionId> = sessions
-        .filter(|session| last.replace(*session) != Some(*session))
-        .collect();
+    let mut sorted: Vec<SessionId> = sessions.filter(|session| last.replace(*session) != Some(*session)).collect();
     sorted.sort_unstable();
     sorted.dedup();
     sorted

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 use super::Session;
 use crate::error::{Error, Result};
 use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
+use crate::format::names;
 use crate::format::refs::{self, BlockSet};
 use crate::format::snapshot::Snapshot;
-use crate::format::names;
 use crate::id::SnapshotId;
 use crate::index::{Index, merge_when_many};
 use crate::repository::{SnapshotEntry, list, put};
@@ -73,7 +73,8 @@ impl Session<'_> {
         put(store, &names::refs(id), &map)?;
         let source = self.repository.keys.source_id(&snapshot.source);
         put(store, &names::snapshot(source, snapshot.sequence, id), &bytes)?;
-        self.repository.leases().end(self.id)?;
+        // The snapshot is there. A lease that cannot be ended stands until this process is gone, which others can see.
+        let _ = self.repository.leases().end(self.id);
         Ok(SessionReport {
             entry: SnapshotEntry { id, snapshot, forgotten: false },
             packs: packed.packs,
@@ -106,8 +107,7 @@ impl Session<'_> {
             list(&*self.repository.store, names::PACKS)?.into_iter().map(|pack| (pack.name, pack.len)).collect();
         let mut needed = std::collections::HashSet::new();
         for block in blocks.iter() {
-            let place =
-                index.find_block(block)?.ok_or_else(|| Error::BlockMissing { block: block.to_string() })?;
+            let place = index.find_block(block)?.ok_or_else(|| Error::BlockMissing { block: block.to_string() })?;
             needed.insert(place.pack);
         }
         for (id, pack) in index.packs() {

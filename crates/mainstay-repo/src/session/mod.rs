@@ -35,8 +35,8 @@ use crate::seal::random;
 pub use commit::{Draft, Presence, SessionReport};
 use known::{KnownChunks, Place};
 use packer::Packer;
-use permits::Permits;
 pub(crate) use packer::add_pack;
+use permits::Permits;
 
 /// What a session may use of what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,7 +293,12 @@ impl<'r> Session<'r> {
     }
 
     /// Puts a chunk into the open block of its class; a block that is full by it is handed back.
-    fn append_to_builder(&self, class: Class, id: ChunkId, data: &[u8]) -> Result<(Place, Option<PlainBlock<'static>>)> {
+    fn append_to_builder(
+        &self,
+        class: Class,
+        id: ChunkId,
+        data: &[u8],
+    ) -> Result<(Place, Option<PlainBlock<'static>>)> {
         let mut builder = lock(&self.builders[class as usize][lane()]);
         let mut block = match builder.take() {
             Some(block) => block,

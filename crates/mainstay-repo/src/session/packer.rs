@@ -151,12 +151,14 @@ impl Packing {
         };
         pack.append(&block)?;
         self.spare.give_back(block.bytes);
-        if pack.len() < pack_target(self.existing + self.result.stored_bytes) {
+        let is_crowded = self.known.len() >= CHUNKS_IN_MEMORY;
+        if pack.len() < pack_target(self.existing + self.result.stored_bytes) && !is_crowded {
             self.open.insert(block.kind, pack);
             return Ok(());
         }
+        // Chunks can leave memory only when their pack is in the store, so a crowd ends the pack early.
         self.finish_pack(pack)?;
-        if self.known.len() >= CHUNKS_IN_MEMORY {
+        if is_crowded {
             self.overflow()?;
         }
         Ok(())

@@ -98,8 +98,8 @@ impl Store for LocalStore {
                 let name = format!("{folder}/{file_name}");
                 if entry.file_type()?.is_dir() {
                     folders.push(name);
-                } else {
-                    objects.push(Object { len: entry.metadata()?.len(), name });
+                } else if let Some(len) = len_if_present(&entry)? {
+                    objects.push(Object { len, name });
                 }
             }
         }
@@ -204,6 +204,14 @@ fn read_dir_if_present(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
         Ok(entries) => entries.collect(),
+    }
+}
+
+/// Length of a listed file, unless it was deleted since.
+fn len_if_present(entry: &fs::DirEntry) -> io::Result<Option<u64>> {
+    match entry.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        metadata => metadata.map(|metadata| Some(metadata.len())),
     }
 }
 

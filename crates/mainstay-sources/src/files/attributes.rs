@@ -64,10 +64,7 @@ impl Reach<'_> {
         };
         let mut attributes = Vec::new();
         let mut total = names.len();
-        for name in names
-            .split(|byte| *byte == 0)
-            .filter(|name| !name.is_empty())
-        {
+        for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
             // Removed since it was listed.
             let Some(value) = self.value(name)? else {
                 continue;

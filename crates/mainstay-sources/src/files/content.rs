@@ -79,9 +79,7 @@ impl FileContent {
             hole => hole?.min(self.end),
         };
         self.run_end = if hole > start { hole } else { self.end };
-        Ok(Run::Data {
-            len: self.run_end - start,
-        })
+        Ok(Run::Data { len: self.run_end - start })
     }
 
     fn seek(&self, to: SeekFrom) -> io::Result<u64> {
@@ -108,9 +106,7 @@ impl Content for FileContent {
             }
         }
         self.run_end = self.end;
-        Ok(Some(Run::Data {
-            len: self.end - self.position,
-        }))
+        Ok(Some(Run::Data { len: self.end - self.position }))
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
@@ -130,21 +126,16 @@ impl Content for FileContent {
     }
 
     fn entry_now(&mut self) -> Result<Entry> {
-        let status =
-            status::of_open(self.file.as_fd()).map_err(|errno| self.error("examine", errno))?;
-        status::entry(self.name.clone(), &status).ok_or_else(|| {
-            paths::replaced("examine", &self.directory, &self.name, "a regular file")
-        })
+        let status = status::of_open(self.file.as_fd()).map_err(|errno| self.error("examine", errno))?;
+        status::entry(self.name.clone(), &status)
+            .ok_or_else(|| paths::replaced("examine", &self.directory, &self.name, "a regular file"))
     }
 
     fn details(&mut self) -> Result<Option<Details>> {
         let attributes = Reach::Open(self.file.as_fd())
             .read_all()
             .map_err(|errno| attribute_error(&self.directory, &self.name, errno))?;
-        Ok(Some(Details {
-            link_target: None,
-            attributes,
-        }))
+        Ok(Some(Details { link_target: None, attributes }))
     }
 }
 

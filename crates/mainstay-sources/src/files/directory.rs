@@ -34,16 +34,11 @@ impl FileDirectory {
     /// When its file system must be known and cannot be examined.
     pub(super) fn new(open: OpenDirectory, rules: Arc<Rules>) -> Result<Self> {
         let is_foreign = rules.bounds_devices() && {
-            let status = status::of_open(open.borrow())
-                .map_err(|errno| paths::io_error("examine", &open.path, b"", errno))?;
+            let status =
+                status::of_open(open.borrow()).map_err(|errno| paths::io_error("examine", &open.path, b"", errno))?;
             rules.is_foreign(status::device(&status))
         };
-        Ok(Self {
-            open,
-            rules,
-            is_foreign,
-            position: Mutex::new(Position::Start),
-        })
+        Ok(Self { open, rules, is_foreign, position: Mutex::new(Position::Start) })
     }
 }
 

@@ -45,11 +45,7 @@ impl Names {
     ///
     /// # Errors
     /// When the directory cannot be read to its end: half a listing would look like deleted files.
-    pub(super) fn read(
-        &mut self,
-        directory: BorrowedFd<'_>,
-        buffer: &mut [MaybeUninit<u8>],
-    ) -> io::Result<()> {
+    pub(super) fn read(&mut self, directory: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>]) -> io::Result<()> {
         self.bytes.clear();
         self.records.clear();
         let mut raw = RawDir::new(directory, buffer);
@@ -64,12 +60,7 @@ impl Names {
             }
             // A directory entry's length is 16 bits in the kernel, so its name's is too.
             let len = u16::try_from(name.len()).map_err(|_| Errno::NAMETOOLONG)?;
-            self.records.push(Record {
-                inode: found.ino(),
-                start: self.bytes.len(),
-                len,
-                kind: found.file_type(),
-            });
+            self.records.push(Record { inode: found.ino(), start: self.bytes.len(), len, kind: found.file_type() });
             self.bytes.extend_from_slice(name);
         }
         Ok(())
@@ -77,15 +68,11 @@ impl Names {
 
     /// Each name with the kind that the directory itself tells, which may be unknown.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&CStr, FileType)> {
-        self.records
-            .iter()
-            .filter_map(|record| Some((self.name(record)?, record.kind)))
+        self.records.iter().filter_map(|record| Some((self.name(record)?, record.kind)))
     }
 
     fn name(&self, record: &Record) -> Option<&CStr> {
-        let bytes = self
-            .bytes
-            .get(record.start..record.start + usize::from(record.len))?;
+        let bytes = self.bytes.get(record.start..record.start + usize::from(record.len))?;
         CStr::from_bytes_with_nul(bytes).ok()
     }
 
@@ -113,11 +100,7 @@ thread_local! {
 ///
 /// # Errors
 /// When its names cannot be read.
-pub(super) fn list(
-    directory: BorrowedFd<'_>,
-    path: &[u8],
-    rules: Option<&Rules>,
-) -> Result<Listing> {
+pub(super) fn list(directory: BorrowedFd<'_>, path: &[u8], rules: Option<&Rules>) -> Result<Listing> {
     SCRATCH.with_borrow_mut(|scratch| {
         let Scratch { buffer, names } = scratch;
         let read = names.read(directory, buffer);
@@ -129,27 +112,14 @@ pub(super) fn list(
     })
 }
 
-fn examine(
-    directory: BorrowedFd<'_>,
-    path: &[u8],
-    names: &mut Names,
-    rules: Option<&Rules>,
-) -> Listing {
-    let mut reading = Reading {
-        directory,
-        path,
-        rules,
-        listing: Listing::default(),
-        unexamined: 0,
-    };
+fn examine(directory: BorrowedFd<'_>, path: &[u8], names: &mut Names, rules: Option<&Rules>) -> Listing {
+    let mut reading = Reading { directory, path, rules, listing: Listing::default(), unexamined: 0 };
     if let Some(rules) = rules.filter(|rules| rules.has_markers()) {
         reading.listing.excluded = keep_marker(directory, names, rules);
     }
     names.records.sort_unstable_by_key(|record| record.inode);
     reading.listing.entries.reserve_exact(names.records.len());
-    let mut buffer = rules
-        .filter(|rules| rules.has_patterns())
-        .map(|_| PathBuffer::new(path));
+    let mut buffer = rules.filter(|rules| rules.has_patterns()).map(|_| PathBuffer::new(path));
     for (name, kind) in names.iter() {
         reading.add(name, kind, buffer.as_mut());
     }
@@ -182,9 +152,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn add(&mut self, name: &CStr, kind: FileType, path: Option<&mut PathBuffer>) {
         let mut excluded = path.zip(self.rules).map(|(path, rules)| {
-            move |kind: FileType| {
-                rules.excludes_path(path.of(name.to_bytes()), kind == FileType::Directory)
-            }
+            move |kind: FileType| rules.excludes_path(path.of(name.to_bytes()), kind == FileType::Directory)
         });
         // Before it is examined: what is excluded may be a mount that would hang.
         if kind != FileType::Unknown && excluded.as_mut().is_some_and(|excluded| excluded(kind)) {
@@ -229,17 +197,12 @@ impl Reading<'_> {
         if self.unexamined > 0 {
             listing.warnings.push(Warning {
                 path: paths::shown(self.path),
-                message: format!(
-                    "examine entries: {} more could not be examined",
-                    self.unexamined
-                ),
+                message: format!("examine entries: {} more could not be examined", self.unexamined),
             });
         }
         listing.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         // A file system may show a name twice when its directory changes while it is read.
-        listing
-            .entries
-            .dedup_by(|later, first| later.name == first.name);
+        listing.entries.dedup_by(|later, first| later.name == first.name);
         listing
     }
 }

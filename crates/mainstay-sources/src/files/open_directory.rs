@@ -34,10 +34,7 @@ impl OpenDirectory {
     pub(super) fn root(access: Access) -> Result<Self> {
         let descriptor = rustix::fs::open("/", access.flags(), Mode::empty())
             .map_err(|errno| paths::io_error("open", b"/", b"", errno))?;
-        Ok(Self {
-            descriptor,
-            path: Arc::from(b"/".as_slice()),
-        })
+        Ok(Self { descriptor, path: Arc::from(b"/".as_slice()) })
     }
 
     pub(super) fn borrow(&self) -> BorrowedFd<'_> {
@@ -55,19 +52,14 @@ impl OpenDirectory {
         let open = |flags| rustix::fs::openat(&self.descriptor, name, flags, Mode::empty());
         // Reading a directory changes its access time; only its owner and root may prevent that.
         let opened = match access {
-            Access::Read if is_root() => {
-                retry_denied(open(DIRECTORY | OFlags::NOATIME), || open(DIRECTORY))
-            }
+            Access::Read if is_root() => retry_denied(open(DIRECTORY | OFlags::NOATIME), || open(DIRECTORY)),
             _ => open(access.flags()),
         };
         let descriptor = opened.map_err(|errno| match errno {
             Errno::NOTDIR | Errno::LOOP => paths::replaced("open", &self.path, name, "a directory"),
             errno => paths::io_error("open", &self.path, name, errno),
         })?;
-        Ok(Self {
-            descriptor,
-            path: paths::join_bounded(&self.path, name).into(),
-        })
+        Ok(Self { descriptor, path: paths::join_bounded(&self.path, name).into() })
     }
 
     /// Opens a regular file that was listed as `entry`.
@@ -85,29 +77,16 @@ impl OpenDirectory {
             Errno::LOOP | Errno::NXIO => not_the_file(),
             errno => paths::io_error("open", &self.path, name, errno),
         })?;
-        let now = status::of_open(file.as_fd())
-            .map_err(|errno| paths::io_error("examine", &self.path, name, errno))?;
+        let now = status::of_open(file.as_fd()).map_err(|errno| paths::io_error("examine", &self.path, name, errno))?;
         let same = now.stx_ino == entry.inode && status::device(&now) == entry.device;
         if !same || status::file_type(&now) != FileType::RegularFile {
             return Err(not_the_file());
         }
-        Ok(FileContent::new(
-            file,
-            Arc::clone(&self.path),
-            name.to_vec(),
-            &now,
-        ))
+        Ok(FileContent::new(file, Arc::clone(&self.path), name.to_vec(), &now))
     }
 
     fn open_for_reading(&self, entry: &Entry) -> io::Result<OwnedFd> {
-        let open = |flags| {
-            rustix::fs::openat(
-                &self.descriptor,
-                entry.name.as_slice(),
-                flags,
-                Mode::empty(),
-            )
-        };
+        let open = |flags| rustix::fs::openat(&self.descriptor, entry.name.as_slice(), flags, Mode::empty());
         let opened = if is_root() || entry.owner.user == user() {
             retry_denied(open(FILE | OFlags::NOATIME), || open(FILE))
         } else {
@@ -122,8 +101,7 @@ impl OpenDirectory {
 
     /// Opens a file that has a lease, without the risk of waiting at a FIFO: what is opened is looked at first.
     fn open_leased(&self, name: &[u8]) -> io::Result<OwnedFd> {
-        let found =
-            rustix::fs::openat(&self.descriptor, name, ENTRY | OFlags::PATH, Mode::empty())?;
+        let found = rustix::fs::openat(&self.descriptor, name, ENTRY | OFlags::PATH, Mode::empty())?;
         if status::file_type(&status::of_open(found.as_fd())?) != FileType::RegularFile {
             return Err(Errno::LOOP);
         }
@@ -144,22 +122,17 @@ impl OpenDirectory {
             Kind::Symlink => Some(self.link_target(name)?),
             _ => None,
         };
-        let attributes = self
-            .attributes(entry)
-            .map_err(|errno| attribute_error(&self.path, name, errno))?;
-        Ok(Details {
-            link_target,
-            attributes,
-        })
+        let attributes = self.attributes(entry).map_err(|errno| attribute_error(&self.path, name, errno))?;
+        Ok(Details { link_target, attributes })
     }
 
     fn link_target(&self, name: &[u8]) -> Result<Vec<u8>> {
-        rustix::fs::readlinkat(&self.descriptor, name, Vec::new())
-            .map(std::ffi::CString::into_bytes)
-            .map_err(|errno| match errno {
+        rustix::fs::readlinkat(&self.descriptor, name, Vec::new()).map(std::ffi::CString::into_bytes).map_err(|errno| {
+            match errno {
                 Errno::INVAL => paths::replaced("read link", &self.path, name, "a symbolic link"),
                 errno => paths::io_error("read link", &self.path, name, errno),
-            })
+            }
+        })
     }
 
     fn attributes(&self, entry: &Entry) -> io::Result<Attributes> {
@@ -174,12 +147,7 @@ impl OpenDirectory {
             Kind::Directory => DIRECTORY,
             _ => return status::of_bytes(self.borrow(), &entry.name).map(|_| Attributes::new()),
         };
-        let opened = rustix::fs::openat(
-            &self.descriptor,
-            entry.name.as_slice(),
-            flags,
-            Mode::empty(),
-        )?;
+        let opened = rustix::fs::openat(&self.descriptor, entry.name.as_slice(), flags, Mode::empty())?;
         Reach::Open(opened.as_fd()).read_all()
     }
 }
@@ -211,10 +179,7 @@ pub(super) fn attribute_error(directory: &[u8], name: &[u8], errno: Errno) -> cr
 }
 
 /// Tries again without `O_NOATIME`, which a user namespace denies even to its root.
-fn retry_denied(
-    opened: io::Result<OwnedFd>,
-    again: impl FnOnce() -> io::Result<OwnedFd>,
-) -> io::Result<OwnedFd> {
+fn retry_denied(opened: io::Result<OwnedFd>, again: impl FnOnce() -> io::Result<OwnedFd>) -> io::Result<OwnedFd> {
     match opened {
         Err(Errno::PERM) => again(),
         opened => opened,

@@ -28,18 +28,12 @@ struct Names {
 impl Owners {
     /// Reads the machine's files; one that cannot be read counts as empty, and everything goes by number.
     pub fn load() -> Self {
-        Self::parse(
-            &read(Path::new("/etc/passwd")),
-            &read(Path::new("/etc/group")),
-        )
+        Self::parse(&read(Path::new("/etc/passwd")), &read(Path::new("/etc/group")))
     }
 
     /// Parses the texts of `passwd` and `group` files; lines that cannot be understood are passed over.
     pub fn parse(passwd: &[u8], group: &[u8]) -> Self {
-        Self {
-            users: Names::parse(passwd),
-            groups: Names::parse(group),
-        }
+        Self { users: Names::parse(passwd), groups: Names::parse(group) }
     }
 
     /// The name of a user.
@@ -70,10 +64,7 @@ impl Names {
             let Some((name, number)) = parse_line(line) else {
                 continue;
             };
-            names
-                .by_number
-                .entry(number)
-                .or_insert_with(|| name.to_owned());
+            names.by_number.entry(number).or_insert_with(|| name.to_owned());
             names.by_name.entry(name.to_owned()).or_insert(number);
         }
         names
@@ -84,9 +75,7 @@ impl Names {
 fn parse_line(line: &[u8]) -> Option<(&str, u32)> {
     let line = std::str::from_utf8(line).ok()?.trim_end_matches('\r');
     let mut fields = line.split(':');
-    let name = fields
-        .next()
-        .filter(|name| !name.is_empty() && !name.starts_with(['+', '-', '#']))?;
+    let name = fields.next().filter(|name| !name.is_empty() && !name.starts_with(['+', '-', '#']))?;
     let number = fields.nth(1)?.parse().ok()?;
     Some((name, number))
 }

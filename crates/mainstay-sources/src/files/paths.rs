@@ -33,11 +33,7 @@ pub(super) fn push(path: &mut Vec<u8>, name: &[u8]) {
 /// Joins like [`join`] and drops the middle of what grows beyond the limit.
 pub(super) fn join_bounded(directory: &[u8], name: &[u8]) -> Vec<u8> {
     let path = join(directory, name);
-    if path.len() <= KEPT_MAX {
-        path
-    } else {
-        without_middle(&path, KEPT_MAX)
-    }
+    if path.len() <= KEPT_MAX { path } else { without_middle(&path, KEPT_MAX) }
 }
 
 /// The path as text for messages, at most a few kilobytes.
@@ -50,39 +46,17 @@ pub(super) fn shown(path: &[u8]) -> String {
 
 /// Says that a system call on an entry of a directory failed.
 pub(super) fn io_error(verb: &'static str, directory: &[u8], name: &[u8], errno: Errno) -> Error {
-    Error::Io {
-        verb,
-        path: shown(&join(directory, name)),
-        source: errno.into(),
-    }
+    Error::Io { verb, path: shown(&join(directory, name)), source: errno.into() }
 }
 
 /// Says that an entry of a directory is not what it was.
-pub(super) fn replaced(
-    verb: &'static str,
-    directory: &[u8],
-    name: &[u8],
-    expected: &'static str,
-) -> Error {
-    Error::Replaced {
-        verb,
-        path: shown(&join(directory, name)),
-        expected,
-    }
+pub(super) fn replaced(verb: &'static str, directory: &[u8], name: &[u8], expected: &'static str) -> Error {
+    Error::Replaced { verb, path: shown(&join(directory, name)), expected }
 }
 
 /// Says that an entry of a directory must not be touched.
-pub(super) fn refused(
-    verb: &'static str,
-    directory: &[u8],
-    name: &[u8],
-    reason: impl Into<String>,
-) -> Error {
-    Error::Refused {
-        verb,
-        path: shown(&join(directory, name)),
-        reason: reason.into(),
-    }
+pub(super) fn refused(verb: &'static str, directory: &[u8], name: &[u8], reason: impl Into<String>) -> Error {
+    Error::Refused { verb, path: shown(&join(directory, name)), reason: reason.into() }
 }
 
 /// Says why a name cannot be the name of one entry, or `None` when it can.
@@ -104,10 +78,7 @@ fn without_middle(path: &[u8], max: usize) -> Vec<u8> {
     let tail = max - head - GAP.len();
     let mut short = path.get(..head).unwrap_or(path).to_vec();
     short.extend_from_slice(GAP);
-    short.extend_from_slice(
-        path.get(path.len().saturating_sub(tail)..)
-            .unwrap_or_default(),
-    );
+    short.extend_from_slice(path.get(path.len().saturating_sub(tail)..).unwrap_or_default());
     short
 }
 

@@ -37,13 +37,8 @@ pub(super) struct Roots {
 impl Roots {
     /// Arranges absolute paths without `.`, `..` and empty parts; a root beneath another root is part of it.
     pub(super) fn arrange<'a>(roots: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let mut arranged = Self {
-            nodes: vec![Node {
-                path: b"/".to_vec(),
-                children: BTreeMap::new(),
-            }],
-            is_whole: false,
-        };
+        let mut arranged =
+            Self { nodes: vec![Node { path: b"/".to_vec(), children: BTreeMap::new() }], is_whole: false };
         for root in roots {
             arranged.add(root);
         }
@@ -62,11 +57,10 @@ impl Roots {
 
     /// The names of a leading directory that lead to roots, sorted.
     pub(super) fn children(&self, node: NodeId) -> impl Iterator<Item = (&[u8], Way)> {
-        self.nodes.get(node).into_iter().flat_map(|node| {
-            node.children
-                .iter()
-                .map(|(name, way)| (name.as_slice(), *way))
-        })
+        self.nodes
+            .get(node)
+            .into_iter()
+            .flat_map(|node| node.children.iter().map(|(name, way)| (name.as_slice(), *way)))
     }
 
     /// Where one name of a leading directory leads.
@@ -93,10 +87,7 @@ impl Roots {
     }
 
     fn add(&mut self, root: &[u8]) {
-        let mut names = root
-            .split(|byte| *byte == b'/')
-            .filter(|name| !name.is_empty())
-            .peekable();
+        let mut names = root.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).peekable();
         if names.peek().is_none() {
             self.is_whole = true;
         }
@@ -116,14 +107,8 @@ impl Roots {
 
     fn grow(&mut self, parent: NodeId, name: &[u8]) -> NodeId {
         let id = self.nodes.len();
-        let path = self
-            .nodes
-            .get(parent)
-            .map(|node| paths::join(&node.path, name));
-        self.nodes.push(Node {
-            path: path.unwrap_or_default(),
-            children: BTreeMap::new(),
-        });
+        let path = self.nodes.get(parent).map(|node| paths::join(&node.path, name));
+        self.nodes.push(Node { path: path.unwrap_or_default(), children: BTreeMap::new() });
         self.set(parent, name, Way::Spine(id));
         id
     }

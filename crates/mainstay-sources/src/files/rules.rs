@@ -53,9 +53,7 @@ impl Rules {
     /// Says whether the patterns leave out the entry with this absolute path.
     pub(super) fn excludes_path(&self, path: &[u8], is_directory: bool) -> bool {
         let path = Path::new(OsStr::from_bytes(path));
-        self.patterns
-            .as_ref()
-            .is_some_and(|patterns| patterns.matched(path, is_directory).is_ignore())
+        self.patterns.as_ref().is_some_and(|patterns| patterns.matched(path, is_directory).is_ignore())
     }
 
     /// Says whether an entry is left out for its size, or as a file mounted from another file system.
@@ -64,8 +62,7 @@ impl Rules {
             return false;
         }
         // Only mounted files are judged by their device: on an overlay every file may show another device than its directory.
-        let foreign =
-            attributes.contains(StatxAttributes::MOUNT_ROOT) && self.is_foreign(entry.device);
+        let foreign = attributes.contains(StatxAttributes::MOUNT_ROOT) && self.is_foreign(entry.device);
         foreign || self.larger_than.is_some_and(|limit| entry.size > limit)
     }
 
@@ -76,9 +73,7 @@ impl Rules {
 
     /// Says whether a file system must not be entered.
     pub(super) fn is_foreign(&self, device: u64) -> bool {
-        self.devices
-            .as_ref()
-            .is_some_and(|devices| !devices.contains(&device))
+        self.devices.as_ref().is_some_and(|devices| !devices.contains(&device))
     }
 
     /// Says whether a name may be a marker that empties its directory.
@@ -102,18 +97,10 @@ fn compile(lines: &[String], root: &[u8]) -> Result<Option<Gitignore>> {
     let mut builder = GitignoreBuilder::new("/");
     builder.allow_unclosed_class(false);
     for line in lines {
-        let fault = |error: ignore::Error| Error::Rule {
-            rule: line.clone(),
-            reason: reason(&error),
-        };
-        builder
-            .add_line(None, &absolute(line, root))
-            .map_err(fault)?;
+        let fault = |error: ignore::Error| Error::Rule { rule: line.clone(), reason: reason(&error) };
+        builder.add_line(None, &absolute(line, root)).map_err(fault)?;
     }
-    let patterns = builder.build().map_err(|error| Error::Rule {
-        rule: lines.join("\n"),
-        reason: reason(&error),
-    })?;
+    let patterns = builder.build().map_err(|error| Error::Rule { rule: lines.join("\n"), reason: reason(&error) })?;
     Ok((!patterns.is_empty()).then_some(patterns))
 }
 
@@ -162,8 +149,7 @@ fn has_signature(directory: BorrowedFd<'_>) -> bool {
         return false;
     };
     let mut start = [0_u8; CACHE_SIGNATURE.len()];
-    matches!(rustix::io::pread(&file, &mut start, 0), Ok(read) if read == start.len())
-        && start == *CACHE_SIGNATURE
+    matches!(rustix::io::pread(&file, &mut start, 0), Ok(read) if read == start.len()) && start == *CACHE_SIGNATURE
 }
 
 /// The path of an entry, built in a buffer that is used again for the next one.
@@ -175,10 +161,7 @@ pub(super) struct PathBuffer {
 impl PathBuffer {
     /// Starts with the path of the directory.
     pub(super) fn new(directory: &[u8]) -> Self {
-        Self {
-            path: directory.to_vec(),
-            directory: directory.len(),
-        }
+        Self { path: directory.to_vec(), directory: directory.len() }
     }
 
     /// The path of one of its entries.

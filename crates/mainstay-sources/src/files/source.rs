@@ -38,18 +38,11 @@ impl FileSource {
         if paths.is_empty() {
             return Err(paths::refused("back up", b"", b"", "no path is given"));
         }
-        let absolute: Vec<PathBuf> = paths
-            .iter()
-            .map(|path| resolve(path.as_ref()))
-            .collect::<Result<_>>()?;
-        let absolute: Vec<&[u8]> = absolute
-            .iter()
-            .map(|path| path.as_os_str().as_bytes())
-            .collect();
+        let absolute: Vec<PathBuf> = paths.iter().map(|path| resolve(path.as_ref())).collect::<Result<_>>()?;
+        let absolute: Vec<&[u8]> = absolute.iter().map(|path| path.as_os_str().as_bytes()).collect();
         let mut devices = Vec::new();
         for path in &absolute {
-            let status = status::of_bytes(CWD, path)
-                .map_err(|errno| paths::io_error("open", path, b"", errno))?;
+            let status = status::of_bytes(CWD, path).map_err(|errno| paths::io_error("open", path, b"", errno))?;
             devices.push(status::device(&status));
         }
         devices.sort_unstable();
@@ -60,9 +53,7 @@ impl FileSource {
             let for_root = Rules::new(options, &root, &devices)?;
             rules.insert(root, Arc::new(for_root));
         }
-        Ok(Self {
-            plan: Arc::new(Plan { roots, rules }),
-        })
+        Ok(Self { plan: Arc::new(Plan { roots, rules }) })
     }
 
     /// The absolute paths of the roots, sorted, those within others left out: what a snapshot says it holds.
@@ -80,19 +71,15 @@ impl Source for FileSource {
         }
         let open = OpenDirectory::root(Access::Read)?;
         let rules = self.plan.rules.get(b"/".as_slice()).map(Arc::clone);
-        let rules = rules
-            .ok_or_else(|| paths::refused("open", b"/", b"", "it is not part of the source"))?;
+        let rules = rules.ok_or_else(|| paths::refused("open", b"/", b"", "it is not part of the source"))?;
         Ok(Arc::new(FileDirectory::new(open, rules)?))
     }
 }
 
 /// Makes a path absolute: everything above the last name is resolved, the last name is not.
 fn resolve(path: &Path) -> Result<PathBuf> {
-    let fault = |source: std::io::Error| Error::Io {
-        verb: "open",
-        path: paths::shown(path.as_os_str().as_bytes()),
-        source,
-    };
+    let fault =
+        |source: std::io::Error| Error::Io { verb: "open", path: paths::shown(path.as_os_str().as_bytes()), source };
     if path.as_os_str().is_empty() {
         return Err(fault(Errno::NOENT.into()));
     }
@@ -101,23 +88,14 @@ fn resolve(path: &Path) -> Result<PathBuf> {
     if matches!(name, b"" | b"." | b"..") {
         return path.canonicalize().map_err(fault);
     }
-    let parent = if parent.is_empty() {
-        b".".as_slice()
-    } else {
-        parent
-    };
-    let parent = Path::new(OsStr::from_bytes(parent))
-        .canonicalize()
-        .map_err(fault)?;
+    let parent = if parent.is_empty() { b".".as_slice() } else { parent };
+    let parent = Path::new(OsStr::from_bytes(parent)).canonicalize().map_err(fault)?;
     Ok(parent.join(OsStr::from_bytes(name)))
 }
 
 /// Splits behind the last slash.
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    let behind = path
-        .iter()
-        .rposition(|byte| *byte == b'/')
-        .map_or(0, |slash| slash + 1);
+    let behind = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     path.split_at_checked(behind).unwrap_or((path, b""))
 }
 

@@ -33,11 +33,7 @@ impl SpineDirectory {
     /// When `/` cannot be opened.
     pub(super) fn top(plan: Arc<Plan>) -> Result<Self> {
         let node = plan.roots.top();
-        Ok(Self {
-            plan,
-            node,
-            open: OpenDirectory::root(Access::Search)?,
-        })
+        Ok(Self { plan, node, open: OpenDirectory::root(Access::Search)? })
     }
 }
 

@@ -58,23 +58,10 @@ pub(super) fn entry(name: Vec<u8>, status: &Statx) -> Option<Entry> {
         name,
         kind,
         mode: u32::from(status.stx_mode) & 0o7777,
-        owner: Owner {
-            user: status.stx_uid,
-            group: status.stx_gid,
-        },
-        size: if kind == Kind::File {
-            status.stx_size
-        } else {
-            0
-        },
-        modified: Timestamp {
-            seconds: status.stx_mtime.tv_sec,
-            nanoseconds: status.stx_mtime.tv_nsec,
-        },
-        changed: Timestamp {
-            seconds: status.stx_ctime.tv_sec,
-            nanoseconds: status.stx_ctime.tv_nsec,
-        },
+        owner: Owner { user: status.stx_uid, group: status.stx_gid },
+        size: if kind == Kind::File { status.stx_size } else { 0 },
+        modified: Timestamp { seconds: status.stx_mtime.tv_sec, nanoseconds: status.stx_mtime.tv_nsec },
+        changed: Timestamp { seconds: status.stx_ctime.tv_sec, nanoseconds: status.stx_ctime.tv_nsec },
         inode: status.stx_ino,
         device: device(status),
         links: status.stx_nlink.into(),

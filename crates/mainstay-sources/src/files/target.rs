@@ -50,10 +50,7 @@ struct Shared {
 impl Shared {
     /// Forgets all open directories: one of them may have been removed.
     fn forget_directories(&self) {
-        self.cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -85,10 +82,7 @@ impl TargetTree {
             cache: Mutex::new(Cache::new()),
         });
         let top = TargetDirectory::new(descriptor, shown.into(), Arc::clone(&shared));
-        Ok(Self {
-            shared,
-            top: Arc::new(top),
-        })
+        Ok(Self { shared, top: Arc::new(top) })
     }
 
     /// The directory itself.
@@ -144,8 +138,7 @@ impl TargetTree {
     /// # Errors
     /// When something could not be written.
     pub fn sync(&self) -> Result<()> {
-        rustix::fs::syncfs(&self.shared.root)
-            .map_err(|errno| paths::io_error("sync", &self.shared.path, b"", errno))
+        rustix::fs::syncfs(&self.shared.root).map_err(|errno| paths::io_error("sync", &self.shared.path, b"", errno))
     }
 
     fn check(&self, path: &[u8]) -> Result<()> {
@@ -159,35 +152,21 @@ impl TargetTree {
 
     fn walk_to(&self, path: &[u8]) -> Result<TargetDirectory> {
         let shared = &self.shared;
-        let descriptor = shared
-            .walk
-            .open(shared.root.as_fd(), path)
-            .map_err(|errno| walk::error(&shared.path, path, errno))?;
+        let descriptor =
+            shared.walk.open(shared.root.as_fd(), path).map_err(|errno| walk::error(&shared.path, path, errno))?;
         let absolute = paths::join_bounded(&shared.path, path);
-        Ok(TargetDirectory::new(
-            descriptor,
-            absolute.into(),
-            Arc::clone(shared),
-        ))
+        Ok(TargetDirectory::new(descriptor, absolute.into(), Arc::clone(shared)))
     }
 
     fn recall(&self, path: &[u8]) -> Option<Arc<TargetDirectory>> {
         if path.is_empty() {
             return Some(self.top());
         }
-        self.shared
-            .cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(path)
+        self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner).get(path)
     }
 
     fn remember(&self, path: &[u8], directory: &Arc<TargetDirectory>) {
-        let mut cache = self
-            .shared
-            .cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner);
         cache.insert(path, Arc::clone(directory));
     }
 }
@@ -195,10 +174,7 @@ impl TargetTree {
 /// Splits a path without empty parts into its parent and its last name.
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (
-            path.get(..slash).unwrap_or_default(),
-            path.get(slash + 1..).unwrap_or_default(),
-        ),
+        Some(slash) => (path.get(..slash).unwrap_or_default(), path.get(slash + 1..).unwrap_or_default()),
         None => (b"", path),
     }
 }

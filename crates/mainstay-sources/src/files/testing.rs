@@ -16,13 +16,7 @@ use crate::{Content, Directory, Entry, Kind, Run, Source as _};
 pub(super) fn acl() -> Vec<u8> {
     let mut bytes = 2_u32.to_le_bytes().to_vec();
     let none = u32::MAX;
-    for (tag, permissions, id) in [
-        (1_u16, 6_u16, none),
-        (2, 4, 12345),
-        (4, 4, none),
-        (16, 4, none),
-        (32, 0, none),
-    ] {
+    for (tag, permissions, id) in [(1_u16, 6_u16, none), (2, 4, 12345), (4, 4, none), (16, 4, none), (32, 0, none)] {
         bytes.extend_from_slice(&tag.to_le_bytes());
         bytes.extend_from_slice(&permissions.to_le_bytes());
         bytes.extend_from_slice(&id.to_le_bytes());
@@ -66,11 +60,7 @@ pub(super) fn open_everything(root: &Path) -> Arc<dyn Directory> {
 pub(super) fn entry(directory: &dyn Directory, name: &str) -> Entry {
     let listing = directory.list().unwrap();
     assert_eq!(listing.warnings, []);
-    listing
-        .entries
-        .into_iter()
-        .find(|entry| entry.name == name.as_bytes())
-        .expect("the entry is listed")
+    listing.entries.into_iter().find(|entry| entry.name == name.as_bytes()).expect("the entry is listed")
 }
 
 /// The paths beneath a directory, in the order of a walk, directories with a slash at the end.
@@ -153,9 +143,6 @@ impl Drop for DeepDirectory {
         };
         let path = directory.keep();
         let parent = crate::files::TargetTree::open_or_create(path.parent().unwrap()).unwrap();
-        parent
-            .top()
-            .remove_tree(path.file_name().unwrap().as_encoded_bytes())
-            .unwrap();
+        parent.top().remove_tree(path.file_name().unwrap().as_encoded_bytes()).unwrap();
     }
 }

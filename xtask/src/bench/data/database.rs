@@ -14,10 +14,8 @@ const PAGES_PER_TABLE: u64 = 12_800;
 const PAGE_BYTES: usize = 16 << 10;
 const FILL_BYTES: usize = PAGE_BYTES * 15 / 16;
 
-const NAMES: [&str; 12] = [
-    "anna", "bruno", "clara", "david", "elena", "felix", "greta", "hugo", "irene", "jonas",
-    "karla", "leo",
-];
+const NAMES: [&str; 12] =
+    ["anna", "bruno", "clara", "david", "elena", "felix", "greta", "hugo", "irene", "jonas", "karla", "leo"];
 const STATES: [&str; 5] = ["open", "paid", "shipped", "returned", "cancelled"];
 
 pub fn make(directory: &Path, scale_percent: u64) -> Result<(), String> {
@@ -39,12 +37,7 @@ pub fn make(directory: &Path, scale_percent: u64) -> Result<(), String> {
 pub(super) fn page(noise: &mut Noise, number: u64, row: &mut u64) -> Vec<u8> {
     let mut page = Vec::with_capacity(PAGE_BYTES);
     page.extend([0; 4]);
-    for field in [
-        number,
-        number.wrapping_sub(1),
-        number + 1,
-        noise.below(1 << 40),
-    ] {
+    for field in [number, number.wrapping_sub(1), number + 1, noise.below(1 << 40)] {
         page.extend(field.to_be_bytes());
     }
     while page.len() < FILL_BYTES {

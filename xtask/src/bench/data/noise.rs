@@ -17,11 +17,7 @@ impl Noise {
     pub fn new(seed: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(seed.as_bytes());
-        Self {
-            stream: hasher.finalize_xof(),
-            drawn: [0; 512],
-            used: 512,
-        }
+        Self { stream: hasher.finalize_xof(), drawn: [0; 512], used: 512 }
     }
 
     pub fn fill(&mut self, bytes: &mut [u8]) {

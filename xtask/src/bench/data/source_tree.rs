@@ -18,27 +18,16 @@ const MADE_UP: &str = "made-up";
 const PACKAGE_DIRECTORY: &str = "/usr/src";
 
 const WORDS: [&str; 40] = [
-    "device", "buffer", "index", "register", "driver", "config", "offset", "queue", "state",
-    "lock", "flags", "size", "count", "addr", "page", "block", "entry", "list", "node", "clock",
-    "reset", "power", "irq", "dma", "ring", "port", "mode", "mask", "data", "error", "init",
-    "probe", "remove", "read", "write", "update", "enable", "disable", "status", "timeout",
+    "device", "buffer", "index", "register", "driver", "config", "offset", "queue", "state", "lock", "flags", "size",
+    "count", "addr", "page", "block", "entry", "list", "node", "clock", "reset", "power", "irq", "dma", "ring", "port",
+    "mode", "mask", "data", "error", "init", "probe", "remove", "read", "write", "update", "enable", "disable",
+    "status", "timeout",
 ];
-const TYPES: [&str; 8] = [
-    "int",
-    "u32",
-    "u64",
-    "void *",
-    "struct device *",
-    "bool",
-    "size_t",
-    "unsigned long",
-];
+const TYPES: [&str; 8] = ["int", "u32", "u64", "void *", "struct device *", "bool", "size_t", "unsigned long"];
 
 pub fn make(directory: &Path, given: Option<&Path>, scale_percent: u64) -> Result<(), String> {
     match given.map(Path::to_path_buf).or_else(installed) {
-        Some(path) if path == Path::new(MADE_UP) => {
-            make_up(directory, scaled(FILES, scale_percent))
-        }
+        Some(path) if path == Path::new(MADE_UP) => make_up(directory, scaled(FILES, scale_percent)),
         Some(path) if path.is_dir() => copy(&path, directory),
         Some(path) => unpack(&path, directory),
         None => make_up(directory, scaled(FILES, scale_percent)),
@@ -74,9 +63,8 @@ fn make_up(directory: &Path, files: u64) -> Result<(), String> {
     let mut noise = Noise::new("source tree");
     for number in 0..files {
         let group = number / FILES_PER_DIRECTORY;
-        let parent = directory
-            .join(format!("part{:02}", group % 20))
-            .join(format!("{}{group}", WORDS[(group % 40) as usize]));
+        let parent =
+            directory.join(format!("part{:02}", group % 20)).join(format!("{}{group}", WORDS[(group % 40) as usize]));
         if number % FILES_PER_DIRECTORY == 0 {
             fs::create_dir_all(&parent).map_err(|error| at(&parent, error))?;
         }
@@ -105,10 +93,7 @@ pub(super) fn source_text(noise: &mut Noise, bytes: usize) -> String {
             0 => format!("static {kind} {verb}_{what}(struct {what} *{verb}, {kind} value)\n{{\n"),
             1 => format!("\tif ({what}->{verb} & 0x{value:04x})\n\t\treturn -EINVAL;\n"),
             2 => format!("\t{kind} {what}_{verb} = {verb}({what}, {value});\n"),
-            3 => format!(
-                "\t/* the {verb} of the {what} follows the {} */\n",
-                noise.pick(&WORDS)
-            ),
+            3 => format!("\t/* the {verb} of the {what} follows the {} */\n", noise.pick(&WORDS)),
             4 => format!("\t{verb}->{what}[{}] = {what}_{value};\n", value % 32),
             _ => "\treturn 0;\n}\n\n".to_owned(),
         };

@@ -10,9 +10,7 @@ pub struct Mainstay {
 
 impl Mainstay {
     pub fn new(binary: &Path) -> Self {
-        Self {
-            binary: binary.to_path_buf(),
-        }
+        Self { binary: binary.to_path_buf() }
     }
 }
 
@@ -33,18 +31,14 @@ impl Tool for Mainstay {
         };
         Some(match action {
             Action::Create => vec![mainstay(&["init"])],
-            Action::Backup {
-                source, reading, ..
-            } => {
+            Action::Backup { source, reading, .. } => {
                 let words: &[&str] = match reading {
                     Reading::Changed => &["backup"],
                     Reading::Everything => &["backup", "--type", "full"],
                 };
                 vec![with(mainstay(words), [source])]
             }
-            Action::Restore {
-                target, existing, ..
-            } => {
+            Action::Restore { target, existing, .. } => {
                 let command = with(mainstay(&["restore", "latest", "--target"]), [target]);
                 vec![match existing {
                     Existing::Empty => command,
@@ -53,10 +47,9 @@ impl Tool for Mainstay {
                 }]
             }
             Action::Verify => vec![mainstay(&["verify"])],
-            Action::ForgetAndPrune { keep } => vec![
-                mainstay(&["forget", "--keep-last", &keep.to_string()]),
-                mainstay(&["prune"]),
-            ],
+            Action::ForgetAndPrune { keep } => {
+                vec![mainstay(&["forget", "--keep-last", &keep.to_string()]), mainstay(&["prune"])]
+            }
         })
     }
 }

@@ -17,25 +17,19 @@ impl Tool for Restic {
     fn commands(&self, place: &Place, action: &Action<'_>) -> Option<Vec<Command>> {
         let restic = |words: &[&str]| {
             let mut command = with(place.command("restic"), words);
-            command
-                .env("RESTIC_REPOSITORY", &place.repository)
-                .env("RESTIC_PASSWORD_FILE", &place.password_file);
+            command.env("RESTIC_REPOSITORY", &place.repository).env("RESTIC_PASSWORD_FILE", &place.password_file);
             command
         };
         Some(vec![match action {
             Action::Create => restic(&["init"]),
-            Action::Backup {
-                source, reading, ..
-            } => {
+            Action::Backup { source, reading, .. } => {
                 let words: &[&str] = match reading {
                     Reading::Changed => &["backup"],
                     Reading::Everything => &["backup", "--force"],
                 };
                 with(restic(words), [source])
             }
-            Action::Restore {
-                target, existing, ..
-            } => {
+            Action::Restore { target, existing, .. } => {
                 let command = with(restic(&["restore", "latest", "--target"]), [target]);
                 match existing {
                     Existing::Empty | Existing::CompareBytes => command,
@@ -43,9 +37,7 @@ impl Tool for Restic {
                 }
             }
             Action::Verify => restic(&["check", "--read-data"]),
-            Action::ForgetAndPrune { keep } => {
-                restic(&["forget", "--prune", "--keep-last", &keep.to_string()])
-            }
+            Action::ForgetAndPrune { keep } => restic(&["forget", "--prune", "--keep-last", &keep.to_string()]),
         }])
     }
 }

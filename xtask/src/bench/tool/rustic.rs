@@ -17,25 +17,19 @@ impl Tool for Rustic {
     fn commands(&self, place: &Place, action: &Action<'_>) -> Option<Vec<Command>> {
         let rustic = |words: &[&str]| {
             let mut command = with(place.command("rustic"), words);
-            command
-                .env("RUSTIC_REPOSITORY", &place.repository)
-                .env("RUSTIC_PASSWORD_FILE", &place.password_file);
+            command.env("RUSTIC_REPOSITORY", &place.repository).env("RUSTIC_PASSWORD_FILE", &place.password_file);
             command
         };
         Some(vec![match action {
             Action::Create => rustic(&["init"]),
-            Action::Backup {
-                source, reading, ..
-            } => {
+            Action::Backup { source, reading, .. } => {
                 let words: &[&str] = match reading {
                     Reading::Changed => &["backup"],
                     Reading::Everything => &["backup", "--force"],
                 };
                 with(rustic(words), [source])
             }
-            Action::Restore {
-                target, existing, ..
-            } => {
+            Action::Restore { target, existing, .. } => {
                 let words: &[&str] = match existing {
                     Existing::Empty | Existing::CompareTimes => &["restore", "latest"],
                     Existing::CompareBytes => &["restore", "--verify-existing", "latest"],
@@ -43,9 +37,7 @@ impl Tool for Rustic {
                 with(rustic(words), [target])
             }
             Action::Verify => rustic(&["check", "--read-data"]),
-            Action::ForgetAndPrune { keep } => {
-                rustic(&["forget", "--prune", "--keep-last", &keep.to_string()])
-            }
+            Action::ForgetAndPrune { keep } => rustic(&["forget", "--prune", "--keep-last", &keep.to_string()]),
         }])
     }
 }

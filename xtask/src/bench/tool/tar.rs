@@ -31,25 +31,13 @@ impl Tool for Tar {
                 fs::create_dir_all(&place.repository).ok()?;
                 return Some(Vec::new());
             }
-            Action::Backup {
-                source,
-                reading: Reading::Changed,
-                number: 0,
-            } => script(
+            Action::Backup { source, reading: Reading::Changed, number: 0 } => script(
                 "tar -cf - -C \"$(dirname \"$2\")\" \"$(basename \"$2\")\" | zstd -q -f -T0 -3 -o \"$1\"",
                 source,
             ),
-            Action::Restore {
-                existing: Existing::CompareTimes,
-                ..
-            } => return None,
-            Action::Restore { target, .. } => {
-                script("zstd -dc \"$1\" | tar -xf - -C \"$2\"", target)
-            }
-            Action::Verify => script(
-                "zstd -dc \"$1\" | tar -tf - >/dev/null",
-                OsStr::new("").as_ref(),
-            ),
+            Action::Restore { existing: Existing::CompareTimes, .. } => return None,
+            Action::Restore { target, .. } => script("zstd -dc \"$1\" | tar -xf - -C \"$2\"", target),
+            Action::Verify => script("zstd -dc \"$1\" | tar -tf - >/dev/null", OsStr::new("").as_ref()),
             Action::Backup { .. } | Action::ForgetAndPrune { .. } => return None,
         }])
     }

@@ -4,17 +4,12 @@ use super::*;
 use crate::binary::Scratch;
 
 fn block(script: &str) -> Block {
-    Block {
-        line: 1,
-        script: script.to_owned(),
-    }
+    Block { line: 1, script: script.to_owned() }
 }
 
 fn run(purpose: &str, script: &str) -> Result<(), String> {
     let home = Scratch::create(purpose).expect("temporary directory");
-    let binary = Binary {
-        path: "/nonexistent/mainstay".into(),
-    };
+    let binary = Binary { path: "/nonexistent/mainstay".into() };
     block(script).run(&binary, &home.path)
 }
 
@@ -23,10 +18,7 @@ fn only_marked_blocks_are_found() {
     let document = "```sh\nno\n```\n<!-- run -->\n```sh\none\ntwo\n```\ntext\n<!-- run -->\n\n```sh\nthree\n```\n";
     let found = find(document).expect("well formed");
     assert_eq!(found.len(), 2);
-    assert!(found.contains(&Block {
-        line: 5,
-        script: "one\ntwo".to_owned()
-    }));
+    assert!(found.contains(&Block { line: 5, script: "one\ntwo".to_owned() }));
 }
 
 #[test]
@@ -44,9 +36,6 @@ fn a_block_fails_with_its_first_failing_command() {
 
 #[test]
 fn expected_text_is_looked_for_in_order_on_both_streams() {
-    assert_eq!(
-        run("blocks-d", "echo one; echo two >&2\n# => one\n# => two"),
-        Ok(())
-    );
+    assert_eq!(run("blocks-d", "echo one; echo two >&2\n# => one\n# => two"), Ok(()));
     assert!(run("blocks-e", "echo one; echo two\n# => two\n# => one").is_err());
 }

@@ -11,17 +11,11 @@ fn a_change_of_content_mode_or_name_changes_the_manifest() {
     tree::make(&root, 0).expect("make the tree");
     let first = describe(&root).expect("describe");
     assert_eq!(first, describe(&root).expect("describe again"));
-    assert!(
-        first.contains("symlink 0777 - symbolic to=deep/er"),
-        "{first}"
-    );
+    assert!(first.contains("symlink 0777 - symbolic to=deep/er"), "{first}");
     assert!(first.contains("not%20%ff%20UTF-8"), "{first}");
     assert!(first.contains("special 0640 - fifo"), "{first}");
     assert!(first.contains("user.golden=kept"), "{first}");
-    assert!(
-        first.contains("file 0644 0.000000000 empty size=0"),
-        "{first}"
-    );
+    assert!(first.contains("file 0644 0.000000000 empty size=0"), "{first}");
     tree::make(&root, 1).expect("change the tree");
     let second = describe(&root).expect("describe");
     assert!(compare(&first, &second).is_err());

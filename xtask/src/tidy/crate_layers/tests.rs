@@ -2,10 +2,7 @@
 
 use super::*;
 
-const REPO: (&str, &str) = (
-    "crates/mainstay-repo/Cargo.toml",
-    "[package]\nname = \"mainstay-repo\"\n",
-);
+const REPO: (&str, &str) = ("crates/mainstay-repo/Cargo.toml", "[package]\nname = \"mainstay-repo\"\n");
 
 #[test]
 fn an_arrow_upwards_is_found() {
@@ -18,11 +15,9 @@ fn an_arrow_upwards_is_found() {
     ]);
     let findings = check(&checkout);
     assert_eq!(findings.len(), 1);
-    assert!(findings.iter().any(|finding| {
-        finding
-            .message
-            .starts_with("mainstay-sources must not use mainstay-repo")
-    }));
+    assert!(
+        findings.iter().any(|finding| { finding.message.starts_with("mainstay-sources must not use mainstay-repo") })
+    );
 }
 
 #[test]

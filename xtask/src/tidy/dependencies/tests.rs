@@ -6,22 +6,13 @@ const MANIFEST: &str = "[package]\nname = \"mainstay-repo\"\n[dependencies]\nser
                         [dev-dependencies]\ntempfile = \"3\"\n";
 
 fn messages_for(document: &str) -> Vec<String> {
-    let checkout = Checkout::of(&[
-        ("crates/mainstay-repo/Cargo.toml", MANIFEST),
-        (DOCUMENT, document),
-    ]);
-    check(&checkout)
-        .into_iter()
-        .map(|finding| finding.message)
-        .collect()
+    let checkout = Checkout::of(&[("crates/mainstay-repo/Cargo.toml", MANIFEST), (DOCUMENT, document)]);
+    check(&checkout).into_iter().map(|finding| finding.message).collect()
 }
 
 #[test]
 fn a_dependency_without_a_row_is_found() {
-    assert_eq!(
-        messages_for("## Crates\n| `serde` | why |\n"),
-        ["tempfile has no row: why, licence, who keeps it"]
-    );
+    assert_eq!(messages_for("## Crates\n| `serde` | why |\n"), ["tempfile has no row: why, licence, who keeps it"]);
 }
 
 #[test]

@@ -29,8 +29,7 @@ fn a_marker_in_a_string_is_kept() {
 
 #[test]
 fn an_unwrap_outside_tests_is_found() {
-    let text =
-        "fn a() { b().unwrap(); c().unwrap_or_default(); }\n#[cfg(test)]\nfn d() { e().unwrap() }";
+    let text = "fn a() { b().unwrap(); c().unwrap_or_default(); }\n#[cfg(test)]\nfn d() { e().unwrap() }";
     assert_eq!(count(unwrap, "crates/x/src/a.rs", text), 1);
     assert_eq!(count(unwrap, "crates/x/src/a/tests.rs", text), 0);
 }

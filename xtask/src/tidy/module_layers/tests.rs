@@ -5,10 +5,7 @@ use super::*;
 fn findings_of(path: &str, text: &str) -> Vec<String> {
     let path = format!("{ENGINE}{path}");
     let checkout = Checkout::of(&[(&path, text)]);
-    check(&checkout)
-        .into_iter()
-        .map(|finding| finding.message)
-        .collect()
+    check(&checkout).into_iter().map(|finding| finding.message).collect()
 }
 
 #[test]
@@ -28,10 +25,7 @@ fn a_module_to_the_right_is_found_however_it_is_named() {
 
 #[test]
 fn modules_of_one_row_do_not_use_each_other() {
-    assert_eq!(
-        findings_of("check/structure.rs", "use crate::prune::Plan;").len(),
-        1
-    );
+    assert_eq!(findings_of("check/structure.rs", "use crate::prune::Plan;").len(), 1);
 }
 
 #[test]
@@ -50,8 +44,5 @@ fn modules_to_the_left_and_the_module_itself_are_kept() {
                 #[cfg(test)]\nfn f() { crate::prune::g() }";
     assert_eq!(findings_of("index/segment.rs", text), [""; 0]);
     assert_eq!(findings_of("index/tests.rs", "use crate::prune;"), [""; 0]);
-    assert_eq!(
-        findings_of("lib.rs", "pub use crate::prune::Plan;"),
-        [""; 0]
-    );
+    assert_eq!(findings_of("lib.rs", "pub use crate::prune::Plan;"), [""; 0]);
 }

@@ -21,9 +21,6 @@ fn private_types_and_longer_words_are_kept() {
 #[test]
 fn a_segment_belongs_to_the_index() {
     let text = "pub struct Segment;";
-    assert_eq!(
-        names_in("crates/mainstay-repo/src/index/segment.rs", text),
-        0
-    );
+    assert_eq!(names_in("crates/mainstay-repo/src/index/segment.rs", text), 0);
     assert_eq!(names_in("crates/mainstay-repo/src/pack_writer.rs", text), 1);
 }

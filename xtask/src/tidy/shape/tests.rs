@@ -5,10 +5,7 @@ use super::*;
 const PATH: &str = "crates/x/src/a.rs";
 
 fn messages(findings: Vec<Finding>) -> Vec<String> {
-    findings
-        .into_iter()
-        .map(|finding| finding.message)
-        .collect()
+    findings.into_iter().map(|finding| finding.message).collect()
 }
 
 fn sizes_of(text: &str, ratchet: &str) -> Vec<String> {
@@ -36,21 +33,14 @@ fn a_module_of_tests_inside_a_file_is_found() {
 
 #[test]
 fn a_function_over_the_limit_is_found() {
-    assert_eq!(
-        sizes_of(&function_of(71), ""),
-        ["long: function-lines is 71, the limit is 70"]
-    );
+    assert_eq!(sizes_of(&function_of(71), ""), ["long: function-lines is 71, the limit is 70"]);
     assert_eq!(sizes_of(&function_of(70), ""), [""; 0]);
 }
 
 #[test]
 fn a_long_file_warns_and_a_longer_one_fails() {
     let warned = sizes(&Checkout::of(&[(PATH, &"use a;\n".repeat(401))]));
-    assert!(
-        warned
-            .iter()
-            .all(|finding| finding.severity == super::super::Severity::Warning)
-    );
+    assert!(warned.iter().all(|finding| finding.severity == super::super::Severity::Warning));
     assert_eq!(warned.len(), 1);
     let failed = sizes_of(&"use a;\n".repeat(601), "");
     assert_eq!(failed, ["the file: file-lines is 601, the limit is 600"]);
@@ -58,7 +48,8 @@ fn a_long_file_warns_and_a_longer_one_fails() {
 
 #[test]
 fn a_sixth_parameter_is_found_and_self_is_not_counted() {
-    let many = "fn f<T: Fn(u8) -> u8>(&mut self, a: A<B, C>, b: (u8, u8), c: fn(u8, u8) -> u8, d: [u8; 4], e: u8, f: u8) {}";
+    let many =
+        "fn f<T: Fn(u8) -> u8>(&mut self, a: A<B, C>, b: (u8, u8), c: fn(u8, u8) -> u8, d: [u8; 4], e: u8, f: u8) {}";
     assert_eq!(sizes_of(many, ""), ["f: parameters is 6, the limit is 5"]);
     let few = many.replace(", f: u8", ",");
     assert_eq!(sizes_of(&few, ""), [""; 0]);
@@ -72,10 +63,7 @@ fn the_ratchet_allows_a_number_and_neither_more_nor_less() {
     assert_eq!(sizes_of(&function_of(80), entry), [""; 0]);
     assert_eq!(sizes_of(&function_of(81), entry).len(), 1);
     let lower = sizes_of(&function_of(79), entry);
-    assert_eq!(
-        lower,
-        ["lower `function-lines crates/x/src/a.rs long 80` to 79"]
-    );
+    assert_eq!(lower, ["lower `function-lines crates/x/src/a.rs long 80` to 79"]);
     assert_eq!(sizes_of(&function_of(60), entry).len(), 1);
     assert_eq!(sizes_of("", entry).len(), 1);
 }

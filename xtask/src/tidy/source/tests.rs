@@ -47,21 +47,15 @@ fn views_keep_offsets_and_lines() {
 #[test]
 fn files_declared_under_cfg_test_are_tests() {
     let checkout = Checkout::of(&[
-        (
-            "crates/x/src/lib.rs",
-            "//! x\n#[cfg(test)]\npub mod fake;\nmod real;",
-        ),
+        ("crates/x/src/lib.rs", "//! x\n#[cfg(test)]\npub mod fake;\nmod real;"),
         ("crates/x/src/fake.rs", "//! x"),
         ("crates/x/src/fake/inner.rs", "//! x"),
         ("crates/x/src/real.rs", "//! x\n#[cfg(test)]\nmod proof;"),
         ("crates/x/src/real/proof.rs", "//! x"),
         ("crates/x/tests/it/main.rs", "//! x"),
     ]);
-    let tests: Vec<&str> = sources(&checkout)
-        .into_iter()
-        .filter(|source| source.is_test)
-        .map(|source| source.path)
-        .collect();
+    let tests: Vec<&str> =
+        sources(&checkout).into_iter().filter(|source| source.is_test).map(|source| source.path).collect();
     assert_eq!(
         tests,
         [

@@ -15,11 +15,7 @@ fn attributes_and_acls_come_back_byte_by_byte_whichever_way_they_are_reached() {
     let file = std::fs::File::open(directory.path().join("file")).unwrap();
     let entry = entry_path(open_directory.as_fd(), b"file");
     let descriptor = descriptor_path(file.as_fd());
-    let ways = [
-        Reach::Open(file.as_fd()),
-        Reach::Entry(&entry),
-        Reach::Descriptor(&descriptor),
-    ];
+    let ways = [Reach::Open(file.as_fd()), Reach::Entry(&entry), Reach::Descriptor(&descriptor)];
     if !has_attributes(directory.path()) {
         assert!(ways.iter().all(|way| way.read_all().unwrap().is_empty()));
         return;
@@ -55,13 +51,9 @@ fn attributes_of_a_link_are_not_those_of_what_it_leads_to() {
     std::fs::write(directory.path().join("file"), b"").unwrap();
     std::os::unix::fs::symlink("file", directory.path().join("link")).unwrap();
     let open = std::fs::File::open(directory.path()).unwrap();
-    let is_set = Reach::Entry(&entry_path(open.as_fd(), b"file"))
-        .set(b"user.a", b"1")
-        .is_ok();
+    let is_set = Reach::Entry(&entry_path(open.as_fd(), b"file")).set(b"user.a", b"1").is_ok();
     assert_eq!(is_set, has_attributes(directory.path()));
-    let of_link = Reach::Entry(&entry_path(open.as_fd(), b"link"))
-        .read_all()
-        .unwrap();
+    let of_link = Reach::Entry(&entry_path(open.as_fd(), b"link")).read_all().unwrap();
     assert!(of_link.iter().all(|(name, _)| name != b"user.a"));
 }
 

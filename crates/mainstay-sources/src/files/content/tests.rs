@@ -52,16 +52,7 @@ fn holes_are_reported_and_not_read() {
         let hole = |len| Run::Hole { len };
         let data = Run::Data { len: 65536 };
         let rest = 4 * MEBIBYTE - 65536;
-        assert_eq!(
-            runs,
-            [
-                hole(MEBIBYTE),
-                data,
-                hole(3 * MEBIBYTE - 65536),
-                data,
-                hole(rest)
-            ]
-        );
+        assert_eq!(runs, [hole(MEBIBYTE), data, hole(3 * MEBIBYTE - 65536), data, hole(rest)]);
     }
 }
 
@@ -85,10 +76,7 @@ fn what_is_appended_while_reading_is_not_read_but_seen() {
     let mut content = open(directory.path(), "file");
     file.write_all(b" and after").unwrap();
     let (runs, read) = read_everything(content.as_mut());
-    assert_eq!(
-        (runs, read.as_slice()),
-        (vec![Run::Data { len: 6 }], b"before".as_slice())
-    );
+    assert_eq!((runs, read.as_slice()), (vec![Run::Data { len: 6 }], b"before".as_slice()));
     assert_eq!(content.entry_now().unwrap().size, 16);
 }
 
@@ -98,12 +86,7 @@ fn a_file_that_shrinks_ends_early() {
     let path = directory.path().join("file");
     std::fs::write(&path, vec![1_u8; 50_000]).unwrap();
     let mut content = open(directory.path(), "file");
-    std::fs::File::options()
-        .write(true)
-        .open(&path)
-        .unwrap()
-        .set_len(15_000)
-        .unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(15_000).unwrap();
     let (_, read) = read_everything(content.as_mut());
     assert_eq!(read.len(), 15_000);
     assert_eq!(content.next_run().unwrap(), None);
@@ -153,13 +136,7 @@ fn the_open_file_tells_the_same_details_as_its_directory() {
     let open = open_everything(directory.path());
     let listed = entry(open.as_ref(), "file");
     let details = open.details(&listed).unwrap();
-    assert_eq!(
-        open.open_file(&listed).unwrap().details().unwrap(),
-        Some(details.clone())
-    );
-    let has_a = details
-        .attributes
-        .iter()
-        .any(|(name, value)| name == b"user.a" && value == b"1");
+    assert_eq!(open.open_file(&listed).unwrap().details().unwrap(), Some(details.clone()));
+    let has_a = details.attributes.iter().any(|(name, value)| name == b"user.a" && value == b"1");
     assert_eq!(has_a, has_attributes(directory.path()));
 }

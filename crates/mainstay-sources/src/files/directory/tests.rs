@@ -7,8 +7,8 @@ use std::sync::Arc;
 use rustix::fs::{CWD, Mode};
 
 use crate::files::testing::{
-    DeepDirectory, entry, has_attributes, make_chain, open, open_everything, paths_beneath,
-    read_everything, source, write_at,
+    DeepDirectory, entry, has_attributes, make_chain, open, open_everything, paths_beneath, read_everything, source,
+    write_at,
 };
 use crate::files::{FileOptions, FileSource, raise_open_files};
 use crate::{Directory, Error, Kind, Source as _};
@@ -48,30 +48,13 @@ fn rules_leave_out_directories_and_files_and_count_them() {
         ],
     );
     let mut options = FileOptions::everything();
-    options.excludes = ["*.o", "!keep.o", "cache/", "target/debug"]
-        .map(str::to_owned)
-        .to_vec();
+    options.excludes = ["*.o", "!keep.o", "cache/", "target/debug"].map(str::to_owned).to_vec();
     assert_eq!(
         beneath(directory.path(), &options),
-        [
-            "a.c",
-            "keep.o",
-            "sub/",
-            "sub/b.c",
-            "sub/target/",
-            "sub/target/debug/",
-            "sub/target/debug/z",
-            "target/"
-        ]
+        ["a.c", "keep.o", "sub/", "sub/b.c", "sub/target/", "sub/target/debug/", "sub/target/debug/z", "target/"]
     );
     let root = directory.path().canonicalize().unwrap();
-    assert_eq!(
-        open(&source(&root, &options), &root)
-            .list()
-            .unwrap()
-            .excluded,
-        2
-    );
+    assert_eq!(open(&source(&root, &options), &root).list().unwrap().excluded, 2);
 }
 
 #[test]
@@ -80,21 +63,14 @@ fn an_absolute_rule_names_one_place() {
     make(directory.path(), &["tmp/x", "sub/tmp/y"]);
     let mut options = FileOptions::everything();
     let root = directory.path().canonicalize().unwrap();
-    options.excludes = vec![
-        format!("{}/tmp", root.display()),
-        "/tmp".to_owned(),
-        "/sub".to_owned(),
-    ];
+    options.excludes = vec![format!("{}/tmp", root.display()), "/tmp".to_owned(), "/sub".to_owned()];
     assert_eq!(beneath(&root, &options), ["sub/", "sub/tmp/", "sub/tmp/y"]);
 }
 
 #[test]
 fn a_cache_keeps_only_its_tag() {
     let directory = tempfile::tempdir().unwrap();
-    make(
-        directory.path(),
-        &["cache/x", "cache/sub/y", "not/CACHEDIR.TAG", "not/z"],
-    );
+    make(directory.path(), &["cache/x", "cache/sub/y", "not/CACHEDIR.TAG", "not/z"]);
     let tag = "Signature: 8a477f597d28d172789f06886806bc55\n";
     std::fs::write(directory.path().join("cache/CACHEDIR.TAG"), tag).unwrap();
     let mut options = FileOptions::everything();
@@ -102,13 +78,7 @@ fn a_cache_keeps_only_its_tag() {
     options.exclude_caches = true;
     assert_eq!(
         beneath(directory.path(), &options),
-        [
-            "cache/",
-            "cache/CACHEDIR.TAG",
-            "not/",
-            "not/CACHEDIR.TAG",
-            "not/z"
-        ]
+        ["cache/", "cache/CACHEDIR.TAG", "not/", "not/CACHEDIR.TAG", "not/z"]
     );
 }
 
@@ -118,10 +88,7 @@ fn a_marker_empties_its_directory() {
     make(directory.path(), &["a/.nobackup", "a/x", "a/sub/y", "b/z"]);
     let mut options = FileOptions::everything();
     options.exclude_if_present = vec![b".nobackup".to_vec()];
-    assert_eq!(
-        beneath(directory.path(), &options),
-        ["a/", "a/.nobackup", "b/", "b/z"]
-    );
+    assert_eq!(beneath(directory.path(), &options), ["a/", "a/.nobackup", "b/", "b/z"]);
 }
 
 #[test]
@@ -140,41 +107,20 @@ fn other_file_systems_are_not_entered() {
     let root = FileSource::new(&["/"], &options).unwrap().root().unwrap();
     let device = std::fs::metadata("/").unwrap().dev();
     let listing = root.list().unwrap();
-    let mounts = listing
-        .entries
-        .iter()
-        .filter(|entry| entry.kind == Kind::Directory && entry.device != device);
+    let mounts = listing.entries.iter().filter(|entry| entry.kind == Kind::Directory && entry.device != device);
     let mut count = 0;
     for mount in mounts {
         let Ok(opened) = root.open_dir(&mount.name) else {
             continue;
         };
-        assert!(
-            opened.list().unwrap().entries.is_empty(),
-            "{} is left empty",
-            opened.display_path()
-        );
+        assert!(opened.list().unwrap().entries.is_empty(), "{} is left empty", opened.display_path());
         count += 1;
     }
-    assert!(
-        count > 0 || !Path::new("/proc/self").exists(),
-        "at least /proc is another file system"
-    );
+    assert!(count > 0 || !Path::new("/proc/self").exists(), "at least /proc is another file system");
     // Named as a root it is one of those that may be entered.
     if Path::new("/proc/self").exists() {
-        let both = FileSource::new(&["/", "/proc"], &options)
-            .unwrap()
-            .root()
-            .unwrap();
-        assert!(
-            !both
-                .open_dir(b"proc")
-                .unwrap()
-                .list()
-                .unwrap()
-                .entries
-                .is_empty()
-        );
+        let both = FileSource::new(&["/", "/proc"], &options).unwrap().root().unwrap();
+        assert!(!both.open_dir(b"proc").unwrap().list().unwrap().entries.is_empty());
     }
 }
 
@@ -198,20 +144,12 @@ fn a_file_that_vanished_is_said_to_have() {
     let directory = tempfile::tempdir().unwrap();
     make(directory.path(), &["file", "directory/"]);
     let open = open_everything(directory.path());
-    let (file, subdirectory) = (
-        entry(open.as_ref(), "file"),
-        entry(open.as_ref(), "directory"),
-    );
+    let (file, subdirectory) = (entry(open.as_ref(), "file"), entry(open.as_ref(), "directory"));
     std::fs::remove_file(directory.path().join("file")).unwrap();
     std::fs::remove_dir(directory.path().join("directory")).unwrap();
     assert!(open.open_file(&file).err().unwrap().is_vanished());
     assert!(open.details(&file).err().unwrap().is_vanished());
-    assert!(
-        open.open_dir(&subdirectory.name)
-            .err()
-            .unwrap()
-            .is_vanished()
-    );
+    assert!(open.open_dir(&subdirectory.name).err().unwrap().is_vanished());
     assert!(open.details(&subdirectory).err().unwrap().is_vanished());
 }
 
@@ -224,16 +162,10 @@ fn what_takes_the_place_of_a_file_is_not_read_and_does_not_hang() {
     type Replace<'a> = &'a dyn Fn();
     let mut listeners = std::cell::RefCell::new(Vec::new());
     let replacements: [(&str, Replace<'_>); 5] = [
-        ("a FIFO", &|| {
-            rustix::fs::mkfifoat(CWD, &path, Mode::RWXU).unwrap()
-        }),
+        ("a FIFO", &|| rustix::fs::mkfifoat(CWD, &path, Mode::RWXU).unwrap()),
         ("a link", &|| symlink(&secret, &path).unwrap()),
         ("another file", &|| std::fs::write(&path, b"other").unwrap()),
-        ("a socket", &|| {
-            listeners
-                .borrow_mut()
-                .push(std::os::unix::net::UnixListener::bind(&path).unwrap())
-        }),
+        ("a socket", &|| listeners.borrow_mut().push(std::os::unix::net::UnixListener::bind(&path).unwrap())),
         ("a directory", &|| std::fs::create_dir(&path).unwrap()),
     ];
     for (what, replace) in replacements {
@@ -258,16 +190,10 @@ fn what_takes_the_place_of_a_directory_is_not_entered() {
     symlink("../outside", directory.path().join("inside/link")).unwrap();
     std::fs::write(directory.path().join("inside/file"), b"").unwrap();
     for name in [b"link".as_slice(), b"file"] {
-        assert!(matches!(
-            open.open_dir(name).err(),
-            Some(Error::Replaced { .. })
-        ));
+        assert!(matches!(open.open_dir(name).err(), Some(Error::Replaced { .. })));
     }
     for name in [b"..".as_slice(), b".", b"", b"a/b", b"/"] {
-        assert!(
-            matches!(open.open_dir(name).err(), Some(Error::Refused { .. })),
-            "{name:?}"
-        );
+        assert!(matches!(open.open_dir(name).err(), Some(Error::Refused { .. })), "{name:?}");
     }
 }
 
@@ -278,14 +204,8 @@ fn a_link_is_read_and_not_followed() {
     let open = open_everything(directory.path());
     let link = entry(open.as_ref(), "link");
     assert_eq!(link.kind, Kind::Symlink);
-    assert_eq!(
-        open.details(&link).unwrap().link_target.unwrap(),
-        "\u{fc} nowhere/../x".as_bytes()
-    );
-    assert!(matches!(
-        open.open_file(&link).err(),
-        Some(Error::Replaced { .. })
-    ));
+    assert_eq!(open.details(&link).unwrap().link_target.unwrap(), "\u{fc} nowhere/../x".as_bytes());
+    assert!(matches!(open.open_file(&link).err(), Some(Error::Replaced { .. })));
 }
 
 #[test]
@@ -300,10 +220,7 @@ fn names_that_are_not_text_are_entries_like_others() {
     assert_eq!(found[0].name, b"\xff\x01 \n*");
     let inner = open.open_dir(&found[0].name).unwrap();
     let file = inner.list().unwrap().entries.remove(0);
-    assert_eq!(
-        read_everything(inner.open_file(&file).unwrap().as_mut()).1,
-        b"bytes"
-    );
+    assert_eq!(read_everything(inner.open_file(&file).unwrap().as_mut()).1, b"bytes");
     assert_eq!(inner.details(&file).unwrap().link_target, None);
 }
 
@@ -336,15 +253,9 @@ fn paths_longer_than_the_kernel_takes_are_read() {
     let held = descend(open(&source(&root, &options), &root), depth);
     let deepest = held.last().unwrap();
     let file = entry(deepest.as_ref(), "file");
-    assert_eq!(
-        read_everything(deepest.open_file(&file).unwrap().as_mut()).1,
-        b"deep"
-    );
+    assert_eq!(read_everything(deepest.open_file(&file).unwrap().as_mut()).1, b"deep");
     let details = deepest.details(&file).unwrap();
-    let has_deep = details
-        .attributes
-        .iter()
-        .any(|(name, _)| name == b"user.deep");
+    let has_deep = details.attributes.iter().any(|(name, _)| name == b"user.deep");
     assert_eq!(has_deep, has_attributes(directory.path()));
     assert!(deepest.display_path().len() < 5000);
 }
@@ -353,11 +264,7 @@ fn paths_longer_than_the_kernel_takes_are_read() {
 fn five_thousand_levels_neither_overflow_the_stack_nor_cost_a_path_each() {
     // Where so many files may not be open, fewer levels show the same.
     let allowed = raise_open_files().unwrap_or(u64::MAX);
-    let depth = 5000.min(
-        usize::try_from(allowed)
-            .unwrap_or(usize::MAX)
-            .saturating_sub(200),
-    );
+    let depth = 5000.min(usize::try_from(allowed).unwrap_or(usize::MAX).saturating_sub(200));
     let directory = DeepDirectory::new();
     let last = make_chain(directory.path(), "d", depth);
     write_at(&last, "file", b"deep");
@@ -366,10 +273,7 @@ fn five_thousand_levels_neither_overflow_the_stack_nor_cost_a_path_each() {
     let thread = std::thread::Builder::new().stack_size(128 * 1024);
     let walked = thread.spawn(move || {
         let held = descend(open_everything(&root), depth);
-        assert_eq!(
-            held.last().unwrap().list().unwrap().entries[0].name,
-            b"file"
-        );
+        assert_eq!(held.last().unwrap().list().unwrap().entries[0].name, b"file");
     });
     walked.unwrap().join().unwrap();
 }

@@ -18,29 +18,14 @@ fn list_path(path: &std::path::Path) -> Listing {
 #[test]
 fn entries_are_sorted_by_their_bytes() {
     let directory = tempfile::tempdir().unwrap();
-    let mut names: Vec<&[u8]> = vec![
-        b"b",
-        b"a",
-        b"B",
-        b"a.b",
-        b"a-b",
-        "ä".as_bytes(),
-        b"\xff\xfe",
-        b"10",
-        b"9",
-        b" ",
-        b"...",
-    ];
+    let mut names: Vec<&[u8]> =
+        vec![b"b", b"a", b"B", b"a.b", b"a-b", "ä".as_bytes(), b"\xff\xfe", b"10", b"9", b" ", b"..."];
     for name in &names {
         std::fs::write(directory.path().join(OsStr::from_bytes(name)), b"").unwrap();
     }
     names.sort_unstable();
     let listing = list_path(directory.path());
-    let listed: Vec<&[u8]> = listing
-        .entries
-        .iter()
-        .map(|entry| entry.name.as_slice())
-        .collect();
+    let listed: Vec<&[u8]> = listing.entries.iter().map(|entry| entry.name.as_slice()).collect();
     assert_eq!(listed, names);
     assert_eq!((listing.warnings.len(), listing.excluded), (0, 0));
 }
@@ -58,35 +43,16 @@ fn every_field_is_what_the_system_says() {
     let _socket = std::os::unix::net::UnixListener::bind(path.join("socket")).unwrap();
     let listing = list_path(path);
     let kinds: Vec<Kind> = listing.entries.iter().map(|entry| entry.kind).collect();
-    let expected = [
-        Kind::Directory,
-        Kind::Fifo,
-        Kind::File,
-        Kind::File,
-        Kind::Symlink,
-        Kind::Socket,
-    ];
+    let expected = [Kind::Directory, Kind::Fifo, Kind::File, Kind::File, Kind::Symlink, Kind::Socket];
     assert_eq!(kinds, expected);
     for entry in &listing.entries {
         let told = std::fs::symlink_metadata(path.join(OsStr::from_bytes(&entry.name))).unwrap();
         assert_eq!(entry.mode, told.mode() & 0o7777);
-        assert_eq!(
-            (entry.owner.user, entry.owner.group),
-            (told.uid(), told.gid())
-        );
-        assert_eq!(
-            (entry.inode, entry.device, entry.links),
-            (told.ino(), told.dev(), told.nlink())
-        );
+        assert_eq!((entry.owner.user, entry.owner.group), (told.uid(), told.gid()));
+        assert_eq!((entry.inode, entry.device, entry.links), (told.ino(), told.dev(), told.nlink()));
         let (modified, changed) = (entry.modified, entry.changed);
-        assert_eq!(
-            (modified.seconds, i64::from(modified.nanoseconds)),
-            (told.mtime(), told.mtime_nsec())
-        );
-        assert_eq!(
-            (changed.seconds, i64::from(changed.nanoseconds)),
-            (told.ctime(), told.ctime_nsec())
-        );
+        assert_eq!((modified.seconds, i64::from(modified.nanoseconds)), (told.mtime(), told.mtime_nsec()));
+        assert_eq!((changed.seconds, i64::from(changed.nanoseconds)), (told.ctime(), told.ctime_nsec()));
         assert_eq!(entry.size, if entry.kind == Kind::File { 5 } else { 0 });
     }
 }
@@ -94,11 +60,7 @@ fn every_field_is_what_the_system_says() {
 #[test]
 fn devices_have_their_numbers() {
     let listing = list_path(std::path::Path::new("/dev"));
-    let null = listing
-        .entries
-        .iter()
-        .find(|entry| entry.name == b"null")
-        .unwrap();
+    let null = listing.entries.iter().find(|entry| entry.name == b"null").unwrap();
     assert_eq!(null.kind, Kind::CharacterDevice { major: 1, minor: 3 });
 }
 
@@ -107,13 +69,7 @@ fn a_directory_of_many_buffers_is_read_to_its_end() {
     let directory = tempfile::tempdir().unwrap();
     let count = 10_000;
     for number in 0..count {
-        std::fs::write(
-            directory
-                .path()
-                .join(format!("{number:05}-with-a-longer-name-to-fill-buffers")),
-            b"",
-        )
-        .unwrap();
+        std::fs::write(directory.path().join(format!("{number:05}-with-a-longer-name-to-fill-buffers")), b"").unwrap();
     }
     let listing = list_path(directory.path());
     assert_eq!(listing.entries.len(), count);
@@ -135,19 +91,10 @@ fn what_vanishes_while_a_directory_is_read_was_never_there() {
     }
     let open = std::fs::File::open(directory.path()).unwrap();
     let mut names = Names::default();
-    names
-        .read(
-            open.as_fd(),
-            &mut vec![std::mem::MaybeUninit::uninit(); BUFFER_BYTES],
-        )
-        .unwrap();
+    names.read(open.as_fd(), &mut vec![std::mem::MaybeUninit::uninit(); BUFFER_BYTES]).unwrap();
     std::fs::remove_file(directory.path().join("vanishes")).unwrap();
     let listing = examine(open.as_fd(), b"/", &mut names, None);
-    let listed: Vec<&[u8]> = listing
-        .entries
-        .iter()
-        .map(|entry| entry.name.as_slice())
-        .collect();
+    let listed: Vec<&[u8]> = listing.entries.iter().map(|entry| entry.name.as_slice()).collect();
     assert_eq!(listed, [b"stays"]);
     assert_eq!(listing.warnings, []);
 }

@@ -37,9 +37,5 @@ fn lines_that_cannot_be_understood_are_passed_over() {
 #[test]
 fn this_machine_knows_root() {
     let owners = Owners::load();
-    assert!(
-        owners
-            .user_name(0)
-            .is_none_or(|name| owners.user_number(name) == Some(0))
-    );
+    assert!(owners.user_name(0).is_none_or(|name| owners.user_number(name) == Some(0)));
 }

@@ -15,10 +15,7 @@ fn reachable(roots: &Roots) -> Vec<Vec<u8>> {
     let mut pending = vec![(Vec::new(), roots.top())];
     while let Some((prefix, node)) = pending.pop() {
         let children: Vec<_> = roots.children(node).collect();
-        assert!(
-            !children.is_empty() || prefix.is_empty(),
-            "a leading directory leads somewhere"
-        );
+        assert!(!children.is_empty() || prefix.is_empty(), "a leading directory leads somewhere");
         for (name, way) in children {
             assert_eq!(roots.child(node, name), Some(way));
             let path = [prefix.as_slice(), b"/", name].concat();
@@ -32,11 +29,7 @@ fn reachable(roots: &Roots) -> Vec<Vec<u8>> {
 }
 
 fn is_beneath(path: &[u8], root: &[u8]) -> bool {
-    root == b"/"
-        || path == root
-        || path
-            .strip_prefix(root)
-            .is_some_and(|rest| rest.starts_with(b"/"))
+    root == b"/" || path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 #[test]

@@ -80,13 +80,8 @@ fn a_root_that_is_not_text_has_relative_rules_too() {
 fn a_pattern_that_cannot_be_understood_is_named() {
     let mut options = FileOptions::everything();
     options.excludes = vec!["fine".to_owned(), "a[".to_owned()];
-    let error = Rules::new(&options, b"/", &[])
-        .err()
-        .expect("the pattern is wrong");
-    assert!(
-        matches!(&error, Error::Rule { rule, .. } if rule == "a["),
-        "{error}"
-    );
+    let error = Rules::new(&options, b"/", &[]).err().expect("the pattern is wrong");
+    assert!(matches!(&error, Error::Rule { rule, .. } if rule == "a["), "{error}");
 }
 
 #[test]
@@ -123,11 +118,7 @@ fn size_and_mounts_leave_out_files_but_never_directories() {
         (Kind::Directory, 8, 0, mounted, false),
     ] {
         (entry.kind, entry.device, entry.size) = (kind, device, size);
-        assert_eq!(
-            rules.excludes_entry(&entry, attributes),
-            expected,
-            "{entry:?} {attributes:?}"
-        );
+        assert_eq!(rules.excludes_entry(&entry, attributes), expected, "{entry:?} {attributes:?}");
     }
 }
 
@@ -145,10 +136,7 @@ fn a_cache_tag_counts_only_with_its_signature() {
         (CACHE_SIGNATURE.to_vec(), true),
         ([CACHE_SIGNATURE.as_slice(), b"\n# more"].concat(), true),
         (CACHE_SIGNATURE[..42].to_vec(), false),
-        (
-            b"Signature: 0000000000000000000000000000000000".to_vec(),
-            false,
-        ),
+        (b"Signature: 0000000000000000000000000000000000".to_vec(), false),
         (Vec::new(), false),
     ] {
         std::fs::write(&tag, &text).unwrap();
@@ -156,8 +144,5 @@ fn a_cache_tag_counts_only_with_its_signature() {
     }
     std::fs::remove_file(&tag).unwrap();
     rustix::fs::mkfifoat(CWD, &tag, rustix::fs::Mode::RWXU).unwrap();
-    assert!(
-        !is_marker(),
-        "a FIFO of that name neither counts nor stops the backup"
-    );
+    assert!(!is_marker(), "a FIFO of that name neither counts nor stops the backup");
 }

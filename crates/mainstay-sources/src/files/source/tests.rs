@@ -11,20 +11,12 @@ use crate::{Directory, Error, Kind, Source as _};
 fn names(directory: &Arc<dyn Directory>) -> Vec<String> {
     let listing = directory.list().unwrap();
     assert_eq!((listing.warnings.len(), listing.excluded), (0, 0));
-    listing
-        .entries
-        .into_iter()
-        .map(|entry| String::from_utf8_lossy(&entry.name).into_owned())
-        .collect()
+    listing.entries.into_iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()).collect()
 }
 
 fn roots(paths: &[&Path]) -> Vec<String> {
     let source = FileSource::new(paths, &FileOptions::everything()).unwrap();
-    source
-        .roots()
-        .into_iter()
-        .map(|root| String::from_utf8(root).unwrap())
-        .collect()
+    source.roots().into_iter().map(|root| String::from_utf8(root).unwrap()).collect()
 }
 
 #[test]
@@ -41,14 +33,8 @@ fn only_the_way_to_the_roots_is_shown_with_its_real_metadata() {
     assert_eq!(names(&user), ["a", "b"]);
     assert_eq!(names(&open(&source, &root.join("u/b"))), ["y"]);
     assert_eq!(names(&open(&source, &root.join("u/a"))), ["x"]);
-    assert_eq!(
-        entry(user.as_ref(), "a").inode,
-        std::fs::metadata(root.join("u/a")).unwrap().ino()
-    );
-    assert!(matches!(
-        user.open_dir(b"hidden").err(),
-        Some(Error::Refused { .. })
-    ));
+    assert_eq!(entry(user.as_ref(), "a").inode, std::fs::metadata(root.join("u/a")).unwrap().ino());
+    assert!(matches!(user.open_dir(b"hidden").err(), Some(Error::Refused { .. })));
     assert_eq!(user.display_path(), root.join("u").display().to_string());
 }
 
@@ -65,10 +51,7 @@ fn nested_and_repeated_roots_are_one() {
 fn relative_paths_start_at_the_working_directory() {
     let here = std::env::current_dir().unwrap().canonicalize().unwrap();
     assert_eq!(roots(&[Path::new(".")]), [here.display().to_string()]);
-    assert_eq!(
-        roots(&[Path::new("./src/../src")]),
-        [here.join("src").display().to_string()]
-    );
+    assert_eq!(roots(&[Path::new("./src/../src")]), [here.join("src").display().to_string()]);
     let parent = here.parent().unwrap().display().to_string();
     assert_eq!(roots(&[Path::new("..")]), [parent]);
 }
@@ -82,19 +65,9 @@ fn a_link_named_as_root_is_backed_up_as_a_link_unless_a_slash_follows() {
     let source = source(&root.join("link"), &FileOptions::everything());
     let link = entry(open(&source, &root).as_ref(), "link");
     assert_eq!(link.kind, Kind::Symlink);
-    assert_eq!(
-        open(&source, &root)
-            .details(&link)
-            .unwrap()
-            .link_target
-            .unwrap(),
-        b"real"
-    );
+    assert_eq!(open(&source, &root).details(&link).unwrap().link_target.unwrap(), b"real");
     let followed = format!("{}/link/", root.display());
-    assert_eq!(
-        roots(&[Path::new(&followed)]),
-        [root.join("real").display().to_string()]
-    );
+    assert_eq!(roots(&[Path::new(&followed)]), [root.join("real").display().to_string()]);
 }
 
 #[test]
@@ -103,10 +76,7 @@ fn links_above_a_root_are_resolved() {
     let root = directory.path().canonicalize().unwrap();
     std::fs::create_dir_all(root.join("real/sub")).unwrap();
     symlink("real", root.join("link")).unwrap();
-    assert_eq!(
-        roots(&[&root.join("link/sub")]),
-        [root.join("real/sub").display().to_string()]
-    );
+    assert_eq!(roots(&[&root.join("link/sub")]), [root.join("real/sub").display().to_string()]);
 }
 
 #[test]
@@ -122,16 +92,10 @@ fn a_file_may_be_a_root_and_no_rule_leaves_it_out() {
     let parent = open(&source, &root);
     assert_eq!(names(&parent), ["file"]);
     let file = entry(parent.as_ref(), "file");
-    assert_eq!(
-        read_everything(parent.open_file(&file).unwrap().as_mut()).1,
-        b"bytes"
-    );
+    assert_eq!(read_everything(parent.open_file(&file).unwrap().as_mut()).1, b"bytes");
     let mut other = file;
     other.name = b"other".to_vec();
-    assert!(matches!(
-        parent.open_file(&other).err(),
-        Some(Error::Refused { .. })
-    ));
+    assert!(matches!(parent.open_file(&other).err(), Some(Error::Refused { .. })));
 }
 
 #[test]
@@ -156,15 +120,8 @@ fn a_root_that_vanishes_is_a_warning_of_its_parent() {
 
 #[test]
 fn what_does_not_exist_cannot_be_a_root() {
-    for path in [
-        "/nowhere-at-all",
-        "/nowhere-at-all/x",
-        "",
-        "/nowhere-at-all/",
-    ] {
-        let error = FileSource::new(&[path], &FileOptions::everything())
-            .err()
-            .expect(path);
+    for path in ["/nowhere-at-all", "/nowhere-at-all/x", "", "/nowhere-at-all/"] {
+        let error = FileSource::new(&[path], &FileOptions::everything()).err().expect(path);
         assert!(error.is_vanished(), "{path}: {error}");
     }
     let nothing: [&str; 0] = [];
@@ -180,10 +137,5 @@ fn rules_are_read_from_a_file() {
     let mut options = FileOptions::everything();
     options.add_exclude_file(&path).unwrap();
     assert_eq!(options.excludes, ["*.o", "# comment", "", "!keep.o"]);
-    assert!(
-        options
-            .add_exclude_file(&directory.path().join("none"))
-            .unwrap_err()
-            .is_vanished()
-    );
+    assert!(options.add_exclude_file(&directory.path().join("none")).unwrap_err().is_vanished());
 }

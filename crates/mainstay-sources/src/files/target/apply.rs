@@ -39,27 +39,14 @@ pub(super) struct Subject<'a> {
 }
 
 /// Gives the entry its metadata; returns what did not work.
-pub(super) fn apply(
-    subject: &Subject<'_>,
-    metadata: &Metadata,
-    preserve: &Preserve,
-) -> Vec<Warning> {
-    let mut work = Work {
-        subject,
-        warnings: Vec::new(),
-        mode_is_known: true,
-    };
+pub(super) fn apply(subject: &Subject<'_>, metadata: &Metadata, preserve: &Preserve) -> Vec<Warning> {
+    let mut work = Work { subject, warnings: Vec::new(), mode_is_known: true };
     let is_owners = work.set_owner(metadata.owner, preserve.owner);
     if !subject.is_bare && metadata.kind != Kind::Symlink {
         work.remove_attributes(metadata);
     }
     let is_acl = |name: &[u8]| name == ACCESS_ACL || name == DEFAULT_ACL;
-    let wanted = || {
-        metadata
-            .attributes
-            .iter()
-            .filter(|(name, _)| preserve.wants_attribute(name))
-    };
+    let wanted = || metadata.attributes.iter().filter(|(name, _)| preserve.wants_attribute(name));
     work.set_attributes(wanted().filter(|(name, _)| !is_acl(name)));
     if metadata.kind != Kind::Symlink {
         let keeps_set_id = metadata.kind == Kind::Directory || (preserve.set_id && is_owners);
@@ -96,14 +83,10 @@ impl Work<'_> {
             let _ = subject.handle.chown(None, Some(wanted.group));
         }
         // `INVAL`: a number that this user namespace does not have.
-        let is_normal = matches!(errno, Errno::PERM | Errno::INVAL)
-            && ownership == Ownership::WhenPermitted
-            && !subject.is_root;
+        let is_normal =
+            matches!(errno, Errno::PERM | Errno::INVAL) && ownership == Ownership::WhenPermitted && !subject.is_root;
         if !is_normal {
-            self.warn(
-                &format!("set owner to {}:{}", wanted.user, wanted.group),
-                errno,
-            );
+            self.warn(&format!("set owner to {}:{}", wanted.user, wanted.group), errno);
         }
         false
     }
@@ -134,12 +117,7 @@ impl Work<'_> {
         let names = reach.names().unwrap_or_default();
         for name in names.split(|byte| *byte == 0) {
             let is_users = name.starts_with(b"user.") || name == ACCESS_ACL || name == DEFAULT_ACL;
-            if !is_users
-                || metadata
-                    .attributes
-                    .iter()
-                    .any(|(recorded, _)| recorded == name)
-            {
+            if !is_users || metadata.attributes.iter().any(|(recorded, _)| recorded == name) {
                 continue;
             }
             // Removing an ACL changes the permission bits of the group.
@@ -173,9 +151,7 @@ impl Handle<'_> {
         let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
         match self {
             Self::Open(file) => rustix::fs::fchown(file, user, group),
-            Self::Located(entry, _) => {
-                rustix::fs::chownat(entry, c"", user, group, AtFlags::EMPTY_PATH)
-            }
+            Self::Located(entry, _) => rustix::fs::chownat(entry, c"", user, group, AtFlags::EMPTY_PATH),
         }
     }
 
@@ -183,18 +159,13 @@ impl Handle<'_> {
         match self {
             Self::Open(file) => rustix::fs::fchmod(file, mode),
             // The path leads to what the descriptor holds, whatever has the entry's name by now.
-            Self::Located(_, path) => {
-                rustix::fs::chmodat(CWD, path.as_slice(), mode, AtFlags::empty())
-            }
+            Self::Located(_, path) => rustix::fs::chmodat(CWD, path.as_slice(), mode, AtFlags::empty()),
         }
     }
 
     fn set_times(&self, modified: Timestamp) -> io::Result<()> {
         let times = Timestamps {
-            last_access: Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_OMIT,
-            },
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec {
                 tv_sec: modified.seconds,
                 // Larger values mean "now" and "leave as it is" to the kernel.

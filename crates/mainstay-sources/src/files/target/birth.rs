@@ -21,10 +21,7 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn look() -> Self {
-        Self {
-            is_root: rustix::process::geteuid().is_root(),
-            umask: umask(),
-        }
+        Self { is_root: rustix::process::geteuid().is_root(), umask: umask() }
     }
 
     /// The mode that a file made with `mode` gets, where no ACL is inherited.
@@ -59,15 +56,10 @@ impl Birth {
         let status = status::of_open(file)?;
         // A file system that cannot list attributes has no ACLs to hand on.
         let names = Reach::Open(file).names().unwrap_or_default();
-        let inherits = names
-            .split(|byte| *byte == 0)
-            .any(|name| name == ACCESS_ACL);
+        let inherits = names.split(|byte| *byte == 0).any(|name| name == ACCESS_ACL);
         let mode = u32::from(status.stx_mode) & 0o7777;
         Ok(Self {
-            owner: Owner {
-                user: status.stx_uid,
-                group: status.stx_gid,
-            },
+            owner: Owner { user: status.stx_uid, group: status.stx_gid },
             is_plain: mode == process.masked(made) && !inherits,
         })
     }

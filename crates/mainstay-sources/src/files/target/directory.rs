@@ -23,10 +23,7 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 const ENTRY: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
-const NEW_FILE: OFlags = ENTRY
-    .union(OFlags::CREATE)
-    .union(OFlags::EXCL)
-    .union(OFlags::WRONLY);
+const NEW_FILE: OFlags = ENTRY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::WRONLY);
 const EXISTING_FILE: OFlags = ENTRY.union(OFlags::RDWR).union(OFlags::NONBLOCK);
 
 /// What [`TargetDirectory::create_directory`] found.
@@ -56,12 +53,7 @@ pub struct TargetDirectory {
 
 impl TargetDirectory {
     pub(super) fn new(descriptor: OwnedFd, path: Arc<[u8]>, shared: Arc<Shared>) -> Self {
-        Self {
-            descriptor,
-            path,
-            shared,
-            birth: OnceLock::new(),
-        }
+        Self { descriptor, path, shared, birth: OnceLock::new() }
     }
 
     /// The path shown to people.
@@ -75,14 +67,9 @@ impl TargetDirectory {
     /// When there is none, or a link or a file has its name.
     pub fn open_directory(&self, name: &[u8]) -> Result<Arc<TargetDirectory>> {
         self.check("open", name)?;
-        let descriptor = walk::open_child(self.borrow(), name)
-            .map_err(|errno| walk::error(&self.path, name, errno))?;
+        let descriptor = walk::open_child(self.borrow(), name).map_err(|errno| walk::error(&self.path, name, errno))?;
         let path = paths::join_bounded(&self.path, name).into();
-        Ok(Arc::new(Self::new(
-            descriptor,
-            path,
-            Arc::clone(&self.shared),
-        )))
+        Ok(Arc::new(Self::new(descriptor, path, Arc::clone(&self.shared))))
     }
 
     /// Looks at an entry; `None` when there is none.
@@ -123,12 +110,7 @@ impl TargetDirectory {
         }
         match self.stat(name)? {
             Some(entry) if entry.kind == Kind::Directory => Ok(Creation::Existing),
-            _ => Err(paths::refused(
-                "create directory",
-                &self.path,
-                name,
-                "something else has its name",
-            )),
+            _ => Err(paths::refused("create directory", &self.path, name, "something else has its name")),
         }
     }
 
@@ -145,23 +127,14 @@ impl TargetDirectory {
     ///
     /// # Errors
     /// As [`TargetDirectory::create_file`].
-    pub fn create_file_for(
-        &self,
-        name: &[u8],
-        metadata: &Metadata,
-        preserve: &Preserve,
-    ) -> Result<TargetFile> {
+    pub fn create_file_for(&self, name: &[u8], metadata: &Metadata, preserve: &Preserve) -> Result<TargetFile> {
         let is_final = self.birth.get().is_some_and(|birth| {
             let keeps_owner = preserve.owner == Ownership::Skip || birth.owner == metadata.owner;
             birth.is_plain && keeps_owner
         });
         // Attributes are set by someone who may write the file, set-id bits only when its owner is right.
         let is_simple = metadata.attributes.is_empty() && metadata.mode & 0o7000 == 0;
-        let mode = if is_final && is_simple {
-            metadata.mode & 0o777
-        } else {
-            FILE_MODE
-        };
+        let mode = if is_final && is_simple { metadata.mode & 0o777 } else { FILE_MODE };
         self.create_file_with(name, mode)
     }
 
@@ -173,8 +146,8 @@ impl TargetDirectory {
         let birth = match self.birth.get() {
             Some(birth) => *birth,
             None => {
-                let birth = Birth::of(file.as_fd(), mode, process)
-                    .map_err(|errno| self.error("examine", name, errno))?;
+                let birth =
+                    Birth::of(file.as_fd(), mode, process).map_err(|errno| self.error("examine", name, errno))?;
                 *self.birth.get_or_init(|| birth)
             }
         };
@@ -184,11 +157,7 @@ impl TargetDirectory {
             name: name.to_vec(),
             owner: birth.owner,
             // Where modes are not plain, none compares equal and the mode is always set.
-            mode: if birth.is_plain {
-                process.masked(mode)
-            } else {
-                u32::MAX
-            },
+            mode: if birth.is_plain { process.masked(mode) } else { u32::MAX },
             is_bare: birth.is_plain,
             is_root: process.is_root,
         })
@@ -201,23 +170,17 @@ impl TargetDirectory {
     pub fn open_file(&self, name: &[u8], links: HardLinks) -> Result<TargetFile> {
         self.check("open", name)?;
         let not_a_file = || paths::refused("open", &self.path, name, "it is not a regular file");
-        let file = rustix::fs::openat(&self.descriptor, name, EXISTING_FILE, Mode::empty())
-            .map_err(|errno| match errno {
+        let file =
+            rustix::fs::openat(&self.descriptor, name, EXISTING_FILE, Mode::empty()).map_err(|errno| match errno {
                 Errno::LOOP | Errno::NXIO | Errno::ISDIR => not_a_file(),
                 errno => self.error("open", name, errno),
             })?;
-        let status =
-            status::of_open(file.as_fd()).map_err(|errno| self.error("examine", name, errno))?;
+        let status = status::of_open(file.as_fd()).map_err(|errno| self.error("examine", name, errno))?;
         if status::file_type(&status) != FileType::RegularFile {
             return Err(not_a_file());
         }
         if status.stx_nlink > 1 && links == HardLinks::Refuse {
-            return Err(paths::refused(
-                "open",
-                &self.path,
-                name,
-                "the file has other names",
-            ));
+            return Err(paths::refused("open", &self.path, name, "the file has other names"));
         }
         Ok(TargetFile {
             file,
@@ -236,8 +199,7 @@ impl TargetDirectory {
     /// When anything has that name, or the target is empty, contains a zero byte or is too long.
     pub fn symlink(&self, name: &[u8], target: &[u8]) -> Result<()> {
         self.check("create", name)?;
-        rustix::fs::symlinkat(target, &self.descriptor, name)
-            .map_err(|errno| self.error("create link", name, errno))
+        rustix::fs::symlinkat(target, &self.descriptor, name).map_err(|errno| self.error("create link", name, errno))
     }
 
     /// Makes a FIFO, a socket or, where wanted, a device, with the mode 0600.
@@ -249,28 +211,14 @@ impl TargetDirectory {
         let (file_type, device) = match kind {
             Kind::Fifo => (FileType::Fifo, 0),
             Kind::Socket => (FileType::Socket, 0),
-            Kind::CharacterDevice { major, minor } => {
-                (FileType::CharacterDevice, rustix::fs::makedev(major, minor))
-            }
-            Kind::BlockDevice { major, minor } => {
-                (FileType::BlockDevice, rustix::fs::makedev(major, minor))
-            }
+            Kind::CharacterDevice { major, minor } => (FileType::CharacterDevice, rustix::fs::makedev(major, minor)),
+            Kind::BlockDevice { major, minor } => (FileType::BlockDevice, rustix::fs::makedev(major, minor)),
             Kind::File | Kind::Directory | Kind::Symlink => {
-                return Err(paths::refused(
-                    "create",
-                    &self.path,
-                    name,
-                    "it is not a special file",
-                ));
+                return Err(paths::refused("create", &self.path, name, "it is not a special file"));
             }
         };
         if !preserve.devices && !matches!(kind, Kind::Fifo | Kind::Socket) {
-            return Err(paths::refused(
-                "create",
-                &self.path,
-                name,
-                "devices are not restored unless asked for",
-            ));
+            return Err(paths::refused("create", &self.path, name, "devices are not restored unless asked for"));
         }
         let mode = Mode::from_raw_mode(FILE_MODE);
         rustix::fs::mknodat(&self.descriptor, name, file_type, mode, device)
@@ -284,14 +232,8 @@ impl TargetDirectory {
     pub fn hard_link(&self, name: &[u8], from: &TargetDirectory, from_name: &[u8]) -> Result<()> {
         self.check("link", name)?;
         from.check("link", from_name)?;
-        rustix::fs::linkat(
-            &from.descriptor,
-            from_name,
-            &self.descriptor,
-            name,
-            AtFlags::empty(),
-        )
-        .map_err(|errno| self.error("link", name, errno))
+        rustix::fs::linkat(&from.descriptor, from_name, &self.descriptor, name, AtFlags::empty())
+            .map_err(|errno| self.error("link", name, errno))
     }
 
     /// Removes an entry that is not a directory, or an empty directory.
@@ -324,27 +266,14 @@ impl TargetDirectory {
     ///
     /// # Errors
     /// When there is no entry of that name and kind.
-    pub fn set_metadata(
-        &self,
-        name: &[u8],
-        metadata: &Metadata,
-        preserve: &Preserve,
-    ) -> Result<Vec<Warning>> {
+    pub fn set_metadata(&self, name: &[u8], metadata: &Metadata, preserve: &Preserve) -> Result<Vec<Warning>> {
         self.check("set metadata of", name)?;
-        let (descriptor, is_open) = self
-            .open_for_metadata(name, metadata.kind)
-            .map_err(|errno| self.error("set metadata of", name, errno))?;
-        let status = status::of_open(descriptor.as_fd())
-            .map_err(|errno| self.error("examine", name, errno))?;
-        let is_same =
-            status::entry(name.to_vec(), &status).is_some_and(|entry| entry.kind == metadata.kind);
+        let (descriptor, is_open) =
+            self.open_for_metadata(name, metadata.kind).map_err(|errno| self.error("set metadata of", name, errno))?;
+        let status = status::of_open(descriptor.as_fd()).map_err(|errno| self.error("examine", name, errno))?;
+        let is_same = status::entry(name.to_vec(), &status).is_some_and(|entry| entry.kind == metadata.kind);
         if !is_same {
-            return Err(paths::replaced(
-                "set metadata of",
-                &self.path,
-                name,
-                "what was restored",
-            ));
+            return Err(paths::replaced("set metadata of", &self.path, name, "what was restored"));
         }
         let subject = Subject {
             handle: if is_open {
@@ -396,10 +325,7 @@ impl TargetDirectory {
 }
 
 fn owner(status: &Statx) -> Owner {
-    Owner {
-        user: status.stx_uid,
-        group: status.stx_gid,
-    }
+    Owner { user: status.stx_uid, group: status.stx_gid }
 }
 
 #[cfg(test)]

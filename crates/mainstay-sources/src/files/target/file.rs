@@ -39,13 +39,7 @@ impl TargetFile {
         let mut left = bytes;
         while !left.is_empty() {
             let written = io::retry_on_intr(|| io::pwrite(&self.file, left, offset))
-                .and_then(|written| {
-                    if written == 0 {
-                        Err(Errno::IO)
-                    } else {
-                        Ok(written)
-                    }
-                })
+                .and_then(|written| if written == 0 { Err(Errno::IO) } else { Ok(written) })
                 .map_err(|errno| self.error("write", errno))?;
             offset += written as u64;
             left = left.get(written..).unwrap_or_default();
@@ -58,8 +52,7 @@ impl TargetFile {
     /// # Errors
     /// When it cannot be read.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        io::retry_on_intr(|| io::pread(&self.file, &mut *buffer, offset))
-            .map_err(|errno| self.error("read", errno))
+        io::retry_on_intr(|| io::pread(&self.file, &mut *buffer, offset)).map_err(|errno| self.error("read", errno))
     }
 
     /// Cuts the file or extends it with a hole.
@@ -91,11 +84,9 @@ impl TargetFile {
     /// # Errors
     /// When it cannot be examined.
     pub fn entry_now(&self) -> Result<Entry> {
-        let status =
-            status::of_open(self.file.as_fd()).map_err(|errno| self.error("examine", errno))?;
-        status::entry(self.name.clone(), &status).ok_or_else(|| {
-            paths::replaced("examine", &self.directory, &self.name, "a regular file")
-        })
+        let status = status::of_open(self.file.as_fd()).map_err(|errno| self.error("examine", errno))?;
+        status::entry(self.name.clone(), &status)
+            .ok_or_else(|| paths::replaced("examine", &self.directory, &self.name, "a regular file"))
     }
 
     /// Gives the file its metadata and closes it; returns what of it did not work.
@@ -117,9 +108,7 @@ impl TargetFile {
         let end = offset.saturating_add(len).min(size);
         let mut offset = offset;
         while offset < end {
-            let len = usize::try_from(end - offset)
-                .unwrap_or(usize::MAX)
-                .min(ZEROS.len());
+            let len = usize::try_from(end - offset).unwrap_or(usize::MAX).min(ZEROS.len());
             self.write_all_at(offset, ZEROS.get(..len).unwrap_or_default())?;
             offset += len as u64;
         }

@@ -65,30 +65,17 @@ pub struct Preserve {
 impl Preserve {
     /// Everything as it was, which only root can have: for the recovery of a whole machine.
     pub fn as_recorded() -> Self {
-        Self {
-            owner: Ownership::Required,
-            set_id: true,
-            devices: true,
-            privileged_attributes: true,
-        }
+        Self { owner: Ownership::Required, set_id: true, devices: true, privileged_attributes: true }
     }
 
     /// What is safe and possible: owners where permitted, nothing that grants rights.
     pub fn as_permitted() -> Self {
-        Self {
-            owner: Ownership::WhenPermitted,
-            set_id: false,
-            devices: false,
-            privileged_attributes: false,
-        }
+        Self { owner: Ownership::WhenPermitted, set_id: false, devices: false, privileged_attributes: false }
     }
 
     /// Everything belongs to whoever restores.
     pub fn as_own() -> Self {
-        Self {
-            owner: Ownership::Skip,
-            ..Self::as_permitted()
-        }
+        Self { owner: Ownership::Skip, ..Self::as_permitted() }
     }
 
     /// Says whether an attribute is wanted.

@@ -15,10 +15,7 @@ use crate::Result;
 use crate::files::listing::Names;
 use crate::files::{paths, status};
 
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Which directory it is, whatever its name.
@@ -49,12 +46,7 @@ pub(super) fn remove_tree(parent: BorrowedFd<'_>, path: &[u8], name: &[u8]) -> R
     };
     removal.run(name).map_err(|errno| match errno {
         Errno::XDEV => paths::refused("remove", path, name, "a file system is mounted in it"),
-        Errno::STALE => paths::refused(
-            "remove",
-            path,
-            name,
-            "a directory was moved while it was removed",
-        ),
+        Errno::STALE => paths::refused("remove", path, name, "a directory was moved while it was removed"),
         errno => fault(errno),
     })
 }
@@ -108,11 +100,7 @@ impl Removal<'_> {
                 Err(errno) => return Err(errno),
             }
         }
-        self.levels.push(Level {
-            name,
-            identity: identity(&status),
-            subdirectories,
-        });
+        self.levels.push(Level { name, identity: identity(&status), subdirectories });
         Ok(directory)
     }
 }

@@ -21,12 +21,8 @@ fn tree(path: &Path) -> TargetTree {
 /// Both ways of walking, as far as this kernel has them.
 fn trees(path: &Path) -> Vec<TargetTree> {
     let has_openat2 = Walk::detect() == Walk::Openat2;
-    let walks = WALKS
-        .into_iter()
-        .filter(|walk| has_openat2 || *walk == Walk::NameByName);
-    walks
-        .map(|walk| TargetTree::open(path, walk).unwrap())
-        .collect()
+    let walks = WALKS.into_iter().filter(|walk| has_openat2 || *walk == Walk::NameByName);
+    walks.map(|walk| TargetTree::open(path, walk).unwrap()).collect()
 }
 
 #[test]
@@ -59,30 +55,11 @@ fn hostile_paths_are_refused_before_anything_is_opened() {
     let directory = tempfile::tempdir().unwrap();
     let long = [b'n'; 256];
     for tree in trees(directory.path()) {
-        for path in [
-            b"..".as_slice(),
-            b"../x",
-            b"a/../../x",
-            b"/",
-            b"/etc",
-            b"a//b",
-            b"a/",
-            b"./a",
-            b".",
-            b"a\0",
-            &long,
-        ] {
-            assert!(
-                matches!(tree.directory(path).err(), Some(Error::Refused { .. })),
-                "{path:?}"
-            );
-            assert!(
-                matches!(
-                    tree.create_directories(path).err(),
-                    Some(Error::Refused { .. })
-                ),
-                "{path:?}"
-            );
+        for path in
+            [b"..".as_slice(), b"../x", b"a/../../x", b"/", b"/etc", b"a//b", b"a/", b"./a", b".", b"a\0", &long]
+        {
+            assert!(matches!(tree.directory(path).err(), Some(Error::Refused { .. })), "{path:?}");
+            assert!(matches!(tree.create_directories(path).err(), Some(Error::Refused { .. })), "{path:?}");
         }
     }
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -91,10 +68,7 @@ fn hostile_paths_are_refused_before_anything_is_opened() {
 #[test]
 fn planted_links_are_refused_wherever_they_stand() {
     let directory = tempfile::tempdir().unwrap();
-    let (target, outside) = (
-        directory.path().join("target"),
-        directory.path().join("outside"),
-    );
+    let (target, outside) = (directory.path().join("target"), directory.path().join("outside"));
     std::fs::create_dir_all(outside.join("sub")).unwrap();
     std::fs::create_dir_all(target.join("real/sub")).unwrap();
     symlink("../outside", target.join("relative")).unwrap();
@@ -128,10 +102,7 @@ fn planted_links_are_refused_wherever_they_stand() {
 #[test]
 fn a_directory_swapped_for_a_link_again_and_again_never_leads_outside() {
     let directory = tempfile::tempdir().unwrap();
-    let (target, outside) = (
-        directory.path().join("target"),
-        directory.path().join("outside"),
-    );
+    let (target, outside) = (directory.path().join("target"), directory.path().join("outside"));
     std::fs::create_dir_all(outside.join("sub")).unwrap();
     std::fs::create_dir_all(target.join("swapped/sub")).unwrap();
     symlink(&outside, target.join("other")).unwrap();
@@ -141,8 +112,7 @@ fn a_directory_swapped_for_a_link_again_and_again_never_leads_outside() {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_done.load(Ordering::Relaxed) {
-                    rustix::fs::renameat_with(CWD, &first, CWD, &second, RenameFlags::EXCHANGE)
-                        .unwrap();
+                    rustix::fs::renameat_with(CWD, &first, CWD, &second, RenameFlags::EXCHANGE).unwrap();
                 }
             });
             for number in 0..1000 {
@@ -169,17 +139,11 @@ fn paths_longer_than_the_kernel_takes_are_written() {
     let path = vec![name; depth].join("/");
     for tree in trees(directory.path()) {
         let opened = tree.directory(path.as_bytes()).unwrap();
-        opened
-            .create_file(b"file")
-            .unwrap()
-            .write_all_at(0, b"deep")
-            .unwrap();
+        opened.create_file(b"file").unwrap().write_all_at(0, b"deep").unwrap();
         assert_eq!(opened.stat(b"file").unwrap().unwrap().size, 4);
         opened.remove(b"file").unwrap();
         assert!(opened.display_path().len() < 5000);
-        let deeper = tree
-            .create_directories(format!("{path}/new").as_bytes())
-            .unwrap();
+        let deeper = tree.create_directories(format!("{path}/new").as_bytes()).unwrap();
         assert!(deeper.list().unwrap().entries.is_empty());
     }
 }
@@ -206,10 +170,7 @@ fn a_directory_that_was_removed_and_made_again_is_the_new_one() {
             tree.directory(b"a").unwrap().remove(b"b").unwrap();
         }
         assert!(tree.directory(b"a/b").is_err());
-        tree.create_directories(b"a/b")
-            .unwrap()
-            .create_file(b"x")
-            .unwrap();
+        tree.create_directories(b"a/b").unwrap().create_file(b"x").unwrap();
         assert!(directory.path().join("a/b/x").is_file());
         tree.top().remove_tree(b"a").unwrap();
     }
@@ -219,11 +180,7 @@ fn a_directory_that_was_removed_and_made_again_is_the_new_one() {
 fn what_was_written_can_be_synced() {
     let directory = tempfile::tempdir().unwrap();
     let tree = tree(directory.path());
-    tree.top()
-        .create_file(b"x")
-        .unwrap()
-        .write_all_at(0, b"x")
-        .unwrap();
+    tree.top().create_file(b"x").unwrap().write_all_at(0, b"x").unwrap();
     tree.sync().unwrap();
 }
 

@@ -10,13 +10,8 @@ use rustix::io::{self, Errno};
 use crate::files::paths;
 
 /// Opened for nothing but to start from, so that a directory that may not be read can be written into.
-const DIRECTORY: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH
-    .union(ResolveFlags::NO_SYMLINKS)
-    .union(ResolveFlags::NO_MAGICLINKS);
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// Longest path given to the kernel at once: `PATH_MAX` less the zero byte.
 const PIECE_MAX: usize = 4095;
 /// How often a walk is begun again that a rename somewhere on the machine has disturbed.
@@ -93,15 +88,9 @@ fn first_piece(path: &[u8], max: usize) -> (&[u8], &[u8]) {
         return (path, b"");
     }
     let fits = path.get(..=max).unwrap_or(path);
-    let slash = fits
-        .iter()
-        .rposition(|byte| *byte == b'/')
-        .or_else(|| path.iter().position(|byte| *byte == b'/'));
+    let slash = fits.iter().rposition(|byte| *byte == b'/').or_else(|| path.iter().position(|byte| *byte == b'/'));
     match slash {
-        Some(slash) => (
-            path.get(..slash).unwrap_or(path),
-            path.get(slash + 1..).unwrap_or_default(),
-        ),
+        Some(slash) => (path.get(..slash).unwrap_or(path), path.get(slash + 1..).unwrap_or_default()),
         None => (path, b""),
     }
 }

@@ -7,11 +7,7 @@ use crate::files::{HardLinks, TargetTree};
 #[test]
 fn bytes_written_at_offsets_by_many_threads_are_all_there() {
     let directory = tempfile::tempdir().unwrap();
-    let file = TargetTree::open_or_create(directory.path())
-        .unwrap()
-        .top()
-        .create_file(b"x")
-        .unwrap();
+    let file = TargetTree::open_or_create(directory.path()).unwrap().top().create_file(b"x").unwrap();
     std::thread::scope(|scope| {
         for part in 0..4_u8 {
             let file = &file;
@@ -25,22 +21,19 @@ fn bytes_written_at_offsets_by_many_threads_are_all_there() {
     });
     let bytes = std::fs::read(directory.path().join("x")).unwrap();
     assert_eq!(bytes.len(), 200_000);
-    assert!(bytes.chunks(1000).enumerate().all(|(number, chunk)| {
-        chunk
-            .iter()
-            .all(|byte| usize::from(*byte) == number % 4 + 1)
-    }));
+    assert!(
+        bytes
+            .chunks(1000)
+            .enumerate()
+            .all(|(number, chunk)| { chunk.iter().all(|byte| usize::from(*byte) == number % 4 + 1) })
+    );
     assert_eq!(file.entry_now().unwrap().size, 200_000);
 }
 
 #[test]
 fn what_is_not_written_is_a_hole() {
     let directory = tempfile::tempdir().unwrap();
-    let file = TargetTree::open_or_create(directory.path())
-        .unwrap()
-        .top()
-        .create_file(b"x")
-        .unwrap();
+    let file = TargetTree::open_or_create(directory.path()).unwrap().top().create_file(b"x").unwrap();
     let len = 8 << 20;
     file.write_all_at(4 << 20, b"middle").unwrap();
     file.set_len(len).unwrap();
@@ -54,11 +47,7 @@ fn a_punched_hole_reads_as_zeros_and_keeps_the_size() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("x");
     std::fs::write(&path, vec![1_u8; 300_000]).unwrap();
-    let file = TargetTree::open_or_create(directory.path())
-        .unwrap()
-        .top()
-        .open_file(b"x", HardLinks::Refuse)
-        .unwrap();
+    let file = TargetTree::open_or_create(directory.path()).unwrap().top().open_file(b"x", HardLinks::Refuse).unwrap();
     file.punch_hole(1000, 200_000).unwrap();
     file.punch_hole(0, 0).unwrap();
     file.punch_hole(400_000, 10).unwrap();
@@ -76,11 +65,7 @@ fn an_existing_file_is_read_and_changed_in_place() {
     let path = directory.path().join("x");
     std::fs::write(&path, b"0123456789").unwrap();
     let before = std::fs::File::open(&path).unwrap();
-    let file = TargetTree::open_or_create(directory.path())
-        .unwrap()
-        .top()
-        .open_file(b"x", HardLinks::Refuse)
-        .unwrap();
+    let file = TargetTree::open_or_create(directory.path()).unwrap().top().open_file(b"x", HardLinks::Refuse).unwrap();
     let mut buffer = [0; 4];
     assert_eq!(file.read_at(8, &mut buffer).unwrap(), 2);
     assert_eq!(&buffer[..2], b"89");

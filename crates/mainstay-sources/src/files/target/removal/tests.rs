@@ -31,9 +31,7 @@ fn links_are_removed_and_not_followed() {
 fn a_wide_tree_is_removed_to_its_last_entry() {
     let directory = tempfile::tempdir().unwrap();
     for number in 0..50 {
-        let path = directory
-            .path()
-            .join(format!("tree/{}/{number}", number % 7));
+        let path = directory.path().join(format!("tree/{}/{number}", number % 7));
         std::fs::create_dir_all(&path).unwrap();
         for file in 0..20 {
             std::fs::write(path.join(format!("{file}")), b"").unwrap();
@@ -55,14 +53,10 @@ fn what_is_not_there_cannot_be_removed() {
 #[test]
 fn what_is_mounted_is_told_from_what_is_not() {
     let directory = tempfile::tempdir().unwrap();
-    let plain =
-        crate::files::status::of_bytes(CWD, directory.path().as_os_str().as_encoded_bytes())
-            .unwrap();
+    let plain = crate::files::status::of_bytes(CWD, directory.path().as_os_str().as_encoded_bytes()).unwrap();
     assert!(!is_mounted(&plain));
     let mounted = crate::files::status::of_bytes(CWD, b"/proc").unwrap();
-    let can_tell = mounted
-        .stx_attributes_mask
-        .contains(StatxAttributes::MOUNT_ROOT);
+    let can_tell = mounted.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT);
     assert_eq!(is_mounted(&mounted), can_tell);
 }
 
@@ -74,10 +68,6 @@ fn five_thousand_levels_are_removed_with_a_small_stack_and_few_descriptors() {
     drop(last);
     let top = TargetTree::open_or_create(directory.path()).unwrap().top();
     let thread = std::thread::Builder::new().stack_size(128 * 1024);
-    thread
-        .spawn(move || top.remove_tree(b"d").unwrap())
-        .unwrap()
-        .join()
-        .unwrap();
+    thread.spawn(move || top.remove_tree(b"d").unwrap()).unwrap().join().unwrap();
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }

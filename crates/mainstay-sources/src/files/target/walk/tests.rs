@@ -6,34 +6,13 @@ use super::{Walk, first_piece};
 
 #[test]
 fn a_piece_holds_as_many_names_as_fit_and_at_least_one() {
-    assert_eq!(
-        first_piece(b"a/b/c", 5),
-        (b"a/b/c".as_slice(), b"".as_slice())
-    );
-    assert_eq!(
-        first_piece(b"a/b/c", 4),
-        (b"a/b".as_slice(), b"c".as_slice())
-    );
-    assert_eq!(
-        first_piece(b"a/b/c", 3),
-        (b"a/b".as_slice(), b"c".as_slice())
-    );
-    assert_eq!(
-        first_piece(b"a/b/c", 2),
-        (b"a".as_slice(), b"b/c".as_slice())
-    );
-    assert_eq!(
-        first_piece(b"a/b/c", 0),
-        (b"a".as_slice(), b"b/c".as_slice())
-    );
-    assert_eq!(
-        first_piece(b"long/b", 2),
-        (b"long".as_slice(), b"b".as_slice())
-    );
-    assert_eq!(
-        first_piece(b"long", 2),
-        (b"long".as_slice(), b"".as_slice())
-    );
+    assert_eq!(first_piece(b"a/b/c", 5), (b"a/b/c".as_slice(), b"".as_slice()));
+    assert_eq!(first_piece(b"a/b/c", 4), (b"a/b".as_slice(), b"c".as_slice()));
+    assert_eq!(first_piece(b"a/b/c", 3), (b"a/b".as_slice(), b"c".as_slice()));
+    assert_eq!(first_piece(b"a/b/c", 2), (b"a".as_slice(), b"b/c".as_slice()));
+    assert_eq!(first_piece(b"a/b/c", 0), (b"a".as_slice(), b"b/c".as_slice()));
+    assert_eq!(first_piece(b"long/b", 2), (b"long".as_slice(), b"b".as_slice()));
+    assert_eq!(first_piece(b"long", 2), (b"long".as_slice(), b"".as_slice()));
 }
 
 #[test]
