@@ -20,7 +20,7 @@ use crate::fixture::{SECOND, START, liveness};
 use crate::restore::{Extent, Extra, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore};
 use crate::{Cancel, Clock, NoProgress};
 
-pub use looking::{look, read};
+pub use looking::{Holes, difference, look, read};
 pub use planting::{Edit, Plant, Stretch, apply, drawn, edits, fill, plant, plants, set_time};
 pub use watching::{Moment, Watched};
 

@@ -36,6 +36,32 @@ impl std::fmt::Debug for Seen {
     }
 }
 
+/// Where zeros may lie that are stored and those that are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holes {
+    /// Exactly where they were.
+    Exact,
+    /// Every hole is one again, and there may be more: zeros that were written in place of a hole read the same.
+    AtLeast,
+}
+
+/// The first entry in which two trees differ, and how.
+pub fn difference(found: &Path, wanted: &Path, holes: Holes) -> Option<String> {
+    let (mut found, wanted) = (look(found), look(wanted));
+    for (name, wanted) in wanted {
+        let mut found = found.remove(&name);
+        if let (Some(found), Holes::AtLeast) = (&mut found, holes)
+            && found.data.iter().all(|(start, end)| wanted.data.iter().any(|(from, to)| from <= start && end <= to))
+        {
+            found.data.clone_from(&wanted.data);
+        }
+        if found.as_ref() != Some(&wanted) {
+            return Some(format!("{}: found {found:?}, wanted {wanted:?}", name.escape_ascii()));
+        }
+    }
+    found.keys().next().map(|name| format!("{} is too much", name.escape_ascii()))
+}
+
 /// Everything beneath a directory by its path.
 pub fn look(root: &Path) -> BTreeMap<Vec<u8>, Seen> {
     let mut found = BTreeMap::new();

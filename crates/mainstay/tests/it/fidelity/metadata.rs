@@ -247,7 +247,7 @@ fn acl(user: u32, permissions: u16) -> Vec<u8> {
     let none = u32::MAX;
     let mut bytes = 2_u32.to_le_bytes().to_vec();
     let entries =
-        [(1_u16, 6_u16, none), (2, permissions, user), (4, 4, none), (8, 5, 33), (16, 7, none), (32, 0, none)];
+        [(1_u16, 7_u16, none), (2, permissions, user), (4, 4, none), (8, 5, 33), (16, 7, none), (32, 0, none)];
     for (tag, permissions, id) in entries {
         bytes.extend_from_slice(&tag.to_le_bytes());
         bytes.extend_from_slice(&permissions.to_le_bytes());

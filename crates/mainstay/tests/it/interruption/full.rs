@@ -68,7 +68,7 @@ mainstay backup docs/notes.md
 mainstay backup docs
 [ "$(mainstay snapshots --json | grep -c '"id"')" = 1 ] && echo "one snapshot"
 mainstay check
-mainstay restore latest --target restored --verify
+mainstay restore "latest:$NOTES" --target restored --verify
 rm docs/new
 mainstay prune
 mainstay backup docs
@@ -83,7 +83,7 @@ fn a_full_disk_is_exit_code_14_and_space_that_is_freed_is_used() {
         std::path::Path::new("/bin/sh"),
         &["-c", r#"unshare --user --map-root-user --mount sh -c "$0" || sh -c "$0""#, SMALL_DISK],
     );
-    let ran = run(command.env("BINARY", BINARY));
+    let ran = run(command.env("BINARY", BINARY).env("NOTES", world.absolute("docs/notes.md")));
     let codes: Vec<&str> = ran.stdout.lines().filter_map(|line| line.strip_prefix("code ")).collect();
     let full = ran.stdout.lines().find_map(|line| line.strip_prefix("full ")).unwrap_or_else(|| panic!("{ran:#?}"));
     assert_eq!(codes, ["0", "0", full, "0", "0", "0", "0", "0"], "{ran:#?}");
