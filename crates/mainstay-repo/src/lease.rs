@@ -26,7 +26,8 @@ pub struct Liveness {
     /// Something that changes with every start of the machine.
     pub boot: Vec<u8>,
     pub process: u32,
-    /// Start time in ticks of the process with this number on this machine; `None` if there is none.
+    /// Start time in ticks of the process with this number on this machine; `None` if there certainly is none, 0 if there
+    /// is one whose start cannot be seen.
     pub process_start: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,
 }
 
@@ -45,7 +46,15 @@ impl Liveness {
         if self.machine.is_empty() || claim.machine != keys.claim_id(&self.machine) {
             return false;
         }
-        claim.boot != keys.claim_id(&self.boot) || (self.process_start)(claim.process) != Some(claim.process_start)
+        if claim.boot != keys.claim_id(&self.boot) {
+            return true;
+        }
+        match (self.process_start)(claim.process) {
+            None => true,
+            // It exists, and nobody says since when.
+            Some(0) => false,
+            Some(start) => claim.process_start != 0 && start != claim.process_start,
+        }
     }
 }
 

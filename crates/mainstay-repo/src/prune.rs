@@ -216,7 +216,10 @@ impl Repository {
             let (id, session) = names::parse_pack(&object.name)
                 .map_err(|problem| Error::damaged("list packs", &object.name, problem))?;
             let dead_bytes = if live.contains(&id) { dead.get(&id).copied().unwrap_or(0) } else { object.len };
-            packs.push(PackUse { id, session, len: object.len, live_bytes: object.len.saturating_sub(dead_bytes) });
+            // A table may name a dead block twice; a pack with a living block is never taken for dead.
+            let least = u64::from(live.contains(&id));
+            let live_bytes = object.len.saturating_sub(dead_bytes).max(least);
+            packs.push(PackUse { id, session, len: object.len, live_bytes });
         }
         let listed: HashSet<PackId> = packs.iter().map(|pack| pack.id).collect();
         if let Some(absent) = live.iter().find(|id| !listed.contains(id)) {

@@ -59,8 +59,14 @@ fn first_of(paths: &[&str]) -> Option<Vec<u8>> {
 }
 
 fn process_start(process: u32) -> Option<u64> {
-    let status = std::fs::read(format!("/proc/{process}/stat")).ok()?;
-    parse_process_start(&status)
+    let seen = std::fs::read(format!("/proc/{process}/stat")).ok().and_then(|status| parse_process_start(&status));
+    seen.or_else(|| exists(process).then_some(0))
+}
+
+/// Whether there may be such a process: another user's can be hidden in `/proc`.
+fn exists(process: u32) -> bool {
+    let number = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    number.is_some_and(|number| rustix::process::test_kill_process(number) != Err(rustix::io::Errno::SRCH))
 }
 
 /// Field 22 of `/proc/PID/stat` (proc_pid_stat(5)); field 2 may hold spaces and parentheses.

@@ -27,6 +27,8 @@ pub struct Scanned {
     pub listing: Listing,
     /// The nodes of the same directory in the parent snapshot, by name.
     pub previous: Vec<Node>,
+    /// False where the parent snapshot has the directory and it cannot be read.
+    pub is_previous_readable: bool,
     /// Where its own subdirectories will be found, in the order of the listing.
     pub tickets: Vec<Ticket>,
 }
@@ -123,12 +125,18 @@ impl<'a> Scanner<'a> {
             Ok(listing) => listing,
             Err(error) => return Ok(Err(error)),
         };
-        let previous = match (self.trees, previous) {
-            (Some(trees), Some(content)) => trees.directory(content)?.nodes,
-            _ => Vec::new(),
+        let read = match (self.trees, previous) {
+            (Some(trees), Some(content)) => trees.directory(content).map(|page| page.nodes),
+            _ => Ok(Vec::new()),
+        };
+        let (previous, is_previous_readable) = match read {
+            Ok(nodes) => (nodes, true),
+            // What the parent snapshot lost is read from the source again.
+            Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => (Vec::new(), false),
+            Err(error) => return Err(error.into()),
         };
         let tickets = self.request_subdirectories(&directory, &listing, &previous);
-        Ok(Ok(Scanned { directory, listing, previous, tickets }))
+        Ok(Ok(Scanned { directory, listing, previous, is_previous_readable, tickets }))
     }
 
     fn request_subdirectories(

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use mainstay_repo::{BlockSet, Content, Node, Session, SnapshotEntry, SnapshotStatistics, TreeReader, limits};
-use mainstay_sources::{Details, Directory, Entry, Kind, Warning};
+use mainstay_sources::{Details, Directory, Entry, Kind, Timestamp, Warning};
 
 use super::queue::{Batch, FileTask, Queue};
 use super::scan::{SCAN_THREADS, Scan, Scanned, Scanner, Ticket};
@@ -243,7 +243,7 @@ impl Walk<'_> {
     fn descend(
         &mut self,
         frame: &mut Frame,
-        entry: Entry,
+        mut entry: Entry,
         previous: Option<Node>,
         believed: bool,
     ) -> Result<Option<Frame>> {
@@ -268,6 +268,7 @@ impl Walk<'_> {
             Some(node) => (Some(node.content), None),
             None => (None, None),
         };
+        let previous_content = previous_content.filter(|_| scanned.is_previous_readable);
         let details = match attributes {
             Some(attributes) => Details { link_target: None, attributes },
             None => match frame.directory.details(&entry) {
@@ -277,6 +278,8 @@ impl Walk<'_> {
                         self.run.progress,
                         Warning { path: child_path(&*frame.directory, &entry), message: error.to_string() },
                     );
+                    // Never believed, so that the next run tries again.
+                    entry.changed = Timestamp::default();
                     Details::default()
                 }
             },

@@ -42,6 +42,7 @@ impl<'a> Apply<'a> {
         }
     }
 
+    /// Bytes written, and bytes compared and found equal.
     pub fn written_bytes(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }

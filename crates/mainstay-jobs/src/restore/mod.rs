@@ -128,13 +128,16 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
         run.progress.phase(Phase::Finish);
         target.sync()?;
     }
+    if let Some(apply) = &apply {
+        report.written_bytes = apply.written_bytes();
+    }
     if let (Some(apply), Extent::WriteAndVerify) = (&apply, run.options.extent) {
         run.progress.phase(Phase::Verify);
         let start = Start::find(run, &trees)?;
-        report.verified_bytes = plan::verify(run, &trees, start, apply)?;
+        plan::verify(run, &trees, start, apply)?;
+        report.verified_bytes = apply.written_bytes() - report.written_bytes;
     }
     if let Some(apply) = &apply {
-        report.written_bytes = apply.written_bytes();
         report.lost_files = apply.lost_files();
     }
     (report.warnings, report.warning_count) = warnings.take();

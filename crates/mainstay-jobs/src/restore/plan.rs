@@ -4,6 +4,7 @@
 //! bounded size, so that a plan for a million files is never in memory at once.
 
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use mainstay_repo::{Content, Extent as ContentExtent, Node, NodeKind, Owners, TreeReader, limits};
@@ -98,7 +99,7 @@ pub struct Planner<'a> {
     owners: OwnerNumbers,
     purpose: Purpose,
     batch: Batch,
-    first_names: HashMap<(u64, u64), Vec<u8>>,
+    first_names: HashMap<(u64, u64), FirstName>,
     links: Vec<Link>,
     report: RestoreReport,
 }
@@ -116,6 +117,11 @@ struct Frame {
     decision: Decision,
     pages: std::vec::IntoIter<ContentExtent>,
     nodes: std::vec::IntoIter<Node>,
+    /// Part of the snapshot's directory could not be read: nothing in the target counts as extra then.
+    is_incomplete: bool,
+    last_name: Vec<u8>,
+    /// Entries of the target that the snapshot's directory does not have, as far as it was read.
+    extra: Vec<Entry>,
     /// What the target holds here, by name; `None` where the directory does not exist yet.
     existing: Option<std::iter::Peekable<std::vec::IntoIter<Entry>>>,
 }
@@ -136,13 +142,12 @@ pub fn run(mut planner: Planner<'_>, start: Start, apply: Option<&Apply<'_>>) ->
     Ok(planner.report)
 }
 
-/// Reads back what was restored; answers how many bytes were compared.
-pub fn verify(run: &RestoreRun<'_>, trees: &TreeReader, start: Start, apply: &Apply<'_>) -> Result<u64> {
+/// Reads back what was restored and compares it.
+pub fn verify(run: &RestoreRun<'_>, trees: &TreeReader, start: Start, apply: &Apply<'_>) -> Result<()> {
     let warnings = Warnings::default();
     let mut planner = Planner::new(run, trees, None, &warnings)?;
     planner.purpose = Purpose::Compare;
-    apply_while_planning(apply, |give| planner.plan(start, give))?;
-    Ok(planner.report.bytes)
+    apply_while_planning(apply, |give| planner.plan(start, give))
 }
 
 /// Runs `plan` on this thread and applies its batches on another, one batch ahead.
@@ -226,7 +231,17 @@ impl<'a> Planner<'a> {
             (Some(target), true) => Some(target.directory(&path)?.list()?.entries.into_iter().peekable()),
             _ => None,
         };
-        Ok(Frame { path, decision, pages, nodes: Vec::new().into_iter(), existing })
+        let nodes = Vec::new().into_iter();
+        Ok(Frame {
+            path,
+            decision,
+            pages,
+            nodes,
+            is_incomplete: false,
+            last_name: Vec::new(),
+            extra: Vec::new(),
+            existing,
+        })
     }
 
     fn next_node(&mut self, frame: &mut Frame) -> Result<Option<Node>> {
@@ -237,12 +252,21 @@ impl<'a> Planner<'a> {
             }
             let Some(extent) = frame.pages.next() else { return Ok(None) };
             match self.trees.page(&extent) {
+                Ok(page) if page.nodes.first().is_some_and(|node| node.name <= frame.last_name) => {
+                    frame.is_incomplete = true;
+                    self.warn(&frame.path, "part of this directory is lost: its pages are not in order");
+                }
                 Ok(page) => {
                     self.owners.learn(&page.owners);
+                    frame.last_name = page.nodes.last().map(|node| node.name.clone()).unwrap_or_default();
                     frame.nodes = page.nodes.into_iter();
                 }
-                // A page that cannot be read loses its own entries and no others.
-                Err(error) => self.warn(&frame.path, &format!("part of this directory is lost: {error}")),
+                // A page that is damaged loses its own entries and no others.
+                Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => {
+                    frame.is_incomplete = true;
+                    self.warn(&frame.path, &format!("part of this directory is lost: {error}"));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -259,7 +283,14 @@ impl<'a> Planner<'a> {
         if is_directory {
             return self.take_directory(frame, node, existing, decision);
         }
-        if let Some(first) = self.first_name(&node, &path) {
+        let action = match (self.purpose, existing) {
+            (Purpose::Compare, _) => Action::Compare,
+            (Purpose::Write, None) => Action::Create,
+            (Purpose::Write, Some(existing)) => self.choose(&node, &existing, &path),
+        };
+        if action != Action::Skip
+            && let Some(first) = self.first_name(&node)
+        {
             self.tell(Action::Link, &path, &node);
             self.report.others += 1;
             if self.purpose == Purpose::Write {
@@ -267,13 +298,13 @@ impl<'a> Planner<'a> {
             }
             return Ok(None);
         }
-        let action = match (self.purpose, existing) {
-            (Purpose::Compare, _) => Action::Compare,
-            (Purpose::Write, None) => Action::Create,
-            (Purpose::Write, Some(existing)) => self.choose(&node, &existing, &path),
-        };
         self.tell(action, &path, &node);
-        self.add(frame.path.clone(), node, action)?;
+        let name = FirstName::of(&node, path);
+        if self.add(frame.path.clone(), node, action)?
+            && let Some((inode, name)) = name
+        {
+            self.first_names.insert(inode, name);
+        }
         Ok(None)
     }
 
@@ -318,14 +349,15 @@ impl<'a> Planner<'a> {
             extra.push(entry);
         }
         let found = existing.next_if(|entry| entry.name == name);
-        for entry in extra {
-            self.take_extra(&frame.path.clone(), frame.decision, entry);
-        }
+        frame.extra.extend(extra);
         found
     }
 
     fn close(&mut self, frame: Frame) {
-        for entry in frame.existing.into_iter().flatten() {
+        if frame.is_incomplete {
+            return;
+        }
+        for entry in frame.extra.into_iter().chain(frame.existing.into_iter().flatten()) {
             self.take_extra(&frame.path, frame.decision, entry);
         }
     }
@@ -339,10 +371,21 @@ impl<'a> Planner<'a> {
         if self.filter.decide(&path, entry.kind == Kind::Directory, decision) != Decision::Take {
             return;
         }
+        if self.holds_repository(&path) {
+            self.warn(&path, "the repository lies in it: it is not deleted");
+            return;
+        }
         (self.run.planned)(&PlannedEntry { action: Action::Delete, path: &path, kind: None, size: entry.size });
         self.report.deleted += 1;
         self.batch.weight += 1;
         self.batch.deletions.push((directory.clone(), entry.name));
+    }
+
+    /// Whether the repository that is being read lies at a path of the target or beneath it.
+    fn holds_repository(&self, path: &[u8]) -> bool {
+        let Ok(repository) = std::path::Path::new(&self.run.repository.location()).canonicalize() else { return false };
+        let path = self.run.target.join(std::ffi::OsStr::from_bytes(path));
+        path.canonicalize().is_ok_and(|path| repository.starts_with(path))
     }
 
     /// Decides about an entry whose name is taken.
@@ -354,6 +397,11 @@ impl<'a> Planner<'a> {
         }
         if existing.kind == Kind::Directory {
             self.warn(path, "a directory has its name; remove it, or restore elsewhere");
+            return Action::Skip;
+        }
+        let is_device = matches!(node.kind, NodeKind::CharacterDevice | NodeKind::BlockDevice);
+        if is_device && !self.run.options.preserve.devices {
+            self.warn(path, "devices are not restored unless asked for");
             return Action::Skip;
         }
         if existing.kind != Kind::File || node.kind != NodeKind::File {
@@ -369,25 +417,26 @@ impl<'a> Planner<'a> {
         if existing.mode != node.mode || owner_differs { Action::SetMetadata } else { Action::Keep }
     }
 
-    fn add(&mut self, directory: SharedPath, node: Node, action: Action) -> Result<()> {
+    /// Adds an entry to the batch; answers whether it will be as the snapshot has it.
+    fn add(&mut self, directory: SharedPath, node: Node, action: Action) -> Result<bool> {
         let is_file = node.kind == NodeKind::File;
         match (action, is_file) {
             (Action::Skip, _) => {
                 self.report.skipped += 1;
-                return Ok(());
+                return Ok(false);
             }
             (Action::Keep, _) => {
                 self.report.files += 1;
                 self.report.files_unchanged += 1;
                 self.run.progress.advance(1, node.size);
-                return Ok(());
+                return Ok(true);
             }
-            (Action::Compare, false) => return Ok(()),
+            (Action::Compare, false) => return Ok(true),
             (_, false) => {
                 self.report.others += 1;
                 self.batch.weight += 1;
                 self.batch.others.push(PlannedNode { directory, node, extents: Vec::new(), action });
-                return Ok(());
+                return Ok(true);
             }
             (_, true) => {}
         }
@@ -396,7 +445,7 @@ impl<'a> Planner<'a> {
             Ok(extents) => extents,
             Err(error) => {
                 self.warn(&join(&directory, &node.name), &format!("its content is lost: {error}"));
-                return Ok(());
+                return Ok(false);
             }
         };
         let len: u64 = extents.iter().map(ContentExtent::content_len).sum();
@@ -405,28 +454,24 @@ impl<'a> Planner<'a> {
                 &join(&directory, &node.name),
                 &format!("its content has {len} bytes, its node says {}", node.size),
             );
-            return Ok(());
+            return Ok(false);
         }
         self.report.files += 1;
         self.report.bytes += node.size;
         self.run.progress.expect(1, node.size);
         self.batch.weight += 1 + extents.len();
         self.batch.files.push(PlannedNode { directory, node, extents, action });
-        Ok(())
+        Ok(true)
     }
 
-    /// Whether a file was planned already under another of its names.
-    fn first_name(&mut self, node: &Node, path: &[u8]) -> Option<Vec<u8>> {
-        if node.links < 2 || node.kind == NodeKind::Directory {
+    /// The name under which the same file is restored already. Numbers of inodes and devices may come from different times,
+    /// so the content must be the same as well.
+    fn first_name(&self, node: &Node) -> Option<Vec<u8>> {
+        if node.links < 2 {
             return None;
         }
-        match self.first_names.entry((node.device, node.inode)) {
-            std::collections::hash_map::Entry::Occupied(first) => Some(first.get().clone()),
-            std::collections::hash_map::Entry::Vacant(place) => {
-                place.insert(path.to_vec());
-                None
-            }
-        }
+        let first = self.first_names.get(&(node.device, node.inode))?;
+        first.is_same_file(node).then(|| first.path.clone())
     }
 
     fn tell(&self, action: Action, path: &[u8], node: &Node) {
@@ -438,6 +483,30 @@ impl<'a> Planner<'a> {
     fn warn(&self, path: &[u8], message: &str) {
         let path = String::from_utf8_lossy(path).into_owned();
         self.warnings.add(self.run.progress, Warning { path, message: message.to_owned() });
+    }
+}
+
+/// The first name of a file that has several.
+struct FirstName {
+    path: Vec<u8>,
+    kind: NodeKind,
+    size: u64,
+    modified: (i64, u32),
+    content: Content,
+}
+
+impl FirstName {
+    fn of(node: &Node, path: Vec<u8>) -> Option<((u64, u64), Self)> {
+        if node.links < 2 || node.kind == NodeKind::Directory {
+            return None;
+        }
+        let content = node.content.clone();
+        let name = Self { path, kind: node.kind, size: node.size, modified: node.modified, content };
+        Some(((node.device, node.inode), name))
+    }
+
+    fn is_same_file(&self, node: &Node) -> bool {
+        (self.kind, self.size, self.modified) == (node.kind, node.size, node.modified) && self.content == node.content
     }
 }
 

@@ -194,7 +194,15 @@ impl WriteFiles<'_> {
         let (name, size) = (&planned.node.name, planned.node.size);
         let directory = (self.open_directory)(&planned.directory)?;
         let handle = match planned.action {
-            Action::Update | Action::Compare => directory.open_file(name, HardLinks::Allow)?,
+            Action::Compare => directory.open_file_to_read(name)?,
+            Action::Update => match directory.open_file(name, HardLinks::Allow) {
+                // A file that may not be written (or runs) is replaced; its name is ours to give.
+                Err(error) if is_refused(&error) => {
+                    directory.remove(name)?;
+                    directory.create_file(name)?
+                }
+                opened => opened?,
+            },
             Action::Replace => {
                 directory.remove(name)?;
                 directory.create_file(name)?
@@ -202,7 +210,12 @@ impl WriteFiles<'_> {
             _ => directory.create_file(name)?,
         };
         match planned.action {
-            Action::Compare => {}
+            Action::Compare => {
+                let held = handle.entry_now()?.size;
+                if held != size {
+                    self.warn(planned, &format!("it has {held} bytes, {size} were restored"));
+                }
+            }
             // Holes of a fresh file come by themselves.
             Action::Update => {
                 handle.set_len(size)?;
@@ -236,7 +249,12 @@ impl WriteFiles<'_> {
     /// One piece cannot be had.
     fn lose(&self, files: &[FileState], piece: &Piece, error: &mainstay_repo::Error) {
         let Some(file) = files.get(piece.file as usize) else { return };
-        if !file.is_incomplete.swap(true, Ordering::AcqRel) {
+        let is_new = !file.is_incomplete.swap(true, Ordering::AcqRel);
+        if file.planned.action == Action::Compare {
+            // Told when it was written, or could not be.
+            return self.close_piece(file);
+        }
+        if is_new {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
         let message = format!("{} bytes at offset {} are lost: {error}", piece.len, piece.file_offset);
@@ -391,7 +409,9 @@ impl Worker<'_> {
         if held.get(..read) != Some(data) {
             let message = format!("{} bytes at offset {} are not what was restored", data.len(), piece.file_offset);
             self.job.warn(planned, &message);
+            return Ok(());
         }
+        self.written.fetch_add(data.len() as u64, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -409,6 +429,12 @@ fn read_full(handle: &TargetFile, offset: u64, buffer: &mut [u8]) -> Result<usiz
         }
     }
     Ok(filled)
+}
+
+fn is_refused(error: &mainstay_sources::Error) -> bool {
+    error.io().is_some_and(|error| {
+        matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ExecutableFileBusy)
+    })
 }
 
 /// A full disk will not become less full by trying the next file.

@@ -37,12 +37,21 @@ fn has_packages(python: &Path) -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// Makes an environment beside its place and moves it there: tests in other processes do the same at the same time.
 fn make_venv(path: &Path) {
     let packages = checkout().join("tools/requirements.txt");
-    let venv = Command::new("python3").args(["-m", "venv"]).arg(path).status();
-    assert!(venv.is_ok_and(|status| status.success()), "make {}", path.display());
-    let install = Command::new(path.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(packages).status();
+    let parent = path.parent().expect("it is beneath the checkout");
+    std::fs::create_dir_all(parent).expect("a directory");
+    let fresh = tempfile::tempdir_in(parent).expect("a directory").keep();
+    let venv = Command::new("python3").args(["-m", "venv"]).arg(&fresh).status();
+    assert!(venv.is_ok_and(|status| status.success()), "make {}", fresh.display());
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
+    let install = Command::new(fresh.join("bin/python3")).args(pip).arg(packages).status();
     assert!(install.is_ok_and(|status| status.success()), "install the reader's packages");
+    if std::fs::rename(&fresh, path).is_err() {
+        std::fs::remove_dir_all(&fresh).expect("it is ours");
+        assert!(has_packages(&path.join("bin/python3")), "{} lacks packages: remove it", path.display());
+    }
 }
 
 /// Runs the reader on the repository with the secret in a file.

@@ -25,6 +25,7 @@ const DIRECTORY_MODE: u32 = 0o700;
 const ENTRY: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 const NEW_FILE: OFlags = ENTRY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::WRONLY);
 const EXISTING_FILE: OFlags = ENTRY.union(OFlags::RDWR).union(OFlags::NONBLOCK);
+const READ_FILE: OFlags = ENTRY.union(OFlags::RDONLY).union(OFlags::NONBLOCK);
 
 /// What [`TargetDirectory::create_directory`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,13 +169,24 @@ impl TargetDirectory {
     /// # Errors
     /// When there is none, it is something else, it has other names and that is refused, or it may not be written.
     pub fn open_file(&self, name: &[u8], links: HardLinks) -> Result<TargetFile> {
+        self.open_existing(name, links, EXISTING_FILE)
+    }
+
+    /// Opens an existing regular file for reading only.
+    ///
+    /// # Errors
+    /// When there is none, it is something else, or it may not be read.
+    pub fn open_file_to_read(&self, name: &[u8]) -> Result<TargetFile> {
+        self.open_existing(name, HardLinks::Allow, READ_FILE)
+    }
+
+    fn open_existing(&self, name: &[u8], links: HardLinks, flags: OFlags) -> Result<TargetFile> {
         self.check("open", name)?;
         let not_a_file = || paths::refused("open", &self.path, name, "it is not a regular file");
-        let file =
-            rustix::fs::openat(&self.descriptor, name, EXISTING_FILE, Mode::empty()).map_err(|errno| match errno {
-                Errno::LOOP | Errno::NXIO | Errno::ISDIR => not_a_file(),
-                errno => self.error("open", name, errno),
-            })?;
+        let file = rustix::fs::openat(&self.descriptor, name, flags, Mode::empty()).map_err(|errno| match errno {
+            Errno::LOOP | Errno::NXIO | Errno::ISDIR => not_a_file(),
+            errno => self.error("open", name, errno),
+        })?;
         let status = status::of_open(file.as_fd()).map_err(|errno| self.error("examine", name, errno))?;
         if status::file_type(&status) != FileType::RegularFile {
             return Err(not_a_file());
