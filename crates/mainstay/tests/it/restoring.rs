@@ -99,3 +99,19 @@ fn a_verified_restore_says_how_much_was_compared() {
     assert_eq!(summary["verified_bytes"], summary["bytes"]);
     assert_eq!(summary["bytes"], (3 << 20) + 11 + 4);
 }
+
+#[test]
+fn a_restore_with_delete_over_a_home_keeps_the_repository_that_lies_in_it() {
+    let world = World::new();
+    world.write("docs/notes.md", b"first line\n");
+    let home = world.home().display().to_string();
+    world.ok(&["backup", &home]);
+    world.write("docs/extra.md", b"written since\n");
+    assert!(world.repository().starts_with(world.home()));
+    let snapshot = format!("latest:{home}");
+    let ran = world.run(&["restore", &snapshot, "--target", &home, "--overwrite", "always", "--delete"]);
+    assert!(ran.all().contains("the repository lies in it"), "{ran:#?}");
+    assert!(!world.path("docs/extra.md").exists());
+    world.ok(&["check"]);
+    world.ok(&["restore", "latest", "--target", "again", "--verify"]);
+}
