@@ -88,8 +88,12 @@ impl Repository {
     /// Opens a repository with one of its secrets.
     pub fn open(store: Arc<dyn Store>, secret: &Secret, liveness: Liveness) -> Result<Self> {
         let config = Self::read_config(&*store)?;
-        let slots = read_slots(&*store, config.repository)?;
-        let (keys, slot) = Keys::unlock(config, &slots, secret)?;
+        let (slots, mut damaged) = readable_slots(&*store, config.repository)?;
+        let (keys, slot) = match (Keys::unlock(config, &slots, secret), damaged.pop()) {
+            // The slot that fits may be the one that is damaged; another that is damaged keeps nobody out.
+            (Err(Error::WrongKey { .. }), Some(damage)) => return Err(damage),
+            (unlocked, _) => unlocked?,
+        };
         Ok(Self::assemble(store, keys, slot, liveness))
     }
 
@@ -411,17 +415,29 @@ fn order_by_history(entries: &mut [SnapshotEntry]) {
 }
 
 fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_keys::StoredSlot>> {
-    let mut slots = BTreeMap::new();
+    let (slots, mut damaged) = readable_slots(store, repository)?;
+    match damaged.pop() {
+        Some(error) => Err(error),
+        None => Ok(slots),
+    }
+}
+
+/// The key slots that can be read, and what is wrong with the others.
+fn readable_slots(store: &dyn Store, repository: RepositoryId) -> Result<(Vec<stored_keys::StoredSlot>, Vec<Error>)> {
+    let (mut slots, mut damaged) = (BTreeMap::new(), Vec::new());
     for object in list(store, names::KEY_SLOTS)? {
         let id = object.name.strip_prefix(names::KEY_SLOTS).and_then(|id| SlotId::from_hex(id).ok());
-        let id =
-            id.ok_or_else(|| Error::damaged("list key slots", &object.name, "it is not the name of a key slot"))?;
+        let Some(id) = id else {
+            damaged.push(Error::damaged("list key slots", &object.name, "it is not the name of a key slot"));
+            continue;
+        };
         let bytes = read_object(store, &object.name, "read key slot")?;
-        let slot = stored_keys::decode_slot(repository, id, &bytes)
-            .map_err(|problem| Error::damaged("read key slot", &object.name, problem))?;
-        slots.insert(id, slot);
+        match stored_keys::decode_slot(repository, id, &bytes) {
+            Ok(slot) => drop(slots.insert(id, slot)),
+            Err(problem) => damaged.push(Error::damaged("read key slot", &object.name, problem)),
+        }
     }
-    Ok(slots.into_values().collect())
+    Ok((slots.into_values().collect(), damaged))
 }
 
 pub(crate) fn list(store: &dyn Store, prefix: &str) -> Result<Vec<Object>> {

@@ -18,7 +18,7 @@ use mainstay_sources::Warning;
 use mainstay_sources::files::{Preserve, TargetTree};
 
 use crate::backup::Warnings;
-use crate::{Cancel, Phase, Progress, Result};
+use crate::{Cancel, Error, Phase, Progress, Result};
 use apply::Apply;
 use plan::Planner;
 pub use plan::{Action, PlannedEntry};
@@ -107,6 +107,7 @@ pub struct RestoreReport {
 /// # Errors
 /// When the snapshot has no such path, the target cannot be used, the repository fails, or the run is cancelled.
 pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
+    refuse_repository(run)?;
     run.progress.phase(Phase::Plan);
     let _lease = match run.repository.begin_reading() {
         Err(error) if error.kind() == mainstay_repo::Kind::Busy => return Err(error.into()),
@@ -142,6 +143,17 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     }
     (report.warnings, report.warning_count) = warnings.take();
     Ok(report)
+}
+
+/// A repository must not be restored into.
+fn refuse_repository(run: &RestoreRun<'_>) -> Result<()> {
+    let Ok(repository) = Path::new(&run.repository.location()).canonicalize() else { return Ok(()) };
+    match run.target.canonicalize() {
+        Ok(target) if target.starts_with(&repository) => {
+            Err(Error::Invalid(format!("restore into {}: the repository lies there", run.target.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What is restored: the content of a directory, or one entry.
