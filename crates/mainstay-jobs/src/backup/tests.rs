@@ -2,5 +2,6 @@
 
 mod changing;
 mod identity;
+mod lost;
 mod types;
 mod writing;

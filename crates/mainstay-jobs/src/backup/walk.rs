@@ -3,12 +3,15 @@
 //! Owns the decision what is believed and what is read, and the threads of a backup. The walk is depth first and without
 //! recursion. Two thread crossings lie between it and the store: walk ⇒ worker ⇒ packer.
 
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 use std::sync::Mutex;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use mainstay_repo::{BlockSet, Content, Node, Session, SnapshotEntry, SnapshotStatistics, TreeReader, limits};
+use mainstay_repo::{
+    BlockId, BlockSet, Content, Extent, Node, Session, SnapshotEntry, SnapshotStatistics, TreeReader, limits,
+};
 use mainstay_sources::{Details, Directory, Entry, Kind, Timestamp, Warning};
 
 use super::queue::{Batch, FileTask, Queue};
@@ -79,6 +82,7 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option
             warnings: &warnings,
             session,
             told_duplicates: 0,
+            present: HashMap::new(),
             trees: Trees::new(session, trees.as_ref(), &run.options.owner_names),
             statistics: SnapshotStatistics::default(),
         };
@@ -131,6 +135,8 @@ struct Walk<'a> {
     session: Option<&'a Session<'a>>,
     /// Deduplicated bytes that the progress knows of.
     told_duplicates: u64,
+    /// Blocks of the parent that were looked up, and whether they are there.
+    present: HashMap<BlockId, bool>,
     trees: Trees<'a>,
     statistics: SnapshotStatistics,
 }
@@ -214,7 +220,10 @@ impl Walk<'_> {
             self.trees.mark_changed(frame.id);
         }
         let previous = frame.previous.next_if(|node| node.name == entry.name);
-        let believed = previous.as_ref().is_some_and(|node| convert::is_unchanged(&entry, node));
+        let believed = match &previous {
+            Some(node) => convert::is_unchanged(&entry, node) && self.is_present(&node.content)?,
+            None => false,
+        };
         match entry.kind {
             Kind::Directory => return self.descend(frame, entry, previous, believed),
             Kind::File => self.statistics.files += 1,
@@ -237,6 +246,26 @@ impl Walk<'_> {
             },
         }
         Ok(None)
+    }
+
+    /// Whether the repository still has every block of a content: what it has lost is read from the source again.
+    fn is_present(&mut self, content: &Content) -> Result<bool> {
+        let Some(session) = self.session else { return Ok(true) };
+        for extent in content.extents.iter().chain(&content.lists) {
+            let Extent::Data { block, .. } = extent else { continue };
+            let known = match self.present.get(block) {
+                Some(known) => *known,
+                None => {
+                    let found = session.index().find_block(*block)?.is_some();
+                    self.present.insert(*block, found);
+                    found
+                }
+            };
+            if !known {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Goes into a directory, whose own node waits for its content.

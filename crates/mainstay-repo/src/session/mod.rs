@@ -142,7 +142,7 @@ impl<'r> Session<'r> {
         adopt::adopt_abandoned(repository, &open)?;
         // Snapshots before the index: what they refer to is indexed before they appear.
         let (history, _) = repository.readable_snapshots()?;
-        let index = repository.index()?;
+        let index = repository.index_of_present()?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
         let data_key = Arc::new(data_key);
