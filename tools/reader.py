@@ -4,12 +4,10 @@
 Owns listing snapshots and restoring one from a repository in a local directory. Shares no code with Mainstay, does not
 use the index, and writes nothing to the repository. Invariant: what is restored came out of a seal that fits.
 
-    reader.py --repo DIR --password-file FILE list
-    reader.py --repo DIR --password-file FILE restore SNAPSHOT --target DIR
-
 The password file holds a passphrase or a recovery code (MSK1-...); one line break at its end does not count. SNAPSHOT
 is `latest` or the first digits of an id. Exit code 0: done; 3: done, with warnings; 1: not done."""
 import argparse
+import functools
 import hmac
 import json
 import os
@@ -18,7 +16,7 @@ import stat
 import struct
 import sys
 import time
-from collections import OrderedDict, namedtuple
+from collections import namedtuple
 
 import zstandard
 from cryptography.exceptions import InvalidTag
@@ -101,7 +99,7 @@ class Repository:
         expect(not unknown and config["suite"] in SUITES, f"mainstay.json: unknown {unknown or config['suite']}")
         self.suite, self.id = SUITES[config["suite"]], bytes.fromhex(config["repository"])
         self.secrets = self.unlock(secret)
-        self.data_keys, self.places, self.cache = {}, {}, OrderedDict()
+        self.data_keys, self.places = {}, {}
 
     def read(self, name, limit=OBJECT_LIMIT):
         with open(os.path.join(self.root, name), "rb") as file:
@@ -157,14 +155,13 @@ class Repository:
         return self.data_keys[session, purpose]
 
     def snapshots(self):
-        """(id, fields, forgotten) of every snapshot, oldest first."""
+        """(id, fields, forgotten) of every snapshot, oldest first; a clock that was set back makes none older."""
         forgotten, found = set(self.names("trash")), []
         for name in (name for source in self.names("snapshots") for name in self.names(source)):
             sequence, _, id = os.path.basename(name).partition("-")
             snapshot = self.snapshot(name)
             expect(snapshot[2] == int(sequence), f"{name}: it has another place in the history")
             found.append((id, snapshot, f"trash/{id}" in forgotten))
-        # A clock that was set back makes no snapshot older than those before it in the same source.
         earlier = lambda one, other: one[1][1] == other[1][1] and other[1][2] <= one[1][2]
         return sorted(found, key=lambda one: max((e[1][6], e[1][2]) for e in found if earlier(one, e)))
 
@@ -175,8 +172,7 @@ class Repository:
         key = derive(self.data_key(header[8:24], TREE), b"object", bytes([SNAPSHOT]))
         return cbor(self.open(name, key, header[24:36], data[40:], SNAPSHOT, header))
 
-    def find_blocks(self):
-        """Reads where every block is from the packs' own directories."""
+    def find_blocks(self):  # from the packs' own directories
         for name in (name for folder in self.names("packs") for name in self.names(folder)):
             with open(os.path.join(self.root, name), "rb") as pack:
                 self.read_directory(name, pack)
@@ -188,42 +184,37 @@ class Repository:
         at, count, zero, _checksum, magic = struct.unpack("<QII32s8s", os.pread(pack.fileno(), 56, length - 56))
         fits = magic == b"MSPKEND\x01" and at + 40 * count + 56 == length and zero == 0 and count <= 1 << 20
         expect(fits, f"{name}: it does not end like a pack")
-        rows = struct.iter_unpack("<16sIB3sIIII", os.pread(pack.fileno(), 40 * count, at))
-        for session, serial, kind, zero, offset, size, table, table_size in rows:
-            expect(max(offset + size, table + table_size) <= at and zero == bytes(3), f"{name}: a broken directory")
-            self.places.setdefault((session, serial, kind), (name, offset, size, table, table_size))
+        rows = struct.iter_unpack("<16sIBB2sIIII", os.pread(pack.fileno(), 40 * count, at))
+        for session, serial, kind, thinned, zero, offset, size, table, table_size in rows:
+            expect(max(offset + size, table + table_size) <= at and zero == bytes(2), f"{name}: a broken directory")
+            block, place = (session, serial, kind), (thinned, name, offset, size, table, table_size)
+            self.places[block] = min(place, self.places.get(block, place))
 
+    @functools.lru_cache(CACHED_BLOCKS)
     def block(self, session, serial, kind):
         """The plaintext of a block."""
         wanted, what = (session, serial, kind), f"block {session.hex()}:{serial}"
-        if wanted not in self.cache:
-            expect(wanted in self.places, f"{what}: no pack holds it")
-            name, offset, length, table_offset, table_length = self.places[wanted]
-            with open(os.path.join(self.root, name), "rb") as pack:
-                stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
-                table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
-            plain = self.open_block(what, session, serial, kind, stored)
-            expect(len(plain) == self.chunks_length(what, session, serial, table), f"{what}: not as long as its chunks")
-            self.cache[wanted] = plain
-            if len(self.cache) > CACHED_BLOCKS:
-                self.cache.popitem(last=False)
-        self.cache.move_to_end(wanted)
-        return self.cache[wanted]
+        expect(wanted in self.places, f"{what}: no pack holds it")
+        _, name, offset, length, table_offset, table_length = self.places[wanted]
+        with open(os.path.join(self.root, name), "rb") as pack:
+            stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
+            table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
+        plain = self.open_block(what, session, serial, kind, stored)
+        expect(len(plain) == self.chunks_length(what, session, serial, table), f"{what}: not as long as its chunks")
+        return plain
 
     def open_block(self, what, session, serial, kind, stored):
         header, sealed = stored[:44], stored[44:]
         expect(0 < len(sealed) <= BLOCK_LIMIT + (1 << 16) and header[5] <= 1, f"{what}: impossible length or codec")
-        start = b"MSBK" + bytes([kind, header[5], 0, 0]) + session + struct.pack("<I", serial)
+        start = b"MSBK" + bytes([kind, header[5], header[6], 0]) + session + struct.pack("<I", serial)
         expect(header[:28] + header[40:] == start + struct.pack("<I", len(sealed)), f"{what}: another block is there")
         key = derive(self.data_key(session, kind), b"block", struct.pack("<I", serial))
         coded = self.open(what, key, header[28:40], sealed, kind, header)
-        if header[5] == 0:
-            return coded
-        declared = zstandard.frame_content_size(coded)
-        expect(0 <= declared <= BLOCK_LIMIT, f"{what}: it declares {declared} bytes")
-        plain = zstandard.ZstdDecompressor().decompress(coded, max_output_size=BLOCK_LIMIT)
-        expect(len(plain) == declared, f"{what}: {len(plain)} bytes instead of {declared}")
-        return plain
+        if header[5]:
+            declared = zstandard.frame_content_size(coded)
+            expect(0 <= declared <= BLOCK_LIMIT + (1 << 19), f"{what}: it declares {declared} bytes")
+            coded = zstandard.ZstdDecompressor().decompress(coded, max_output_size=declared)
+        return spread(what, coded) if header[6] else coded
 
     def chunks_length(self, what, session, serial, table):
         number = struct.pack("<I", serial)
@@ -254,6 +245,17 @@ class Repository:
                 expect(allowed and set(node) <= set(range(1, 17)), f"the node {name!r} is not allowed here")
                 last = name
                 yield node, self.all_extents(*(to_extents(page[1], node.get(key, [])) for key in (12, 13)))
+
+
+def spread(what, coded):
+    """The plaintext of a thinned block: what is there where it belongs, and zeros where chunks were taken out."""
+    length, count = struct.unpack_from("<II", coded)
+    expect(length <= BLOCK_LIMIT and count <= 1 << 15, f"{what}: {count} ranges of {length} bytes")
+    plain, at = bytearray(length), 8 + 8 * count
+    for start, size in struct.iter_unpack("<II", coded[8:at]):
+        expect(start + size <= length and at + size <= len(coded), f"{what}: a range that is not in it")
+        plain[start : start + size], at = coded[at : at + size], at + size
+    return plain
 
 
 def read_extent_list(data):
@@ -365,28 +367,26 @@ class Restore:
 
 def main():
     parser = argparse.ArgumentParser(description="Reads a Mainstay repository from its description alone.")
-    parser.add_argument("--repo", required=True)
-    parser.add_argument("--password-file", required=True)
+    for flag in ("--repo", "--password-file"):
+        parser.add_argument(flag, required=True)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list")
-    restore = verbs.add_parser("restore")
+    _list, restore = (verbs.add_parser(verb) for verb in ("list", "restore"))
     restore.add_argument("snapshot")
     restore.add_argument("--target", required=True)
     arguments = parser.parse_args()
-    with open(arguments.password_file, encoding="utf-8", newline="") as file:
-        secret = file.read().removesuffix("\n").removesuffix("\r")
+    secret = open(arguments.password_file, encoding="utf-8", newline="").read().removesuffix("\n").removesuffix("\r")
     repository = Repository(arguments.repo, secret)
     snapshots = repository.snapshots()
     if arguments.verb == "list":
         for id, fields, forgotten in snapshots:
-            started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(fields[6] // 1_000_000_000))
-            print(id, started, f"#{fields[2]}", fields[1], "forgotten" if forgotten else "", sep="\t")
+            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(fields[6] // 1_000_000_000))
+            print(id, when, f"#{fields[2]}", fields[1], "forgotten" if forgotten else "", sep="\t")
         return 0
+    repository.find_blocks()
     latest = [id for id, _fields, forgotten in snapshots if not forgotten][-1:] or ["none"]
     wanted = latest[0] if arguments.snapshot == "latest" else arguments.snapshot
     fitting = [fields for id, fields, _forgotten in snapshots if id.startswith(wanted)]
     expect(len(fitting) == 1, f"{len(fitting)} snapshots fit {arguments.snapshot!r}")
-    repository.find_blocks()
     writer = Restore(repository, arguments.target)
     writer.run(repository.all_extents(*map(read_extent_list, fitting[0][13])))
     return 3 if writer.warnings else 0

@@ -208,6 +208,7 @@ impl Run<'_> {
                 rows.push(mainstay_repo::PackRow {
                     block,
                     kind: place.kind,
+                    thinned: place.thinned,
                     offset: place.offset,
                     stored_len: place.stored_len,
                     table_offset: 0,

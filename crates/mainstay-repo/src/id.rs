@@ -67,6 +67,11 @@ byte_id!(/// A source: keyed BLAKE3 of its name, so that the store does not lear
 byte_id!(/// A key slot, drawn at random.
     SlotId, 8);
 
+impl ChunkId {
+    /// What stands in a chunk table for bytes that were taken out of a thinned block.
+    pub const TAKEN_OUT: Self = Self([0; Self::LEN]);
+}
+
 /// A block: the session that sealed it and its number within that session.
 ///
 /// The number never repeats within a session, and a session's identifier is random, so a block's identifier is known

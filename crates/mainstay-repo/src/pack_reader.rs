@@ -4,11 +4,14 @@
 //! that was asked for.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compress::expand;
 use crate::error::{Error, Result};
-use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable, Codec, chunk_table_data};
+use crate::format::block::{
+    BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable, THINNED_LEN, ThinMap, chunk_table_data,
+};
 use crate::format::envelope::associated_data;
 use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow, encode_header};
 use crate::format::{Problem, limits, names};
@@ -23,7 +26,7 @@ pub use crate::index::BlockPlace;
 const CACHED_BLOCKS: usize = 24;
 
 /// A block asked for as another kind than it was must not come from memory either.
-type CachedBlock = ((BlockId, BlockKind), Arc<Vec<u8>>);
+type CachedBlock = ((BlockId, BlockKind), Arc<OpenBlock>);
 
 /// The data keys of sessions, unwrapped once.
 pub struct DataKeys {
@@ -66,6 +69,58 @@ pub(crate) fn read_object(store: &dyn Store, name: &str, verb: &'static str) -> 
     })
 }
 
+/// The plaintext of a block, in a buffer that can be used again.
+#[derive(Debug, Default)]
+pub struct OpenBlock {
+    bytes: Vec<u8>,
+    /// What is there of a thinned block; the rest of `bytes` is zeros that nobody may read.
+    kept: Option<Vec<Range<u32>>>,
+}
+
+impl OpenBlock {
+    /// Length of the plaintext, with what was taken out.
+    pub fn raw_len(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// A range of the plaintext.
+    ///
+    /// # Errors
+    /// When the range ends beyond the block, or something was taken out of it.
+    pub fn range(&self, block: BlockId, offset: u32, len: u32) -> Result<&[u8]> {
+        let damaged =
+            |problem: &str| Error::damaged("read block", block, format!("expected {len} bytes at {offset}, {problem}"));
+        let end = offset.checked_add(len).ok_or_else(|| damaged("got a number without end"))?;
+        let bytes = self.bytes.get(offset as usize..end as usize);
+        let bytes = bytes.ok_or_else(|| damaged(&format!("it ends at {}", self.bytes.len())))?;
+        if !self.keeps(offset..end) {
+            return Err(damaged("they were taken out of it because nothing needed them"));
+        }
+        Ok(bytes)
+    }
+
+    fn keeps(&self, range: Range<u32>) -> bool {
+        let Some(kept) = &self.kept else { return true };
+        let after = kept.partition_point(|kept| kept.start <= range.start);
+        let found = after.checked_sub(1).and_then(|before| kept.get(before));
+        range.is_empty() || found.is_some_and(|kept| range.end <= kept.end)
+    }
+
+    /// Puts the bytes that are there where they belong.
+    fn spread(&mut self, coded: &[u8]) -> Result<(), Problem> {
+        let (map, mut rest) = ThinMap::decode(coded)?;
+        self.bytes.clear();
+        self.bytes.resize(map.raw_len as usize, 0);
+        for range in &map.kept {
+            let (bytes, others) = rest.split_at((range.end - range.start) as usize);
+            self.bytes[range.start as usize..range.end as usize].copy_from_slice(bytes);
+            rest = others;
+        }
+        self.kept = Some(map.kept);
+        Ok(())
+    }
+}
+
 /// Opens blocks by their identifiers.
 pub struct BlockReader {
     store: Arc<dyn Store>,
@@ -99,12 +154,18 @@ impl BlockReader {
     }
 
     /// Opens the stored bytes of a block (header and ciphertext, decrypted where they stand) into `plain`.
-    pub fn open(&self, block: BlockId, kind: BlockKind, stored: &mut [u8], plain: &mut Vec<u8>) -> Result<()> {
-        let (codec, opened) = self.unseal(block, kind, stored)?;
-        expand(codec, opened, limits::BLOCK_LEN, plain).map_err(|problem| Error::damaged("open block", block, problem))
+    pub fn open(&self, block: BlockId, kind: BlockKind, stored: &mut [u8], plain: &mut OpenBlock) -> Result<()> {
+        let (header, opened) = self.unseal(block, kind, stored)?;
+        let damaged = |problem| Error::damaged("open block", block, problem);
+        if header.thinned == 0 {
+            plain.kept = None;
+            return expand(header.codec, opened, limits::BLOCK_LEN, &mut plain.bytes).map_err(damaged);
+        }
+        let mut coded = Vec::new();
+        expand(header.codec, opened, THINNED_LEN, &mut coded).and_then(|()| plain.spread(&coded)).map_err(damaged)
     }
 
-    fn unseal<'s>(&self, block: BlockId, kind: BlockKind, stored: &'s mut [u8]) -> Result<(Codec, &'s [u8])> {
+    fn unseal<'s>(&self, block: BlockId, kind: BlockKind, stored: &'s mut [u8]) -> Result<(BlockHeader, &'s [u8])> {
         let problem = |problem: Problem| Error::damaged("open block", block, problem);
         let header = BlockHeader::decode(stored).map_err(problem)?;
         if header.id != block || header.kind != kind {
@@ -121,7 +182,7 @@ impl BlockReader {
             .block_key(kind.object_kind(), block.serial)
             .open(header.nonce, &data, sealed)
             .map_err(|_| problem(Problem::new("its seal does not match")))?;
-        Ok((header.codec, opened))
+        Ok((header, opened))
     }
 
     /// Checks that a block opens, without expanding it; its ciphertext is decrypted where it stands.
@@ -130,14 +191,14 @@ impl BlockReader {
     }
 
     /// Reads one block, from memory if it was read lately.
-    pub fn read(&self, block: BlockId, kind: BlockKind) -> Result<Arc<Vec<u8>>> {
+    pub fn read(&self, block: BlockId, kind: BlockKind) -> Result<Arc<OpenBlock>> {
         if let Some(plain) = self.take_cached((block, kind)) {
             return Ok(plain);
         }
         let place = self.locate(block)?;
         let mut stored = vec![0; place.stored_len as usize];
         self.read_range(&place, place.offset.into(), &mut stored)?;
-        let mut plain = Vec::new();
+        let mut plain = OpenBlock::default();
         self.open(block, kind, &mut stored, &mut plain)?;
         let plain = Arc::new(plain);
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,7 +209,7 @@ impl BlockReader {
         Ok(plain)
     }
 
-    fn take_cached(&self, wanted: (BlockId, BlockKind)) -> Option<Arc<Vec<u8>>> {
+    fn take_cached(&self, wanted: (BlockId, BlockKind)) -> Option<Arc<OpenBlock>> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let position = cached.iter().rposition(|(held, _)| *held == wanted)?;
         if position + 4 < cached.len() {
@@ -159,6 +220,9 @@ impl BlockReader {
         cached.get(position).map(|(_, plain)| plain.clone())
     }
 }
+
+/// Chunk tables that lie together are read at once up to so many bytes.
+const TABLES_LEN: u32 = 4 << 20;
 
 /// A pack's own account of itself.
 pub struct PackListing {
@@ -195,6 +259,40 @@ impl PackListing {
         read(footer.directory_offset, &mut directory)?;
         let rows = footer.decode_directory(&directory).map_err(damaged)?;
         Ok(Self { id, session, len, rows })
+    }
+
+    /// Calls `each` with every row and the sealed bytes of its chunk table; tables that lie together are read at once.
+    pub(crate) fn for_each_table(
+        &self,
+        store: &dyn Store,
+        mut each: impl FnMut(&PackRow, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let name = names::pack(self.id, self.session);
+        let (mut rest, mut bytes) = (self.rows.as_slice(), Vec::new());
+        while let Some(first) = rest.first() {
+            let start = first.table_offset;
+            let mut end = start;
+            let fits = |row: &&PackRow| {
+                let is_next = row.table_offset == end;
+                end = row.table_offset.saturating_add(row.table_len);
+                is_next && (end - start <= TABLES_LEN || row.table_offset == start)
+            };
+            let count = rest.iter().take_while(fits).count().max(1);
+            let (rows, others) = rest.split_at(count);
+            rest = others;
+            let len: u64 = rows.iter().map(|row| u64::from(row.table_len)).sum();
+            bytes.resize(len as usize, 0);
+            store.read_at(&name, start.into(), &mut bytes).map_err(|source| Error::Store {
+                verb: "read",
+                name: name.clone(),
+                source,
+            })?;
+            for row in rows {
+                let at = (row.table_offset - start) as usize;
+                each(row, bytes.get(at..at + row.table_len as usize).unwrap_or_default())?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the chunk table of one of the pack's blocks, given the bytes that its row points to.

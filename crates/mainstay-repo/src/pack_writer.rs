@@ -22,7 +22,9 @@ pub struct PlainBlock<'a> {
     pub id: BlockId,
     pub kind: BlockKind,
     pub effort: Effort,
-    /// Borrowed where the chunks lie one behind the other already.
+    /// How often chunks were taken out of it.
+    pub thinned: u8,
+    /// Its chunks; of a thinned block its map before them. Borrowed where the chunks lie one behind the other already.
     pub bytes: Cow<'a, [u8]>,
     pub chunks: ChunkTable,
 }
@@ -53,6 +55,8 @@ impl SpareBuffers {
 pub struct SealedBlock {
     pub id: BlockId,
     pub kind: BlockKind,
+    /// How often chunks were taken out of it.
+    pub thinned: u8,
     /// Header and ciphertext.
     pub bytes: Vec<u8>,
     /// Nonce, ciphertext and tag of the chunk table.
@@ -83,6 +87,7 @@ impl BlockSealer<'_> {
         let header = BlockHeader {
             kind: block.kind,
             codec,
+            thinned: block.thinned,
             id: block.id,
             nonce: random()?,
             sealed_len: u32::try_from(sealed_len).map_err(|_| Error::Bug(format!("a block of {sealed_len} bytes")))?,
@@ -92,7 +97,13 @@ impl BlockSealer<'_> {
         let kind = block.kind.object_kind();
         let data = associated_data(self.keys.config().repository, kind, &[&encoded]);
         self.data_key.block_key(kind, block.id.serial).seal(header.nonce, &data, &mut bytes, BLOCK_HEADER_LEN);
-        Ok(SealedBlock { id: block.id, kind: block.kind, bytes, table: self.seal_table(block)? })
+        Ok(SealedBlock {
+            id: block.id,
+            kind: block.kind,
+            thinned: block.thinned,
+            bytes,
+            table: self.seal_table(block)?,
+        })
     }
 
     fn seal_table(&self, block: &PlainBlock<'_>) -> Result<Vec<u8>> {
@@ -141,6 +152,7 @@ impl PackWriter {
         self.rows.push(PackRow {
             block: block.id,
             kind: block.kind,
+            thinned: block.thinned,
             offset: offset(self.len)?,
             stored_len: block.bytes.len() as u32,
             table_offset: offset(self.tables.len() as u64)?,

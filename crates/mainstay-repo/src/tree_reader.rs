@@ -87,10 +87,7 @@ impl TreeReader {
             return Err(Error::damaged("read tree", describe(extent), "the page is too long"));
         }
         let plain = self.blocks.read(*block, BlockKind::Tree)?;
-        let range = *offset as usize..*offset as usize + *len as usize;
-        let bytes = plain
-            .get(range)
-            .ok_or_else(|| Error::damaged("read tree", describe(extent), "the page ends beyond its block"))?;
+        let bytes = plain.range(*block, *offset, *len)?;
         decode(bytes).map_err(|problem| Error::damaged("read tree", describe(extent), problem))
     }
 }

@@ -3,7 +3,7 @@
 //! Owns following extent lists one at a time and opening blocks into buffers that are used again. Beside the caches of
 //! the tree reader it holds one list and two blocks, whatever the file's length.
 
-use mainstay_repo::{BlockId, BlockKind, Content, Error as RepositoryError, Extent, TreeReader};
+use mainstay_repo::{BlockId, BlockKind, Content, Extent, OpenBlock, TreeReader};
 
 use crate::Result;
 
@@ -27,12 +27,12 @@ pub struct BlockBuffer<'t> {
     trees: &'t TreeReader,
     held: Option<BlockId>,
     stored: Vec<u8>,
-    plain: Vec<u8>,
+    plain: OpenBlock,
 }
 
 impl<'t> BlockBuffer<'t> {
     pub fn new(trees: &'t TreeReader) -> Self {
-        Self { trees, held: None, stored: Vec::new(), plain: Vec::new() }
+        Self { trees, held: None, stored: Vec::new(), plain: OpenBlock::default() }
     }
 
     /// A range of a content block, which is opened unless it was the last one.
@@ -46,10 +46,6 @@ impl<'t> BlockBuffer<'t> {
             blocks.open(block, BlockKind::Content, &mut self.stored, &mut self.plain)?;
             self.held = Some(block);
         }
-        let end = offset as usize + len as usize;
-        self.plain.get(offset as usize..end).ok_or_else(|| {
-            let problem = format!("an extent ends at {end}, the block at {}", self.plain.len());
-            RepositoryError::damaged("read block", block, problem).into()
-        })
+        Ok(self.plain.range(block, offset, len)?)
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mainstay_repo::{BlockId, BlockKind, BlockPlace, BlockReader, Extent, PackId};
+use mainstay_repo::{BlockId, BlockKind, BlockPlace, BlockReader, Extent, OpenBlock, PackId};
 use mainstay_sources::Warning;
 use mainstay_sources::files::{HardLinks, TargetDirectory, TargetFile};
 
@@ -105,8 +105,13 @@ impl WriteFiles<'_> {
         std::thread::scope(|scope| {
             for _ in 0..WORKERS.min(ranges.len()) {
                 scope.spawn(|| {
-                    let mut worker =
-                        Worker { job: self, files: &files, range: Vec::new(), plain: Vec::new(), written: &written };
+                    let mut worker = Worker {
+                        job: self,
+                        files: &files,
+                        range: Vec::new(),
+                        plain: OpenBlock::default(),
+                        written: &written,
+                    };
                     while let Some(range) = ranges.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if let Err(error) = worker.serve(range) {
                             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -281,7 +286,7 @@ struct Worker<'w> {
     job: &'w WriteFiles<'w>,
     files: &'w [FileState],
     range: Vec<u8>,
-    plain: Vec<u8>,
+    plain: OpenBlock,
     written: &'w AtomicU64,
 }
 
@@ -318,12 +323,12 @@ impl Worker<'_> {
     fn write_pieces(&self, block: &NeededBlock) -> Result<()> {
         for piece in &block.pieces {
             let Some(file) = self.files.get(piece.file as usize) else { continue };
-            let range = piece.block_offset as usize..piece.block_offset as usize + piece.len as usize;
-            let Some(data) = self.plain.get(range) else {
-                let error =
-                    mainstay_repo::Error::damaged("restore from block", block.id, "it is shorter than its extent");
-                self.job.lose(self.files, piece, &error);
-                continue;
+            let data = match self.plain.range(block.id, piece.block_offset, piece.len) {
+                Ok(data) => data,
+                Err(error) => {
+                    self.job.lose(self.files, piece, &error);
+                    continue;
+                }
             };
             match self.write_piece(file, piece, data) {
                 Ok(()) => {}

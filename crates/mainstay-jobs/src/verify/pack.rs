@@ -6,7 +6,9 @@
 use std::ops::Range;
 
 use mainstay_repo::store::Object;
-use mainstay_repo::{BlockId, BlockReader, ChunkTable, Error as RepositoryError, PackRow, Repository, names};
+use mainstay_repo::{
+    BlockId, BlockReader, ChunkId, ChunkTable, Error as RepositoryError, OpenBlock, PackRow, Repository, names,
+};
 
 use super::windows::{Window, plan_windows, take_impossible};
 use crate::Result;
@@ -79,13 +81,13 @@ pub struct PackVerifier<'a> {
     blocks: &'a BlockReader,
     window_len: usize,
     stored: Vec<u8>,
-    plain: Vec<u8>,
+    plain: OpenBlock,
     tables: Vec<u8>,
 }
 
 impl<'a> PackVerifier<'a> {
     pub fn new(repository: &'a Repository, blocks: &'a BlockReader, window_len: usize) -> Self {
-        Self { repository, blocks, window_len, stored: Vec::new(), plain: Vec::new(), tables: Vec::new() }
+        Self { repository, blocks, window_len, stored: Vec::new(), plain: OpenBlock::default(), tables: Vec::new() }
     }
 
     /// Reads a pack once, from its first byte to its last. `advance` is told the bytes and may end the run.
@@ -173,25 +175,27 @@ impl<'a> PackVerifier<'a> {
             Err(error) => return report.add_unreadable(&error),
         };
         let named = table.raw_len();
-        if named != self.plain.len() as u64 {
-            let problem = format!("its chunk table names {named} bytes, it holds {}", self.plain.len());
+        if named != self.plain.raw_len() {
+            let problem = format!("its chunk table names {named} bytes, it holds {}", self.plain.raw_len());
             report.add_broken_block(row.block, format!("block {}: {problem}", row.block));
             return;
         }
-        let mut rest = self.plain.as_slice();
         let mut offset = 0;
-        for (id, len) in &table.chunks {
-            let (chunk, tail) = rest.split_at(*len as usize);
-            rest = tail;
-            report.chunks += 1;
-            if self.repository.chunk_id(row.kind, chunk) == *id {
-                report.plain_bytes += u64::from(*len);
-            } else {
-                let place = format!("{len} bytes at {offset} of block {}", row.block);
-                report.add_problem(format!("{place}: the chunk is not what its identifier says"));
-                report.broken.push((row.block, Some(offset..offset + len)));
+        for (id, len) in table.chunks.iter().copied() {
+            let range = offset..offset + len;
+            offset = range.end;
+            if id == ChunkId::TAKEN_OUT {
+                continue;
             }
-            offset += len;
+            report.chunks += 1;
+            let chunk = self.plain.range(row.block, range.start, len);
+            if chunk.is_ok_and(|chunk| self.repository.chunk_id(row.kind, chunk) == id) {
+                report.plain_bytes += u64::from(len);
+            } else {
+                let place = format!("{len} bytes at {} of block {}", range.start, row.block);
+                report.add_problem(format!("{place}: the chunk is not what its identifier says"));
+                report.broken.push((row.block, Some(range)));
+            }
         }
     }
 

@@ -1,7 +1,9 @@
-//! A sealed block's header, and the sealed table that names the chunks inside it.
+//! A sealed block's header, the sealed table that names the chunks inside it, and the plaintext of a thinned block.
 //!
-//! Owns these two encodings. A header says nothing of the pack around it, so that a block can move between packs as
+//! Owns these three encodings. A header says nothing of the pack around it, so that a block can move between packs as
 //! ciphertext; it binds what the block is and which one.
+
+use std::ops::Range;
 
 use super::envelope::{ObjectKind, associated_data};
 use super::{Decoded, Fields, Problem, limits, within};
@@ -55,6 +57,9 @@ pub enum Codec {
 pub struct BlockHeader {
     pub kind: BlockKind,
     pub codec: Codec,
+    /// How often chunks that nothing needed were taken out of the block since it was made; 0 is the whole block. Of two
+    /// copies of a block the less thinned one holds everything that the other does.
+    pub thinned: u8,
     pub id: BlockId,
     pub nonce: [u8; 12],
     /// Length of the ciphertext with its tag.
@@ -67,6 +72,7 @@ impl BlockHeader {
         bytes[..4].copy_from_slice(&BLOCK_MAGIC);
         bytes[4] = self.kind.object_kind() as u8;
         bytes[5] = self.codec as u8;
+        bytes[6] = self.thinned;
         bytes[8..24].copy_from_slice(&self.id.session.0);
         bytes[24..28].copy_from_slice(&self.id.serial.to_le_bytes());
         bytes[28..40].copy_from_slice(&self.nonce);
@@ -85,23 +91,28 @@ impl BlockHeader {
             1 => Codec::Zstd,
             other => return Err(Problem(format!("unknown codec {other}"))),
         };
-        if fields.u16()? != 0 {
-            return Err(Problem::new("reserved bytes of a block header are not zero"));
+        let thinned = fields.u8()?;
+        if fields.u8()? != 0 {
+            return Err(Problem::new("a reserved byte of a block header is not zero"));
         }
         let session = SessionId(fields.array()?);
         let serial = fields.u32()?;
         let nonce = fields.array()?;
         let sealed_len = fields.u32()?;
         within("sealed length of a block", sealed_len.into(), SEALED_BLOCK_LEN)?;
-        Ok(Self { kind, codec, id: BlockId { session, serial }, nonce, sealed_len })
+        Ok(Self { kind, codec, thinned, id: BlockId { session, serial }, nonce, sealed_len })
     }
 }
 
-/// The chunks of one block, in their order; offsets follow from the lengths.
+/// The chunks of one block, in their order; offsets follow from the lengths. Bytes that were taken out of a thinned block
+/// stand in it as chunks named [`ChunkId::TAKEN_OUT`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChunkTable {
     pub chunks: Vec<(ChunkId, u32)>,
 }
+
+/// Longest plaintext of a thinned block before it is coded: its map and its bytes.
+pub const THINNED_LEN: usize = limits::BLOCK_LEN + 8 + limits::BLOCK_CHUNKS * 8;
 
 const CHUNK_ROW_LEN: usize = ChunkId::LEN + 4;
 
@@ -135,6 +146,55 @@ impl ChunkTable {
         }
         within("length of a block", table.raw_len(), limits::BLOCK_LEN as u64)?;
         Ok(table)
+    }
+}
+
+/// Which bytes of a block are there, and how long it is with those that were taken out.
+///
+/// The plaintext of a thinned block, before it is coded, is this map and then the bytes that are there, end to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThinMap {
+    pub raw_len: u32,
+    /// Ascending, not empty, and never touching one another.
+    pub kept: Vec<Range<u32>>,
+}
+
+impl ThinMap {
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.kept.len() * 8);
+        for number in [self.raw_len, self.kept.len() as u32] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        for range in &self.kept {
+            bytes.extend_from_slice(&range.start.to_le_bytes());
+            bytes.extend_from_slice(&(range.end - range.start).to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Splits a decoded plaintext into the map and the bytes that are there.
+    pub fn decode(plain: &[u8]) -> Decoded<(Self, &[u8])> {
+        let mut fields = Fields::new(plain);
+        let raw_len = fields.u32()?;
+        within("length of a block", raw_len.into(), limits::BLOCK_LEN as u64)?;
+        let count = fields.u32()?;
+        within("ranges of a thinned block", count.into(), limits::BLOCK_CHUNKS as u64)?;
+        let mut map = Self { raw_len, kept: Vec::with_capacity(count as usize) };
+        let mut kept_len = 0;
+        for _ in 0..count {
+            let (start, len) = (fields.u32()?, fields.u32()?);
+            let end = start.checked_add(len).filter(|end| *end <= raw_len && len > 0);
+            let end = end.ok_or_else(|| Problem(format!("{len} bytes at {start} are no range of {raw_len} bytes")))?;
+            if map.kept.last().is_some_and(|last| start <= last.end) {
+                return Err(Problem::new("the ranges of a thinned block are not in order"));
+            }
+            map.kept.push(start..end);
+            kept_len += u64::from(len);
+        }
+        if kept_len != fields.rest().len() as u64 {
+            return Err(Problem(format!("a thinned block keeps {kept_len} bytes and holds {}", fields.rest().len())));
+        }
+        Ok((map, fields.rest()))
     }
 }
 

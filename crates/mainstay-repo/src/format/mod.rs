@@ -95,10 +95,6 @@ impl<'a> Fields<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    pub fn u16(&mut self) -> Decoded<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-
     pub fn u32(&mut self) -> Decoded<u32> {
         self.array().map(u32::from_le_bytes)
     }

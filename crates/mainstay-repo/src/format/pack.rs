@@ -27,6 +27,8 @@ pub fn encode_header(repository: RepositoryId, session: SessionId) -> [u8; PACK_
 pub struct PackRow {
     pub block: BlockId,
     pub kind: BlockKind,
+    /// As in the block's header.
+    pub thinned: u8,
     pub offset: u32,
     /// Length of header and ciphertext.
     pub stored_len: u32,
@@ -41,7 +43,7 @@ pub fn encode_directory(rows: &[PackRow], directory_offset: u64) -> Vec<u8> {
     for row in rows {
         bytes.extend_from_slice(&row.block.session.0);
         bytes.extend_from_slice(&row.block.serial.to_le_bytes());
-        bytes.extend_from_slice(&[row.kind.object_kind() as u8, 0, 0, 0]);
+        bytes.extend_from_slice(&[row.kind.object_kind() as u8, row.thinned, 0, 0]);
         bytes.extend_from_slice(&row.offset.to_le_bytes());
         bytes.extend_from_slice(&row.stored_len.to_le_bytes());
         bytes.extend_from_slice(&row.table_offset.to_le_bytes());
@@ -104,12 +106,13 @@ impl PackFooter {
     fn decode_row(&self, fields: &mut Fields<'_>) -> Decoded<PackRow> {
         let session = SessionId(fields.array()?);
         let serial = fields.u32()?;
-        let [kind, 0, 0, 0] = fields.array::<4>()? else {
+        let [kind, thinned, 0, 0] = fields.array::<4>()? else {
             return Err(Problem::new("reserved bytes of its directory are not zero"));
         };
         let row = PackRow {
             block: BlockId { session, serial },
             kind: BlockKind::from_byte(kind)?,
+            thinned,
             offset: fields.u32()?,
             stored_len: fields.u32()?,
             table_offset: fields.u32()?,

@@ -84,6 +84,8 @@ pub struct BlockRow {
     pub offset: u32,
     pub stored_len: u32,
     pub kind: BlockKind,
+    /// As in the block's header.
+    pub thinned: u8,
 }
 
 impl BlockRow {
@@ -95,7 +97,7 @@ impl BlockRow {
         for number in [self.session, self.serial, self.pack, self.offset, self.stored_len] {
             page.extend_from_slice(&number.to_le_bytes());
         }
-        page.extend_from_slice(&[self.kind.object_kind() as u8, 0, 0, 0]);
+        page.extend_from_slice(&[self.kind.object_kind() as u8, self.thinned, 0, 0]);
     }
 
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
@@ -107,11 +109,15 @@ impl BlockRow {
             offset: fields.u32()?,
             stored_len: fields.u32()?,
             kind: BlockKind::from_byte(fields.u8()?)?,
+            thinned: fields.u8()?,
         };
         within("stored length of a block", row.stored_len.into(), STORED_BLOCK_LEN)?;
         Ok(row)
     }
 }
+
+/// Bits of a chunk's length in its row.
+const LEN_BITS: u32 = 24;
 
 /// Where a chunk lies: in which block (its session by number in the tail's list), and where in its plaintext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,25 +127,27 @@ pub struct ChunkRow {
     pub serial: u32,
     pub offset: u32,
     pub len: u32,
+    /// The row counts for copies of the block that are thinned so often, and for no others.
+    pub thinned: u8,
 }
 
 impl ChunkRow {
     pub fn encode(&self, page: &mut Vec<u8>) {
         page.extend_from_slice(&self.chunk.0);
-        for number in [self.session, self.serial, self.offset, self.len] {
+        // A chunk is shorter than three bytes can say; the fourth is free.
+        let len = self.len | u32::from(self.thinned) << LEN_BITS;
+        for number in [self.session, self.serial, self.offset, len] {
             page.extend_from_slice(&number.to_le_bytes());
         }
     }
 
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
         let mut fields = Fields::new(bytes);
-        Ok(Self {
-            chunk: ChunkId(fields.array()?),
-            session: fields.u32()?,
-            serial: fields.u32()?,
-            offset: fields.u32()?,
-            len: fields.u32()?,
-        })
+        let chunk = ChunkId(fields.array()?);
+        let (session, serial, offset, len) = (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
+        let (len, thinned) = (len & ((1 << LEN_BITS) - 1), (len >> LEN_BITS) as u8);
+        within("length of a chunk", len.into(), limits::CHUNK_LEN as u64)?;
+        Ok(Self { chunk, session, serial, offset, len, thinned })
     }
 }
 

@@ -96,7 +96,7 @@ impl<'a> Cursor<'a> {
         Self { table, index, rows: Vec::new().into_iter(), next_page: 0 }
     }
 
-    /// The next row whose block is still in a pack, with its session renumbered.
+    /// The next row whose chunk is still in a pack, with its session renumbered.
     fn next(&mut self, sessions: &[SessionId]) -> Result<Option<ChunkRow>> {
         loop {
             let Some(mut row) = self.rows.next() else {
@@ -108,7 +108,7 @@ impl<'a> Cursor<'a> {
                 continue;
             };
             let place = self.table.chunk_place(&row)?;
-            if self.index.find_block(place.block)?.is_some() {
+            if self.index.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some() {
                 row.session = number_of(sessions, place.block.session)?;
                 return Ok(Some(row));
             }

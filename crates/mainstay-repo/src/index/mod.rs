@@ -31,6 +31,8 @@ pub struct ChunkPlace {
     pub block: BlockId,
     pub offset: u32,
     pub len: u32,
+    /// The chunk is in copies of the block that are thinned so often; of others nothing is known.
+    pub thinned: u8,
 }
 
 /// Where a block is: a range of a pack.
@@ -43,6 +45,8 @@ pub struct BlockPlace {
     /// Length of header and ciphertext.
     pub stored_len: u32,
     pub kind: BlockKind,
+    /// How often chunks were taken out of this copy of the block.
+    pub thinned: u8,
 }
 
 /// The open index of a repository: a set of tables that never changes.
@@ -103,14 +107,14 @@ impl Index {
         })
     }
 
-    /// Finds a chunk whose block is in some pack.
+    /// Finds a chunk that is in some pack: its block may be there without it.
     pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
         for table in &self.chunks {
             if !table.may_hold(id) {
                 continue;
             }
             if let Some(place) = table.find_chunk(id, self)?
-                && self.find_block(place.block)?.is_some()
+                && self.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some()
             {
                 return Ok(Some(place));
             }
@@ -118,24 +122,34 @@ impl Index {
         Ok(None)
     }
 
-    /// Finds the pack that holds a block; a condemned one counts as absent.
+    /// Finds the pack that holds a block, and of several the one with the least thinned copy; a condemned one counts as
+    /// absent.
     pub fn find_block(&self, block: BlockId) -> Result<Option<BlockPlace>> {
-        let Some(tables) = self.by_session.get(&block.session) else { return Ok(None) };
-        for number in tables {
-            let Some(table) = self.blocks.get(*number as usize) else { continue };
-            if let Some(place) = table.find_block(block, self)?
-                && !self.condemned.contains(&place.pack)
-            {
-                return Ok(Some(place));
-            }
-        }
-        Ok(None)
+        self.find_copy(block, |_| true)
     }
 
-    /// Calls `each` for every block of every table, in order within a table.
+    /// Finds the least thinned copy of a block among those that are asked for.
+    fn find_copy(&self, block: BlockId, accepts: impl Fn(&BlockPlace) -> bool) -> Result<Option<BlockPlace>> {
+        let mut best = None::<BlockPlace>;
+        for number in self.by_session.get(&block.session).into_iter().flatten() {
+            let Some(table) = self.blocks.get(*number as usize) else { continue };
+            let Some(place) = table.find_block(block, self)? else { continue };
+            let is_better = best.is_none_or(|best| place.thinned < best.thinned);
+            if is_better && accepts(&place) && !self.condemned.contains(&place.pack) {
+                best = Some(place);
+            }
+        }
+        Ok(best)
+    }
+
+    /// Calls `each` for every block of every table, in order within a table; what is in condemned packs is left out.
     pub fn for_each_block(&self, mut each: impl FnMut(BlockId, BlockPlace)) -> Result<()> {
         for table in &self.blocks {
-            table.for_each_block(self, &mut each)?;
+            table.for_each_block(self, &mut |block, place| {
+                if !self.condemned.contains(&place.pack) {
+                    each(block, place);
+                }
+            })?;
         }
         Ok(())
     }

@@ -117,7 +117,7 @@ impl Table {
 
     pub(super) fn chunk_place(&self, row: &ChunkRow) -> Result<ChunkPlace> {
         let block = BlockId { session: self.session(row.session)?, serial: row.serial };
-        Ok(ChunkPlace { block, offset: row.offset, len: row.len })
+        Ok(ChunkPlace { block, offset: row.offset, len: row.len, thinned: row.thinned })
     }
 
     pub(super) fn find_block(&self, block: BlockId, index: &Index) -> Result<Option<BlockPlace>> {
@@ -152,6 +152,7 @@ impl Table {
             offset: row.offset,
             stored_len: row.stored_len,
             kind: row.kind,
+            thinned: row.thinned,
         })
     }
 

@@ -27,6 +27,7 @@ fn place(block: BlockId) -> BlockPlace {
         offset: 40 + block.serial % 100 * 70_000,
         stored_len: 60_000 + block.serial,
         kind: if block.serial.is_multiple_of(7) { BlockKind::Tree } else { BlockKind::Content },
+        thinned: 0,
     }
 }
 
@@ -61,7 +62,8 @@ fn many_chunks(model: &mut Model) {
         if number % 250 == 0 {
             id.0[..8].copy_from_slice(b"the same");
         }
-        let place = ChunkPlace { block: blocks[number as usize % blocks.len()], offset: number as u32, len: 9 };
+        let place =
+            ChunkPlace { block: blocks[number as usize % blocks.len()], offset: number as u32, len: 9, thinned: 0 };
         model.chunks.insert(id, place);
     }
 }
@@ -106,7 +108,7 @@ fn rows_of_several_tables_are_one_index() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     for session in 1..=5 {
         let mut model = Model::with_blocks((0..50).map(|serial| block_id(session, serial)));
-        let place = ChunkPlace { block: block_id(session, 1), offset: 0, len: 1 };
+        let place = ChunkPlace { block: block_id(session, 1), offset: 0, len: 1, thinned: 0 };
         model.chunks.insert(chunk_id(session.into()), place);
         write_tables(&store, &keys, model.rows(), &[]).unwrap();
     }
@@ -121,7 +123,7 @@ fn a_chunk_whose_block_is_in_no_table_is_absent() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     let mut model = Model::with_blocks([block_id(1, 1)]);
     for (number, serial) in [(1, 1), (2, 2)] {
-        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1 });
+        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1, thinned: 0 });
     }
     write_tables(&store, &keys, model.rows(), &[]).unwrap();
     let index = open(&store, &keys);
@@ -134,7 +136,7 @@ fn a_chunk_is_found_in_its_second_block_when_the_first_is_gone() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     for (session, with_block) in [(1, false), (2, true), (3, false)] {
         let mut model = Model::with_blocks(with_block.then_some(block_id(session, 1)));
-        model.chunks.insert(chunk_id(1), ChunkPlace { block: block_id(session, 1), offset: 0, len: 1 });
+        model.chunks.insert(chunk_id(1), ChunkPlace { block: block_id(session, 1), offset: 0, len: 1, thinned: 0 });
         write_tables(&store, &keys, model.rows(), &[]).unwrap();
     }
     let found = open(&store, &keys).find_chunk(&chunk_id(1)).unwrap();
@@ -146,7 +148,7 @@ fn a_condemned_pack_counts_as_absent() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     let mut model = Model::with_blocks([block_id(1, 1), block_id(1, 101)]);
     for (number, serial) in [(1, 1), (2, 101)] {
-        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1 });
+        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1, thinned: 0 });
     }
     write_tables(&store, &keys, model.rows(), &[]).unwrap();
     let condemned = HashSet::from([place(block_id(1, 1)).pack]);

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use super::table::{TAIL_NONCE, checksum, first_eight, page_data, page_nonce, tail_data};
 use super::{BlockPlace, ChunkPlace, filter};
 use crate::error::{Error, Result};
+use crate::format::block::ChunkTable;
 use crate::format::limits;
 use crate::format::names::{self, TableKind};
+use crate::format::pack::PackRow;
 use crate::format::table::{
     BlockRow, ChunkRow, PAGE_LEN, TABLE_FOOTER_LEN, TableHeader, TablePack, TableTail, encode_footer, row_len,
 };
@@ -27,6 +29,33 @@ pub struct NewRows {
 }
 
 impl NewRows {
+    /// Adds the blocks of a pack that is in the store.
+    pub fn add_pack(&mut self, (id, session): (PackId, SessionId), len: u64, rows: &[PackRow]) {
+        self.packs.insert(id, len);
+        self.blocks.extend(rows.iter().map(|row| {
+            let place = BlockPlace {
+                pack: id,
+                pack_session: session,
+                offset: row.offset,
+                stored_len: row.stored_len,
+                kind: row.kind,
+                thinned: row.thinned,
+            };
+            (row.block, place)
+        }));
+    }
+
+    /// Adds the chunks that are in a block, as its chunk table names them.
+    pub fn add_chunks(&mut self, block: BlockId, thinned: u8, table: &ChunkTable) {
+        let mut offset = 0;
+        for (id, len) in table.chunks.iter().copied() {
+            if id != ChunkId::TAKEN_OUT {
+                self.chunks.push((id, ChunkPlace { block, offset, len, thinned }));
+            }
+            offset += len;
+        }
+    }
+
     pub fn extend(&mut self, more: Self) {
         self.blocks.extend(more.blocks);
         self.chunks.extend(more.chunks);
@@ -42,7 +71,7 @@ impl NewRows {
 pub fn write_tables(store: &dyn Store, keys: &Keys, rows: NewRows, supersedes: &[TableId]) -> Result<Vec<Object>> {
     let mut published = Vec::new();
     let mut chunks = rows.chunks;
-    chunks.sort_unstable_by_key(|(id, _)| id.0);
+    chunks.sort_unstable_by_key(|(id, place)| (id.0, place.thinned));
     chunks.dedup_by_key(|(id, _)| id.0);
     for part in chunks.chunks(limits::TABLE_ROWS as usize) {
         let sessions = sorted_sessions(part.iter().map(|(_, place)| place.block.session));
@@ -55,6 +84,7 @@ pub fn write_tables(store: &dyn Store, keys: &Keys, rows: NewRows, supersedes: &
                 serial: place.block.serial,
                 offset: place.offset,
                 len: place.len,
+                thinned: place.thinned,
             })?;
         }
         published.push(writer.finish(sessions, Vec::new(), &[])?);
@@ -71,7 +101,8 @@ fn write_block_tables(
     supersedes: &[TableId],
 ) -> Result<Vec<Object>> {
     let mut published = Vec::new();
-    blocks.sort_unstable_by_key(|(id, _)| *id);
+    // Of two copies the one that holds more.
+    blocks.sort_unstable_by_key(|(id, place)| (*id, place.thinned));
     blocks.dedup_by_key(|(id, _)| *id);
     let empty_successor = blocks.is_empty() && !supersedes.is_empty();
     let parts: Vec<_> =
@@ -91,6 +122,7 @@ fn write_block_tables(
                 offset: place.offset,
                 stored_len: place.stored_len,
                 kind: place.kind,
+                thinned: place.thinned,
             })?;
         }
         let packs = packs

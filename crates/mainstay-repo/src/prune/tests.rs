@@ -5,15 +5,21 @@ mod crash;
 mod history;
 mod leftovers;
 mod plan;
+mod thinning;
+
+use std::collections::HashSet;
 
 use super::*;
-use crate::error::Kind;
+use crate::error::{Error, Kind};
 use crate::fixtures::{
     Files, alive, assert_snapshots, back_up, copy_of, create, files_of, named, open, process, restarted, seeded,
     session_id,
 };
+use crate::format::coord::{Condemned, encode_condemned};
+use crate::format::names;
+use crate::id::{PackId, SnapshotId, TableId};
 use crate::session::{Session, Sharing};
-use crate::store::{MemoryStore, Store};
+use crate::store::{MemoryStore, Object, Store};
 
 fn new_repository() -> (MemoryStore, Repository) {
     let store = MemoryStore::default();
@@ -142,7 +148,7 @@ fn a_block_that_moved_is_shared_as_before() {
 }
 
 #[test]
-fn a_damaged_block_is_not_moved_as_if_it_were_whole() {
+fn a_damaged_block_stays_where_it_is_and_stops_no_prune() {
     let (store, repository, kept) = half_dead();
     let plan = repository.plan_prune().unwrap();
     let pack = Object { name: names::pack(plan.repack[0].id, plan.repack[0].session), len: plan.repack[0].len };
@@ -154,9 +160,12 @@ fn a_damaged_block_is_not_moved_as_if_it_were_whole() {
     for at in header.into_iter().chain([row.offset + 100, row.offset + row.stored_len - 1, row.table_offset + 20]) {
         let copy = copy_of(&store);
         copy.damage(&pack.name, |bytes| bytes[at as usize] ^= 1);
-        let pruned = open(copy.clone(), restarted()).prune().map(drop).map_err(|error| error.kind());
-        assert_eq!(pruned, Err(Kind::Corrupt), "byte {at}");
-        assert_eq!(named(&copy, "snapshots/").len(), 2, "nothing was removed");
+        let report = open(copy.clone(), restarted()).prune().unwrap();
+        assert_eq!(report.damage.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::Corrupt], "byte {at}");
+        assert!(copy.names().contains(&pack.name), "the damaged pack stays for a repair");
+        let whole = store.read(&pack.name, u64::MAX).unwrap();
+        copy.damage(&pack.name, |bytes| *bytes = whole);
+        assert_snapshots(&open(copy, restarted()), &[(2, kept.clone())].into());
     }
     repository.prune().unwrap();
     assert_snapshots(&repository, &[(2, kept)].into());

@@ -9,7 +9,7 @@ use crate::error::{Kind, Result};
 use crate::format::lease::Role;
 use crate::format::names;
 use crate::id::SessionId;
-use crate::index::{BlockPlace, ChunkPlace, NewRows, write_tables};
+use crate::index::{NewRows, write_tables};
 use crate::lease::OpenLease;
 use crate::pack_reader::PackListing;
 use crate::repository::{Repository, list};
@@ -53,24 +53,10 @@ fn collect_rows(repository: &Repository, gone: &HashSet<SessionId>) -> Result<Ne
 fn read_rows(repository: &Repository, pack: &Object) -> Result<NewRows> {
     let listing = PackListing::read(&*repository.store, &repository.keys, &pack.name, pack.len)?;
     let mut rows = NewRows::default();
-    rows.packs.insert(listing.id, listing.len);
-    for row in &listing.rows {
-        let mut sealed = vec![0; row.table_len as usize];
-        repository.read_pack_at(pack, row.table_offset.into(), &mut sealed)?;
-        let table = PackListing::open_table(&repository.keys, row.block, &sealed)?;
-        let place = BlockPlace {
-            pack: listing.id,
-            pack_session: listing.session,
-            offset: row.offset,
-            stored_len: row.stored_len,
-            kind: row.kind,
-        };
-        rows.blocks.push((row.block, place));
-        let mut offset = 0;
-        for (id, len) in table.chunks {
-            rows.chunks.push((id, ChunkPlace { block: row.block, offset, len }));
-            offset += len;
-        }
-    }
+    rows.add_pack((listing.id, listing.session), listing.len, &listing.rows);
+    listing.for_each_table(&*repository.store, |row, sealed| {
+        rows.add_chunks(row.block, row.thinned, &PackListing::open_table(&repository.keys, row.block, sealed)?);
+        Ok(())
+    })?;
     Ok(rows)
 }

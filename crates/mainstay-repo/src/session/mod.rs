@@ -35,7 +35,6 @@ use crate::seal::random;
 pub use commit::{Draft, Presence, SessionReport};
 use known::{KnownChunks, Place};
 use packer::Packer;
-pub(crate) use packer::add_pack;
 use permits::Permits;
 
 /// What a session may use of what is there.
@@ -326,6 +325,7 @@ impl<'r> Session<'r> {
             id: BlockId { session: self.id, serial },
             kind: class.kind(),
             effort: class.effort(),
+            thinned: 0,
             bytes: Cow::Owned(Vec::new()),
             chunks: ChunkTable::default(),
         })

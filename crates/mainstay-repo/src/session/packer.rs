@@ -16,9 +16,9 @@ use crate::format::coord::{Intent, encode_intent};
 use crate::format::refs::BlockSet;
 use crate::format::{limits, names};
 use crate::id::{BlockId, SessionId};
-use crate::index::{BlockPlace, Index, NewRows, write_tables};
+use crate::index::{Index, NewRows, write_tables};
 use crate::keys::Keys;
-use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock, SpareBuffers};
+use crate::pack_writer::{PackWriter, SealedBlock, SpareBuffers};
 use crate::repository::{Repository, put};
 use crate::store::{Object, Store};
 
@@ -169,7 +169,7 @@ impl Packing {
         self.result.packs += 1;
         self.result.stored_bytes += finished.len;
         self.packed.extend(finished.rows.iter().map(|row| row.block.serial));
-        add_pack(&mut self.rows, &finished, self.session);
+        self.rows.add_pack((finished.id, self.session), finished.len, &finished.rows);
         Ok(())
     }
 
@@ -201,21 +201,6 @@ impl Packing {
         self.tables.extend(write_tables(&*self.store, &self.keys, rows, &[])?);
         Ok(())
     }
-}
-
-/// Adds a pack's blocks to the rows for the index.
-pub fn add_pack(rows: &mut NewRows, pack: &FinishedPack, session: SessionId) {
-    rows.packs.insert(pack.id, pack.len);
-    rows.blocks.extend(pack.rows.iter().map(|row| {
-        let place = BlockPlace {
-            pack: pack.id,
-            pack_session: session,
-            offset: row.offset,
-            stored_len: row.stored_len,
-            kind: row.kind,
-        };
-        (row.block, place)
-    }));
 }
 
 /// The length at which a pack is closed: 1/64 of the repository between 16 and 128 MiB, so that the number of objects

@@ -118,17 +118,18 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         // What the prune would free depends on marks that a dry run does not set.
         (true, true) => None,
     };
+    let exit_code = pruned.as_ref().map_or(ExitCode::Success, prune::PruneFields::exit_code);
     if context.output.is_json() {
         context.output.document(&fields(arguments, &entries, &plan, pruned))?;
-        return Ok(ExitCode::Success);
+        return Ok(exit_code);
     }
     match &pruned {
-        Some(pruned) => context.output.result(&format!("{}\n", pruned.line()))?,
+        Some(pruned) => pruned.show(context)?,
         None if plan.forget.is_empty() => {}
         None if arguments.dry_run => context.output.say("next: the same without --dry-run"),
         None => context.output.say(&format!("next: mainstay prune{}", opened.location.flag())),
     }
-    Ok(ExitCode::Success)
+    Ok(exit_code)
 }
 
 fn plan(arguments: &Arguments, entries: &[SnapshotEntry]) -> Result<ForgetPlan> {

@@ -17,7 +17,7 @@ Examples:
 
 /// Free the space of forgotten snapshots
 ///
-/// Packs that no snapshot needs are deleted; packs of which little is needed are rewritten. An interrupted prune loses
+/// Packs that no snapshot needs are deleted; packs of which little is needed are rewritten without the rest. An interrupted prune loses
 /// nothing, and the next one finishes its work.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -39,6 +39,8 @@ pub struct PruneFields {
     tolerated_bytes: u64,
     rewritten_bytes: u64,
     objects_deleted: u64,
+    /// Why packs were kept that should have been rewritten.
+    pub damage: Vec<String>,
 }
 
 /// The last line of a run with `--json`.
@@ -61,11 +63,25 @@ impl PruneFields {
             tolerated_bytes: plan.tolerated_bytes,
             rewritten_bytes: plan.repack.iter().map(|pack| pack.live_bytes).sum(),
             objects_deleted: 0,
+            damage: Vec::new(),
         }
     }
 
-    /// One line for people.
-    pub fn line(&self) -> String {
+    pub fn exit_code(&self) -> ExitCode {
+        if self.damage.is_empty() { ExitCode::Success } else { ExitCode::Incomplete }
+    }
+
+    /// Warnings and one line, for people.
+    pub fn show(&self, context: &Context) -> Result<()> {
+        self.damage.iter().for_each(|damage| context.output.warn(&format!("a pack was kept: {damage}")));
+        context.output.result(&format!("{}\n", self.line()))?;
+        if !self.damage.is_empty() {
+            context.output.say("next: mainstay verify");
+        }
+        Ok(())
+    }
+
+    fn line(&self) -> String {
         let (removed, freed) = match self.dry_run {
             true => ("would remove", "would free"),
             false => ("removed", "freed"),
@@ -88,6 +104,7 @@ pub fn prune(repository: &Repository) -> Result<PruneFields> {
         dry_run: false,
         rewritten_bytes: report.repacked_bytes,
         objects_deleted: report.deleted_objects,
+        damage: report.damage.iter().map(ToString::to_string).collect(),
         ..PruneFields::new(&report.plan)
     })
 }
@@ -98,13 +115,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         true => PruneFields::new(&opened.repository.plan_prune()?),
         false => prune(&opened.repository)?,
     };
+    let exit_code = fields.exit_code();
     if context.output.is_json() {
         context.output.message(&Summary { message_type: "summary", fields })?;
-        return Ok(ExitCode::Success);
+        return Ok(exit_code);
     }
-    context.output.result(&format!("{}\n", fields.line()))?;
+    fields.show(context)?;
     if arguments.dry_run && fields.packs_deleted + fields.packs_rewritten + fields.snapshots_removed > 0 {
         context.output.say("next: the same without --dry-run");
     }
-    Ok(ExitCode::Success)
+    Ok(exit_code)
 }

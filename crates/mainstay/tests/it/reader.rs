@@ -164,6 +164,32 @@ fn the_reader_lists_what_the_binary_lists_after_forgetting_and_pruning() {
 }
 
 #[test]
+fn the_reader_restores_from_blocks_of_which_prune_has_taken_a_part_out() {
+    let world = World::new();
+    // Small files that do not compress, so that one block holds many of them.
+    let bytes = noise(400 << 10);
+    for (number, part) in bytes.chunks(4 << 10).enumerate() {
+        world.write(&format!("docs/{}/{number:03}", number % 7), part);
+    }
+    world.ok(&["backup", "docs"]);
+    write_code(&world);
+    for number in (0..100).filter(|number| number % 3 > 0) {
+        std::fs::remove_file(world.path(&format!("docs/{}/{number:03}", number % 7))).expect("it is there");
+    }
+    world.ok(&["backup", "docs"]);
+    let size = || {
+        crate::world::files(&world.repository().join("packs")).iter().map(|p| p.metadata().unwrap().len()).sum::<u64>()
+    };
+    let before = size();
+    world.ok(&["forget", "--keep-last", "1", "--prune"]);
+    assert!(size() < before / 2, "{} of {before} bytes are left, a third is needed", size());
+    world.ok(&["verify"]);
+    world.ok(&["check"]);
+    world.ok(&["restore", "latest", "--target", "by us", "--verify"]);
+    assert_restores(&world, "code", "latest", "by reader", &world.path("docs"));
+}
+
+#[test]
 fn the_reader_names_damage_instead_of_restoring_it() {
     let world = World::backed_up();
     write_code(&world);

@@ -11,11 +11,11 @@ fn header(kind: TableKind) -> TableHeader {
 }
 
 fn block_row() -> BlockRow {
-    BlockRow { session: 1, serial: 2, pack: 3, offset: 40, stored_len: 70_000, kind: BlockKind::Tree }
+    BlockRow { session: 1, serial: 2, pack: 3, offset: 40, stored_len: 70_000, kind: BlockKind::Tree, thinned: 5 }
 }
 
 fn chunk_row() -> ChunkRow {
-    ChunkRow { chunk: ChunkId([0xc1; 32]), session: 1, serial: 2, offset: 3, len: 70_000 }
+    ChunkRow { chunk: ChunkId([0xc1; 32]), session: 1, serial: 2, offset: 3, len: 70_000, thinned: 6 }
 }
 
 fn tail() -> TableTail {
@@ -44,8 +44,8 @@ fn rows_have_these_bytes_for_ever() {
     let (mut blocks, mut chunks) = (Vec::new(), Vec::new());
     block_row().encode(&mut blocks);
     chunk_row().encode(&mut chunks);
-    assert_eq!(hex(&blocks), "010000000200000003000000280000007011010002000000");
-    assert_eq!(hex(&chunks), format!("{}01000000020000000300000070110100", "c1".repeat(32)));
+    assert_eq!(hex(&blocks), "010000000200000003000000280000007011010002050000");
+    assert_eq!(hex(&chunks), format!("{}01000000020000000300000070110106", "c1".repeat(32)));
     assert_eq!((blocks.len(), chunks.len()), (row_len(TableKind::Blocks), row_len(TableKind::Chunks)));
     assert_eq!(BlockRow::decode(&blocks), Ok(block_row()));
     assert_eq!(ChunkRow::decode(&chunks), Ok(chunk_row()));

@@ -7,7 +7,7 @@ fn add_table(store: &MemoryStore, keys: &Keys, session: u8, chunks: std::ops::Ra
     let mut model = Model::with_blocks((0..5).map(|serial| block_id(session, serial)));
     for number in chunks {
         let block = block_id(session, (number % 5) as u32);
-        model.chunks.insert(chunk_id(number), ChunkPlace { block, offset: number as u32, len: 7 });
+        model.chunks.insert(chunk_id(number), ChunkPlace { block, offset: number as u32, len: 7, thinned: 0 });
     }
     write_tables(store, keys, model.rows(), &[]).unwrap();
     model

@@ -35,7 +35,9 @@ fn write_rows(store: &dyn Store, keys: &Keys, rows: u64) {
         let mut writer = TableWriter::begin(store, keys, TableKind::Chunks, end - written).unwrap();
         for number in written..end {
             let serial = (number % 1000) as u32;
-            writer.push_chunk(&ChunkRow { chunk: chunk(number, rows), session: 0, serial, offset: 7, len: 9 }).unwrap();
+            writer
+                .push_chunk(&ChunkRow { chunk: chunk(number, rows), session: 0, serial, offset: 7, len: 9, thinned: 0 })
+                .unwrap();
         }
         writer.finish(vec![session], Vec::new(), &[]).unwrap();
         written = end;

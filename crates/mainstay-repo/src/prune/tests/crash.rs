@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
+use super::thinning::{small, thinned_blocks};
 use super::*;
 use crate::fixtures::{FailingStore, Failure, read_back, secret};
 
-/// Two kept snapshots, a pack to be rewritten, a pack to be deleted, and leases that have ended.
+/// Two kept snapshots, a pack to be rewritten, a block to be thinned, a pack to be deleted, and leases that have ended.
 fn before_the_prune() -> (MemoryStore, std::collections::BTreeMap<u64, Files>) {
     let (store, repository, kept) = half_dead();
-    let third = files_of(&[("c", 3, 600_000), ("e", 5, 600_000)]);
-    back_up(&repository, 3, &third).unwrap();
-    back_up(&repository, 4, &files_of(&[("f", 6, 600_000)])).unwrap();
-    forget(&repository, 4);
-    (store, [(2, kept), (3, third)].into())
+    let large = files_of(&[("c", 3, 600_000), ("e", 5, 600_000)]);
+    let with_large = |small: Files| large.clone().into_iter().chain(small).collect::<Files>();
+    back_up(&repository, 3, &with_large(small(0..40))).unwrap();
+    let fourth = with_large(small((0..40).step_by(4)));
+    back_up(&repository, 4, &fourth).unwrap();
+    back_up(&repository, 5, &files_of(&[("f", 6, 600_000)])).unwrap();
+    forget(&repository, 3);
+    forget(&repository, 5);
+    (store, [(2, kept), (4, fourth)].into())
 }
 
 fn prune_over(store: &FailingStore) -> Result<PruneReport> {
@@ -23,8 +28,10 @@ fn crash_everywhere(failure: impl Fn(u64) -> Failure) {
     let (original, kept) = before_the_prune();
     let healthy = FailingStore::new(copy_of(&original), Failure::Never);
     let plan = prune_over(&healthy).unwrap().plan;
-    assert!(!plan.repack.is_empty() && !plan.delete.is_empty() && plan.snapshots.len() == 2);
-    for number in 0..healthy.calls() {
+    let calls = healthy.calls();
+    assert!(!plan.repack.is_empty() && !plan.delete.is_empty() && plan.snapshots.len() == 3);
+    assert!(thinned_blocks(&Repository::open(Arc::new(healthy.clone()), &secret(), alive()).unwrap()) > 0);
+    for number in 0..calls {
         let store = copy_of(&original);
         let crashed = prune_over(&FailingStore::new(store.clone(), failure(number)));
         if let Err(error) = &crashed {
@@ -42,7 +49,8 @@ fn crash_everywhere(failure: impl Fn(u64) -> Failure) {
 /// Backs up over the remains what the prune was removing, and forgets and prunes once more.
 fn assert_still_usable(store: &MemoryStore, kept: &std::collections::BTreeMap<u64, Files>, at: &str) {
     let repository = open(store.clone(), restarted());
-    let again = files_of(&[("b", 2, 600_000), ("c", 3, 600_000), ("f", 6, 600_000)]);
+    let mut again = files_of(&[("b", 2, 600_000), ("c", 3, 600_000), ("f", 6, 600_000)]);
+    again.extend(small(0..40));
     let report = back_up(&repository, 9, &again).unwrap_or_else(|error| panic!("{at}, next backup: {error}"));
     let read = read_back(&repository, &report.entry).unwrap_or_else(|error| panic!("{at}, next backup: {error}"));
     assert!(read == again, "{at}");

@@ -27,7 +27,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 /// Small files share a block; the others have one each, so that packs are dead in parts.
 fn pool(number: u8) -> Vec<u8> {
-    let len = if number < 3 { 2000 } else { 540_000 + usize::from(number) };
+    let len = if number < 5 { 2000 } else { 540_000 + usize::from(number) };
     sparse(number.into(), len)
 }
 

@@ -55,6 +55,7 @@ fn published_chunks_leave_memory_and_are_still_found() {
         offset: 40,
         stored_len: 9,
         kind: BlockKind::Content,
+        thinned: 0,
     };
     let rows = NewRows {
         blocks: (0..4).map(|serial| (block_id(1, serial), pack)).collect(),

@@ -1,0 +1,140 @@
+//! Removing: the only place of the engine that deletes what others may have referred to.
+//!
+//! Owns the order within each kind of object, and the count. Decides nothing: what goes is in the plan and the inventory.
+
+use std::collections::HashSet;
+
+use super::inventory::Inventory;
+use super::plan::{PackUse, PrunePlan};
+use crate::error::{Error, Result};
+use crate::format::coord::{Condemned, encode_condemned};
+use crate::format::names::{self, LeaseName};
+use crate::id::{PackId, SessionId, SnapshotId, TableId};
+use crate::index::{NewRows, write_tables};
+use crate::lease::OpenLease;
+use crate::repository::{Repository, list, put, store_error};
+use crate::seal::random;
+
+/// A prune's removals.
+pub struct Removal<'r> {
+    pub repository: &'r Repository,
+    pub inventory: &'r Inventory,
+    /// Objects deleted of every kind.
+    pub deleted: u64,
+}
+
+impl Removal<'_> {
+    pub fn snapshots(&mut self) -> Result<()> {
+        for entry in &self.inventory.forgotten {
+            let source = self.repository.keys.source_id(&entry.snapshot.source);
+            self.delete(&names::snapshot(source, entry.snapshot.sequence, entry.id))?;
+            self.delete(&names::refs(entry.id))?;
+            self.delete(&names::trash(entry.id))?;
+        }
+        Ok(())
+    }
+
+    /// Condemns packs, then deletes them. What is needed of them must be indexed elsewhere.
+    pub fn packs(&mut self, packs: &[PackUse]) -> Result<()> {
+        if packs.is_empty() {
+            return Ok(());
+        }
+        let condemned = Condemned { id: TableId(random()?), packs: packs.iter().map(|pack| pack.id).collect() };
+        let name = format!("{}{}", names::CONDEMNED, condemned.id);
+        put(&*self.repository.store, &name, &encode_condemned(self.repository.id(), &condemned))?;
+        packs.iter().try_for_each(|pack| self.delete(&names::pack(pack.id, pack.session)))
+    }
+
+    /// Puts one table of blocks in the place of all others: blocks where they stay, and where they moved to.
+    pub fn successor(&mut self, plan: &PrunePlan, moved: NewRows) -> Result<()> {
+        let index = &self.inventory.index;
+        let kept: HashSet<PackId> = plan.keep.iter().map(|pack| pack.id).collect();
+        let named = index.packs();
+        if moved.is_empty() && named.keys().all(|id| kept.contains(id)) {
+            return Ok(());
+        }
+        let mut rows = moved;
+        rows.packs.extend(named.values().filter(|pack| kept.contains(&pack.id)).map(|pack| (pack.id, pack.len)));
+        let blocks = &mut rows.blocks;
+        index.for_each_block(|block, place| {
+            if kept.contains(&place.pack) {
+                blocks.push((block, place));
+            }
+        })?;
+        let superseded = index.block_tables();
+        write_tables(&*self.repository.store, &self.repository.keys, rows, &superseded)?;
+        superseded.into_iter().try_for_each(|table| self.delete(&names::table(names::TableKind::Blocks, table)))
+    }
+
+    /// Removes what no longer serves anyone: superseded tables, ended leases, keys of sessions without a living block.
+    pub fn leftovers(&mut self, open: &[OpenLease]) -> Result<()> {
+        let index = self.repository.index()?;
+        let alive: HashSet<TableId> = index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id).collect();
+        for object in list(&*self.repository.store, names::INDEX)? {
+            let (_, id) = names::parse_table(&object.name)
+                .map_err(|problem| Error::damaged("list index", &object.name, problem))?;
+            if !alive.contains(&id) {
+                self.delete(&object.name)?;
+            }
+        }
+        let mut sessions = self.inventory.living_sessions.clone();
+        index.for_each_block(|block, _| {
+            sessions.insert(block.session);
+        })?;
+        for object in list(&*self.repository.store, names::DATA_KEYS)? {
+            let id = object.name.strip_prefix(names::DATA_KEYS).and_then(|id| SessionId::from_hex(id).ok());
+            if id.is_some_and(|id| !sessions.contains(&id)) {
+                self.delete(&object.name)?;
+            }
+        }
+        self.marks()?;
+        self.leases(open)
+    }
+
+    /// Removes reference maps and marks of snapshots that are gone, and the lists of prunes that were killed.
+    fn marks(&mut self) -> Result<()> {
+        for prefix in [names::REFS, names::TRASH] {
+            for object in list(&*self.repository.store, prefix)? {
+                let id = object.name.strip_prefix(prefix).and_then(|id| SnapshotId::from_hex(id).ok());
+                if id.is_some_and(|id| !self.inventory.kept.contains(&id)) {
+                    self.delete(&object.name)?;
+                }
+            }
+        }
+        for object in list(&*self.repository.store, names::CONDEMNED)? {
+            self.delete(&object.name)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the leases and intents of sessions that have ended, or whose process was gone when this prune began. Any
+    /// other lease may be that of a writer that is about to look for collectors.
+    fn leases(&mut self, open: &[OpenLease]) -> Result<()> {
+        let mut leases = list(&*self.repository.store, names::LEASES)?;
+        // The end of a lease goes last: half a lease must not look open.
+        leases.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut over: HashSet<SessionId> = open.iter().filter(|lease| lease.gone).map(|lease| lease.session).collect();
+        for object in &leases {
+            if let Ok((session, LeaseName::End)) = names::parse_lease(&object.name) {
+                over.insert(session);
+            }
+        }
+        for object in &leases {
+            if names::parse_lease(&object.name).is_ok_and(|(session, _)| over.contains(&session)) {
+                self.delete(&object.name)?;
+            }
+        }
+        for session in over {
+            for object in list(&*self.repository.store, &format!("{}{session}/", names::INTENTS))? {
+                self.delete(&object.name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, name: &str) -> Result<()> {
+        self.repository.store.delete(name).map_err(|source| store_error("delete", name, source))?;
+        self.deleted += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,212 @@
+//! Blocks of which a part is needed: the rest is taken out of them, and what is needed stays what and where it was.
+
+use std::ops::Range;
+
+use super::*;
+use crate::fixtures::{back_up_as, block_id, chunk_id};
+use crate::format::block::{BlockKind, ChunkTable};
+use crate::format::pack::PackRow;
+use crate::id::ChunkId;
+use crate::index::{NewRows, write_tables};
+use crate::prune::thin::{Thinning, plan_thinning};
+
+/// Small files that do not compress, in one block; the name says which seed.
+pub fn small(seeds: impl IntoIterator<Item = u64>) -> Files {
+    seeds.into_iter().map(|seed| (format!("{seed:04}"), seeded(seed, 4000))).collect()
+}
+
+fn stored_bytes(store: &MemoryStore) -> u64 {
+    named(store, "packs/").iter().map(|name| store.len(name).unwrap()).sum()
+}
+
+pub fn thinned_blocks(repository: &Repository) -> usize {
+    let mut count = 0;
+    repository.index().unwrap().for_each_block(|_, place| count += usize::from(place.thinned > 0)).unwrap();
+    count
+}
+
+/// Two hundred small files, of which a second snapshot needs every fourth; the first snapshot is forgotten.
+fn interleaved() -> (MemoryStore, Repository, Files) {
+    let (store, repository) = new_repository();
+    let kept = small((0..200).step_by(4));
+    back_up(&repository, 1, &small(0..200)).unwrap();
+    back_up(&repository, 2, &kept).unwrap();
+    forget(&repository, 1);
+    (store, repository, kept)
+}
+
+#[test]
+fn a_prune_frees_files_that_lie_between_files_that_stay() {
+    let (store, repository, kept) = interleaved();
+    let before = stored_bytes(&store);
+    let planned = repository.plan_prune().unwrap().freed_bytes();
+    repository.prune().unwrap();
+    let freed = before - stored_bytes(&store);
+    assert!(freed > before * 7 / 10, "{freed} of {before} bytes were freed, three quarters are dead");
+    assert!(planned.abs_diff(freed) < before / 20, "{planned} bytes were planned, {freed} freed");
+    assert!(thinned_blocks(&repository) > 0);
+    assert_snapshots(&repository, &[(2, kept)].into());
+    assert_eq!(garbage(&store), [""; 0]);
+}
+
+#[test]
+fn a_second_prune_finds_nothing_more_to_free() {
+    let (store, repository, _) = interleaved();
+    repository.prune().unwrap();
+    let before = named(&store, "packs/");
+    let report = repository.prune().unwrap();
+    assert!(report.plan.repack.is_empty() && report.plan.delete.is_empty(), "{:?}", report.plan);
+    assert_eq!(named(&store, "packs/"), before);
+}
+
+#[test]
+fn a_chunk_that_was_taken_out_is_stored_again_when_it_comes_back() {
+    let (_store, repository, kept) = interleaved();
+    repository.prune().unwrap();
+    let all = small(0..200);
+    let report = back_up(&repository, 3, &all).unwrap();
+    assert!(report.new_bytes >= 150 * 4000, "{} bytes were stored again", report.new_bytes);
+    assert!(report.duplicate_bytes >= 50 * 4000, "{} bytes were found", report.duplicate_bytes);
+    assert_snapshots(&repository, &[(2, kept), (3, all)].into());
+}
+
+#[test]
+fn a_block_can_be_thinned_again_and_again() {
+    let (store, repository) = new_repository();
+    let mut expected = Files::new();
+    for (sequence, step) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16)] {
+        expected = small((0..240).step_by(step));
+        back_up(&repository, sequence, &expected).unwrap();
+        if sequence > 1 {
+            forget(&repository, sequence - 1);
+            repository.prune().unwrap();
+        }
+        assert_snapshots(&repository, &[(sequence, expected.clone())].into());
+    }
+    let bytes: usize = expected.values().map(Vec::len).sum();
+    assert!(stored_bytes(&store) < bytes as u64 * 3 / 2, "{} bytes for {bytes}", stored_bytes(&store));
+    assert_eq!(garbage(&store), [""; 0]);
+}
+
+#[test]
+fn what_two_snapshots_need_of_one_block_stays() {
+    let (_store, repository) = new_repository();
+    let (third, fifth) = (small((0..200).step_by(3)), small((0..200).step_by(5)));
+    back_up(&repository, 1, &small(0..200)).unwrap();
+    back_up(&repository, 2, &third).unwrap();
+    back_up_as(&repository, 3, &fifth, Sharing::Shared).unwrap();
+    forget(&repository, 1);
+    repository.prune().unwrap();
+    assert_snapshots(&repository, &[(2, third), (3, fifth)].into());
+}
+
+#[test]
+fn a_thinned_copy_never_stands_for_a_whole_one() {
+    let (store, repository, kept) = interleaved();
+    let old = copy_of(&store);
+    repository.prune().unwrap();
+    // As if the prune had died and somebody had indexed its packs: both copies are there and both have their tables.
+    for name in named(&old, "packs/").into_iter().filter(|name| !store.names().contains(name)) {
+        store.put(&name, &old.read(&name, u64::MAX).unwrap()).unwrap();
+    }
+    let mut rows = NewRows::default();
+    for object in repository.list_packs().unwrap() {
+        let listing = repository.read_pack_listing(&object).unwrap();
+        rows.add_pack((listing.id, listing.session), listing.len, &listing.rows);
+    }
+    let whole = rows.blocks.iter().find(|(_, place)| place.kind == BlockKind::Content && place.thinned == 0).unwrap();
+    let (block, whole) = *whole;
+    assert!(rows.blocks.iter().any(|(id, place)| *id == block && place.thinned == 1), "both copies are there");
+    let (thinned, others): (Vec<_>, Vec<_>) = rows.blocks.into_iter().partition(|(_, place)| place.thinned == 1);
+    for blocks in [thinned, others] {
+        let rows = NewRows { blocks, packs: rows.packs.clone(), ..NewRows::default() };
+        write_tables(&*repository.store, &repository.keys, rows, &[]).unwrap();
+    }
+    assert_eq!(repository.index().unwrap().find_block(block).unwrap(), Some(whole));
+    let all = small(0..200);
+    back_up(&repository, 3, &all).unwrap();
+    assert_snapshots(&repository, &[(2, kept.clone()), (3, all.clone())].into());
+    repository.prune().unwrap();
+    assert_snapshots(&repository, &[(2, kept), (3, all)].into());
+    assert_eq!(repository.index().unwrap().find_block(block).unwrap().map(|place| place.thinned), Some(0));
+}
+
+#[test]
+fn a_tree_that_cannot_be_read_keeps_blocks_whole() {
+    let (store, repository, _) = interleaved();
+    let index = repository.index().unwrap();
+    let mut trees = Vec::new();
+    index
+        .for_each_block(|_, place| {
+            if place.kind == BlockKind::Tree {
+                trees.push(place);
+            }
+        })
+        .unwrap();
+    for place in trees {
+        let at = place.offset as usize + 60;
+        store.damage(&names::pack(place.pack, place.pack_session), |bytes| bytes[at] ^= 1);
+    }
+    let plan = repository.plan_prune().unwrap();
+    assert!(plan.keep.iter().all(|pack| pack.live_bytes > pack.len / 2), "{plan:?}");
+}
+
+fn row(thinned: u8) -> PackRow {
+    PackRow {
+        block: block_id(1, 1),
+        kind: BlockKind::Content,
+        thinned,
+        offset: 40,
+        stored_len: 1000,
+        table_offset: 0,
+        table_len: 64,
+    }
+}
+
+fn table(lens: &[u32]) -> ChunkTable {
+    ChunkTable { chunks: lens.iter().zip(1..).map(|(len, number)| (chunk_id(number), *len)).collect() }
+}
+
+fn only(range: Range<u32>) -> [Range<u32>; 1] {
+    [range]
+}
+
+fn planned(lens: &[u32], living: &[Range<u32>]) -> Option<Thinning> {
+    plan_thinning(&row(0), &table(lens), living)
+}
+
+#[test]
+fn neighbours_stay_together_and_what_is_between_becomes_one_gap() {
+    let thinning = planned(&[1000, 1000, 1000, 1000, 1000], &[0..1000, 3000..5000]).unwrap();
+    assert_eq!(thinning.map.kept, [0..1000, 3000..5000]);
+    assert_eq!((thinning.before, thinning.after, thinning.map.raw_len), (5000, 3000, 5000));
+    let gaps: Vec<u32> =
+        thinning.table.chunks.iter().filter(|(id, _)| *id == ChunkId::TAKEN_OUT).map(|(_, len)| *len).collect();
+    assert_eq!(gaps, [2000]);
+    assert_eq!(thinning.table.raw_len(), 5000);
+    assert_eq!(thinning.saved(1000), 400);
+}
+
+#[test]
+fn a_chunk_of_which_one_byte_is_needed_stays_whole() {
+    let thinning = planned(&[1000, 1000, 1000], &only(1999..2000)).unwrap();
+    assert_eq!(thinning.map.kept, only(1000..2000));
+}
+
+#[test]
+fn a_block_is_left_alone_when_thinning_gains_too_little() {
+    assert_eq!(planned(&[1000, 1000], &only(0..2000)), None, "nothing is dead");
+    assert_eq!(planned(&[100_000, 1000], &only(0..100_000)), None, "a hundredth is dead");
+    let lens = [10; 1000];
+    let every_other: Vec<Range<u32>> = (0..500).map(|number| number * 20..number * 20 + 10).collect();
+    assert_eq!(planned(&lens, &every_other), None, "the map would be longer than what it saves");
+    assert_eq!(plan_thinning(&row(255), &table(&[1000, 1000]), &only(0..1000)), None, "the number would overflow");
+}
+
+#[test]
+fn nothing_that_was_taken_out_comes_back() {
+    let once = planned(&[1000, 1000, 1000, 1000], &only(0..2000)).unwrap();
+    let twice = plan_thinning(&row(1), &once.table, &only(1000..4000)).unwrap();
+    assert_eq!(twice.map.kept, only(1000..2000));
+    assert_eq!((twice.before, twice.after), (2000, 1000));
+}
