@@ -5,10 +5,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::compress::expand;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::block::{
     BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable, THINNED_LEN, ThinMap, chunk_table_data,
 };
@@ -16,7 +16,7 @@ use crate::format::envelope::associated_data;
 use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow, encode_header};
 use crate::format::{Problem, limits, names};
 use crate::id::{BlockId, PackId, SessionId};
-use crate::index::Index;
+use crate::index::{Index, NewRows};
 use crate::keys::{DataKey, Keys};
 use crate::store::{Store, is_absent};
 
@@ -128,19 +128,55 @@ pub struct BlockReader {
     data_keys: Arc<DataKeys>,
     index: Arc<Index>,
     cached: Mutex<VecDeque<CachedBlock>>,
+    /// Filled when the index turns out to lack a block.
+    salvaged: OnceLock<HashMap<BlockId, BlockPlace>>,
 }
 
 impl BlockReader {
     pub(crate) fn new(store: Arc<dyn Store>, keys: Arc<Keys>, data_keys: Arc<DataKeys>, index: Arc<Index>) -> Self {
-        Self { store, keys, data_keys, index, cached: Mutex::new(VecDeque::new()) }
+        Self { store, keys, data_keys, index, cached: Mutex::new(VecDeque::new()), salvaged: OnceLock::new() }
     }
 
     /// Where a block is.
     ///
     /// # Errors
-    /// [`Error::BlockMissing`] when no pack in the index holds it.
+    /// [`Error::BlockMissing`] when no pack holds it.
     pub fn locate(&self, block: BlockId) -> Result<BlockPlace> {
-        self.index.find_block(block)?.ok_or_else(|| Error::BlockMissing { block: block.to_string() })
+        let lost = match self.index.find_block(block) {
+            Ok(Some(place)) => return Ok(place),
+            Ok(None) => Error::BlockMissing { block: block.to_string() },
+            Err(error) if error.kind() == Kind::Corrupt => error,
+            Err(error) => return Err(error),
+        };
+        let rows = match self.salvaged.get() {
+            Some(rows) => rows,
+            None => {
+                let rows = self.salvage()?;
+                self.salvaged.get_or_init(|| rows)
+            }
+        };
+        rows.get(&block).copied().ok_or(lost)
+    }
+
+    /// Where every block is, as packs say themselves: for what the index has lost. A pack whose account is damaged is left
+    /// out.
+    fn salvage(&self) -> Result<HashMap<BlockId, BlockPlace>> {
+        let listed = self.store.list(names::PACKS).map_err(|source| Error::Store {
+            verb: "list",
+            name: names::PACKS.to_owned(),
+            source,
+        })?;
+        let mut rows = NewRows::default();
+        for pack in listed {
+            match PackListing::read(&*self.store, &self.keys, &pack.name, pack.len) {
+                Ok(pack) => rows.add_pack((pack.id, pack.session), pack.len, &pack.rows),
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // The least thinned copy of a block comes last and stays.
+        rows.blocks.sort_unstable_by_key(|(_, place)| std::cmp::Reverse(place.thinned));
+        Ok(rows.blocks.into_iter().collect())
     }
 
     /// Reads a range of a pack into `buffer`, which sets the length.

@@ -15,14 +15,16 @@ mod removal;
 mod repack;
 mod thin;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::format::lease::Role;
 use crate::id::SessionId;
+use crate::index::Care;
 use crate::lease::refuse_conflict;
 use crate::repository::{Repository, store_error};
 use crate::seal::random;
+use crate::session::complete_index;
 
 use inventory::Inventory;
 pub use plan::{PackUse, PrunePlan, plan_prune};
@@ -44,7 +46,7 @@ pub struct PruneReport {
 impl Repository {
     /// Says what a prune would do now; changes nothing.
     pub fn plan_prune(&self) -> Result<PrunePlan> {
-        Inventory::take(self)?.plan(self)
+        Ok(self.take_inventory()?.1)
     }
 
     /// Removes forgotten snapshots and what only they needed.
@@ -60,12 +62,25 @@ impl Repository {
         result
     }
 
+    fn take_inventory(&self) -> Result<(Inventory, PrunePlan)> {
+        let inventory = Inventory::take(self)?;
+        let plan = inventory.plan(self)?;
+        Ok((inventory, plan))
+    }
+
     fn prune_under_lease(&self, session: SessionId) -> Result<PruneReport> {
         let open = self.leases().open_leases(session)?;
         refuse_conflict(&open, Role::Collector, "prune")?;
         self.store.clear_staging().map_err(|source| store_error("clear", "unfinished objects", source))?;
-        let inventory = Inventory::take(self)?;
-        let mut plan = inventory.plan(self)?;
+        let (inventory, mut plan) = match self.take_inventory() {
+            // What the index has lost, packs tell of themselves.
+            Err(Error::Damaged { .. } | Error::BlockMissing { .. }) => {
+                let index = self.index_without(HashSet::new(), Care::BlockPages)?;
+                complete_index(self, &index, &self.list_packs()?, &open)?;
+                self.take_inventory()?
+            }
+            taken => taken?,
+        };
         let mut removal = Removal { repository: self, inventory: &inventory, deleted: 0 };
         removal.snapshots()?;
         removal.packs(&plan.delete)?;

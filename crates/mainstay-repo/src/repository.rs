@@ -2,7 +2,7 @@
 //!
 //! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::chunker::Chunker;
@@ -14,10 +14,9 @@ use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, assoc
 use crate::format::lease::Role;
 use crate::format::refs::BlockSet;
 use crate::format::snapshot::Snapshot;
-use crate::format::table::TablePack;
 use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits, names, refs};
 use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
-use crate::index::Index;
+use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Secret};
 use crate::lease::{Leases, Liveness, refuse_conflict};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
@@ -184,20 +183,11 @@ impl Repository {
     /// Opens the index as it is now. List snapshots before, if both are needed: a snapshot's blocks are indexed before it
     /// appears.
     pub fn index(&self) -> Result<Arc<Index>> {
-        self.index_without(HashSet::new())
+        self.index_without(HashSet::new(), Care::Tails)
     }
 
-    /// Opens the index of what is really there, for a writer: a pack that the store does not list with its length counts
-    /// as absent, so that what it held is stored again instead of being referred to.
-    pub(crate) fn index_of_present(&self) -> Result<Arc<Index>> {
-        let index = self.index()?;
-        let listed: HashMap<String, u64> = self.list_packs()?.into_iter().map(|pack| (pack.name, pack.len)).collect();
-        let is_absent = |pack: &TablePack| listed.get(&names::pack(pack.id, pack.session)) != Some(&pack.len);
-        let absent: HashSet<PackId> = index.packs().into_values().filter(is_absent).map(|pack| pack.id).collect();
-        if absent.is_empty() { Ok(index) } else { self.index_without(absent) }
-    }
-
-    fn index_without(&self, mut condemned: HashSet<PackId>) -> Result<Arc<Index>> {
+    /// Opens the index; blocks in `absent` packs count as absent.
+    pub(crate) fn index_without(&self, mut condemned: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
         for object in list(&*self.store, names::CONDEMNED)? {
             let bytes = match read_object(&*self.store, &object.name, "read condemned list") {
                 // Deleted since it was listed: its packs are gone from the index.
@@ -208,7 +198,7 @@ impl Repository {
                 .map_err(|problem| Error::damaged("read condemned list", &object.name, problem))?;
             condemned.extend(condemned_list.packs);
         }
-        Index::open(self.store.clone(), self.keys.clone(), condemned).map(Arc::new)
+        Index::open(self.store.clone(), self.keys.clone(), condemned, care).map(Arc::new)
     }
 
     /// Opens an index of these tables alone, for a check that goes on when others are damaged.

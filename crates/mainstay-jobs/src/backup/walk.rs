@@ -256,7 +256,11 @@ impl Walk<'_> {
             let known = match self.present.get(block) {
                 Some(known) => *known,
                 None => {
-                    let found = session.index().find_block(*block)?.is_some();
+                    let found = match session.index().find_block(*block) {
+                        // What a damaged table hides is read again.
+                        Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => false,
+                        found => found?.is_some(),
+                    };
                     self.present.insert(*block, found);
                     found
                 }

@@ -22,7 +22,7 @@ pub struct Held {
     pub references: Option<BlockSet>,
 }
 
-/// The blocks that the index knows.
+/// The blocks that the index knows, and those of packs that no table names.
 #[derive(Default)]
 pub struct Rows {
     content: BlockSet,
@@ -40,6 +40,14 @@ impl Rows {
         }
     }
 
+    fn insert(&mut self, block: BlockId, kind: BlockKind) {
+        let of_kind = match kind {
+            BlockKind::Content => &mut self.content,
+            BlockKind::Tree => &mut self.trees,
+        };
+        of_kind.insert(block);
+    }
+
     pub fn holds_any(&self, block: BlockId) -> bool {
         self.content.contains(block) || self.trees.contains(block)
     }
@@ -53,7 +61,7 @@ impl Rows {
 pub struct Inventory {
     /// Newest first.
     pub snapshots: Vec<Held>,
-    /// Every index table that opens.
+    /// Every index table that can be read.
     pub index: Arc<Index>,
     pub rows: Rows,
     pub packs: BTreeMap<PackId, Object>,
@@ -67,7 +75,8 @@ impl Inventory {
         let mut tables = list(repository, names::INDEX)?;
         let index = open_index(repository, &mut tables, findings)?;
         let packs = list_packs(repository, findings)?;
-        let rows = read_rows(repository, (index.clone(), tables), &packs, findings)?;
+        let (mut rows, index) = read_rows(repository, (index, tables), &packs, findings)?;
+        add_unnamed_packs(repository, &index, &packs, &mut rows)?;
         Ok(Self { snapshots, index, rows, packs })
     }
 
@@ -87,7 +96,7 @@ impl Inventory {
                 _ => format!("{} of session {session}", count(blocks.len(), "block")),
             };
             breakages.push(Breakage::blocks(findings.len(), blocks));
-            findings.push(Finding::damage(object, "no pack that the index knows holds what snapshots need"));
+            findings.push(Finding::damage(object, "no pack holds what snapshots need"));
         }
         breakages
     }
@@ -131,7 +140,8 @@ impl Inventory {
             findings.push(Finding::damage(name, problem));
         }
         for object in self.packs.iter().filter(|(id, _)| !indexed.contains_key(id)).map(|(_, object)| object) {
-            let problem = "it is not in the index: a session that was interrupted or is at work left it";
+            let problem = "no index table names it: a session that was interrupted or is at work left it, or a table is \
+                           lost; the next backup indexes it";
             findings.push(Finding::note(&object.name, problem));
         }
     }
@@ -219,13 +229,13 @@ fn list_packs(repository: &Repository, findings: &mut Vec<Finding>) -> Result<BT
 }
 
 /// Reads every row of the index. A table with a damaged page is reported and left out of the next round, which reads the
-/// others; what was read of it counts.
+/// others; what was read of it counts. Answers the index without it.
 fn read_rows(
     repository: &Repository,
     (mut index, mut tables): (Arc<Index>, Vec<Object>),
     packs: &BTreeMap<PackId, Object>,
     findings: &mut Vec<Finding>,
-) -> Result<Rows> {
+) -> Result<(Rows, Arc<Index>)> {
     let mut rows = Rows::default();
     loop {
         let whole: BTreeSet<PackId> = index
@@ -235,16 +245,36 @@ fn read_rows(
             .map(|pack| pack.id)
             .collect();
         let read = index.for_each_block(|block, place| {
-            let _ = match place.kind {
-                _ if !whole.contains(&place.pack) => rows.lost.entry(place.pack).or_default().insert(block),
-                BlockKind::Content => rows.content.insert(block),
-                BlockKind::Tree => rows.trees.insert(block),
-            };
+            if whole.contains(&place.pack) {
+                rows.insert(block, place.kind);
+            } else {
+                rows.lost.entry(place.pack).or_default().insert(block);
+            }
         });
-        let Err(error) = read.and_then(|()| index.read_chunk_tables()) else { return Ok(rows) };
+        let Err(error) = read.and_then(|()| index.read_chunk_tables()) else { return Ok((rows, index)) };
         give_up_table(error, &mut tables, findings)?;
         index = open_index(repository, &mut tables, findings)?;
     }
+}
+
+/// Adds what packs say themselves that no table names: it can be read, and the next backup indexes it.
+fn add_unnamed_packs(
+    repository: &Repository,
+    index: &Index,
+    packs: &BTreeMap<PackId, Object>,
+    rows: &mut Rows,
+) -> Result<()> {
+    let named = index.packs();
+    for (_, pack) in packs.iter().filter(|(id, _)| !named.contains_key(id)) {
+        let listing = match repository.read_pack_listing(pack) {
+            Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => continue,
+            listing => listing?,
+        };
+        for row in listing.rows {
+            rows.insert(row.block, row.kind);
+        }
+    }
+    Ok(())
 }
 
 /// A finding about an object from the error that came of reading it; the object's name is not said twice.

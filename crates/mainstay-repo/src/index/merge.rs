@@ -1,4 +1,4 @@
-//! Merging chunk tables, so that a lookup asks few filters.
+//! Merging tables, so that a lookup asks few of them.
 //!
 //! Any writer that meets too many tables of a size merges them, ten to one; no maintenance run is needed. A merge is
 //! safe at any time and by any number at once: it only adds a table that says which ones it replaces.
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use super::Index;
 use super::table::Table;
-use super::writer::{TableWriter, number_of, sorted_sessions};
+use super::writer::{NewRows, TableWriter, number_of, sorted_sessions, write_tables};
 use crate::error::Result;
 use crate::format::limits;
 use crate::format::names::TableKind;
@@ -18,24 +18,49 @@ use crate::id::SessionId;
 /// So many tables of like size become one.
 const FAN_IN: usize = 10;
 
-/// Merges each group of [`FAN_IN`] or more chunk tables of like size; answers how many tables were merged.
+/// Rows of blocks are sorted in memory, 80 bytes each.
+const BLOCK_ROWS: u64 = 1 << 19;
+
+/// Merges each group of [`FAN_IN`] or more tables of like size; answers how many tables were merged.
 pub fn merge_when_many(index: &Index) -> Result<usize> {
-    let mut tiers = BTreeMap::<u32, Vec<&Table>>::new();
-    for table in &index.chunks {
-        tiers.entry(table.rows().max(1).ilog10()).or_default().push(table);
-    }
     let mut merged = 0;
-    for tables in tiers.values().filter(|tables| tables.len() >= FAN_IN) {
-        let rows: u64 = tables.iter().map(|table| table.rows()).sum();
-        if rows <= limits::TABLE_ROWS {
-            merge(index, tables)?;
-            merged += tables.len();
-        }
+    for tables in groups(&index.chunks, limits::TABLE_ROWS) {
+        merge_chunks(index, &tables)?;
+        merged += tables.len();
+    }
+    for tables in groups(&index.blocks, BLOCK_ROWS) {
+        merge_blocks(index, &tables)?;
+        merged += tables.len();
     }
     Ok(merged)
 }
 
-fn merge(index: &Index, tables: &[&Table]) -> Result<()> {
+/// Groups of tables of like size that together have at most so many rows.
+fn groups(tables: &[Table], most_rows: u64) -> Vec<Vec<&Table>> {
+    let mut tiers = BTreeMap::<u32, Vec<&Table>>::new();
+    for table in tables {
+        tiers.entry(table.rows().max(1).ilog10()).or_default().push(table);
+    }
+    let rows = |tables: &[&Table]| tables.iter().map(|table| table.rows()).sum::<u64>();
+    tiers.into_values().filter(|tables| tables.len() >= FAN_IN && rows(tables) <= most_rows).collect()
+}
+
+fn merge_blocks(index: &Index, tables: &[&Table]) -> Result<()> {
+    let mut rows = NewRows::default();
+    for table in tables {
+        rows.packs.extend(table.packs().iter().map(|pack| (pack.id, pack.len)));
+        table.for_each_block(index, &mut |block, place| {
+            if !index.is_condemned(place.pack) {
+                rows.blocks.push((block, place));
+            }
+        })?;
+    }
+    let supersedes = index.predecessors(tables.iter().copied());
+    write_tables(&*index.store, &index.keys, rows, &supersedes)?;
+    Ok(())
+}
+
+fn merge_chunks(index: &Index, tables: &[&Table]) -> Result<()> {
     let sessions = sorted_sessions(tables.iter().flat_map(|table| table.sessions().iter().copied()));
     let most = tables.iter().map(|table| table.rows()).sum();
     let mut writer = TableWriter::begin(&*index.store, &index.keys, TableKind::Chunks, most)?;

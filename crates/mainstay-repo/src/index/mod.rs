@@ -49,6 +49,29 @@ pub struct BlockPlace {
     pub thinned: u8,
 }
 
+/// How closely tables are looked at when they are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Care {
+    /// Only what is held in memory: a damaged page is found when it is read.
+    Tails,
+    /// All pages of tables of blocks as well, for whoever writes and could mend them: 24 bytes a block.
+    BlockPages,
+}
+
+/// A table that is listed and cannot be read, and that no other supersedes.
+#[derive(Debug)]
+pub struct LostTable {
+    pub kind: TableKind,
+    pub id: TableId,
+    problem: String,
+}
+
+impl LostTable {
+    pub fn error(&self) -> Error {
+        Error::damaged("read index table", names::table(self.kind, self.id), &self.problem)
+    }
+}
+
 /// The open index of a repository: a set of tables that never changes.
 pub struct Index {
     pub(crate) blocks: Vec<Table>,
@@ -57,6 +80,7 @@ pub struct Index {
     by_session: HashMap<SessionId, Vec<u32>>,
     /// Tables that are listed still and whose successors are too.
     superseded: HashSet<TableId>,
+    lost: Vec<LostTable>,
     /// Packs that a collector is about to delete.
     condemned: HashSet<PackId>,
     cache: PageCache,
@@ -65,24 +89,38 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens every live table that the store lists.
-    pub fn open(store: Arc<dyn Store>, keys: Arc<Keys>, condemned: HashSet<PackId>) -> Result<Self> {
+    /// Opens every live table that the store lists; those that are damaged are [`Index::lost`], and packs tell what was in
+    /// them.
+    pub fn open(store: Arc<dyn Store>, keys: Arc<Keys>, condemned: HashSet<PackId>, care: Care) -> Result<Self> {
         let listed = store.list(names::INDEX).map_err(|source| Error::Store {
             verb: "list",
             name: names::INDEX.to_owned(),
             source,
         })?;
-        let mut index = Self::of_tables(store, keys, &listed)?;
+        let mut index = Self::of_readable(store, keys, &listed, care)?;
         index.condemned = condemned;
         Ok(index)
     }
 
     /// Opens the live tables among those named.
+    ///
+    /// # Errors
+    /// Also when one of them is damaged.
     pub fn of_tables(store: Arc<dyn Store>, keys: Arc<Keys>, listed: &[Object]) -> Result<Self> {
-        let tables = open_tables(&*store, &keys, listed)?;
+        let mut index = Self::of_readable(store, keys, listed, Care::Tails)?;
+        match index.lost.pop() {
+            Some(lost) => Err(lost.error()),
+            None => Ok(index),
+        }
+    }
+
+    fn of_readable(store: Arc<dyn Store>, keys: Arc<Keys>, listed: &[Object], care: Care) -> Result<Self> {
+        let (tables, mut lost) = open_tables((&*store, &keys), listed, care)?;
         let mut superseded: HashSet<TableId> = tables.iter().flat_map(|table| table.supersedes().to_vec()).collect();
         let (mut blocks, mut chunks) = (Vec::new(), Vec::new());
-        superseded.retain(|id| tables.iter().any(|table| table.id() == *id));
+        superseded
+            .retain(|id| tables.iter().any(|table| table.id() == *id) || lost.iter().any(|table| table.id == *id));
+        lost.retain(|table| !superseded.contains(&table.id));
         for table in tables.into_iter().filter(|table| !superseded.contains(&table.id())) {
             match table.kind() {
                 TableKind::Blocks => blocks.push(table),
@@ -100,6 +138,7 @@ impl Index {
             chunks,
             by_session,
             superseded,
+            lost,
             condemned: HashSet::new(),
             cache: PageCache::new(),
             store,
@@ -165,6 +204,16 @@ impl Index {
         self.blocks.iter().flat_map(|table| table.packs()).map(|pack| (pack.id, *pack)).collect()
     }
 
+    /// Tables that are there and cannot be read.
+    pub fn lost(&self) -> &[LostTable] {
+        &self.lost
+    }
+
+    /// Whether a pack counts as absent because it is about to be deleted.
+    pub fn is_condemned(&self, pack: PackId) -> bool {
+        self.condemned.contains(&pack)
+    }
+
     /// Number of chunk rows, those of blocks that are gone included.
     pub fn chunk_rows(&self) -> u64 {
         self.chunks.iter().map(Table::rows).sum()
@@ -186,18 +235,28 @@ impl Index {
     }
 }
 
-fn open_tables(store: &dyn Store, keys: &Keys, listed: &[Object]) -> Result<Vec<Table>> {
-    let mut tables = Vec::with_capacity(listed.len());
+/// The tables that can be opened, and what is wrong with the others.
+type Opened = (Vec<Table>, Vec<LostTable>);
+
+fn open_tables((store, keys): (&dyn Store, &Keys), listed: &[Object], care: Care) -> Result<Opened> {
+    let (mut tables, mut lost) = (Vec::with_capacity(listed.len()), Vec::new());
     for object in listed {
         let (kind, id) =
             names::parse_table(&object.name).map_err(|problem| Error::damaged("list index", &object.name, problem))?;
-        match Table::open(store, keys, kind, id, object.len) {
+        let opened = Table::open(store, keys, kind, id, object.len).and_then(|table| {
+            if care == Care::BlockPages && kind == TableKind::Blocks {
+                table.check_pages(store)?;
+            }
+            Ok(table)
+        });
+        match opened {
             // A table that vanished since it was listed was superseded and collected; its successor is listed too.
             Err(Error::Missing { .. }) => {}
+            Err(Error::Damaged { problem, .. }) => lost.push(LostTable { kind, id, problem }),
             other => tables.push(other?),
         }
     }
-    Ok(tables)
+    Ok((tables, lost))
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ use crate::store::{Store, is_absent};
 /// Length of the checksum after a clear tail.
 pub(super) const TAIL_CHECKSUM_LEN: usize = 32;
 
+/// Pages that are checked at once: a megabyte of them.
+const PAGES_AT_ONCE: usize = 256;
+
 pub struct Table {
     name: String,
     header: TableHeader,
@@ -216,6 +219,21 @@ impl Table {
         open_page(&self.header, self.key.as_ref(), page, &mut bytes)
             .map(Arc::from)
             .map_err(|problem| self.damaged(problem))
+    }
+
+    /// Reads every page, many at once, and keeps none.
+    pub(super) fn check_pages(&self, store: &dyn Store) -> Result<()> {
+        let mut bytes = Vec::new();
+        for first in (0..self.pages()).step_by(PAGES_AT_ONCE) {
+            let count = (self.pages() - first).min(PAGES_AT_ONCE as u64);
+            bytes.resize((count * PAGE_STRIDE) as usize, 0);
+            read_at(store, &self.name, TableHeader::page_offset(first), &mut bytes)?;
+            for (page, bytes) in (first..).zip(bytes.chunks_exact_mut(PAGE_STRIDE as usize)) {
+                let opened = open_page(&self.header, self.key.as_ref(), page, bytes);
+                opened.map_err(|problem| self.damaged(problem))?;
+            }
+        }
+        Ok(())
     }
 
     fn damaged(&self, problem: Problem) -> Error {

@@ -47,7 +47,7 @@ impl Model {
 }
 
 fn open(store: &MemoryStore, keys: &Arc<Keys>) -> Index {
-    Index::open(Arc::new(store.clone()), keys.clone(), HashSet::new()).unwrap()
+    Index::open(Arc::new(store.clone()), keys.clone(), HashSet::new(), Care::Tails).unwrap()
 }
 
 fn sessions_of_blocks(sessions: u8, serials: u32) -> impl Iterator<Item = BlockId> {
@@ -152,7 +152,7 @@ fn a_condemned_pack_counts_as_absent() {
     }
     write_tables(&store, &keys, model.rows(), &[]).unwrap();
     let condemned = HashSet::from([place(block_id(1, 1)).pack]);
-    let index = Index::open(Arc::new(store), keys, condemned).unwrap();
+    let index = Index::open(Arc::new(store), keys, condemned, Care::Tails).unwrap();
     assert_eq!((index.find_block(block_id(1, 1)).unwrap(), index.find_chunk(&chunk_id(1)).unwrap()), (None, None));
     assert!(index.find_block(block_id(1, 101)).unwrap().is_some());
     assert!(index.find_chunk(&chunk_id(2)).unwrap().is_some());

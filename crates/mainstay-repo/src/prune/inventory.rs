@@ -14,7 +14,7 @@ use crate::format::lease::Role;
 use crate::format::names;
 use crate::format::refs::BlockSet;
 use crate::id::{BlockId, PackId, SessionId, SnapshotId};
-use crate::index::{BlockPlace, Index};
+use crate::index::{BlockPlace, Care, Index};
 use crate::pack_reader::{PackListing, read_object};
 use crate::repository::{Repository, SnapshotEntry, list};
 use crate::store::Object;
@@ -52,7 +52,10 @@ impl Inventory {
                 independent.insert(entry.snapshot.session);
             }
         }
-        let index = repository.index()?;
+        let index = repository.index_without(HashSet::new(), Care::BlockPages)?;
+        if let Some(lost) = index.lost().first() {
+            return Err(lost.error());
+        }
         let living = walk_trees(repository, &index, &kept)?;
         if let Some(living) = &living {
             live.union(&living.blocks());

@@ -1,62 +1,135 @@
-//! Taking over what a killed session left: its packs are whole, only nobody names them.
+//! Taking over what nobody names: packs of sessions that were killed, and packs whose index table is lost.
 //!
-//! Owns finding such packs and indexing them from their own directories, so that the next backup stores again at most
-//! what was in the open packs. Invariant: only sessions whose process is certainly gone are touched.
+//! Owns finding such packs and indexing them from their own accounts, and the index that a session may rely on. Packs are
+//! whole or not there, so a pack can be indexed by anybody, and twice does no harm. The packs of sessions at work are left
+//! to them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::error::{Kind, Result};
 use crate::format::lease::Role;
-use crate::format::names;
-use crate::id::SessionId;
-use crate::index::{NewRows, write_tables};
+use crate::format::names::{self, TableKind};
+use crate::format::table::TablePack;
+use crate::id::{ChunkId, PackId, SessionId, TableId};
+use crate::index::{Care, Index, NewRows, write_tables};
 use crate::lease::OpenLease;
 use crate::pack_reader::PackListing;
-use crate::repository::{Repository, list};
+use crate::repository::Repository;
 use crate::store::Object;
 
-/// Indexes the packs of dead writers and ends their leases.
-pub fn adopt_abandoned(repository: &Repository, open: &[OpenLease]) -> Result<()> {
-    let gone: HashSet<SessionId> =
-        open.iter().filter(|lease| lease.gone && lease.role == Role::Writer).map(|lease| lease.session).collect();
-    if !gone.is_empty() {
-        let rows = collect_rows(repository, &gone)?;
-        if !rows.is_empty() {
-            write_tables(&*repository.store, &repository.keys, rows, &[])?;
-        }
+/// Chunk rows that are held before they become a table.
+const CHUNKS_AT_ONCE: usize = 1 << 20;
+
+/// Ends the leases of dead sessions, and opens the index of what is really there: packs that no table names are indexed, and
+/// a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
+/// being referred to.
+pub fn present_index(repository: &Repository, open: &[OpenLease]) -> Result<Arc<Index>> {
+    // Packs before the index: a pack that is listed was there when the tables are read.
+    let packs = repository.list_packs()?;
+    let mut index = repository.index_without(HashSet::new(), Care::BlockPages)?;
+    if complete_index(repository, &index, &packs, open)? {
+        index = repository.index()?;
     }
     for lease in open.iter().filter(|lease| lease.gone && lease.role != Role::Collector) {
         repository.leases().end(lease.session)?;
     }
-    Ok(())
+    let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
+    let is_absent = |pack: &TablePack| listed.get(&*names::pack(pack.id, pack.session)) != Some(&pack.len);
+    let absent: HashSet<PackId> = index.packs().into_values().filter(is_absent).map(|pack| pack.id).collect();
+    if absent.is_empty() { Ok(index) } else { repository.index_without(absent, Care::Tails) }
 }
 
-fn collect_rows(repository: &Repository, gone: &HashSet<SessionId>) -> Result<NewRows> {
-    let indexed = repository.index()?.packs();
-    let mut rows = NewRows::default();
-    for object in list(&*repository.store, names::PACKS)? {
-        let Ok((id, session)) = names::parse_pack(&object.name) else { continue };
-        if !gone.contains(&session) || indexed.contains_key(&id) {
-            continue;
-        }
-        match read_rows(repository, &object) {
-            Ok(found) => rows.extend(found),
-            // A damaged pack that nothing refers to is no loss: its bytes are read from the source again.
-            Err(error) if error.kind() == Kind::Corrupt => {}
-            Err(error) => return Err(error),
+/// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything
+/// to do.
+pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], open: &[OpenLease]) -> Result<bool> {
+    let at_work: HashSet<SessionId> = open.iter().filter(|lease| !lease.gone).map(|lease| lease.session).collect();
+    let named = index.packs();
+    let (mut unnamed, mut others) = (Vec::new(), Vec::new());
+    for pack in packs {
+        match names::parse_pack(&pack.name) {
+            Ok((id, session)) if !named.contains_key(&id) && !index.is_condemned(id) && !at_work.contains(&session) => {
+                unnamed.push(pack);
+            }
+            Ok((id, _)) if named.contains_key(&id) => others.push(pack),
+            _ => {}
         }
     }
-    Ok(rows)
+    if unnamed.is_empty() && index.lost().is_empty() {
+        return Ok(false);
+    }
+    let mut rows = NewRows::default();
+    for pack in unnamed {
+        add_pack(repository, pack, &mut rows, |_| Ok(true))?;
+    }
+    if has_lost(index, TableKind::Chunks) {
+        for pack in others {
+            let mut found = NewRows::default();
+            add_pack(repository, pack, &mut found, |chunk| Ok(index.find_chunk(chunk)?.is_none()))?;
+            rows.chunks.extend(found.chunks);
+            if rows.chunks.len() >= CHUNKS_AT_ONCE {
+                let chunks = std::mem::take(&mut rows.chunks);
+                let part = NewRows { chunks, ..NewRows::default() };
+                write_tables(&*repository.store, &repository.keys, part, &[])?;
+            }
+        }
+    }
+    let superseded = succeed(index, packs, &mut rows)?;
+    write_tables(&*repository.store, &repository.keys, rows, &superseded)?;
+    Ok(true)
 }
 
-/// Everything that a pack holds, as rows for the index.
-fn read_rows(repository: &Repository, pack: &Object) -> Result<NewRows> {
-    let listing = PackListing::read(&*repository.store, &repository.keys, &pack.name, pack.len)?;
-    let mut rows = NewRows::default();
-    rows.add_pack((listing.id, listing.session), listing.len, &listing.rows);
-    listing.for_each_table(&*repository.store, |row, sealed| {
-        rows.add_chunks(row.block, row.thinned, &PackListing::open_table(&repository.keys, row.block, sealed)?);
-        Ok(())
+/// What the new table of blocks supersedes. With a table of blocks, what it superseded is lost as well, and tables of long
+/// ago may seem alive: then all rows of packs that are there go into the new table, and it supersedes all others.
+fn succeed(index: &Index, packs: &[Object], rows: &mut NewRows) -> Result<Vec<TableId>> {
+    let mut superseded: Vec<TableId> = index.lost().iter().map(|table| table.id).collect();
+    if !has_lost(index, TableKind::Blocks) {
+        return Ok(superseded);
+    }
+    superseded.extend(index.block_tables());
+    let listed: HashSet<&str> = packs.iter().map(|pack| pack.name.as_str()).collect();
+    let named = index.packs();
+    let blocks = &mut rows.blocks;
+    index.for_each_block(|block, place| {
+        if listed.contains(&*names::pack(place.pack, place.pack_session)) {
+            blocks.push((block, place));
+        }
     })?;
-    Ok(rows)
+    rows.packs.extend(named.into_values().map(|pack| (pack.id, pack.len)));
+    Ok(superseded)
+}
+
+fn has_lost(index: &Index, kind: TableKind) -> bool {
+    index.lost().iter().any(|table| table.kind == kind)
+}
+
+/// Adds everything that a pack holds, and of its chunks those that are asked for.
+fn add_pack(
+    repository: &Repository,
+    pack: &Object,
+    rows: &mut NewRows,
+    wants: impl Fn(&ChunkId) -> Result<bool>,
+) -> Result<()> {
+    let mut found = NewRows::default();
+    let read = repository.read_pack_listing(pack).and_then(|listing| {
+        found.add_pack((listing.id, listing.session), listing.len, &listing.rows);
+        listing.for_each_table(&*repository.store, |row, sealed| {
+            found.add_chunks(row.block, row.thinned, &PackListing::open_table(&repository.keys, row.block, sealed)?);
+            Ok(())
+        })
+    });
+    match read {
+        // A pack whose account of itself is damaged stays unknown: its bytes are read from the source again.
+        Err(error) if error.kind() == Kind::Corrupt => return Ok(()),
+        other => other?,
+    }
+    let mut chunks = Vec::with_capacity(found.chunks.len());
+    for (id, place) in std::mem::take(&mut found.chunks) {
+        if wants(&id)? {
+            chunks.push((id, place));
+        }
+    }
+    found.chunks = chunks;
+    rows.extend(found);
+    Ok(())
 }

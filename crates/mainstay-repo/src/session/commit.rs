@@ -6,7 +6,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Session;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
 use crate::format::names;
 use crate::format::refs::{self, BlockSet};
@@ -57,7 +57,11 @@ impl Session<'_> {
         let packed = self.packer.finish()?;
         flushed?;
         let index = self.repository.index()?;
-        merge_when_many(&index)?;
+        match merge_when_many(&index) {
+            // A damaged table is left as it is: its rows are found in packs.
+            Err(error) if error.kind() == Kind::Corrupt => {}
+            merged => drop(merged?),
+        }
         if draft.presence == Presence::Confirmed {
             self.confirm(&draft.blocks, &index)?;
         }

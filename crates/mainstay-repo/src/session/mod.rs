@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use crate::compress::Effort;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::block::{BlockKind, ChunkTable};
 use crate::format::lease::Role;
 use crate::format::tree::Extent;
@@ -32,6 +32,8 @@ use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
 use crate::repository::{Repository, SnapshotEntry, put};
 use crate::seal::random;
 
+pub(crate) use adopt::complete_index;
+use adopt::present_index;
 pub use commit::{Draft, Presence, SessionReport};
 use known::{KnownChunks, Place};
 use packer::Packer;
@@ -138,10 +140,9 @@ impl<'r> Session<'r> {
         leases.publish(id, 0, Role::Writer, Vec::new())?;
         let open = leases.open_leases(id)?;
         refuse_conflict(&open, Role::Writer, "begin backup")?;
-        adopt::adopt_abandoned(repository, &open)?;
         // Snapshots before the index: what they refer to is indexed before they appear.
         let (history, _) = repository.readable_snapshots()?;
-        let index = repository.index_of_present()?;
+        let index = present_index(repository, &open)?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
         let data_key = Arc::new(data_key);
@@ -283,7 +284,11 @@ impl<'r> Session<'r> {
         if self.sharing == Sharing::Independent {
             return Ok(None);
         }
-        Ok(self.index.find_chunk(id)?.map(Place::from))
+        match self.index.find_chunk(id) {
+            // What a damaged table hides is stored again.
+            Err(error) if error.kind() == Kind::Corrupt => Ok(None),
+            found => Ok(found?.map(Place::from)),
+        }
     }
 
     fn count_duplicate(&self, place: Place) -> Extent {

@@ -1,4 +1,4 @@
-//! Merging chunk tables.
+//! Merging tables.
 
 use super::*;
 
@@ -32,9 +32,14 @@ fn a_merge_keeps_every_row() {
         chunks.extend(add_table(&store, &keys, session, first..first + 900).chunks);
     }
     let before = open(&store, &keys);
-    assert_eq!(merge_when_many(&before).unwrap(), 10);
+    assert_eq!(merge_when_many(&before).unwrap(), 20);
     let after = open(&store, &keys);
     assert_eq!((before.chunks.len(), after.chunks.len()), (10, 1));
+    assert_eq!((before.blocks.len(), after.blocks.len()), (10, 1));
+    for session in 1..=10 {
+        let block = block_id(session, 3);
+        assert_eq!(after.find_block(block).unwrap(), Some(place(block)));
+    }
     assert_eq!(after.chunk_rows(), chunks.len() as u64);
     delete_superseded(&store, &after);
     let after = open(&store, &keys);
@@ -86,11 +91,12 @@ fn fewer_than_ten_tables_of_a_size_stay_apart() {
         add_table(&store, &keys, session, 0..20);
         add_table(&store, &keys, session + 100, 0..200);
     }
-    let index = open(&store, &keys);
-    assert_eq!(merge_when_many(&index).unwrap(), 0);
+    // Tables of blocks have five rows each, whatever their sessions.
+    assert_eq!(merge_when_many(&open(&store, &keys)).unwrap(), 18, "only those of blocks");
+    assert_eq!((open(&store, &keys).chunks.len(), open(&store, &keys).blocks.len()), (18, 1));
     add_table(&store, &keys, 99, 500..520);
     assert_eq!(merge_when_many(&open(&store, &keys)).unwrap(), 10, "only the ten small ones");
-    assert_eq!(open(&store, &keys).chunks.len(), 10);
+    assert_eq!((open(&store, &keys).chunks.len(), open(&store, &keys).blocks.len()), (10, 2));
 }
 
 #[test]

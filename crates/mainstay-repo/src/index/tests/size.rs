@@ -57,7 +57,7 @@ fn an_index_takes_two_bytes_of_memory_a_row() {
     write_tables(&*store, &keys, blocks.rows(), &[]).unwrap();
     let built = begun.elapsed();
 
-    let index = Index::open(store, keys, HashSet::new()).unwrap();
+    let index = Index::open(store, keys, HashSet::new(), Care::Tails).unwrap();
     assert_eq!(index.chunk_rows(), rows);
     let (step, begun) = ((rows / 10_000).max(1), Instant::now());
     for number in (0..rows).step_by(step as usize) {
