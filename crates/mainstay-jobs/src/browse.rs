@@ -9,7 +9,7 @@ mod walk;
 
 use std::io::Write;
 
-use mainstay_repo::{Content, Node, NodeKind, SnapshotEntry, SnapshotId, TreeReader};
+use mainstay_repo::{Content, Node, NodeKind, Owners, SnapshotEntry, SnapshotId, TreeReader};
 
 use crate::diff::{self, Difference};
 use crate::select::{self, Lookup};
@@ -32,22 +32,20 @@ pub enum Reach {
     Everything,
 }
 
-/// Calls `each` with the path and node of every entry of a directory, in order of names, a directory before what is in
+/// What is told of an entry: its path, its node, and names of users and groups, its own among them where the snapshot
+/// knows them.
+pub type Each<'e> = dyn FnMut(&[u8], &Node, &Owners) -> Result<()> + 'e;
+
+/// Calls `each` with every entry of a directory, in order of names, a directory before what is in
 /// it. Paths begin with `path`, the directory's own.
-pub fn list(
-    trees: &TreeReader,
-    path: &[u8],
-    directory: &Content,
-    reach: Reach,
-    each: &mut dyn FnMut(&[u8], &Node) -> Result<()>,
-) -> Result<()> {
-    struct Listing<'a> {
+pub fn list(trees: &TreeReader, path: &[u8], directory: &Content, reach: Reach, each: &mut Each<'_>) -> Result<()> {
+    struct Listing<'a, 'e> {
         reach: Reach,
-        each: &'a mut dyn FnMut(&[u8], &Node) -> Result<()>,
+        each: &'a mut Each<'e>,
     }
-    impl Visitor for Listing<'_> {
-        fn node(&mut self, path: &[u8], node: &Node) -> Result<Descend> {
-            (self.each)(path, node)?;
+    impl Visitor for Listing<'_, '_> {
+        fn node(&mut self, path: &[u8], node: &Node, owners: &Owners) -> Result<Descend> {
+            (self.each)(path, node, owners)?;
             Ok(match self.reach {
                 Reach::Children => Descend::Past,
                 Reach::Everything => Descend::Into,
@@ -66,6 +64,8 @@ pub struct Event {
     pub step: Step,
     /// The entry as it is from here on; none once it has vanished.
     pub node: Option<Node>,
+    /// Names of users and groups, as for [`Each`].
+    pub owners: Owners,
 }
 
 /// What happened to a path from one snapshot to the next.
@@ -90,9 +90,9 @@ pub fn history(trees: &TreeReader, entries: &[&SnapshotEntry], path: &[u8]) -> R
         if last_root.replace(root) == Some(root) {
             continue;
         }
-        let found = match select::look_up(trees, root, path)? {
-            Lookup::Found(node) => Some(*node),
-            Lookup::Absent => None,
+        let (found, owners) = match select::look_up(trees, root, path)? {
+            Lookup::Found(node, owners) => (Some(*node), owners),
+            Lookup::Absent => (None, Owners::default()),
             Lookup::Root => return Err(Error::Invalid("show history: the root itself has none".to_owned())),
         };
         let step = match (&last, &found) {
@@ -103,7 +103,7 @@ pub fn history(trees: &TreeReader, entries: &[&SnapshotEntry], path: &[u8]) -> R
         };
         if let Some(step) = step {
             let (snapshot, started) = (entry.id, entry.snapshot.started);
-            events.push(Event { snapshot, started, step, node: found.clone() });
+            events.push(Event { snapshot, started, step, node: found.clone(), owners });
         }
         last = found;
     }

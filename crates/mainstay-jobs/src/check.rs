@@ -11,7 +11,7 @@ mod trace;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, BlockSet, Repository, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, BlockSet, ReadLease, Repository, SnapshotId, TreeReader};
 
 pub(crate) use finding::sort as sort_findings;
 pub use finding::{Finding, Severity};
@@ -51,7 +51,7 @@ impl CheckReport {
 /// # Errors
 /// When the store cannot be listed, or the run is cancelled.
 pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) -> Result<CheckReport> {
-    let _lease = repository.begin_reading()?;
+    let _lease = begin_reading(repository, progress)?;
     progress.phase(Phase::Plan);
     let mut findings = Vec::new();
     let inventory = Inventory::take(repository, &mut findings)?;
@@ -71,6 +71,15 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         tree_pages,
         nodes,
     })
+}
+
+/// Begins to read a repository as a whole; where that keeps no prune away, the user is told.
+pub(crate) fn begin_reading<'r>(repository: &'r Repository, progress: &dyn Progress) -> Result<ReadLease<'r>> {
+    let lease = repository.begin_reading()?;
+    if !lease.is_published() {
+        progress.warn(&repository.location(), "no lease can be written there; do not prune while this runs");
+    }
+    Ok(lease)
 }
 
 /// The part of a check that reads trees.

@@ -22,6 +22,14 @@ pub enum Error {
     /// The target holds something and nothing says what to do with it.
     #[error("restore into {path}: the directory is not empty")]
     TargetNotEmpty { path: String },
+    /// Deletion of what the snapshot does not have, where only one file of it is restored.
+    #[error(
+        "restore {path} and delete the rest of the target: it is no directory, and all that lies beside it would go"
+    )]
+    DeleteBesideFile { path: String },
+    /// The target of a restore cannot be used, or no longer.
+    #[error("restore into the target: {0}")]
+    Target(mainstay_sources::Error),
     /// The user asked to stop.
     #[error("stopped on request")]
     Cancelled,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_repo::{Content, Node, NodeKind, SnapshotEntry, TreeReader};
+use mainstay_repo::{Content, Node, NodeKind, Owners, SnapshotEntry, TreePage, TreeReader};
 
 use crate::{Error, Result};
 
@@ -103,17 +103,23 @@ pub fn display_path(path: &[u8]) -> String {
 /// # Errors
 /// [`Error::NoPath`] when there is no such entry.
 pub fn find_in_snapshot(trees: &TreeReader, entry: &SnapshotEntry, path: &[u8]) -> Result<Option<Node>> {
-    find_node(trees, &entry.snapshot.root, path).map_err(|error| match error {
-        Error::NoPath { path, .. } => Error::NoPath { snapshot: entry.id.short(), path },
-        other => other,
-    })
+    Ok(find_with_owners(trees, entry, path)?.map(|(node, _)| node))
+}
+
+/// The same with names of users and groups, the node's among them where the snapshot knows them.
+pub fn find_with_owners(trees: &TreeReader, entry: &SnapshotEntry, path: &[u8]) -> Result<Option<(Node, Owners)>> {
+    match look_up(trees, &entry.snapshot.root, path)? {
+        Lookup::Root => Ok(None),
+        Lookup::Found(node, owners) => Ok(Some((*node, owners))),
+        Lookup::Absent => Err(Error::NoPath { snapshot: entry.id.short(), path: display_path(path) }),
+    }
 }
 
 /// The same for whoever holds no more than the pages of a root; the error cannot name the snapshot then.
 pub fn find_node(trees: &TreeReader, root: &Content, path: &[u8]) -> Result<Option<Node>> {
     match look_up(trees, root, path)? {
         Lookup::Root => Ok(None),
-        Lookup::Found(node) => Ok(Some(*node)),
+        Lookup::Found(node, _) => Ok(Some(*node)),
         Lookup::Absent => Err(Error::NoPath { snapshot: "with this root".to_owned(), path: display_path(path) }),
     }
 }
@@ -122,17 +128,18 @@ pub fn find_node(trees: &TreeReader, root: &Content, path: &[u8]) -> Result<Opti
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
     Root,
-    Found(Box<Node>),
+    /// The node, and the names that its page has for users and groups.
+    Found(Box<Node>, Owners),
     Absent,
 }
 
 /// Looks a normalised path up in the tree of `root`.
 pub fn look_up(trees: &TreeReader, root: &Content, path: &[u8]) -> Result<Lookup> {
-    let mut found: Option<Node> = None;
+    let mut found: Option<(Node, Owners)> = None;
     for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
         let directory = match &found {
             None => root,
-            Some(node) if node.kind == NodeKind::Directory => &node.content,
+            Some((node, _)) if node.kind == NodeKind::Directory => &node.content,
             Some(_) => return Ok(Lookup::Absent),
         };
         found = find_name(trees, directory, name)?;
@@ -140,24 +147,24 @@ pub fn look_up(trees: &TreeReader, root: &Content, path: &[u8]) -> Result<Lookup
             return Ok(Lookup::Absent);
         }
     }
-    Ok(found.map_or(Lookup::Root, |node| Lookup::Found(Box::new(node))))
+    Ok(found.map_or(Lookup::Root, |(node, owners)| Lookup::Found(Box::new(node), owners)))
 }
 
 /// Finds a name in a directory, halving its pages: names ascend from page to page.
-fn find_name(trees: &TreeReader, directory: &Content, name: &[u8]) -> Result<Option<Node>> {
+fn find_name(trees: &TreeReader, directory: &Content, name: &[u8]) -> Result<Option<(Node, Owners)>> {
     let pages = trees.extents(directory)?;
     let mut rest = pages.as_slice();
     while !rest.is_empty() {
         let (before, after) = rest.split_at(rest.len() / 2);
         let Some((middle, after)) = after.split_first() else { break };
-        let mut nodes = trees.page(middle)?.nodes;
+        let TreePage { mut nodes, owners } = trees.page(middle)?;
         if nodes.first().is_some_and(|first| name < first.name.as_slice()) {
             rest = before;
         } else if nodes.last().is_none_or(|last| last.name.as_slice() < name) {
             rest = after;
         } else {
             let position = nodes.binary_search_by(|node| node.name.as_slice().cmp(name)).ok();
-            return Ok(position.map(|position| nodes.swap_remove(position)));
+            return Ok(position.map(|position| (nodes.swap_remove(position), owners)));
         }
     }
     Ok(None)

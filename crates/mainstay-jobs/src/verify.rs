@@ -72,7 +72,7 @@ pub fn verify(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<VerifyReport> {
-    let _lease = repository.begin_reading()?;
+    let _lease = check::begin_reading(repository, progress)?;
     progress.phase(Phase::Verify);
     let mut findings = Vec::new();
     let inventory = Inventory::take(repository, &mut findings)?;

@@ -82,7 +82,7 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Store { source, .. } if is_no_space(source) => Kind::NoSpace,
-            Self::Store { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => Kind::Unavailable,
+            Self::Store { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Kind::Corrupt,
             Self::Store { .. } => Kind::Unavailable,
             Self::NoRepository { .. } => Kind::NotFound,
             Self::Missing { .. } | Self::BlockMissing { .. } | Self::Damaged { .. } => Kind::Corrupt,

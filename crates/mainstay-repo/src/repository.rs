@@ -68,20 +68,29 @@ impl Repository {
         created: i64,
     ) -> Result<Self> {
         let location = store.location();
+        let occupied = |found| Error::Occupied { location: location.clone(), found };
         match store.prepare().map_err(|source| store_error("prepare", &location, source))? {
             Vacancy::Empty => {}
-            Vacancy::Repository => return Err(Error::Occupied { location, found: "a repository exists already" }),
-            Vacancy::Foreign => return Err(Error::Occupied { location, found: "the place is not empty" }),
+            Vacancy::Repository => return Err(occupied("a repository exists already")),
+            Vacancy::Foreign => return Err(occupied("the place is not empty")),
         }
-        // Slots that an interrupted creation left behind belong to no repository.
-        for slot in list(&*store, names::KEY_SLOTS)? {
-            store.delete(&slot.name).map_err(|source| store_error("delete", &slot.name, source))?;
-        }
+        let abandoned = list(&*store, names::KEY_SLOTS)?;
         let config = Config { repository: RepositoryId(random()?), suite: preferred_suite() };
         let keys = Keys::generate(config)?;
         let slot = keys.wrap_slot(secret, label, created)?;
-        put(&*store, &names::key_slot(slot.id), &stored_keys::encode_slot(config.repository, &slot))?;
-        put(&*store, names::CONFIG, &config::encode(&config))?;
+        let slot_name = names::key_slot(slot.id);
+        put(&*store, &slot_name, &stored_keys::encode_slot(config.repository, &slot))?;
+        // Of several who create at once, the one whose configuration is published has the place.
+        match put(&*store, names::CONFIG, &config::encode(&config)) {
+            Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                delete(&*store, &slot_name)?;
+                return Err(occupied("a repository exists already"));
+            }
+            other => other?,
+        }
+        // Slots that stood there before belong to creations that were interrupted or have lost. Until now one of them
+        // could have won; and a new repository is whole, whether they go or not.
+        abandoned.iter().for_each(|slot| drop(delete(&*store, &slot.name)));
         Ok(Self::assemble(store, keys, slot.id, liveness))
     }
 
@@ -176,8 +185,7 @@ impl Repository {
                 "remove key: it is the last one, and without it nothing could be read".to_owned(),
             ));
         }
-        let name = names::key_slot(id);
-        self.store.delete(&name).map_err(|source| store_error("delete", &name, source))
+        delete(&*self.store, &names::key_slot(id))
     }
 
     /// Opens the index as it is now. List snapshots before, if both are needed: a snapshot's blocks are indexed before it
@@ -358,12 +366,19 @@ impl Repository {
         Ok(statistics)
     }
 
-    /// Publishes a reader's lease; end it when done.
+    /// Publishes a reader's lease. Where the store takes no object, the reader goes on without one: a lease only keeps
+    /// prune away, and beside a prune a reader can at worst fail to find an object.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while a collector is at work.
     pub fn begin_reading(&self) -> Result<ReadLease<'_>> {
         let session = SessionId(random()?);
         let leases = self.leases();
-        leases.publish(session, 0, Role::Reader, Vec::new())?;
-        let lease = ReadLease { repository: self, session };
+        let published = match leases.publish(session, 0, Role::Reader, Vec::new()) {
+            Err(Error::Store { source, .. }) if takes_no_object(&source) => None,
+            other => other.map(|()| Some(session))?,
+        };
+        let lease = ReadLease { repository: self, published };
         refuse_conflict(&leases.open_leases(session)?, Role::Reader, "read repository")?;
         Ok(lease)
     }
@@ -373,17 +388,32 @@ impl Repository {
     }
 }
 
-/// A reader's claim: while it lives, nothing is pruned. Ended when dropped.
+/// A reader's claim: while it lives, nothing is pruned, unless it could not be published. Ended when dropped.
 pub struct ReadLease<'a> {
     repository: &'a Repository,
-    session: SessionId,
+    published: Option<SessionId>,
+}
+
+impl ReadLease<'_> {
+    /// Whether others see it.
+    pub fn is_published(&self) -> bool {
+        self.published.is_some()
+    }
 }
 
 impl Drop for ReadLease<'_> {
     fn drop(&mut self) {
-        // A lease that cannot be ended stands until this process is gone, which others can see.
-        let _ = self.repository.leases().end(self.session);
+        if let Some(session) = self.published {
+            // A lease that cannot be ended stands until this process is gone, which others can see.
+            let _ = self.repository.leases().end(session);
+        }
     }
+}
+
+/// Whether a store that can be read refuses to be written.
+fn takes_no_object(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded | PermissionDenied)
 }
 
 /// What a listing of snapshots came to.
@@ -450,6 +480,10 @@ pub(crate) fn list(store: &dyn Store, prefix: &str) -> Result<Vec<Object>> {
 
 pub(crate) fn put(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<()> {
     store.put(name, bytes).map_err(|source| store_error("write", name, source))
+}
+
+fn delete(store: &dyn Store, name: &str) -> Result<()> {
+    store.delete(name).map_err(|source| store_error("delete", name, source))
 }
 
 pub(crate) fn store_error(verb: &'static str, name: &str, source: std::io::Error) -> Error {

@@ -20,12 +20,21 @@ pub enum Error {
     /// A name or path that must not be written.
     #[error("{verb} {path}: {reason}")]
     Refused { verb: &'static str, path: String, reason: String },
-    /// An exclude rule that cannot be understood.
-    #[error("read exclude rule {rule:?}: {reason}")]
+    /// A rule that cannot be understood; a long one is quoted in part.
+    #[error("read rule {rule:?}: {reason}")]
     Rule { rule: String, reason: String },
 }
 
 impl Error {
+    /// An error about a rule in the syntax of `.gitignore`.
+    pub fn rule(rule: &str, error: &ignore::Error) -> Self {
+        let reason = match error {
+            ignore::Error::Glob { err, .. } => err.clone(),
+            other => other.to_string(),
+        };
+        Self::Rule { rule: shortened(rule), reason: shortened(&reason) }
+    }
+
     /// Says whether the entry is simply gone: a file that vanished between listing and reading.
     pub fn is_vanished(&self) -> bool {
         match self {
@@ -42,3 +51,17 @@ impl Error {
         }
     }
 }
+
+/// Characters of a text of any length that an error quotes.
+const QUOTED_LEN: usize = 100;
+
+/// The begin of a text, as long as an error may quote it.
+pub fn shortened(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_LEN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

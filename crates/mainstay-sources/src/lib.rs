@@ -10,7 +10,7 @@ mod error;
 pub mod files;
 
 pub use entry::{Details, Entry, Kind, Listing, Owner, Timestamp, Warning};
-pub use error::{Error, Result};
+pub use error::{Error, Result, shortened};
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ mod layout;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
@@ -102,6 +103,11 @@ pub enum Command {
     Completions(completions::Arguments),
     Man(man::Arguments),
     Help(help::Arguments),
+}
+
+/// Reads a name that something is found by; an empty one is a variable that a script did not set.
+pub fn not_empty() -> impl TypedValueParser<Value = String> {
+    NonEmptyStringValueParser::new()
 }
 
 /// What the parser made of a command line.

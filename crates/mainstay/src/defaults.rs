@@ -33,8 +33,8 @@ fn base_directory(name: &str, below_home: &str) -> Result<PathBuf, Failure> {
 }
 
 fn home(wanted: &str) -> Result<PathBuf, Failure> {
-    let home = variable("HOME").map(PathBuf::from).or_else(std::env::home_dir);
-    home.filter(|path| path.is_absolute()).ok_or_else(|| {
+    // Only what the user says: an account's entry in /etc/passwd may name a place that is not meant.
+    variable("HOME").map(PathBuf::from).filter(|path| path.is_absolute()).ok_or_else(|| {
         let message = format!("find the home directory: neither {wanted} nor HOME is an absolute path");
         Failure::new(&catalogue::NO_HOME, message)
     })

@@ -72,7 +72,7 @@ impl ExitCode {
             Self::Busy => "another session stands in the way",
             Self::WrongKey => "no key, or one that does not open the repository",
             Self::Unreachable => "the store does not answer or refuses",
-            Self::NoSpace => "the store is full",
+            Self::NoSpace => "the store is full, or the target of a restore",
             Self::Refused => "refused, because something would be lost",
             Self::Configuration => "the surroundings (environment, files) are not usable",
             Self::Interrupted => "stopped by Ctrl-C (SIGINT)",

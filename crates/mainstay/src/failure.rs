@@ -139,9 +139,17 @@ fn of_kind(kind: mainstay_repo::Kind) -> &'static Code {
     }
 }
 
+fn of_target(error: &mainstay_sources::Error) -> &'static Code {
+    match error.io().map(io::Error::kind) {
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => &catalogue::TARGET_FULL,
+        _ => &catalogue::TARGET,
+    }
+}
+
 fn of_store(source: &io::Error, kind: mainstay_repo::Kind) -> &'static Code {
     match (kind, source.kind()) {
         (mainstay_repo::Kind::NoSpace, _) => &catalogue::NO_SPACE,
+        (mainstay_repo::Kind::Corrupt, _) => &catalogue::DAMAGED,
         (_, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => &catalogue::STORE_DENIED,
         _ => &catalogue::STORE,
     }
@@ -156,6 +164,11 @@ impl From<mainstay_jobs::Error> for Failure {
             E::NoSnapshot { .. } => &catalogue::NO_SNAPSHOT,
             E::NoPath { .. } => &catalogue::NO_PATH,
             E::Invalid(_) => &catalogue::INVALID,
+            E::DeleteBesideFile { .. } => {
+                let hint = "leave out --delete, or name the directory that the file is in";
+                return Self::new(&catalogue::INVALID, error.to_string()).with_hint(hint);
+            }
+            E::Target(ref error) => of_target(error),
             E::TargetNotEmpty { .. } => &catalogue::TARGET_NOT_EMPTY,
             E::Cancelled => &catalogue::STOPPED,
         };

@@ -9,6 +9,7 @@ mod defaults;
 mod exit_code;
 mod failure;
 mod key_file;
+mod list_file;
 mod location;
 mod machine;
 mod output;

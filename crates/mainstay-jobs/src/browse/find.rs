@@ -8,8 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use globset::{GlobBuilder, GlobMatcher};
-use mainstay_repo::{Content, Extent, Node, NodeKind, SnapshotEntry, TreeReader};
+use mainstay_repo::{Content, Extent, Node, NodeKind, Owners, SnapshotEntry, TreeReader};
+use mainstay_sources::shortened;
 
+use super::Each;
 use super::walk::{Descend, Visitor, walk};
 use crate::{Error, Result};
 
@@ -43,7 +45,10 @@ impl Pattern {
             .backslash_escape(true)
             .case_insensitive(case == Case::Ignored)
             .build()
-            .map_err(|error| Error::Invalid(format!("read pattern {text:?}: {}", error.kind())))?;
+            .map_err(|error| {
+                let reason = shortened(&error.kind().to_string());
+                Error::Invalid(format!("read pattern {:?}: {reason}", shortened(text)))
+            })?;
         Ok(Self { matcher: glob.compile_matcher(), on_paths })
     }
 
@@ -57,15 +62,15 @@ impl Pattern {
 /// A directory and, where the pattern asks for it, its path; 128 bits never meet by chance.
 type Key = [u8; 16];
 
-/// What is told of a match: the snapshot, the path and the node.
-pub type Found<'f> = dyn FnMut(&SnapshotEntry, &[u8], &Node) -> Result<()> + 'f;
+/// What is told of a match: the snapshot, the path, the node and the names of owners.
+pub type Found<'f> = dyn FnMut(&SnapshotEntry, &[u8], &Node, &Owners) -> Result<()> + 'f;
 
 /// Calls `each` with every entry that a pattern means, snapshot after snapshot in the order given: hand them over newest
 /// first.
 pub fn find(trees: &TreeReader, entries: &[&SnapshotEntry], pattern: &Pattern, each: &mut Found<'_>) -> Result<()> {
     let mut barren = HashSet::new();
     for entry in entries {
-        let mut found = |path: &[u8], node: &Node| each(entry, path, node);
+        let mut found = |path: &[u8], node: &Node, owners: &Owners| each(entry, path, node, owners);
         let mut search = Search { pattern, barren: &mut barren, matches: 0, before: vec![0], each: &mut found };
         if !search.is_barren(b"", &entry.snapshot.root) {
             walk(trees, b"", &entry.snapshot.root, &mut search)?;
@@ -81,7 +86,7 @@ struct Search<'a> {
     matches: u64,
     /// For each directory on the way down, the matches before it.
     before: Vec<u64>,
-    each: &'a mut dyn FnMut(&[u8], &Node) -> Result<()>,
+    each: &'a mut Each<'a>,
 }
 
 impl Search<'_> {
@@ -108,10 +113,10 @@ impl Search<'_> {
 }
 
 impl Visitor for Search<'_> {
-    fn node(&mut self, path: &[u8], node: &Node) -> Result<Descend> {
+    fn node(&mut self, path: &[u8], node: &Node, owners: &Owners) -> Result<Descend> {
         if self.pattern.matches(path, &node.name) {
             self.matches += 1;
-            (self.each)(path, node)?;
+            (self.each)(path, node, owners)?;
         }
         if node.kind != NodeKind::Directory || self.is_barren(path, &node.content) {
             return Ok(Descend::Past);

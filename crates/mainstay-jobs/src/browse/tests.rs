@@ -7,7 +7,7 @@ use crate::fixture::{Backup, Files, Fixture, START, files, node, noise, snapshot
 
 fn listed(fixture: &Fixture, entry: &SnapshotEntry, reach: Reach) -> Vec<String> {
     let mut paths = Vec::new();
-    list(&fixture.trees(), b"", &entry.snapshot.root, reach, &mut |path, node| {
+    list(&fixture.trees(), b"", &entry.snapshot.root, reach, &mut |path, node, _| {
         let end = if node.kind == NodeKind::Directory { "/" } else { "" };
         paths.push(format!("{}{end}", String::from_utf8_lossy(path)));
         Ok(())
@@ -32,7 +32,7 @@ fn a_listing_of_a_directory_begins_with_its_path() {
     let trees = fixture.trees();
     let directory = select::find_in_snapshot(&trees, &entry, b"a/b").unwrap().unwrap();
     let mut paths = Vec::new();
-    list(&trees, b"a/b", &directory.content, Reach::Children, &mut |path, _| {
+    list(&trees, b"a/b", &directory.content, Reach::Children, &mut |path, _, _| {
         paths.push(path.to_vec());
         Ok(())
     })
@@ -47,7 +47,7 @@ fn a_listing_crosses_pages_and_stops_at_the_first_error_of_its_caller() {
     let entry = fixture.back_up(&tree, &Backup { page_nodes: 7, ..Backup::default() });
     assert_eq!(listed(&fixture, &entry, Reach::Everything).len(), 50);
     let mut seen = 0;
-    let stopped = list(&fixture.trees(), b"", &entry.snapshot.root, Reach::Everything, &mut |_, _| {
+    let stopped = list(&fixture.trees(), b"", &entry.snapshot.root, Reach::Everything, &mut |_, _, _| {
         seen += 1;
         if seen == 9 { Err(Error::Cancelled) } else { Ok(()) }
     });
@@ -69,6 +69,31 @@ fn a_tree_a_thousand_deep_is_walked_without_recursion() {
     assert_eq!(listed(&fixture, &entry, Reach::Everything).len(), 5000);
 }
 
+#[test]
+fn each_entry_comes_with_the_names_of_its_own_page() {
+    let fixture = Fixture::new();
+    let session = Session::begin(&fixture.repository, Sharing::Shared).unwrap();
+    let store = |nodes, name: &str| {
+        let owners = Owners { users: vec![(7, name.to_owned())], groups: Vec::new() };
+        let page = mainstay_repo::TreePage { nodes, owners };
+        Content { extents: vec![session.store_tree_page(&page.encode()).unwrap()], lists: Vec::new() }
+    };
+    let content = store(vec![node("file", NodeKind::File)], "within");
+    let root =
+        store(vec![Node { content, ..node("d", NodeKind::Directory) }, node("other", NodeKind::File)], "without");
+    let entry = commit(session, root);
+    let mut names = Vec::new();
+    list(&fixture.trees(), b"", &entry.snapshot.root, Reach::Everything, &mut |path, _, owners| {
+        names.push((String::from_utf8_lossy(path).into_owned(), owners.users[0].1.clone()));
+        Ok(())
+    })
+    .unwrap();
+    let expected = [("d", "without"), ("d/file", "within"), ("other", "without")];
+    assert_eq!(names, expected.map(|(path, name)| (path.to_owned(), name.to_owned())));
+    let (_, owners) = select::find_with_owners(&fixture.trees(), &entry, b"d/file").unwrap().unwrap();
+    assert_eq!(owners.users, [(7, "within".to_owned())]);
+}
+
 /// Ends a session that a test used by hand; the reference map does not matter to it.
 fn commit(session: Session<'_>, root: Content) -> SnapshotEntry {
     let snapshot = snapshot("by hand", 1, START, root);
@@ -78,7 +103,7 @@ fn commit(session: Session<'_>, root: Content) -> SnapshotEntry {
 fn found(fixture: &Fixture, entries: &[&SnapshotEntry], pattern: &str, case: Case) -> Vec<String> {
     let pattern = Pattern::parse(pattern, case).unwrap();
     let mut paths = Vec::new();
-    find(&fixture.trees(), entries, &pattern, &mut |entry, path, _| {
+    find(&fixture.trees(), entries, &pattern, &mut |entry, path, _, _| {
         paths.push(format!("{}:{}", entry.snapshot.sequence, String::from_utf8_lossy(path)));
         Ok(())
     })

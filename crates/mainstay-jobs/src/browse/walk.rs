@@ -5,7 +5,7 @@
 
 use std::vec::IntoIter;
 
-use mainstay_repo::{Content, Error as RepositoryError, Extent, Node, NodeKind, TreeReader, limits};
+use mainstay_repo::{Content, Error as RepositoryError, Extent, Node, NodeKind, Owners, TreeReader, limits};
 
 use crate::Result;
 
@@ -23,8 +23,8 @@ pub trait Visitor {
         Ok(Descend::Into)
     }
 
-    /// An entry; the answer counts for directories.
-    fn node(&mut self, path: &[u8], node: &Node) -> Result<Descend>;
+    /// An entry, with the names that its page has for users and groups; the answer counts for directories.
+    fn node(&mut self, path: &[u8], node: &Node, owners: &Owners) -> Result<Descend>;
 
     /// After the last entry of a directory.
     fn leave(&mut self, _path: &[u8], _directory: &Content) -> Result<()> {
@@ -43,6 +43,8 @@ struct Frame {
     path_len: usize,
     pages: IntoIter<Extent>,
     nodes: IntoIter<Node>,
+    /// Those of the page that the nodes are from.
+    owners: Owners,
     /// The last name of the page before.
     last_name: Option<Vec<u8>>,
 }
@@ -61,7 +63,7 @@ pub fn walk(trees: &TreeReader, path: &[u8], directory: &Content, visitor: &mut 
             continue;
         };
         push_name(&mut path, &node.name);
-        let descend = visitor.node(&path, &node)?;
+        let descend = visitor.node(&path, &node, &frame.owners)?;
         if descend == Descend::Past || node.kind != NodeKind::Directory {
             continue;
         }
@@ -97,6 +99,7 @@ fn open(trees: &TreeReader, path: &[u8], content: Content, visitor: &mut dyn Vis
         path_len: path.len(),
         pages: pages.into_iter(),
         nodes: Vec::new().into_iter(),
+        owners: Owners::default(),
         last_name: None,
     })
 }
@@ -124,5 +127,6 @@ fn next_page(trees: &TreeReader, path: &[u8], frame: &mut Frame, visitor: &mut d
         frame.last_name = Some(last.name.clone());
     }
     frame.nodes = page.nodes.into_iter();
+    frame.owners = page.owners;
     Ok(true)
 }

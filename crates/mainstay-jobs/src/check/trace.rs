@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, Error as RepositoryError, Extent, Node, NodeKind, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, Error as RepositoryError, Extent, Node, NodeKind, Owners, SnapshotId, TreeReader};
 
 use super::finding::Finding;
 use super::inventory::Held;
@@ -155,7 +155,7 @@ impl Visitor for Tracing<'_> {
         Ok(Descend::Into)
     }
 
-    fn node(&mut self, path: &[u8], node: &Node) -> Result<Descend> {
+    fn node(&mut self, path: &[u8], node: &Node, _: &Owners) -> Result<Descend> {
         let end = if node.kind == NodeKind::Directory { "/" } else { "" };
         self.look_at(&node.content.lists, path, end);
         if node.kind != NodeKind::File {

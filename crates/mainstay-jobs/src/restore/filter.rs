@@ -7,8 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use mainstay_sources::Error;
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// What becomes of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +57,9 @@ fn compile(patterns: &[String]) -> Result<Option<Gitignore>> {
         return Ok(None);
     }
     let mut builder = GitignoreBuilder::new("");
+    builder.allow_unclosed_class(false);
     for pattern in patterns {
-        builder
-            .add_line(None, pattern)
-            .map_err(|error| Error::Invalid(format!("read pattern {pattern:?}: {error}")))?;
+        builder.add_line(None, pattern).map_err(|error| Error::rule(pattern, &error))?;
     }
-    let rules = builder.build().map_err(|error| Error::Invalid(format!("read patterns: {error}")))?;
-    Ok(Some(rules))
+    Ok(Some(builder.build().map_err(|error| Error::rule(&patterns.join("\n"), &error))?))
 }

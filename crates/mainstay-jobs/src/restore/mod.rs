@@ -6,6 +6,7 @@
 
 mod apply;
 mod filter;
+mod left_alone;
 mod links;
 mod plan;
 mod write;
@@ -107,6 +108,14 @@ pub struct RestoreReport {
 /// # Errors
 /// When the snapshot has no such path, the target cannot be used, the repository fails, or the run is cancelled.
 pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
+    restore_tree(run).map_err(|error| match error {
+        // The target is all that a restore touches; a rule is on the command line.
+        Error::Source(error) if !matches!(error, mainstay_sources::Error::Rule { .. }) => Error::Target(error),
+        other => other,
+    })
+}
+
+fn restore_tree(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     refuse_repository(run)?;
     run.progress.phase(Phase::Plan);
     let _lease = match run.repository.begin_reading() {
@@ -117,6 +126,9 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     let index = run.repository.index()?;
     let trees = TreeReader::new(run.repository.block_reader(&index));
     let start = Start::find(run, &trees)?;
+    if let (Start::Entry(_), Extra::Delete, Some(path)) = (&start, run.options.extra, run.path) {
+        return Err(Error::DeleteBesideFile { path: crate::select::display_path(path) });
+    }
     let target = match run.options.extent {
         Extent::Plan if !run.target.exists() => None,
         _ => Some(TargetTree::open_or_create(run.target)?),
@@ -124,7 +136,7 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     let warnings = Warnings::default();
     let planner = Planner::new(run, &trees, target.as_ref(), &warnings)?;
     let apply = target.as_ref().map(|target| Apply::new(run, &trees, target, &warnings));
-    let mut report = plan::run(planner, start, apply.as_ref())?;
+    let (mut report, left_alone) = plan::run(planner, start, apply.as_ref())?;
     if let (Some(target), Extent::Write | Extent::WriteAndVerify) = (&target, run.options.extent) {
         run.progress.phase(Phase::Finish);
         target.sync()?;
@@ -135,7 +147,7 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     if let (Some(apply), Extent::WriteAndVerify) = (&apply, run.options.extent) {
         run.progress.phase(Phase::Verify);
         let start = Start::find(run, &trees)?;
-        plan::verify(run, &trees, start, apply)?;
+        plan::verify((run, &trees), start, apply, left_alone)?;
         report.verified_bytes = apply.written_bytes() - report.written_bytes;
     }
     if let Some(apply) = &apply {

@@ -13,6 +13,7 @@ use mainstay_sources::{Entry, Kind, Warning};
 
 use super::apply::Apply;
 use super::filter::{Decision, Filter};
+use super::left_alone::LeftAlone;
 use super::links::Link;
 use super::{Extra, Overwrite, RestoreReport, RestoreRun, SharedPath, Start, join};
 use crate::backup::Warnings;
@@ -101,6 +102,7 @@ pub struct Planner<'a> {
     batch: Batch,
     first_names: HashMap<(u64, u64), FirstName>,
     links: Vec<Link>,
+    left_alone: LeftAlone,
     report: RestoreReport,
 }
 
@@ -127,26 +129,32 @@ struct Frame {
 }
 
 /// Plans everything and hands each batch to `apply` while the next one is planned.
-pub fn run(mut planner: Planner<'_>, start: Start, apply: Option<&Apply<'_>>) -> Result<RestoreReport> {
+pub fn run(mut planner: Planner<'_>, start: Start, apply: Option<&Apply<'_>>) -> Result<(RestoreReport, LeftAlone)> {
     let is_writing = planner.run.options.extent != super::Extent::Plan;
     let progress = planner.run.progress;
     let Some(apply) = apply.filter(|_| is_writing) else {
         planner.plan(start, &mut |_| Ok(()))?;
-        return Ok(planner.report);
+        return Ok((planner.report, planner.left_alone));
     };
     progress.phase(Phase::Restore);
     apply_while_planning(apply, |give| planner.plan(start, give))?;
     progress.phase(Phase::Finish);
     apply.link(&planner.links)?;
     apply.finish_directories()?;
-    Ok(planner.report)
+    Ok((planner.report, planner.left_alone))
 }
 
 /// Reads back what was restored and compares it.
-pub fn verify(run: &RestoreRun<'_>, trees: &TreeReader, start: Start, apply: &Apply<'_>) -> Result<()> {
+pub fn verify(
+    (run, trees): (&RestoreRun<'_>, &TreeReader),
+    start: Start,
+    apply: &Apply<'_>,
+    left_alone: LeftAlone,
+) -> Result<()> {
     let warnings = Warnings::default();
     let mut planner = Planner::new(run, trees, None, &warnings)?;
     planner.purpose = Purpose::Compare;
+    planner.left_alone = left_alone;
     apply_while_planning(apply, |give| planner.plan(start, give))
 }
 
@@ -186,6 +194,7 @@ impl<'a> Planner<'a> {
             batch: Batch::default(),
             first_names: HashMap::new(),
             links: Vec::new(),
+            left_alone: LeftAlone::default(),
             report: RestoreReport::default(),
         })
     }
@@ -277,7 +286,7 @@ impl<'a> Planner<'a> {
         let is_directory = node.kind == NodeKind::Directory;
         let decision = self.filter.decide(&path, is_directory, frame.decision);
         let existing = self.take_existing(frame, &node.name);
-        if decision == Decision::Skip {
+        if decision == Decision::Skip || (self.purpose == Purpose::Compare && self.left_alone.contains(&path)) {
             return Ok(None);
         }
         if is_directory {
@@ -288,9 +297,9 @@ impl<'a> Planner<'a> {
             (Purpose::Write, None) => Action::Create,
             (Purpose::Write, Some(existing)) => self.choose(&node, &existing, &path),
         };
-        if action != Action::Skip
-            && let Some(first) = self.first_name(&node)
-        {
+        if action == Action::Skip {
+            self.leave_alone(&path);
+        } else if let Some(first) = self.first_name(&node) {
             self.tell(Action::Link, &path, &node);
             self.report.others += 1;
             if self.purpose == Purpose::Write {
@@ -322,6 +331,7 @@ impl<'a> Planner<'a> {
             Some(Kind::Directory) => Action::Update,
             Some(_) if self.run.options.overwrite == Overwrite::Never => {
                 self.warn(&path, "something that is no directory has its name");
+                self.leave_alone(&path);
                 self.report.skipped += 1;
                 return Ok(None);
             }
@@ -472,6 +482,12 @@ impl<'a> Planner<'a> {
         }
         let first = self.first_names.get(&(node.device, node.inode))?;
         first.is_same_file(node).then(|| first.path.clone())
+    }
+
+    fn leave_alone(&mut self, path: &[u8]) {
+        if self.run.options.extent == super::Extent::WriteAndVerify {
+            self.left_alone.insert(path);
+        }
     }
 
     fn tell(&self, action: Action, path: &[u8], node: &Node) {

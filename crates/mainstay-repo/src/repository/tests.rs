@@ -26,8 +26,8 @@ fn try_open(store: &MemoryStore, secret: &Secret) -> Result<Repository, Kind> {
     Repository::open(Arc::new(store.clone()), secret, alive()).map_err(|error| error.kind())
 }
 
-fn another_code() -> Secret {
-    Secret::Code(RecoveryCode::generate().unwrap())
+fn another_code() -> RecoveryCode {
+    RecoveryCode::generate().unwrap()
 }
 
 #[test]
@@ -73,6 +73,24 @@ fn a_creation_that_fails_at_any_call_can_be_tried_again() {
 }
 
 #[test]
+fn of_two_creations_at_once_one_has_the_place_and_the_other_leaves_nothing() {
+    let healthy = FailingStore::new(MemoryStore::default(), Failure::Never);
+    try_create(healthy.clone()).unwrap();
+    for call in 0..healthy.calls() {
+        let (store, first) = (MemoryStore::default(), another_code());
+        let second = FailingStore::new(store.clone(), Failure::Never);
+        let (place, secret) = (store.clone(), Secret::from_text(&first.to_text()));
+        second.before(call, move || {
+            Repository::create(Arc::new(place), &secret, "first", alive(), CREATED).unwrap();
+        });
+        let refused = try_create(second).map(drop);
+        assert!(matches!(refused, Err(Error::Occupied { .. })), "call {call}: {refused:?}");
+        let opened = try_open(&store, &Secret::Code(first)).unwrap();
+        assert_eq!(opened.key_slots().unwrap().len(), 1, "call {call}: a slot of the second one is left");
+    }
+}
+
+#[test]
 fn a_store_without_a_repository_says_so() {
     assert_eq!(try_open(&MemoryStore::default(), &secret()).map(drop), Err(Kind::NotFound));
     let directory = tempfile::tempdir().unwrap();
@@ -105,14 +123,14 @@ fn a_newer_format_is_refused_with_its_number() {
 #[test]
 fn a_wrong_secret_is_denied() {
     let (store, _) = new_repository();
-    assert_eq!(try_open(&store, &another_code()).map(drop), Err(Kind::Denied));
+    assert_eq!(try_open(&store, &Secret::Code(another_code())).map(drop), Err(Kind::Denied));
     assert_eq!(try_open(&store, &Secret::from_text("guess")).map(drop), Err(Kind::Denied));
 }
 
 #[test]
 fn a_key_that_was_added_opens_until_it_is_removed() {
     let (store, repository) = new_repository();
-    let (first, other) = (repository.own_slot(), another_code());
+    let (first, other) = (repository.own_slot(), Secret::Code(another_code()));
     let slot = repository.add_key(&other, "other", CREATED + 1).unwrap();
     assert_eq!((slot.label.as_str(), slot.created), ("other", CREATED + 1));
     let listed: Vec<SlotId> = repository.key_slots().unwrap().iter().map(|slot| slot.id).collect();
@@ -137,7 +155,7 @@ fn keys_that_were_added_read_what_was_backed_up_before_and_after() {
     let (store, repository) = new_repository();
     let files = files_of(&[("a", 1, 1000)]);
     back_up(&repository, 1, &files).unwrap();
-    let other = another_code();
+    let other = Secret::Code(another_code());
     repository.add_key(&other, "other", CREATED).unwrap();
     back_up(&repository, 2, &files).unwrap();
     let opened = try_open(&store, &other).unwrap();
@@ -169,6 +187,26 @@ fn a_reader_keeps_its_lease_until_it_is_dropped() {
     assert_eq!(repository.prune().map(drop).map_err(|error| error.kind()), Err(Kind::Busy));
     drop(lease);
     repository.prune().unwrap();
+}
+
+#[test]
+fn a_reader_of_a_store_that_takes_no_object_goes_on_without_a_lease() {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, TimedOut};
+    let (store, repository) = new_repository();
+    back_up(&repository, 1, &files_of(&[("a", 1, 1000)])).unwrap();
+    for kind in [PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull] {
+        let refusing = FailingStore::with_kind(store.clone(), Failure::Writes, kind);
+        let reader = open(refusing, alive());
+        let lease = reader.begin_reading().unwrap();
+        assert!(!lease.is_published(), "{kind}");
+        assert_eq!(read_back(&reader, &reader.snapshots().unwrap()[0]).unwrap().len(), 1, "{kind}");
+    }
+    let broken = open(FailingStore::with_kind(store.clone(), Failure::Writes, TimedOut), alive());
+    assert_eq!(broken.begin_reading().map(drop).map_err(|error| error.kind()), Err(Kind::Unavailable));
+    let collector = crate::fixtures::session_id(0xcc);
+    repository.leases().publish(collector, 0, Role::Collector, Vec::new()).unwrap();
+    let refusing = open(FailingStore::with_kind(store, Failure::Writes, ReadOnlyFilesystem), alive());
+    assert_eq!(refusing.begin_reading().map(drop).map_err(|error| error.kind()), Err(Kind::Busy));
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use super::direct::{Buffers, DirectFile};
 use super::{Object, Store, Upload, Vacancy};
@@ -32,6 +33,18 @@ impl LocalStore {
 
     fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
+    }
+
+    /// Opens an object. What stands in its place and is no file is refused: a FIFO would wait for ever.
+    fn open(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        let opened = fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(self.path(name));
+        let file = opened.map_err(|error| match Errno::from_io_error(&error) {
+            // A symbolic link and a socket.
+            Some(Errno::LOOP | Errno::NXIO) => not_a_file(),
+            _ => error,
+        })?;
+        if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_file()) }
     }
 
     /// Turns "not found" into doubt where the repository itself is not there: its disk may be gone.
@@ -66,15 +79,16 @@ impl Store for LocalStore {
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
-        fs::metadata(self.path(name)).map(|metadata| metadata.len()).map_err(|error| self.absence(error))
+        let metadata = fs::symlink_metadata(self.path(name)).map_err(|error| self.absence(error))?;
+        if metadata.is_file() { Ok(metadata.len()) } else { Err(not_a_file()) }
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        File::open(self.path(name)).map_err(|error| self.absence(error))?.read_exact_at(buffer, offset)
+        self.open(name).map_err(|error| self.absence(error))?.read_exact_at(buffer, offset)
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let file = match File::open(self.path(name)) {
+        let file = match self.open(name) {
             // The first object tells whether there is a repository at all.
             Err(error) if name != names::CONFIG => return Err(self.absence(error)),
             opened => opened?,
@@ -96,10 +110,11 @@ impl Store for LocalStore {
                 let file_name = entry.file_name();
                 let Some(file_name) = file_name.to_str() else { continue };
                 let name = format!("{folder}/{file_name}");
-                if entry.file_type()?.is_dir() {
-                    folders.push(name);
-                } else if let Some(len) = len_if_present(&entry)? {
-                    objects.push(Object { len, name });
+                match entry.file_type()? {
+                    kind if kind.is_dir() => folders.push(name),
+                    kind if kind.is_file() => objects.extend(len_if_present(&entry)?.map(|len| Object { len, name })),
+                    // Links, FIFOs and the like are no objects: whoever needs one of that name finds it missing.
+                    _ => {}
                 }
             }
         }
@@ -167,12 +182,12 @@ impl Upload for LocalUpload {
         let folder = target.parent().unwrap_or(&self.root);
         let rename = || renameat_with(CWD, &self.path, CWD, &target, RenameFlags::NOREPLACE);
         match rename() {
-            Err(rustix::io::Errno::NOENT) => {
+            Err(Errno::NOENT) => {
                 create_dirs_beneath(&self.root, folder)?;
                 rename()?;
             }
             // Some network file systems lack the flag; names are unique, so a hard link does the same.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            Err(Errno::INVAL | Errno::NOSYS) => {
                 fs::hard_link(&self.path, &target)?;
                 fs::remove_file(&self.path)?;
             }
@@ -205,6 +220,10 @@ fn read_dir_if_present(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
         Err(error) => Err(error),
         Ok(entries) => entries.collect(),
     }
+}
+
+fn not_a_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file")
 }
 
 /// Length of a listed file, unless it was deleted since.

@@ -21,8 +21,9 @@ pub struct Object {
 
 /// Where a repository's objects live. Names are relative, made of `/`-separated parts of `[0-9a-z.-]`.
 ///
-/// Errors are the store's own: an [`io::Error`] of kind `NotFound` means that the object is known to be absent; any
-/// doubt must be another kind. Implementations retry what is worth retrying themselves.
+/// Errors are the store's own: an [`io::Error`] of kind `NotFound` means that the object is known to be absent, and
+/// `InvalidData` that what has its name cannot be the object; any doubt must be another kind. Implementations retry what
+/// is worth retrying themselves.
 pub trait Store: Send + Sync {
     /// Where the store is, in words that people recognise.
     fn location(&self) -> String;

@@ -1,9 +1,5 @@
 //! What the user may say about a directory tree to be backed up.
 
-use std::path::Path;
-
-use crate::{Error, Result};
-
 /// What is left out of a backup of directory trees.
 ///
 /// # Exclude rules
@@ -46,18 +42,9 @@ impl FileOptions {
         }
     }
 
-    /// Appends the rules of a file, one per line; a byte order mark at its start is ignored.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is not UTF-8.
-    pub fn add_exclude_file(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
-            verb: "read exclude file",
-            path: path.display().to_string(),
-            source,
-        })?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    /// Appends the rules of a text, one per line; a byte order mark at its start is ignored.
+    pub fn add_excludes(&mut self, text: &str) {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         self.excludes.extend(text.lines().map(str::to_owned));
-        Ok(())
     }
 }

@@ -97,18 +97,10 @@ fn compile(lines: &[String], root: &[u8]) -> Result<Option<Gitignore>> {
     let mut builder = GitignoreBuilder::new("/");
     builder.allow_unclosed_class(false);
     for line in lines {
-        let fault = |error: ignore::Error| Error::Rule { rule: line.clone(), reason: reason(&error) };
-        builder.add_line(None, &absolute(line, root)).map_err(fault)?;
+        builder.add_line(None, &absolute(line, root)).map_err(|error| Error::rule(line, &error))?;
     }
-    let patterns = builder.build().map_err(|error| Error::Rule { rule: lines.join("\n"), reason: reason(&error) })?;
+    let patterns = builder.build().map_err(|error| Error::rule(&lines.join("\n"), &error))?;
     Ok((!patterns.is_empty()).then_some(patterns))
-}
-
-fn reason(error: &ignore::Error) -> String {
-    match error {
-        ignore::Error::Glob { err, .. } => err.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// Rewrites a pattern with a slash in its middle, which gitignore takes as relative, to start at the root.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::init::{self, Created, CreatedFields};
 use super::long_run::{LongRun, conclude};
 use super::snapshots::{SnapshotFields, StatisticsFields};
+use crate::arguments::not_empty;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -47,10 +48,10 @@ pub struct Arguments {
     #[arg(long)]
     independent: bool,
     /// Name of the source [default: HOST:PATH,…]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
     /// Mark the snapshot; may be given several times
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = not_empty())]
     tag: Vec<String>,
     /// Walk and decide, store nothing
     #[arg(long, short = 'n')]

@@ -11,6 +11,7 @@ use mainstay_repo::{NodeKind, TreeReader};
 use serde::Serialize;
 
 use super::node::{self, NodeFields};
+use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -34,7 +35,7 @@ pub struct Arguments {
     #[arg(value_name = "SNAP:PATH")]
     file: OsString,
     /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
 }
 
@@ -61,8 +62,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let shown = node::absolute(&path);
-    let found = select::find_in_snapshot(&trees, entry, &path)?.filter(|node| node.kind == NodeKind::File);
-    let found = found.ok_or_else(|| {
+    let found = select::find_with_owners(&trees, entry, &path)?.filter(|(node, _)| node.kind == NodeKind::File);
+    let (found, owners) = found.ok_or_else(|| {
         let message = format!("print {}: it is not a file", escape::bytes(&shown));
         Failure::new(&catalogue::INVALID, message)
     })?;
@@ -84,7 +85,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let as_text = std::str::from_utf8(&content);
     context.output.document(&FileFields {
         snapshot: entry.id.to_string(),
-        node: NodeFields::new(&shown, &found),
+        node: NodeFields::new(&shown, &found, &owners),
         content: as_text.ok(),
         content_hex: as_text.is_err().then(|| hex(&content)),
     })?;

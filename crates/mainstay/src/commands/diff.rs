@@ -11,6 +11,7 @@ use mainstay_repo::{Content, NodeKind, SnapshotEntry, TreeReader};
 use serde::Serialize;
 
 use super::node;
+use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
@@ -34,7 +35,7 @@ pub struct Arguments {
     #[arg(value_name = "SNAP[:PATH]")]
     new: OsString,
     /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
 }
 

@@ -8,6 +8,7 @@ use mainstay_repo::{SnapshotEntry, TreeReader};
 use serde::Serialize;
 
 use super::node::{self, NodeFields};
+use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -31,7 +32,7 @@ pub struct Arguments {
     #[arg(long, value_name = "SNAP")]
     snapshot: Vec<String>,
     /// Only in snapshots of this source
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
     /// Take a for A
     #[arg(long, short)]
@@ -60,14 +61,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let mut stream = Stream::begin(context.output.format);
     let mut relay = Relay::default();
-    let found = find(&trees, &searched, &pattern, &mut |entry, path, found| {
+    let found = find(&trees, &searched, &pattern, &mut |entry, path, found, owners| {
         let path = node::absolute(path);
-        let shown = || if arguments.long { node::long(&path, found) } else { node::short(&path, found) };
+        let shown = || if arguments.long { node::long(&path, found, owners) } else { node::short(&path, found) };
         let line = || format!("{}  {}  {}", entry.id.short(), time::local(entry.snapshot.started), shown());
         let fields = MatchFields {
             snapshot: entry.id.to_string(),
             started: time::utc(entry.snapshot.started),
-            node: NodeFields::new(&path, found),
+            node: NodeFields::new(&path, found, owners),
         };
         relay.pass(stream.push(line, &fields))
     });

@@ -10,6 +10,7 @@ use mainstay_repo::{Repository, SnapshotEntry, SnapshotId};
 use serde::Serialize;
 
 use super::prune::{self, PruneFields};
+use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -36,7 +37,7 @@ pub struct Arguments {
     #[command(flatten)]
     rules: Rules,
     /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
     /// Show what would be done
     #[arg(long)]
@@ -72,7 +73,7 @@ struct Rules {
     #[arg(long, value_name = "TIME", value_parser = span)]
     keep_within: Option<Span>,
     /// Keep all with this tag; may be given several times
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = not_empty())]
     keep_tag: Vec<String>,
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::diff::{DifferenceFields, difference_text};
 use super::node::{self, NodeFields};
+use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -32,7 +33,7 @@ pub struct Arguments {
     #[arg(value_name = "PATH")]
     path: OsString,
     /// Only in snapshots of this source
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
 }
 
@@ -83,7 +84,7 @@ fn sources<'e>(entries: &'e [SnapshotEntry], wanted: Option<&str>) -> Vec<&'e st
     names
 }
 
-fn fields<'a>(event: &Event, path: &'a [u8]) -> EventFields<'a> {
+fn fields<'a>(event: &'a Event, path: &'a [u8]) -> EventFields<'a> {
     let difference = match &event.step {
         Step::Changed(difference) => Some(DifferenceFields::new(difference)),
         Step::Appeared | Step::Vanished => None,
@@ -93,7 +94,7 @@ fn fields<'a>(event: &Event, path: &'a [u8]) -> EventFields<'a> {
         started: time::utc(event.started),
         step: word(&event.step),
         difference,
-        node: event.node.as_ref().map(|node| NodeFields::new(path, node)),
+        node: event.node.as_ref().map(|node| NodeFields::new(path, node, &event.owners)),
     }
 }
 

@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use mainstay_jobs::browse::{Reach, list};
 use mainstay_jobs::select;
-use mainstay_repo::{Content, NodeKind, TreeReader};
+use mainstay_repo::{Content, Node, NodeKind, Owners, TreeReader};
 
 use super::node::{self, NodeFields};
+use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -29,7 +30,7 @@ pub struct Arguments {
     #[arg(value_name = "SNAP[:PATH]")]
     snapshot: OsString,
     /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
     /// Also mode, owner, size and time
     #[arg(long, short)]
@@ -47,20 +48,20 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let path = path.unwrap_or_default();
-    let found = select::find_in_snapshot(&trees, entry, &path)?;
+    let found = select::find_with_owners(&trees, entry, &path)?;
     let mut stream = Stream::begin(context.output.format);
     let mut relay = Relay::default();
-    let mut show = |path: &[u8], found: &mainstay_repo::Node| {
+    let mut show = |path: &[u8], found: &Node, owners: &Owners| {
         let path = node::absolute(path);
-        let line = || if arguments.long { node::long(&path, found) } else { node::short(&path, found) };
-        relay.pass(stream.push(line, &NodeFields::new(&path, found)))
+        let line = || if arguments.long { node::long(&path, found, owners) } else { node::short(&path, found) };
+        relay.pass(stream.push(line, &NodeFields::new(&path, found, owners)))
     };
     let reach = if arguments.recursive { Reach::Everything } else { Reach::Children };
     let mut within = |content: &Content| list(&trees, &path, content, reach, &mut show);
     let listed = match &found {
         None => within(&entry.snapshot.root),
-        Some(node) if node.kind == NodeKind::Directory => within(&node.content),
-        Some(node) => show(&path, node),
+        Some((node, _)) if node.kind == NodeKind::Directory => within(&node.content),
+        Some((node, owners)) => show(&path, node, owners),
     };
     relay.finish(listed)?;
     stream.finish()?;

@@ -2,7 +2,7 @@
 //!
 //! Owns the shape that `ls`, `find` and `history` share. Names are escaped here.
 
-use mainstay_repo::{Node, NodeKind};
+use mainstay_repo::{Node, NodeKind, Owners};
 use serde::Serialize;
 
 use crate::output::encode::{PathFields, hex};
@@ -17,7 +17,9 @@ pub struct NodeFields<'a> {
     /// Octal.
     mode: String,
     user: u32,
+    user_name: Option<&'a str>,
     group: u32,
+    group_name: Option<&'a str>,
     size: u64,
     modified: String,
     changed: String,
@@ -32,8 +34,8 @@ pub struct NodeFields<'a> {
 }
 
 impl<'a> NodeFields<'a> {
-    /// `path` begins with a slash.
-    pub fn new(path: &'a [u8], node: &Node) -> Self {
+    /// `path` begins with a slash; `owners` are those of the node's page.
+    pub fn new(path: &'a [u8], node: &Node, owners: &'a Owners) -> Self {
         let target = node.link_target.as_deref();
         let is_text = |bytes: &&[u8]| std::str::from_utf8(bytes).is_ok();
         Self {
@@ -41,7 +43,9 @@ impl<'a> NodeFields<'a> {
             kind: kind(node.kind),
             mode: format!("{:04o}", node.mode),
             user: node.user,
+            user_name: name_of(node.user, &owners.users),
             group: node.group,
+            group_name: name_of(node.group, &owners.groups),
             size: node.size,
             modified: time::utc_of(node.modified.0, node.modified.1),
             changed: time::utc_of(node.changed.0, node.changed.1),
@@ -52,6 +56,11 @@ impl<'a> NodeFields<'a> {
             device: node.device_numbers,
         }
     }
+}
+
+/// The name of a user or a group, where the snapshot knows it.
+fn name_of(number: u32, names: &[(u32, String)]) -> Option<&str> {
+    names.iter().find(|(known, _)| *known == number).map(|(_, name)| name.as_str())
 }
 
 /// The word for a kind of entry.
@@ -78,15 +87,16 @@ pub fn short(path: &[u8], node: &Node) -> String {
     format!("{}{slash}", escape::bytes(path))
 }
 
-/// Mode, owner, size, time and path, as `ls -l` has them.
-pub fn long(path: &[u8], node: &Node) -> String {
+/// Mode, owner, size, time and path, as `ls -l` has them; owners by name where there is one.
+pub fn long(path: &[u8], node: &Node, owners: &Owners) -> String {
+    let owner = |number: u32, names| name_of(number, names).map_or_else(|| number.to_string(), escape::text);
     let target = node.link_target.as_deref();
     let target = target.map(|target| format!(" -> {}", escape::bytes(target))).unwrap_or_default();
     format!(
-        "{} {:>6} {:>6} {:>9}  {}  {}{target}",
+        "{} {:<8} {:<8} {:>9}  {}  {}{target}",
         mode_text(node),
-        node.user,
-        node.group,
+        owner(node.user, &owners.users),
+        owner(node.group, &owners.groups),
         size_text(node),
         time::local_of(node.modified.0, node.modified.1),
         short(path, node),

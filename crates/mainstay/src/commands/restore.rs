@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::long_run::{LongRun, conclude};
 use super::node;
+use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -44,7 +45,7 @@ pub struct Arguments {
     #[arg(value_name = "SNAP[:PATH]")]
     snapshot: OsString,
     /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
     /// The directory to write into; it is created if need be
     #[arg(long, value_name = "DIR")]
@@ -130,6 +131,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
     let target = arguments.target.clone().unwrap_or_else(|| default_target(entry));
     require_safe(arguments, &target)?;
+    let is_new = !target.exists();
     let options = options(arguments);
     let plan = Plan { output: context.output, lines: Mutex::default() };
     let mut long_run = LongRun::begin(context);
@@ -147,6 +149,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         progress: &long_run.monitor,
         cancel: &long_run.requests.cancel,
     }))?;
+    require_match(arguments, entry, &report).inspect_err(|_| {
+        if is_new {
+            // Whatever is in it by now is not of this run, and stays.
+            let _ = std::fs::remove_dir(&target);
+        }
+    })?;
     let outcome = Outcome { entry, target: &target, report: &report, dry_run: arguments.dry_run };
     let printed = plan.print().and_then(|()| match context.output.is_json() {
         true => context.output.message(&outcome.summary(&long_run)),
@@ -167,6 +175,13 @@ fn default_target(entry: &SnapshotEntry) -> PathBuf {
 
 /// Refuses to mix a restore with files that somebody may need.
 fn require_safe(arguments: &Arguments, target: &Path) -> Result<()> {
+    let refused = |problem: &dyn std::fmt::Display| {
+        let target = escape::bytes(target.as_os_str().as_bytes());
+        Failure::new(&catalogue::TARGET, format!("restore into {target}: {problem}"))
+    };
+    if std::fs::metadata(target).is_ok_and(|metadata| !metadata.is_dir()) {
+        return Err(refused(&"it is not a directory"));
+    }
     if arguments.overwrite.is_some() {
         return Ok(());
     }
@@ -176,8 +191,19 @@ fn require_safe(arguments: &Arguments, target: &Path) -> Result<()> {
             Err(mainstay_jobs::Error::TargetNotEmpty { path: escape::bytes(target.as_os_str().as_bytes()) }.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Failure::file("restore into", target, &error)),
+        Err(error) => Err(refused(&error)),
     }
+}
+
+/// Patterns that match nothing were meant otherwise.
+fn require_match(arguments: &Arguments, entry: &SnapshotEntry, report: &RestoreReport) -> Result<()> {
+    let entries = report.files + report.directories + report.others + report.skipped + report.warning_count;
+    if arguments.include.is_empty() || entries > 0 {
+        return Ok(());
+    }
+    let excluded = if arguments.exclude.is_empty() { "" } else { " that --exclude leaves in" };
+    let message = format!("restore {}: no entry{excluded} matches --include", entry.id.short());
+    Err(Failure::new(&catalogue::NO_MATCH, message))
 }
 
 fn options(arguments: &Arguments) -> RestoreOptions {

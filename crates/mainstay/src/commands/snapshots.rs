@@ -7,6 +7,7 @@ use mainstay_repo::{SnapshotEntry, SnapshotStatistics};
 use serde::Serialize;
 
 use super::long_run::conclude;
+use crate::arguments::not_empty;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -26,10 +27,10 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Only those of this source
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
     /// Only those with this tag
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = not_empty())]
     tag: Option<String>,
     /// Also those that were forgotten and not pruned yet
     #[arg(long)]

@@ -56,6 +56,7 @@ catalogue! {
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";
+    NO_MATCH = "MS-1403", Failure, "list the snapshot with `mainstay ls -R SNAP`; rules are written as in .gitignore, and `/` stands in front of a path from the top";
 
     SOURCE = "MS-1501", Failure, "check that the path is there and that you may read it";
     REFUSED_NAME = "MS-1502", Failure, "the name cannot be used here; nothing was written";
@@ -63,6 +64,8 @@ catalogue! {
 
     TARGET_NOT_EMPTY = "MS-1601", Refused, "choose an empty directory, or say by --overwrite what to do with files that exist";
     INCOMPLETE_RESTORE = "MS-1602", Incomplete, "everything else is restored; check the entries named above";
+    TARGET = "MS-1603", Configuration, "name by --target a directory that you may write, or one that is not there yet";
+    TARGET_FULL = "MS-1604", NoSpace, "free space where the target is and run the command again with --overwrite if-changed; the repository is untouched";
 
     BUG = "MS-1901", Failure, "this is a fault in Mainstay: please report it with the command and this message";
     RANDOM = "MS-1902", Failure, "the system's random generator does not work; do not trust keys made on this machine";

@@ -60,6 +60,13 @@ fn usage_errors_are_exit_code_2_and_name_what_was_meant() {
         (&["forget"], "MS-1002", "rule"),
         (&["ls", "latest:/a/../b"], "MS-1002", ".."),
         (&["cat", "latest"], "MS-1001", "SNAP:PATH"),
+        (&["backup", "--source", "", "docs"], "MS-1001", "--source"),
+        (&["backup", "--tag", "", "docs"], "MS-1001", "--tag"),
+        (&["snapshots", "--source", ""], "MS-1001", "--source"),
+        (&["snapshots", "--tag", ""], "MS-1001", "--tag"),
+        (&["restore", "latest", "--source", ""], "MS-1001", "--source"),
+        (&["forget", "--keep-tag", ""], "MS-1001", "--keep-tag"),
+        (&["restore", "latest", "--target", "out", "--include", "[a"], "MS-1004", "[a"),
         (&["help", "nonsense"], "MS-1007", "nonsense"),
     ] {
         let ran = world.fails(arguments, 2, code);
@@ -152,9 +159,15 @@ fn a_damaged_snapshot_is_told_of_and_hides_no_other() {
 #[test]
 fn without_a_home_the_error_says_what_to_set() {
     let world = World::backed_up();
-    let ran = run(world.command(&["snapshots"]).env("HOME", "relative"));
-    ran.failed(17, "MS-1005");
-    assert!(ran.stderr.contains("XDG_DATA_HOME"), "{ran:#?}");
+    for home in [Some("relative"), Some(""), None] {
+        let mut command = world.command(&["snapshots"]);
+        let ran = run(match home {
+            Some(home) => command.env("HOME", home),
+            None => command.env_remove("HOME"),
+        });
+        ran.failed(17, "MS-1005");
+        assert!(ran.stderr.contains("XDG_DATA_HOME"), "{ran:#?}");
+    }
 }
 
 #[test]
@@ -204,4 +217,111 @@ fn damage_is_exit_code_4_even_if_nobody_reads_what_was_found() {
         drop(child.stdout.take());
         assert_eq!(child.wait().expect("it ends").code(), Some(4), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_long_pattern_is_quoted_in_part() {
+    let world = World::backed_up();
+    let pattern = "[".repeat(5000);
+    world.write("rules", pattern.as_bytes());
+    for (arguments, code) in [
+        (&["backup", "docs", "--exclude", &pattern][..], "MS-1004"),
+        (&["backup", "docs", "--exclude-file", "rules"], "MS-1004"),
+        (&["restore", "latest", "--target", "out", "--include", &pattern], "MS-1004"),
+        (&["find", &pattern], "MS-1002"),
+    ] {
+        let ran = world.fails(arguments, 2, code);
+        assert!(ran.stderr.lines().next().expect("an error").len() < 250, "{ran:#?}");
+    }
+}
+
+#[test]
+fn lists_are_read_from_files_and_pipes_within_a_limit() {
+    let world = World::with_files();
+    let long = fs::File::create(world.path("long")).expect("a file");
+    long.set_len(1 << 40).expect("a hole");
+    fs::create_dir(world.path("folder")).expect("a directory");
+    for option in ["--files-from", "--exclude-file"] {
+        for (name, problem) in [
+            ("/dev/zero", "neither a file nor a pipe"),
+            ("folder", "neither a file nor a pipe"),
+            ("long", "expected at most "),
+            ("absent", "No such file"),
+        ] {
+            let ran = world.fails(&["backup", "docs", option, name], 17, "MS-1006");
+            assert!(ran.stderr.contains(name) && ran.stderr.contains(problem), "{ran:#?}");
+        }
+    }
+    let endless = "head -c 300000000 /dev/zero | \"$BINARY\" backup --files-from -";
+    let mut command = world.command_of(std::path::Path::new("/bin/sh"), &["-c", endless]);
+    let ran = run(command.env("BINARY", crate::world::BINARY));
+    ran.failed(17, "MS-1006");
+    assert!(ran.stderr.contains("expected at most 256 MiB"), "{ran:#?}");
+    let piped =
+        "mkfifo pipe; echo docs/notes.md > pipe & exec \"$BINARY\" backup --files-from pipe --exclude-file rules";
+    world.write("rules", b"*.tmp\n");
+    let mut command = world.command_of(std::path::Path::new("/bin/sh"), &["-c", piped]);
+    let ran = run(command.env("BINARY", crate::world::BINARY));
+    assert_eq!(ran.code, 0, "{ran:#?}");
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_an_object_is_damage_and_nobody_waits_for_it() {
+    let world = World::backed_up();
+    let packs = files(&world.repository().join("packs"));
+    let largest = packs.iter().max_by_key(|path| fs::metadata(path).expect("a pack").len()).expect("a pack");
+    let config = world.repository().join("mainstay.json");
+    let put_fifo = |path: &std::path::Path| {
+        fs::rename(path, world.path("aside")).expect("an object");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, mode).expect("a FIFO");
+    };
+    put_fifo(largest);
+    assert_eq!(world.run(&["check"]).code, 4);
+    assert_eq!(world.run(&["verify"]).code, 4);
+    let ran = world.run(&["restore", "latest", "--target", "out"]);
+    assert_eq!(ran.code, 3, "{ran:#?}");
+    assert!(ran.stderr.contains("it is not a regular file"), "{ran:#?}");
+    fs::rename(world.path("aside"), largest).expect("the pack comes back");
+    put_fifo(&config);
+    let ran = world.fails(&["snapshots"], 4, "MS-1301");
+    assert!(ran.stderr.contains("it is not a regular file"), "{ran:#?}");
+}
+
+#[test]
+fn a_repository_that_may_only_be_read_is_checked_verified_and_restored() {
+    let unprivileged = Unprivileged::new();
+    let repository = unprivileged.world.repository();
+    assert_eq!(unprivileged.run(&["backup", "docs"]).code, 3);
+    let set_modes = |directory, file| {
+        let mut paths = vec![repository.clone()];
+        while let Some(path) = paths.pop() {
+            let is_directory = path.is_dir();
+            if is_directory {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("it is ours, or we are root");
+                paths.extend(fs::read_dir(&path).expect("a directory").map(|entry| entry.expect("an entry").path()));
+            }
+            let mode = if is_directory { directory } else { file };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours, or we are root");
+        }
+    };
+    set_modes(0o500, 0o400);
+    for arguments in [&["check"][..], &["verify"]] {
+        let ran = unprivileged.run(arguments);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        assert!(ran.stdout.starts_with("sound") && ran.stderr.contains("no lease can be written"), "{ran:#?}");
+    }
+    for arguments in [
+        &["snapshots"][..],
+        &["ls", "latest"],
+        &["find", "*.md"],
+        &["history", "docs/notes.md"],
+        &["status"],
+        &["stats"],
+        &["restore", "latest", "--target", "out", "--verify"],
+    ] {
+        let ran = unprivileged.run(arguments);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+    }
+    set_modes(0o700, 0o600);
 }

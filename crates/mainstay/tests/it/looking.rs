@@ -130,3 +130,26 @@ fn stats_count_what_is_stored() {
     assert!((3 << 20..4 << 20).contains(&stored), "the large file is stored once: {stats}");
     assert!(world.ok(&["stats"]).stdout.contains("times less"));
 }
+
+#[test]
+fn owners_are_shown_by_the_names_that_the_snapshot_has() {
+    let world = World::backed_up();
+    let name_of = |flag: &str| {
+        let output = std::process::Command::new("id").arg(flag).output().expect("every system has it");
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
+    };
+    let (user, group, number) = (name_of("-un"), name_of("-gn"), name_of("-u"));
+    let notes = format!("latest:{}", world.absolute("docs/notes.md"));
+    for arguments in [&["ls", "--long", &notes][..], &["find", "--long", "notes.md"]] {
+        let words: Vec<String> = world.ok(arguments).stdout.split_whitespace().map(str::to_owned).collect();
+        assert!(words.contains(&user) && words.contains(&group), "no {user:?} in {words:?}");
+    }
+    let history = ["history", "docs/notes.md"];
+    for arguments in [&["ls", &notes][..], &["find", "notes.md"], &["cat", &notes], &history] {
+        let shown = world.document(arguments);
+        let first = shown.get(0).unwrap_or(&shown);
+        let node = first.get("node").unwrap_or(first);
+        assert_eq!((&node["user_name"], &node["group_name"]), (&user.as_str().into(), &group.as_str().into()));
+        assert_eq!(node["user"].to_string(), number);
+    }
+}

@@ -83,6 +83,59 @@ fn include_and_exclude_choose_entries() {
 }
 
 #[test]
+fn patterns_that_match_nothing_are_an_error() {
+    let world = World::backed_up();
+    for arguments in [&["--include", "*.odt"][..], &["--include", "*.odt", "--dry-run"]] {
+        let ran = world.fails(&[&["restore", "latest", "--target", "out"], arguments].concat(), 1, "MS-1403");
+        assert!(ran.stderr.contains("--include"), "{ran:#?}");
+        assert!(!world.path("out").exists());
+    }
+    let lines = world.lines(&["restore", "latest", "--target", "out", "--include", "*.odt"]);
+    assert_eq!(lines.last().expect("an error")["code"], "MS-1403");
+    let both = ["restore", "latest", "--target", "out", "--include", "*.md", "--exclude", "notes.*"];
+    assert!(world.fails(&both, 1, "MS-1403").stderr.contains("--exclude"));
+    world.ok(&["restore", "latest", "--target", "out", "--include", "*.odt", "--include", "*.md"]);
+    // What is there already was matched.
+    let again = ["restore", "latest", "--target", "out", "--include", "*.md", "--overwrite"];
+    world.ok(&[&again[..], &["never"]].concat());
+    world.ok(&[&again[..], &["if-changed"]].concat());
+}
+
+#[test]
+fn a_single_file_is_not_restored_with_delete() {
+    let world = World::backed_up();
+    world.write("target/precious", b"mine");
+    let snapshot = format!("latest:{}", world.absolute("docs/notes.md"));
+    let arguments = ["restore", &snapshot, "--target", "target", "--overwrite", "always", "--delete"];
+    let ran = world.fails(&arguments, 2, "MS-1002");
+    assert!(ran.stderr.contains("hint: leave out --delete"), "{ran:#?}");
+    assert_eq!(files(&world.path("target")), [world.path("target/precious")]);
+}
+
+#[test]
+fn a_target_that_is_a_file_is_named_as_such() {
+    let world = World::backed_up();
+    world.write("file", b"mine");
+    for arguments in [&[][..], &["--overwrite", "always"], &["--dry-run"]] {
+        let ran = world.fails(&[&["restore", "latest", "--target", "file"], arguments].concat(), 17, "MS-1603");
+        assert!(ran.stderr.contains("file: it is not a directory"), "{ran:#?}");
+        assert!(ran.stderr.contains("hint: name by --target a directory"), "{ran:#?}");
+    }
+    let beneath = ["restore", "latest", "--target", "file/deeper", "--overwrite", "always"];
+    assert!(world.fails(&beneath, 17, "MS-1603").stderr.contains("file/deeper"));
+    assert_eq!(world.read("file"), b"mine");
+}
+
+#[test]
+fn what_was_left_alone_is_not_verified() {
+    let world = World::backed_up();
+    let snapshot = format!("latest:{}", world.absolute("docs"));
+    world.write("out/notes.md", b"mine");
+    let ran = world.ok(&["restore", &snapshot, "--target", "out", "--overwrite", "never", "--verify"]);
+    assert!(ran.stdout.contains("1 left alone") && !ran.stderr.contains("warning"), "{ran:#?}");
+}
+
+#[test]
 fn a_dry_run_shows_the_plan_and_writes_nothing() {
     let world = World::backed_up();
     let ran = world.ok(&["restore", "latest", "--target", "out", "--dry-run"]);

@@ -105,3 +105,25 @@ fn a_dry_run_tells_what_a_restore_then_does_and_writes_nothing() {
     assert_eq!(again.files, real.files);
     assert_eq!(look(&target), before);
 }
+
+#[test]
+fn a_single_file_is_not_restored_with_deletion_of_what_lies_beside_it() {
+    let (ground, entry) = ground();
+    let target = ground.path("target");
+    crate::ground::write(&target.join("precious"), b"mine");
+    let options = RestoreOptions { extra: crate::restore::Extra::Delete, ..as_recorded() };
+    let restored = ground.restore_telling((&entry, Some(b"top.txt")), &target, &options, &|_| {});
+    assert!(matches!(restored, Err(Error::DeleteBesideFile { .. })), "{restored:?}");
+    assert_eq!(look(&target).len(), 1);
+    ground.restore_path(&entry, Some(b"other"), &target, &options);
+    assert_eq!(look(&target), look(&ground.source().join("other")));
+}
+
+#[test]
+fn a_pattern_that_is_none_is_named_in_part() {
+    let (ground, entry) = ground();
+    let options = RestoreOptions { include: vec!["[".repeat(1000)], ..as_recorded() };
+    let restored = ground.restore_telling((&entry, None), &ground.path("target"), &options, &|_| {});
+    let Err(Error::Source(error)) = restored else { panic!("{restored:?}") };
+    assert!(error.to_string().len() < 200, "{error}");
+}

@@ -197,17 +197,40 @@ fn what_the_patterns_leave_out_is_not_deleted_either() {
 fn verifying_reads_everything_back_and_names_what_is_not_as_it_was() {
     let (ground, _) = Ground::in_memory();
     ground.write("file", &noise(1, 3 << 20));
+    set_time(&ground.source().join("file"), (TIME, 5));
     ground.write("small", b"small");
     let entry = ground.back_up(Requested::Full).entry.unwrap();
     let target = ground.path("target");
     let verifying = RestoreOptions { extent: Extent::WriteAndVerify, ..as_recorded() };
     let report = ground.restore_with(&entry, &target, &verifying);
     assert_eq!((report.verified_bytes, report.warning_count), ((3 << 20) + 5, 0));
-    // A file that the rule leaves alone and that differs is found.
+    // A file that the rule takes for the same by its size and time, and that differs, is found.
     let mut changed = noise(1, 3 << 20);
     changed[2_000_000] ^= 1;
     write(&target.join("file"), &changed);
-    let verifying = RestoreOptions { extent: Extent::WriteAndVerify, ..by(Overwrite::Never) };
+    set_time(&target.join("file"), (TIME, 5));
+    let verifying = RestoreOptions { extent: Extent::WriteAndVerify, ..by(Overwrite::IfChanged) };
     let report = ground.restore_with(&entry, &target, &verifying);
     assert_eq!(paths(&report.warnings), ["file"]);
+}
+
+#[test]
+fn what_the_rule_left_alone_is_not_compared() {
+    let (ground, _) = Ground::in_memory();
+    ground.write("file", b"the source");
+    set_time(&ground.source().join("file"), (TIME, 5));
+    ground.write("new", b"restored");
+    ground.write("directory/inner", b"inner");
+    let entry = ground.back_up(Requested::Full).entry.unwrap();
+    for (rule, seconds) in [(Overwrite::Never, -1), (Overwrite::IfNewer, 1)] {
+        let target = ground.path("target");
+        write(&target.join("file"), b"other");
+        set_time(&target.join("file"), (TIME + seconds, 5));
+        let options = RestoreOptions { extent: Extent::WriteAndVerify, ..by(rule) };
+        let report = ground.restore_with(&entry, &target, &options);
+        assert_eq!(report.warnings, [], "{rule:?}");
+        let restored = (b"restored".len() + b"inner".len()) as u64;
+        assert_eq!((report.skipped, report.verified_bytes), (1, restored), "{rule:?}");
+        std::fs::remove_dir_all(target).unwrap();
+    }
 }

@@ -107,4 +107,28 @@ fn a_name_that_is_a_folder_is_no_object() {
     store.put("packs/aa/pack", b"bytes").unwrap();
     assert!(store.read("packs/aa", 100).is_err());
     assert!(store.read_at("packs/aa", 0, &mut [0]).is_err());
+    assert!(store.len("packs/aa").is_err());
+}
+
+/// Everything that can have a name and is neither a file nor a directory, as far as a test may make it.
+fn special_files(directory: &tempfile::TempDir) -> Vec<&'static str> {
+    let folder = directory.path().join("repository/refs");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("file"), b"bytes").unwrap();
+    rustix::fs::mkfifoat(CWD, folder.join("fifo"), rustix::fs::Mode::RUSR).unwrap();
+    std::os::unix::fs::symlink("file", folder.join("link")).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap());
+    vec!["refs/fifo", "refs/link", "refs/socket"]
+}
+
+#[test]
+fn what_is_no_file_is_no_object_and_nobody_waits_for_it() {
+    let (directory, store) = store();
+    for name in special_files(&directory) {
+        let refused = [store.read(name, 100).map(drop), store.read_at(name, 0, &mut [0]), store.len(name).map(drop)];
+        for error in refused.map(Result::unwrap_err) {
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{name}: {error}");
+        }
+    }
+    assert_eq!(store.list("refs/").unwrap(), [Object { name: "refs/file".to_owned(), len: 5 }]);
 }

@@ -3,7 +3,7 @@
 //! Owns these options, and the default name of a source. Reads nothing but lists of paths.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -13,13 +13,15 @@ use mainstay_sources::{Owner, Source, Timestamp};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result, catalogue};
-use crate::machine;
 use crate::output::units;
+use crate::{list_file, machine};
 
 /// Roots that the default name of a source spells out.
 const NAMED_ROOTS: usize = 8;
-/// A list of paths is held in memory.
-const LIST_LEN_MAX: u64 = 1 << 30;
+/// A list of paths is held in memory: millions of them fit.
+const PATHS_LEN_MAX: u64 = 256 << 20;
+/// Nobody has more rules.
+const RULES_LEN_MAX: u64 = 16 << 20;
 
 /// What is read.
 #[derive(clap::Args)]
@@ -157,19 +159,23 @@ fn options(arguments: &InputArguments) -> Result<FileOptions> {
         one_file_system: arguments.one_file_system,
     };
     for path in &arguments.exclude_file {
-        options.add_exclude_file(path)?;
+        options.add_excludes(&read_rules(path)?);
     }
     Ok(options)
 }
 
+fn read_rules(path: &Path) -> Result<String> {
+    let verb = "read exclude file";
+    String::from_utf8(list_file::read(verb, path, RULES_LEN_MAX)?)
+        .map_err(|_| Failure::file(verb, path, &io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))
+}
+
 fn read_list(path: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error: io::Error| Failure::file("read list of paths", path, &error);
-    let mut bytes = Vec::new();
-    let read = match path.as_os_str() == "-" {
-        true => io::stdin().lock().take(LIST_LEN_MAX).read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|file| file.take(LIST_LEN_MAX).read_to_end(&mut bytes)),
+    let verb = "read list of paths";
+    let bytes = match path.as_os_str() == "-" {
+        true => list_file::read_input(verb, PATHS_LEN_MAX)?,
+        false => list_file::read(verb, path, PATHS_LEN_MAX)?,
     };
-    read.map_err(failed)?;
     Ok(split_list(&bytes))
 }
 

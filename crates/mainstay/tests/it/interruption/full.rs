@@ -76,6 +76,28 @@ mainstay verify
 echo "full $full"
 "#;
 
+/// Restores into a small disk. Where nobody may mount, there is nothing to see.
+const SMALL_TARGET: &str = r#"
+mkdir -p "$HOME/disk"
+mount -t tmpfs -o size=12m none "$HOME/disk" 2>/dev/null || exit 99
+exec "$BINARY" restore latest --target "$HOME/disk/target"
+"#;
+
+#[test]
+fn a_target_that_is_full_is_told_apart_from_a_store_that_is_full() {
+    let world = world();
+    world.ok(&["backup", "docs"]);
+    let mut command = world.command_of(
+        std::path::Path::new("/bin/sh"),
+        &["-c", r#"unshare --user --map-root-user --mount sh -c "$0""#, SMALL_TARGET],
+    );
+    let ran = run(command.env("BINARY", BINARY));
+    if ran.stderr.contains("MS-") {
+        ran.failed(14, "MS-1604");
+        assert!(ran.stderr.contains("docs/new") && ran.stderr.contains("where the target is"), "{ran:#?}");
+    }
+}
+
 #[test]
 fn a_full_disk_is_exit_code_14_and_space_that_is_freed_is_used() {
     let world = world();
