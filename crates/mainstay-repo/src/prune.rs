@@ -15,7 +15,7 @@ mod removal;
 mod repack;
 mod thin;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::error::{Error, Result};
 use crate::format::lease::Role;
@@ -39,8 +39,8 @@ pub struct PruneReport {
     pub deleted_objects: u64,
     /// Bytes that were written to new packs.
     pub repacked_bytes: u64,
-    /// Why packs were kept that should have been rewritten.
-    pub damage: Vec<Error>,
+    /// Why packs were kept that should have been rewritten: something that is needed is damaged, or the store is full.
+    pub left: Vec<Error>,
 }
 
 impl Repository {
@@ -56,9 +56,13 @@ impl Repository {
     pub fn prune(&self) -> Result<PruneReport> {
         let session = SessionId(random()?);
         let leases = self.leases();
-        leases.publish(session, 0, Role::Collector, Vec::new())?;
+        self.with_reserve(|| leases.publish(session, 0, Role::Collector, Vec::new()))?;
         let result = self.prune_under_lease(session);
-        leases.end(session)?;
+        self.with_reserve(|| leases.end(session))?;
+        if result.is_ok() {
+            // What cannot be set aside now is set aside by the next prune.
+            let _ = self.store.keep_reserve();
+        }
         result
     }
 
@@ -86,15 +90,14 @@ impl Repository {
         removal.packs(&plan.delete)?;
         let moved = repack(self, session, &plan.repack, &inventory)?;
         let repacked_bytes = moved.bytes;
-        let left: HashMap<_, _> = moved.left.into_iter().collect();
-        let (kept, gone): (Vec<_>, _) = plan.repack.into_iter().partition(|pack| left.contains_key(&pack.id));
+        let (kept, gone): (Vec<_>, _) = plan.repack.into_iter().partition(|pack| moved.left.contains(&pack.id));
         plan.keep.extend(kept);
         plan.repack = gone;
         // The new places must be found before the old packs count as absent.
         removal.successor(&plan, moved.rows)?;
         removal.packs(&plan.repack)?;
         removal.leftovers(&open)?;
-        Ok(PruneReport { deleted_objects: removal.deleted, repacked_bytes, plan, damage: left.into_values().collect() })
+        Ok(PruneReport { deleted_objects: removal.deleted, repacked_bytes, plan, left: moved.reasons })
     }
 }
 

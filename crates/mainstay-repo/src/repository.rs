@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::chunker::Chunker;
 use crate::compress::Compressors;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::block::ChunkTable;
 use crate::format::config::{self, Config, ConfigProblem};
 use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
@@ -91,6 +91,8 @@ impl Repository {
         // Slots that stood there before belong to creations that were interrupted or have lost. Until now one of them
         // could have won; and a new repository is whole, whether they go or not.
         abandoned.iter().for_each(|slot| drop(delete(&*store, &slot.name)));
+        // A disk that is full already takes no reserve, and needs none more than it lacks everything else.
+        let _ = store.keep_reserve();
         Ok(Self::assemble(store, keys, slot.id, liveness))
     }
 
@@ -264,7 +266,7 @@ impl Repository {
                 }
                 // Pruned since it was listed; a missing data key is something else.
                 Err(error @ Error::Missing { .. }) if error_names(&error, &object.name) => vanished = Some(error),
-                Err(error) if error.kind() == crate::error::Kind::Corrupt => damaged.push(error),
+                Err(error) if error.kind() == Kind::Corrupt => damaged.push(error),
                 Err(error) => return Err(error),
             }
         }
@@ -308,7 +310,8 @@ impl Repository {
     /// Marks a snapshot as forgotten; the next prune removes it.
     pub fn forget(&self, id: SnapshotId, now: i64) -> Result<()> {
         let mark = coord::Trash { snapshot: id, forgotten: now };
-        match put(&*self.store, &names::trash(id), &coord::encode_trash(self.id(), &mark)) {
+        let put_mark = || put(&*self.store, &names::trash(id), &coord::encode_trash(self.id(), &mark));
+        match self.with_reserve(put_mark) {
             Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
         }
@@ -340,6 +343,18 @@ impl Repository {
     /// Reads bytes of a pack.
     pub fn read_pack_at(&self, pack: &Object, offset: u64, buffer: &mut [u8]) -> Result<()> {
         self.store.read_at(&pack.name, offset, buffer).map_err(|source| store_error("read", &pack.name, source))
+    }
+
+    /// Does what leads to more space, with the space that is set aside where the store is full.
+    pub(crate) fn with_reserve<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        match work() {
+            Err(error) if error.kind() == Kind::NoSpace => {
+                let released = self.store.release_reserve();
+                let released = released.map_err(|source| store_error("release", "the reserve", source))?;
+                if released { work() } else { Err(error) }
+            }
+            done => done,
+        }
     }
 
     /// Counts what the store holds.

@@ -41,7 +41,8 @@ impl Removal<'_> {
         }
         let condemned = Condemned { id: TableId(random()?), packs: packs.iter().map(|pack| pack.id).collect() };
         let name = format!("{}{}", names::CONDEMNED, condemned.id);
-        put(&*self.repository.store, &name, &encode_condemned(self.repository.id(), &condemned))?;
+        let list = encode_condemned(self.repository.id(), &condemned);
+        self.repository.with_reserve(|| put(&*self.repository.store, &name, &list))?;
         packs.iter().try_for_each(|pack| self.delete(&names::pack(pack.id, pack.session)))
     }
 

@@ -3,7 +3,7 @@
 //! Owns the choice between moving a block as ciphertext and sealing what is needed of it anew. Invariant: nothing is
 //! carried on that does not open where it stands. Deletes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZero;
 
 use super::inventory::Inventory;
@@ -29,22 +29,25 @@ pub struct Moved {
     pub rows: NewRows,
     /// Bytes of new packs.
     pub bytes: u64,
-    /// Packs that stay where they are, because something that is needed of them is damaged.
-    pub left: Vec<(PackId, Error)>,
+    /// Packs that stay where they are, and why.
+    pub left: HashSet<PackId>,
+    pub reasons: Vec<Error>,
 }
 
-/// Moves what is needed of these packs. One that is damaged is left, and what was moved of it before is in both places.
+/// Moves what is needed of these packs. One that is damaged is left, and what was moved of it before is in both places. On a
+/// store that is full all are left, and new ones that nobody names go with the next prune.
 pub fn repack(repository: &Repository, session: SessionId, packs: &[PackUse], inventory: &Inventory) -> Result<Moved> {
     let blocks = repository.block_reader(&inventory.index);
     let renewal = Renewal { repository, inventory, blocks, spare: SpareBuffers::default() };
     let mut moving = Moving { renewal, session, open: BTreeMap::new(), moved: Moved::default() };
-    for pack in packs {
-        match moving.move_pack(pack) {
-            Err(error) if error.kind() == Kind::Corrupt => moving.moved.left.push((pack.id, error)),
-            other => other?,
+    let moved = packs.iter().try_for_each(|pack| moving.move_pack_if_whole(pack)).and_then(|()| moving.finish());
+    match moved {
+        Err(error) if error.kind() == Kind::NoSpace => {
+            let left = packs.iter().map(|pack| pack.id).collect();
+            Ok(Moved { left, reasons: vec![error], ..Moved::default() })
         }
+        moved => moved,
     }
-    moving.finish()
 }
 
 struct Moving<'r> {
@@ -63,6 +66,17 @@ struct Standing {
 }
 
 impl Moving<'_> {
+    fn move_pack_if_whole(&mut self, pack: &PackUse) -> Result<()> {
+        match self.move_pack(pack) {
+            Err(error) if error.kind() == Kind::Corrupt => {
+                self.moved.left.insert(pack.id);
+                self.moved.reasons.push(error);
+                Ok(())
+            }
+            moved => moved,
+        }
+    }
+
     fn move_pack(&mut self, pack: &PackUse) -> Result<()> {
         let (repository, inventory) = (self.renewal.repository, self.renewal.inventory);
         let object = Object { name: names::pack(pack.id, pack.session), len: pack.len };

@@ -5,7 +5,7 @@
 //! al., USENIX ATC 2020).
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,12 @@ use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::direct::{Buffers, DirectFile};
-use super::{Object, Store, Upload, Vacancy};
+use super::{Object, RESERVE_LEN, Store, Upload, Vacancy};
 use crate::format::names;
 
 const STAGING: &str = "tmp";
+/// Space that is set aside; no object has such a name.
+const RESERVE: &str = "reserve";
 
 /// A directory that holds a repository.
 #[derive(Debug)]
@@ -143,6 +145,29 @@ impl Store for LocalStore {
             fs::remove_file(entry.path())?;
         }
         Ok(())
+    }
+
+    fn keep_reserve(&self) -> io::Result<()> {
+        let path = self.root.join(RESERVE);
+        let mut file = match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            opened => opened?,
+        };
+        // Random, so that no file system stores it in less.
+        let mut bytes = vec![0; RESERVE_LEN as usize];
+        let seed = crate::seal::random::<32>().map_err(io::Error::other)?;
+        blake3::Hasher::new_keyed(&seed).finalize_xof().fill(&mut bytes);
+        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+        // Half a reserve would never be made whole.
+        written.inspect_err(|_| drop(fs::remove_file(&path)))
+    }
+
+    fn release_reserve(&self) -> io::Result<bool> {
+        match fs::remove_file(self.root.join(RESERVE)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn prepare(&self) -> io::Result<Vacancy> {

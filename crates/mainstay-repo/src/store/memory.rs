@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Object, Store, Upload, Vacancy};
+use super::{Object, RESERVE_LEN, Store, Upload, Vacancy};
 use crate::format::names;
 
 /// One call to a store.
@@ -22,6 +22,19 @@ pub enum Call {
 struct State {
     objects: BTreeMap<String, Vec<u8>>,
     calls: Vec<Call>,
+    /// Bytes that there is space for, if there is a limit, and bytes of it that are set aside.
+    capacity: Option<u64>,
+    reserve: u64,
+}
+
+impl State {
+    fn require_space(&self, more: u64) -> io::Result<()> {
+        let used: u64 = self.objects.values().map(|bytes| bytes.len() as u64).sum();
+        match self.capacity {
+            Some(capacity) if used + self.reserve + more > capacity => Err(io::ErrorKind::StorageFull.into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Objects in memory; clones share them.
@@ -45,6 +58,13 @@ impl MemoryStore {
         if let Some(bytes) = self.state().objects.get_mut(name) {
             change(bytes);
         }
+    }
+
+    /// Leaves space for so many bytes more than there are, what is set aside included.
+    pub fn leave_space(&self, bytes: u64) {
+        let mut state = self.state();
+        let used: u64 = state.objects.values().map(|bytes| bytes.len() as u64).sum();
+        state.capacity = Some(used + bytes);
     }
 
     /// Every name.
@@ -89,6 +109,19 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn keep_reserve(&self) -> io::Result<()> {
+        let mut state = self.state();
+        if state.reserve == 0 {
+            state.require_space(RESERVE_LEN)?;
+            state.reserve = RESERVE_LEN;
+        }
+        Ok(())
+    }
+
+    fn release_reserve(&self) -> io::Result<bool> {
+        Ok(std::mem::take(&mut self.state().reserve) > 0)
+    }
+
     fn prepare(&self) -> io::Result<Vacancy> {
         let state = self.state();
         if state.objects.contains_key(names::CONFIG) {
@@ -116,6 +149,7 @@ impl Upload for MemoryUpload {
         if state.objects.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        state.require_space(self.bytes.len() as u64)?;
         state.calls.push(Call::Put(name.to_owned()));
         state.objects.insert(name.to_owned(), self.bytes);
         Ok(())

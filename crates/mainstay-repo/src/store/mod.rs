@@ -12,6 +12,9 @@ pub use memory::{Call, MemoryStore};
 
 use std::io;
 
+/// Bytes that a store sets aside: leases, marks and lists of a large prune, and the folders that they need.
+pub(crate) const RESERVE_LEN: u64 = 1 << 20;
+
 /// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
@@ -65,6 +68,16 @@ pub trait Store: Send + Sync {
     /// Removes what uploads that never were published have left. Call it while no other session is open.
     fn clear_staging(&self) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Sets a little space aside, if it is not set aside yet, for the day when the store is full.
+    fn keep_reserve(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Gives that space free, so that what frees more can be written; answers whether there was any.
+    fn release_reserve(&self) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// Makes place for a new repository, or says why this is none.

@@ -200,3 +200,22 @@ fn a_store_says_whether_a_new_repository_may_go_into_it() {
         assert_eq!(store.prepare().unwrap(), Vacancy::Repository, "{store_name}");
     });
 }
+
+#[test]
+fn a_reserve_is_kept_once_and_given_free_once() {
+    on_every_store(|name, store| {
+        store.keep_reserve().unwrap();
+        store.keep_reserve().unwrap();
+        assert!(store.release_reserve().unwrap(), "{name}");
+        assert!(!store.release_reserve().unwrap(), "{name}");
+    });
+}
+
+#[test]
+fn a_reserve_on_a_disk_takes_its_space_and_is_no_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = LocalStore::new(folder.path().join("repository"));
+    store.prepare().unwrap();
+    store.keep_reserve().unwrap();
+    assert_eq!(std::fs::metadata(folder.path().join("repository/reserve")).unwrap().len(), RESERVE_LEN);
+}

@@ -40,7 +40,7 @@ pub struct PruneFields {
     rewritten_bytes: u64,
     objects_deleted: u64,
     /// Why packs were kept that should have been rewritten.
-    pub damage: Vec<String>,
+    pub left: Vec<String>,
 }
 
 /// The last line of a run with `--json`.
@@ -63,21 +63,18 @@ impl PruneFields {
             tolerated_bytes: plan.tolerated_bytes,
             rewritten_bytes: plan.repack.iter().map(|pack| pack.live_bytes).sum(),
             objects_deleted: 0,
-            damage: Vec::new(),
+            left: Vec::new(),
         }
     }
 
     pub fn exit_code(&self) -> ExitCode {
-        if self.damage.is_empty() { ExitCode::Success } else { ExitCode::Incomplete }
+        if self.left.is_empty() { ExitCode::Success } else { ExitCode::Incomplete }
     }
 
     /// Warnings and one line, for people.
     pub fn show(&self, context: &Context) -> Result<()> {
-        self.damage.iter().for_each(|damage| context.output.warn(&format!("a pack was kept: {damage}")));
+        self.left.iter().for_each(|reason| context.output.warn(&format!("a pack was left as it is: {reason}")));
         context.output.result(&format!("{}\n", self.line()))?;
-        if !self.damage.is_empty() {
-            context.output.say("next: mainstay verify");
-        }
         Ok(())
     }
 
@@ -104,7 +101,7 @@ pub fn prune(repository: &Repository) -> Result<PruneFields> {
         dry_run: false,
         rewritten_bytes: report.repacked_bytes,
         objects_deleted: report.deleted_objects,
-        damage: report.damage.iter().map(ToString::to_string).collect(),
+        left: report.left.iter().map(ToString::to_string).collect(),
         ..PruneFields::new(&report.plan)
     })
 }
