@@ -4,6 +4,7 @@ mod abandoning;
 mod adopting;
 mod confirming;
 mod failing;
+mod healing;
 mod overflowing;
 mod sharing;
 mod storing;
