@@ -28,7 +28,7 @@ pub fn node(entry: Entry, details: Details) -> Node {
         modified: (entry.modified.seconds, entry.modified.nanoseconds),
         changed: (entry.changed.seconds, entry.changed.nanoseconds),
         inode: entry.inode,
-        device: if links > 1 { entry.device } else { 0 },
+        device: device(&entry),
         links,
         content: Content::default(),
         link_target: details.link_target,
@@ -36,6 +36,26 @@ pub fn node(entry: Entry, details: Details) -> Node {
         attributes: details.attributes,
         name: entry.name,
     }
+}
+
+/// The number of an entry's file system, where several names of one inode are known by it.
+pub fn device(entry: &Entry) -> u64 {
+    if entry.kind != Kind::Directory && entry.links > 1 { entry.device } else { 0 }
+}
+
+/// How far a change time may lie behind the moment of the change: the clock of files moves on with the kernel's tick,
+/// 10 ms at `CONFIG_HZ=100`. Twice that, because the two clocks are not read at once.
+const TICK_NS: i128 = 20_000_000;
+/// The same where fractions of a second are not kept; FAT rounds down to two seconds.
+const COARSE_TICK_NS: i128 = 2_000_000_000;
+
+/// Whether a change after `looked` (nanoseconds since the epoch), the moment at which a node was recorded, would have
+/// given it another change time. What changed just before may have changed again within the same tick, which nothing
+/// shows; git calls such entries racily clean (its `Documentation/technical/racy-git`).
+pub fn would_show_change(node: &Node, looked: i64) -> bool {
+    let (seconds, nanoseconds) = node.changed;
+    let tick = if nanoseconds == 0 { COARSE_TICK_NS } else { TICK_NS };
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds) + tick <= i128::from(looked)
 }
 
 /// Whether an entry is, by everything that its listing says, what the node recorded. The change time cannot be set by a
@@ -83,3 +103,6 @@ pub fn metadata(node: &Node) -> Metadata {
         size: node.size,
     }
 }
+
+#[cfg(test)]
+mod tests;

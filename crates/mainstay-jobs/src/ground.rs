@@ -3,23 +3,29 @@
 //! Owns running the two verbs with what most tests do not care about. What is planted, looked at and watched has files of
 //! its own; nothing here knows what a test asserts.
 
+mod imagined;
 mod looking;
 mod planting;
 mod watching;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use mainstay_repo::{LocalStore, MemoryStore, RecoveryCode, Repository, Secret, Sharing, SnapshotEntry, Store};
+use mainstay_repo::{
+    BlockKind, Content, Draft, LocalStore, MemoryStore, Node, Presence, RecoveryCode, Repository, Secret, Session,
+    Sharing, Snapshot, SnapshotEntry, Store, TreeReader,
+};
 use mainstay_sources::files::{Owners, Preserve};
 use mainstay_sources::{Source, Warning};
 
 use crate::backup::{BackupOptions, BackupReport, BackupRun, Mode, Requested, backup};
-use crate::fixture::{SECOND, START, liveness};
+use crate::fixture::{SECOND, liveness};
 use crate::restore::{Extent, Extra, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore};
 use crate::{Cancel, Clock, NoProgress};
 
+pub use imagined::{Imagined, listed};
 pub use looking::{Holes, difference, look, read};
 pub use planting::{Edit, Plant, Stretch, apply, drawn, edits, fill, plant, plants, set_time};
 pub use watching::{Moment, Watched};
@@ -30,6 +36,9 @@ pub struct Ground {
     pub repository: Repository,
     clock: Ticking,
 }
+
+/// 2200-01-01T00:00:00Z: whatever a test plants changed long before any backup, and may be believed.
+const LATER: i64 = 7_258_118_400 * SECOND;
 
 /// A clock that moves on by a second whenever it is asked.
 struct Ticking(AtomicI64);
@@ -58,7 +67,12 @@ impl Ground {
         std::fs::create_dir(directory.path().join("source")).unwrap();
         let secret = Secret::from_text(&RecoveryCode::generate().unwrap().to_text());
         let repository = Repository::create(store, &secret, "test", liveness(), 0).unwrap();
-        Self { directory, repository, clock: Ticking(AtomicI64::new(START)) }
+        Self { directory, repository, clock: Ticking(AtomicI64::new(LATER)) }
+    }
+
+    /// Sets what the clock shows when it is asked next.
+    pub fn set_clock(&self, now: i64) {
+        self.clock.0.store(now, Ordering::Relaxed);
     }
 
     pub fn source(&self) -> PathBuf {
@@ -104,6 +118,34 @@ impl Ground {
             progress: &NoProgress,
             cancel,
         })
+    }
+
+    /// Makes a snapshot that follows another one and has other nodes in its root.
+    pub fn amend(&self, entry: &SnapshotEntry, edit: impl FnOnce(&mut Vec<Node>)) -> SnapshotEntry {
+        let session = Session::begin(&self.repository, Sharing::Shared).unwrap();
+        let mut page = self.trees().directory(&entry.snapshot.root).unwrap();
+        edit(&mut page.nodes);
+        let extent = session.store_tree_page(&page.encode()).unwrap();
+        let mut blocks = self.repository.references(entry).unwrap();
+        if let mainstay_repo::Extent::Data { block, .. } = extent {
+            blocks.insert(block);
+        }
+        let root = Content { extents: vec![extent], lists: Vec::new() };
+        let snapshot = Snapshot { sequence: entry.snapshot.sequence + 1, root, ..entry.snapshot.clone() };
+        session.commit(Draft { snapshot, blocks, presence: Presence::Confirmed }).unwrap().entry
+    }
+
+    pub fn trees(&self) -> TreeReader {
+        TreeReader::new(self.repository.block_reader(&self.repository.index().unwrap()))
+    }
+
+    /// Names of the packs that hold blocks of this kind.
+    pub fn packs(&self, kind: BlockKind) -> HashSet<String> {
+        let packs = self.repository.list_packs().unwrap();
+        let of_kind = packs
+            .into_iter()
+            .filter(|pack| self.repository.read_pack_listing(pack).unwrap().rows.iter().all(|row| row.kind == kind));
+        of_kind.map(|pack| pack.name).collect()
     }
 
     /// Restores a snapshot into a target that does not exist yet; warnings fail the test.

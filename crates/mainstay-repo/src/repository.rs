@@ -398,6 +398,12 @@ impl Repository {
         Ok(lease)
     }
 
+    /// Whether a session that writes is open, or may be: what it publishes is not complete yet.
+    pub fn has_open_writer(&self) -> Result<bool> {
+        let open = self.leases().open_leases(SessionId([0; 16]))?;
+        Ok(open.iter().any(|lease| lease.role == Role::Writer && !lease.gone))
+    }
+
     pub(crate) fn leases(&self) -> Leases<'_> {
         Leases { store: &*self.store, keys: &self.keys, liveness: &self.liveness }
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns one bounded queue with an order of preference. Pieces go first, because they hold memory; at most two large files
 //! are read at once, because each holds buffers. Safety: whoever adds a piece to a full queue stores it itself, so no
-//! thread waits for a thread that waits for it.
+//! thread waits for a thread that waits for it; and a turn ends with the thread that has it, even if that panics.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -42,10 +42,28 @@ pub struct Batch {
 }
 
 /// Something for a worker to do.
-pub enum Work {
+pub enum Work<'q> {
     Small(Batch),
-    Large(Batch),
-    Piece(Piece),
+    Large(Batch, Turn<'q>),
+    Piece(Piece, Turn<'q>),
+}
+
+/// A worker's turn at what only some do at once; others get theirs when it is dropped.
+pub struct Turn<'q> {
+    queue: &'q Queue,
+    count: fn(&mut State) -> &mut usize,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.queue.lock();
+        *(self.count)(&mut state) -= 1;
+        let is_wanted = state.idle > 0;
+        drop(state);
+        if is_wanted {
+            self.queue.work.notify_all();
+        }
+    }
 }
 
 #[derive(Default)]
@@ -55,7 +73,12 @@ struct State {
     pieces: VecDeque<Piece>,
     large_readers: usize,
     piece_workers: usize,
+    /// Workers that wait for work: to wake one costs a system call, and often there is none.
+    idle: usize,
+    /// Whether the walk waits for space.
+    is_full: bool,
     closed: bool,
+    abandoned: bool,
 }
 
 /// The queue between the walk and the workers.
@@ -80,11 +103,14 @@ impl Queue {
     fn push(&self, batch: Batch, queue: impl Fn(&mut State) -> &mut VecDeque<Batch>, limit: usize) {
         let mut state = self.lock();
         while queue(&mut state).len() >= limit && !state.closed {
+            state.is_full = true;
             state = self.space.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        queue(&mut state).push_back(batch);
-        drop(state);
-        self.work.notify_one();
+        state.is_full = false;
+        if !state.abandoned {
+            queue(&mut state).push_back(batch);
+            self.wake(state);
+        }
     }
 
     /// Adds a piece, or hands it back when the queue is full.
@@ -94,51 +120,53 @@ impl Queue {
             return Some(piece);
         }
         state.pieces.push_back(piece);
-        drop(state);
-        self.work.notify_one();
+        self.wake(state);
         None
     }
 
-    /// The next work; `None` when everything is done. A large file that is taken must
-    /// be ended with [`Queue::end_large`], a piece with [`Queue::end_piece`].
-    pub fn pop(&self) -> Option<Work> {
+    fn wake(&self, state: MutexGuard<'_, State>) {
+        let is_wanted = state.idle > 0;
+        drop(state);
+        if is_wanted {
+            self.work.notify_one();
+        }
+    }
+
+    fn tell_of_space(&self, state: &State) {
+        if state.is_full {
+            self.space.notify_one();
+        }
+    }
+
+    /// The next work; `None` when everything is done.
+    pub fn pop(&self) -> Option<Work<'_>> {
         let mut state = self.lock();
         loop {
             if state.piece_workers < PIECES_AT_ONCE
                 && let Some(piece) = state.pieces.pop_front()
             {
                 state.piece_workers += 1;
-                return Some(Work::Piece(piece));
+                return Some(Work::Piece(piece, Turn { queue: self, count: |state| &mut state.piece_workers }));
             }
             if state.large_readers < LARGE_READERS
                 && let Some(batch) = state.large.pop_front()
             {
                 state.large_readers += 1;
-                self.space.notify_one();
-                return Some(Work::Large(batch));
+                self.tell_of_space(&state);
+                return Some(Work::Large(batch, Turn { queue: self, count: |state| &mut state.large_readers }));
             }
             if let Some(batch) = state.small.pop_front() {
-                self.space.notify_one();
+                self.tell_of_space(&state);
                 return Some(Work::Small(batch));
             }
             if state.closed && state.large_readers == 0 && state.large.is_empty() && state.pieces.is_empty() {
                 self.work.notify_all();
                 return None;
             }
+            state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
-    }
-
-    /// A large file has been read to its end.
-    pub fn end_large(&self) {
-        self.lock().large_readers -= 1;
-        self.work.notify_all();
-    }
-
-    /// A piece has been stored.
-    pub fn end_piece(&self) {
-        self.lock().piece_workers -= 1;
-        self.work.notify_all();
     }
 
     /// No more files will come.
@@ -152,12 +180,18 @@ impl Queue {
     pub fn abandon(&self) {
         let mut state = self.lock();
         state.closed = true;
+        state.abandoned = true;
         let waiting =
             (std::mem::take(&mut state.small), std::mem::take(&mut state.large), std::mem::take(&mut state.pieces));
         drop(state);
         drop(waiting);
         self.work.notify_all();
         self.space.notify_all();
+    }
+
+    /// Whether the run has failed, so that nothing that is added will be done.
+    pub fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -83,16 +83,8 @@ impl Worker<'_> {
         while let Some(work) = self.queue.pop() {
             match work {
                 Work::Small(batch) => self.store_batch(&batch, &mut buffer)?,
-                Work::Large(batch) => {
-                    let stored = self.store_large_files(batch);
-                    self.queue.end_large();
-                    stored?;
-                }
-                Work::Piece(piece) => {
-                    let stored = self.store_piece(piece);
-                    self.queue.end_piece();
-                    stored?;
-                }
+                Work::Large(batch, _turn) => self.store_large_files(batch)?,
+                Work::Piece(piece, _turn) => self.store_piece(piece)?,
             }
         }
         Ok(())
@@ -156,7 +148,7 @@ impl Worker<'_> {
     ) -> Result<Node> {
         let now = file.entry_now()?;
         // The listing's size does not count: that of a stream is known only at its end.
-        if now.modified != entry.modified || size != now.size {
+        if (now.modified, now.changed) != (entry.modified, entry.changed) || size != now.size {
             let path = child_path(directory, entry);
             let message = "it changed while it was read: the snapshot holds what was read".to_owned();
             self.warnings.add(self.progress, Warning { path, message });

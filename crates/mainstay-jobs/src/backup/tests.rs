@@ -1,6 +1,8 @@
 //! Backups of real trees: what comes back, what was read, and what was written to the store.
 
+mod believing;
 mod changing;
+mod ending;
 mod identity;
 mod lost;
 mod types;

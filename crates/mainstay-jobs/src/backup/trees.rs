@@ -61,14 +61,17 @@ impl<'a> Trees<'a> {
         id
     }
 
-    /// Adds a node that is the same as in the parent snapshot.
+    /// Adds a node whose content is that of the parent snapshot; `change` says whether all else is, too.
     ///
     /// # Errors
     /// When the node's extents are in lists and those cannot be read.
-    pub fn add_unchanged(&mut self, directory: u64, node: Node) -> Result<()> {
+    pub fn add_believed(&mut self, directory: u64, node: Node, change: Change) -> Result<()> {
         self.refer_to_believed(&node.content)?;
         if let Some(pending) = self.pending.get_mut(&directory) {
             pending.nodes.push(Some(node));
+            if change == Change::Changed {
+                pending.unchanged = None;
+            }
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! The walk: every entry of the source, in order, beside the same directory of the parent snapshot.
 //!
-//! Owns the decision what is believed and what is read, and the threads of a backup. The walk is depth first and without
-//! recursion. Two thread crossings lie between it and the store: walk ⇒ worker ⇒ packer.
+//! Owns the decision what is believed and what is read. The walk is depth first and without recursion, and never reads
+//! content. Two thread crossings lie between it and the store: walk ⇒ worker ⇒ packer.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::iter::Peekable;
 use std::sync::Arc;
-use std::sync::Mutex;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use mainstay_repo::{
@@ -14,8 +14,9 @@ use mainstay_repo::{
 };
 use mainstay_sources::{Details, Directory, Entry, Kind, Timestamp, Warning};
 
+use super::crew::run_beside;
 use super::queue::{Batch, FileTask, Queue};
-use super::scan::{SCAN_THREADS, Scan, Scanned, Scanner, Ticket};
+use super::scan::{Scan, Scanned, Scanner, Ticket};
 use super::store_file::{Buffers, SMALL_FILE_LEN, Stored, Worker, child_path};
 use super::trees::{Above, Change, Trees};
 use super::{BackupRun, Warnings};
@@ -50,59 +51,26 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option
         (Some(_), None) => Some(TreeReader::new(run.repository.block_reader(&run.repository.index()?))),
     };
     let scanner = Scanner::new(trees.as_ref());
-    let queue = Queue::default();
-    let buffers = Buffers::default();
-    let warnings = Warnings::default();
-    let failure = Mutex::new(None);
+    let (queue, buffers, warnings) = (Queue::default(), Buffers::default(), Warnings::default());
     let (sender, results) = unbounded();
-    let walked = std::thread::scope(|scope| {
-        for _ in 0..SCAN_THREADS {
-            scope.spawn(|| scanner.run());
-        }
-        let workers: Vec<_> = session
-            .into_iter()
-            .flat_map(|session| (0..WORKERS).map(move |_| session))
-            .map(|session| {
-                let worker = worker(run, session, (&queue, &buffers), sender.clone(), &warnings);
-                let (failure, queue) = (&failure, &queue);
-                scope.spawn(move || {
-                    if let Err(error) = worker.run() {
-                        failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
-                        queue.abandon();
-                    }
-                })
-            })
-            .collect();
-        drop(sender);
-        let walk = Walk {
-            run,
-            scanner: &scanner,
-            queue: &queue,
-            results: &results,
-            warnings: &warnings,
-            session,
-            told_duplicates: 0,
-            present: HashMap::new(),
-            trees: Trees::new(session, trees.as_ref(), &run.options.owner_names),
-            statistics: SnapshotStatistics::default(),
-        };
-        let walked = walk.run(believed);
-        scanner.close();
-        queue.abandon();
-        for worker in workers {
-            if worker.join().is_err() {
-                failure
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner)
-                    .get_or_insert(Error::Invalid("internal error: a worker panicked".to_owned()));
-            }
-        }
-        walked
-    });
-    if let Some(error) = failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        return Err(error);
-    }
-    walked
+    let workers = session.into_iter().flat_map(|session| std::iter::repeat_n(session, WORKERS));
+    let workers = workers.map(|session| worker(run, session, (&queue, &buffers), sender.clone(), &warnings)).collect();
+    drop(sender);
+    let walk = Walk {
+        run,
+        scanner: &scanner,
+        queue: &queue,
+        results: &results,
+        warnings: &warnings,
+        session,
+        told_duplicates: 0,
+        parent: trees.as_ref(),
+        looked: believed.map_or(i64::MIN, |entry| entry.snapshot.started.min(entry.snapshot.ended)),
+        present: HashMap::new(),
+        trees: Trees::new(session, trees.as_ref(), &run.options.owner_names),
+        statistics: SnapshotStatistics::default(),
+    };
+    run_beside(&scanner, &queue, workers, || walk.run(believed))
 }
 
 fn worker<'a>(
@@ -135,6 +103,11 @@ struct Walk<'a> {
     session: Option<&'a Session<'a>>,
     /// Deduplicated bytes that the progress knows of.
     told_duplicates: u64,
+    /// The trees of the parent snapshot.
+    parent: Option<&'a TreeReader>,
+    /// When the parent began to look at the source: no node of it was recorded earlier. The earlier one of its times,
+    /// should its clock have been set back meanwhile.
+    looked: i64,
     /// Blocks of the parent that were looked up, and whether they are there.
     present: HashMap<BlockId, bool>,
     trees: Trees<'a>,
@@ -167,12 +140,6 @@ impl Walk<'_> {
             match frame.entries.next() {
                 Some(entry) => {
                     if let Some(child) = self.take(frame, entry)? {
-                        if frames.len() >= limits::TREE_DEPTH {
-                            return Err(Error::Invalid(format!(
-                                "back up: a directory is deeper than {}",
-                                limits::TREE_DEPTH
-                            )));
-                        }
                         frames.push(child);
                     }
                 }
@@ -221,8 +188,10 @@ impl Walk<'_> {
         }
         let previous = frame.previous.next_if(|node| node.name == entry.name);
         let believed = match &previous {
-            Some(node) => convert::is_unchanged(&entry, node) && self.is_present(&node.content)?,
-            None => false,
+            Some(node) if convert::is_unchanged(&entry, node) && convert::would_show_change(node, self.looked) => {
+                self.is_present(&node.content)?
+            }
+            _ => false,
         };
         match entry.kind {
             Kind::Directory => return self.descend(frame, entry, previous, believed),
@@ -237,7 +206,11 @@ impl Walk<'_> {
                     self.statistics.believed_bytes += entry.size;
                     self.run.progress.advance(1, entry.size);
                 }
-                self.trees.add_unchanged(frame.id, node)?;
+                // Content and attributes are believed, and nothing that the listing says. File systems get new numbers when
+                // the machine starts, and all names of one inode must agree on its file system's.
+                let device = convert::device(&entry);
+                let change = if node.device == device { Change::Same } else { Change::Changed };
+                self.trees.add_believed(frame.id, Node { device, ..node }, change)?;
             }
             _ if entry.kind == Kind::File => self.read_later(frame, entry)?,
             _ => match frame.directory.details(&entry) {
@@ -248,24 +221,30 @@ impl Walk<'_> {
         Ok(None)
     }
 
-    /// Whether the repository still has every block of a content: what it has lost is read from the source again.
+    /// Whether the repository still has every block of a content of the parent: what it has lost is read from the source
+    /// again.
     fn is_present(&mut self, content: &Content) -> Result<bool> {
-        let Some(session) = self.session else { return Ok(true) };
-        for extent in content.extents.iter().chain(&content.lists) {
+        let Some(parent) = self.parent else { return Ok(false) };
+        let extents = if content.lists.is_empty() {
+            Cow::Borrowed(&content.extents)
+        } else {
+            match parent.extents(content) {
+                Ok(extents) => Cow::Owned(extents),
+                Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        for extent in extents.iter() {
             let Extent::Data { block, .. } = extent else { continue };
-            let known = match self.present.get(block) {
+            let is_known = match self.present.get(block) {
                 Some(known) => *known,
                 None => {
-                    let found = match session.index().find_block(*block) {
-                        // What a damaged table hides is read again.
-                        Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => false,
-                        found => found?.is_some(),
-                    };
-                    self.present.insert(*block, found);
-                    found
+                    let is_found = is_located(parent, *block)?;
+                    self.present.insert(*block, is_found);
+                    is_found
                 }
             };
-            if !known {
+            if !is_known {
                 return Ok(false);
             }
         }
@@ -284,7 +263,9 @@ impl Walk<'_> {
         self.run.cancel.check()?;
         self.drain()?;
         let Some(ticket) = frame.tickets.next() else {
-            return Err(Error::Invalid("internal error: a directory was not asked for".to_owned()));
+            let message = format!("it is not backed up: no directory deeper than {} is", limits::TREE_DEPTH);
+            self.leave_out(&*frame.directory, &entry, message, frame.id);
+            return Ok(None);
         };
         // Files before the directory are read before those in it: neighbours stay together.
         self.flush(frame);
@@ -365,6 +346,10 @@ impl Walk<'_> {
 
     /// Takes in what workers have done, without waiting.
     fn drain(&mut self) -> Result<()> {
+        if self.queue.is_abandoned() {
+            // A worker failed; its error is what is reported.
+            return Err(Error::Cancelled);
+        }
         while let Ok(stored) = self.results.try_recv() {
             self.fill(stored)?;
         }
@@ -384,8 +369,20 @@ impl Walk<'_> {
 
     /// An entry that could not be read is not in the snapshot; the run goes on.
     fn warn(&mut self, directory: &dyn Directory, entry: &Entry, error: &mainstay_sources::Error, id: u64) {
-        self.trees.mark_changed(id);
         let message = if error.is_vanished() { "it vanished before it was read".to_owned() } else { error.to_string() };
+        self.leave_out(directory, entry, message, id);
+    }
+
+    fn leave_out(&mut self, directory: &dyn Directory, entry: &Entry, message: String, id: u64) {
+        self.trees.mark_changed(id);
         self.warnings.add(self.run.progress, Warning { path: child_path(directory, entry), message });
+    }
+}
+
+fn is_located(parent: &TreeReader, block: BlockId) -> Result<bool> {
+    match parent.blocks().locate(block) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -71,7 +71,12 @@ impl Inventory {
     /// Reads everything; a snapshot's blocks are indexed before it appears, and a pack is there before the index names
     /// it, hence the order.
     pub fn take(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Self> {
-        let snapshots = read_snapshots(repository, findings)?;
+        let maps = Maps::list(repository)?;
+        let listed = list(repository, names::SNAPSHOTS)?;
+        let forgotten: HashSet<String> =
+            list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let snapshots = read_snapshots(repository, &listed, &forgotten, findings);
+        maps.report_orphans(&listed, &forgotten, &snapshots, findings);
         let mut tables = list(repository, names::INDEX)?;
         let index = open_index(repository, &mut tables, findings)?;
         let packs = list_packs(repository, findings)?;
@@ -152,9 +157,68 @@ fn list(repository: &Repository, prefix: &str) -> Result<Vec<Object>> {
     Ok(listed.map_err(|source| RepositoryError::Store { verb: "list", name: prefix.to_owned(), source })?)
 }
 
-fn read_snapshots(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Vec<Held>> {
-    let listed = list(repository, names::SNAPSHOTS)?;
-    let forgotten: HashSet<String> = list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
+/// The reference maps that there are.
+struct Maps {
+    objects: Vec<Object>,
+    /// A session is open that may be about to publish a snapshot for one of them.
+    is_growing: bool,
+}
+
+impl Maps {
+    /// Lists them, before snapshots are listed: a map that is listed without an open session got its snapshot before, or
+    /// never.
+    fn list(repository: &Repository) -> Result<Self> {
+        let objects = list(repository, names::REFS)?;
+        Ok(Self { objects, is_growing: repository.has_open_writer()? })
+    }
+
+    /// Reports the maps that belong to no snapshot. A map is published just before its snapshot, and removed after it by a
+    /// prune that leaves the mark of the forgotten one until then.
+    fn report_orphans(
+        &self,
+        snapshots: &[Object],
+        forgotten: &HashSet<String>,
+        held: &[Held],
+        findings: &mut Vec<Finding>,
+    ) {
+        let present: HashSet<SnapshotId> = snapshots
+            .iter()
+            .filter_map(|object| names::parse_snapshot(&object.name).ok())
+            .map(|(_, _, id)| id)
+            .collect();
+        for object in self.objects.iter().filter(|_| !self.is_growing) {
+            let id = object.name.strip_prefix(names::REFS).and_then(|id| SnapshotId::from_hex(id).ok());
+            let Some(id) = id.filter(|id| !present.contains(id) && !forgotten.contains(&names::trash(*id))) else {
+                continue;
+            };
+            let knows = |entry: &SnapshotEntry| {
+                let snapshot = &entry.snapshot;
+                [snapshot.previous, snapshot.parent, snapshot.base].contains(&Some(id))
+            };
+            findings.push(match held.iter().find(|held| knows(&held.entry)) {
+                Some(held) => {
+                    let problem = format!(
+                        "its snapshot is lost: snapshot {} was made after it, and no prune removed it",
+                        held.entry.id.short()
+                    );
+                    Finding::damage(&object.name, problem).in_snapshots([id])
+                }
+                None => {
+                    let problem =
+                        "no snapshot has it: a backup was killed just before its end, or the snapshot is lost";
+                    Finding::note(&object.name, problem)
+                }
+            });
+        }
+    }
+}
+
+fn read_snapshots(
+    repository: &Repository,
+    listed: &[Object],
+    forgotten: &HashSet<String>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Held> {
     let mut entries = Vec::with_capacity(listed.len());
     for object in listed {
         let (source, sequence, id) = match names::parse_snapshot(&object.name) {
@@ -177,7 +241,7 @@ fn read_snapshots(repository: &Repository, findings: &mut Vec<Finding>) -> Resul
         .map(|(at, entry)| (entry.id, at))
         .collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(ids.get(&entry.id).copied()));
-    Ok(entries.into_iter().map(|entry| hold(repository, entry, findings)).collect())
+    entries.into_iter().map(|entry| hold(repository, entry, findings)).collect()
 }
 
 fn hold(repository: &Repository, entry: SnapshotEntry, findings: &mut Vec<Finding>) -> Held {

@@ -110,6 +110,52 @@ fn a_pack_that_no_snapshot_needs_may_be_gone() {
     assert_eq!(entry.snapshot.sequence, 1);
 }
 
+/// The findings after a snapshot's object is gone.
+fn checked_without(fixture: &Fixture, lost: &SnapshotEntry) -> Vec<Finding> {
+    let name = fixture.names("snapshots/").into_iter().find(|name| name.ends_with(&lost.id.to_string()));
+    fixture.repository.store().delete(&name.unwrap()).unwrap();
+    checked(fixture).findings
+}
+
+#[test]
+fn a_lost_snapshot_that_a_later_one_names_is_damage() {
+    let fixture = Fixture::new();
+    let first = fixture.back_up_at(START, &tree());
+    let session = Session::begin(&fixture.repository, Sharing::Shared).unwrap();
+    let snapshot = mainstay_repo::Snapshot {
+        previous: Some(first.id),
+        ..snapshot("home", 2, START + 1, first.snapshot.root.clone())
+    };
+    let blocks = fixture.repository.references(&first).unwrap();
+    let second = session.commit(Draft { snapshot, blocks, presence: Presence::Confirmed }).unwrap().entry;
+    assert_eq!(checked(&fixture).findings, []);
+    let found = checked_without(&fixture, &first);
+    let problem =
+        format!("its snapshot is lost: snapshot {} was made after it, and no prune removed it", second.id.short());
+    assert_eq!(found, [Finding::damage(fixture.refs_name(&first), problem).in_snapshots([first.id])]);
+}
+
+#[test]
+fn a_reference_map_without_a_snapshot_is_a_note() {
+    let fixture = Fixture::new();
+    let entry = fixture.back_up_at(START, &tree());
+    let found = checked_without(&fixture, &entry);
+    let problem = "no snapshot has it: a backup was killed just before its end, or the snapshot is lost";
+    assert_eq!(found, [Finding::note(fixture.refs_name(&entry), problem)]);
+}
+
+#[test]
+fn a_reference_map_is_no_finding_while_its_snapshot_may_come_or_when_a_prune_left_it() {
+    let fixture = Fixture::new();
+    let first = fixture.back_up_at(START, &tree());
+    let second = fixture.back_up_at(START + 1, &files([("other", b"other")]));
+    fixture.repository.forget(first.id, 0).unwrap();
+    assert_eq!(checked_without(&fixture, &first), []);
+    let session = Session::begin(&fixture.repository, Sharing::Shared).unwrap();
+    assert_eq!(checked_without(&fixture, &second), []);
+    drop(session);
+}
+
 #[test]
 fn a_flipped_bit_in_a_tree_names_the_pack_and_the_directories() {
     let fixture = Fixture::new();

@@ -106,6 +106,9 @@ impl Session<'_> {
     }
 
     /// Checks that every block is in the index and its pack in the store with the length that the index gives.
+    ///
+    /// The listing that the session began with cannot stand in for this one, not even for packs that were there then: what
+    /// is looked for is a pack that has gone since.
     fn confirm(&self, blocks: &BlockSet, index: &Index) -> Result<()> {
         let listed: std::collections::HashMap<String, u64> =
             list(&*self.repository.store, names::PACKS)?.into_iter().map(|pack| (pack.name, pack.len)).collect();

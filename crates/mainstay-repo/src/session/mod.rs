@@ -15,6 +15,7 @@ mod packer;
 mod permits;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,6 +29,7 @@ use crate::id::{BlockId, ChunkId, SessionId};
 use crate::index::Index;
 use crate::keys::DataKey;
 use crate::lease::refuse_conflict;
+use crate::pack_reader::BlockReader;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
 use crate::repository::{Repository, SnapshotEntry, put};
 use crate::seal::random;
@@ -111,6 +113,10 @@ pub struct Session<'r> {
     history: Vec<SnapshotEntry>,
     index: Arc<Index>,
     sharing: Sharing,
+    /// Reads trees that were there before.
+    trees: BlockReader,
+    /// Blocks that were read and found damaged; what they should hold is stored again.
+    damaged: Mutex<HashSet<BlockId>>,
     known: Arc<KnownChunks>,
     /// Open blocks by class and lane.
     builders: [[Mutex<Option<PlainBlock<'static>>>; LANES]; 3],
@@ -155,8 +161,10 @@ impl<'r> Session<'r> {
             id,
             data_key,
             history,
+            trees: repository.block_reader(&index),
             index,
             sharing,
+            damaged: Mutex::default(),
             known,
             builders: [const { [const { Mutex::new(None) }; LANES] }; 3],
             sealing: Permits::new(SEALING_AT_ONCE),
@@ -187,9 +195,25 @@ impl<'r> Session<'r> {
         self.store_chunk(Class::SmallFiles, self.repository.keys.content_id(data), data)
     }
 
-    /// Stores a tree page or an extent list.
+    /// Stores a tree page or an extent list. One that is there already is read first: a directory that cannot be read hides
+    /// all that is beneath it, and a page is small beside the files that it names.
     pub fn store_tree_page(&self, page: &[u8]) -> Result<Extent> {
-        self.store_chunk(Class::Tree, self.repository.keys.tree_id(page), page)
+        let id = self.repository.keys.tree_id(page);
+        if let Some(place) = self.find(&id)?
+            && place.block.session != self.id
+            && !self.reads_back(place, page)?
+        {
+            lock(&self.damaged).insert(place.block);
+        }
+        self.store_chunk(Class::Tree, id, page)
+    }
+
+    fn reads_back(&self, place: Place, page: &[u8]) -> Result<bool> {
+        match self.trees.read(place.block, BlockKind::Tree) {
+            Ok(block) => Ok(block.range(place.block, place.offset, place.len).is_ok_and(|held| held == page)),
+            Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Stores consecutive chunks of a large file, given as one buffer and the lengths of the chunks in it. Chunks that
@@ -287,7 +311,7 @@ impl<'r> Session<'r> {
         match self.index.find_chunk(id) {
             // What a damaged table hides is stored again.
             Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-            found => Ok(found?.map(Place::from)),
+            found => Ok(found?.map(Place::from).filter(|place| !lock(&self.damaged).contains(&place.block))),
         }
     }
 

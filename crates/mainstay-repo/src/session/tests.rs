@@ -4,6 +4,7 @@ mod abandoning;
 mod adopting;
 mod confirming;
 mod failing;
+mod healing;
 mod losing;
 mod overflowing;
 mod sharing;

@@ -21,6 +21,7 @@ fn world() -> World {
 
 /// Backs `docs` up and restores it; answers where it is now.
 fn round_trip(world: &World, options: &[&str]) -> PathBuf {
+    world.settle();
     world.ok(&["backup", "docs"]);
     let snapshot = format!("latest:{}", world.absolute("docs"));
     world.ok(&[&["restore", &snapshot, "--target", "restored"], options].concat());

@@ -4,6 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::backup::{BackupReport, Requested};
@@ -110,6 +111,26 @@ fn a_file_that_is_rewritten_while_it_is_read_is_a_warning() {
         let target = ground.restore(report.entry.as_ref().unwrap(), "first");
         assert_one_warning(&ground, &report, Some(&read(&target.join("file"))));
     }
+}
+
+#[test]
+fn a_file_that_is_rewritten_under_its_old_size_and_time_while_it_is_read_is_a_warning() {
+    for len in LENGTHS {
+        let (ground, report) = back_up_while(len, Moment::AfterReading, move |path| {
+            let before = change_time(path);
+            while change_time(path) == before {
+                std::fs::write(path, noise(2, len)).unwrap();
+                set_time(path, (1_700_000_000, 0));
+            }
+        });
+        let target = ground.restore(report.entry.as_ref().unwrap(), "first");
+        assert_one_warning(&ground, &report, Some(&read(&target.join("file"))));
+    }
+}
+
+fn change_time(path: &Path) -> (i64, i64) {
+    let metadata = path.metadata().unwrap();
+    (metadata.ctime(), metadata.ctime_nsec())
 }
 
 #[test]
