@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZero;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::inventory::Inventory;
 use super::plan::PackUse;
@@ -19,8 +21,8 @@ use crate::pack_writer::{BlockSealer, PackWriter, SealedBlock, SpareBuffers};
 use crate::repository::Repository;
 use crate::store::Object;
 
-/// Blocks that are in memory at once: a few for each thread.
-const BATCH: usize = 16;
+/// Blocks that wait before each step.
+const WAITING: usize = 8;
 
 /// What was moved.
 #[derive(Default)]
@@ -34,14 +36,45 @@ pub struct Moved {
     pub reasons: Vec<Error>,
 }
 
-/// Moves what is needed of these packs. One that is damaged is left, and what was moved of it before is in both places. On a
-/// store that is full all are left, and new ones that nobody names go with the next prune.
+/// Moves what is needed of these packs. One that is damaged is left, and what was moved of it is in both places. On a store
+/// that is full all are left, and new ones that nobody names go with the next prune.
+///
+/// Concurrency: one thread reads, as many as there are processors open and seal, and this one appends. Each ends when the
+/// next has ended or the one before has nothing more.
 pub fn repack(repository: &Repository, session: SessionId, packs: &[PackUse], inventory: &Inventory) -> Result<Moved> {
     let blocks = repository.block_reader(&inventory.index);
     let renewal = Renewal { repository, inventory, blocks, spare: SpareBuffers::default() };
-    let mut moving = Moving { renewal, session, open: BTreeMap::new(), moved: Moved::default() };
-    let moved = packs.iter().try_for_each(|pack| moving.move_pack_if_whole(pack)).and_then(|()| moving.finish());
-    match moved {
+    let mut moving = Moving { renewal: &renewal, session, open: BTreeMap::new(), moved: Moved::default() };
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let moved = std::thread::scope(|scope| {
+        let (standing, standing_blocks) = sync_channel(WAITING);
+        let (renewed, renewed_blocks) = sync_channel(WAITING);
+        let standing_blocks = Arc::new(Mutex::new(standing_blocks));
+        for _ in 0..threads {
+            let (blocks, renewed, renewal) = (standing_blocks.clone(), renewed.clone(), &renewal);
+            scope.spawn(move || {
+                while let Some(block) = next(&blocks) {
+                    let pack = block.pack;
+                    if renewed.send((pack, renewal.renew(block))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(standing_blocks);
+        let reader = &renewal;
+        scope.spawn(move || {
+            for pack in packs {
+                if let Err(error) = reader.read_pack(pack, &standing)
+                    && renewed.send((pack.id, Err(error))).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        renewed_blocks.into_iter().try_for_each(|(pack, block)| moving.take(pack, block))
+    });
+    match moved.and_then(|()| moving.finish()) {
         Err(error) if error.kind() == Kind::NoSpace => {
             let left = packs.iter().map(|pack| pack.id).collect();
             Ok(Moved { left, reasons: vec![error], ..Moved::default() })
@@ -50,57 +83,43 @@ pub fn repack(repository: &Repository, session: SessionId, packs: &[PackUse], in
     }
 }
 
+fn next(blocks: &Mutex<Receiver<Standing>>) -> Option<Standing> {
+    blocks.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+/// A block as it stands in its pack.
+struct Standing {
+    pack: PackId,
+    row: PackRow,
+    table: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+/// The new packs.
 struct Moving<'r> {
-    renewal: Renewal<'r>,
+    renewal: &'r Renewal<'r>,
     session: SessionId,
     /// By kind and, for an independent copy, by the session whose blocks stay among themselves.
     open: BTreeMap<(u8, Option<SessionId>), PackWriter>,
     moved: Moved,
 }
 
-/// A block as it stands in its pack.
-struct Standing {
-    row: PackRow,
-    table: Vec<u8>,
-    bytes: Vec<u8>,
-}
-
 impl Moving<'_> {
-    fn move_pack_if_whole(&mut self, pack: &PackUse) -> Result<()> {
-        match self.move_pack(pack) {
+    fn take(&mut self, pack: PackId, block: Result<Renewed>) -> Result<()> {
+        let (block, thinned) = match block {
             Err(error) if error.kind() == Kind::Corrupt => {
-                self.moved.left.insert(pack.id);
-                self.moved.reasons.push(error);
-                Ok(())
+                if self.moved.left.insert(pack) {
+                    self.moved.reasons.push(error);
+                }
+                return Ok(());
             }
-            moved => moved,
+            other => other?,
+        };
+        if let Some(table) = thinned {
+            self.moved.rows.add_chunks(block.id, block.thinned, &table);
         }
-    }
-
-    fn move_pack(&mut self, pack: &PackUse) -> Result<()> {
-        let (repository, inventory) = (self.renewal.repository, self.renewal.inventory);
-        let object = Object { name: names::pack(pack.id, pack.session), len: pack.len };
-        let mut batch = Vec::with_capacity(BATCH);
-        repository.read_pack_listing(&object)?.for_each_table(&*repository.store, |row, table| {
-            if inventory.is_needed(row.block, pack.id)? {
-                let mut bytes = self.renewal.spare.take();
-                bytes.resize(row.stored_len as usize, 0);
-                repository.read_pack_at(&object, row.offset.into(), &mut bytes)?;
-                batch.push(Standing { row: *row, table: table.to_vec(), bytes });
-            }
-            if batch.len() == BATCH { self.move_batch(std::mem::take(&mut batch)) } else { Ok(()) }
-        })?;
-        self.move_batch(batch)
-    }
-
-    fn move_batch(&mut self, batch: Vec<Standing>) -> Result<()> {
-        for (block, thinned) in self.renewal.renew_all(batch)? {
-            if let Some(table) = thinned {
-                self.moved.rows.add_chunks(block.id, block.thinned, &table);
-            }
-            self.append(&block)?;
-            self.renewal.spare.give_back(block.bytes);
-        }
+        self.append(&block)?;
+        self.renewal.spare.give_back(block.bytes);
         Ok(())
     }
 
@@ -147,28 +166,24 @@ struct Renewal<'r> {
 type Renewed = (SealedBlock, Option<ChunkTable>);
 
 impl Renewal<'_> {
-    /// Makes a batch ready to be appended, in its order, on all processors.
-    fn renew_all(&self, batch: Vec<Standing>) -> Result<Vec<Renewed>> {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(batch.len()).max(1);
-        let mut parts: Vec<Vec<Standing>> = (0..threads).map(|_| Vec::new()).collect();
-        let share = batch.len().div_ceil(threads).max(1);
-        for (number, block) in batch.into_iter().enumerate() {
-            parts[number / share].push(block);
-        }
-        let renew_part = |part: Vec<Standing>| part.into_iter().map(|block| self.renew(block)).collect::<Vec<_>>();
-        let renewed = std::thread::scope(|scope| {
-            let threads: Vec<_> = parts.into_iter().map(|part| scope.spawn(move || renew_part(part))).collect();
-            let join = |thread: std::thread::ScopedJoinHandle<'_, Vec<Result<Renewed>>>| match thread.join() {
-                Ok(part) => part,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            threads.into_iter().flat_map(join).collect::<Vec<_>>()
-        });
-        renewed.into_iter().collect()
+    /// Reads what is needed of a pack, as long as somebody takes it.
+    fn read_pack(&self, pack: &PackUse, blocks: &SyncSender<Standing>) -> Result<()> {
+        let object = Object { name: names::pack(pack.id, pack.session), len: pack.len };
+        self.repository.read_pack_listing(&object)?.for_each_table(&*self.repository.store, |row, table| {
+            if self.inventory.is_needed(row.block, pack.id)? {
+                let mut bytes = self.spare.take();
+                bytes.resize(row.stored_len as usize, 0);
+                self.repository.read_pack_at(&object, row.offset.into(), &mut bytes)?;
+                let block = Standing { pack: pack.id, row: *row, table: table.to_vec(), bytes };
+                // Whoever has ended has said why; this error is heard by nobody.
+                return blocks.send(block).map_err(|_| Error::Bug("nobody takes blocks any more".to_owned()));
+            }
+            Ok(())
+        })
     }
 
     fn renew(&self, block: Standing) -> Result<Renewed> {
-        let Standing { row, table, mut bytes } = block;
+        let Standing { row, table, mut bytes, .. } = block;
         // A block that is damaged where it stands must not be carried on as if it were whole.
         let chunks = PackListing::open_table(&self.repository.keys, row.block, &table)?;
         let Some(thinning) = self.inventory.thinning(&row, &chunks) else {
