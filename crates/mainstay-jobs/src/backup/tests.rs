@@ -2,6 +2,7 @@
 
 mod changing;
 mod identity;
+mod large;
 mod lost;
 mod types;
 mod writing;

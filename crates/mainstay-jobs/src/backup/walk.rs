@@ -14,9 +14,10 @@ use mainstay_repo::{
 };
 use mainstay_sources::{Details, Directory, Entry, Kind, Timestamp, Warning};
 
+use super::buffers::Buffers;
 use super::queue::{Batch, FileTask, Queue};
 use super::scan::{SCAN_THREADS, Scan, Scanned, Scanner, Ticket};
-use super::store_file::{Buffers, SMALL_FILE_LEN, Stored, Worker, child_path};
+use super::store_file::{SMALL_FILE_LEN, Stored, Worker, child_path};
 use super::trees::{Above, Change, Trees};
 use super::{BackupRun, Warnings};
 use crate::convert;

@@ -52,20 +52,21 @@ pub enum Sharing {
 enum Class {
     SmallFiles,
     LargeFiles,
+    DatabasePages,
     Tree,
 }
 
 impl Class {
     fn kind(self) -> BlockKind {
         match self {
-            Self::SmallFiles | Self::LargeFiles => BlockKind::Content,
+            Self::SmallFiles | Self::LargeFiles | Self::DatabasePages => BlockKind::Content,
             Self::Tree => BlockKind::Tree,
         }
     }
 
     fn target(self) -> usize {
         match self {
-            Self::SmallFiles | Self::LargeFiles => limits::BLOCK_TARGET,
+            Self::SmallFiles | Self::LargeFiles | Self::DatabasePages => limits::BLOCK_TARGET,
             Self::Tree => limits::TREE_BLOCK_TARGET,
         }
     }
@@ -74,6 +75,7 @@ impl Class {
         match self {
             Self::SmallFiles | Self::Tree => Effort::Thorough,
             Self::LargeFiles => Effort::Fast,
+            Self::DatabasePages => Effort::Pages,
         }
     }
 
@@ -82,6 +84,7 @@ impl Class {
         match effort {
             Effort::Thorough => Self::SmallFiles,
             Effort::Fast => Self::LargeFiles,
+            Effort::Pages => Self::DatabasePages,
         }
     }
 }
@@ -112,7 +115,7 @@ pub struct Session<'r> {
     sharing: Sharing,
     known: Arc<KnownChunks>,
     /// Open blocks by class and lane.
-    builders: [[Mutex<Option<PlainBlock<'static>>>; LANES]; 3],
+    builders: [[Mutex<Option<PlainBlock<'static>>>; LANES]; 4],
     sealing: Permits,
     spare: Arc<SpareBuffers>,
     next_serial: AtomicU32,
@@ -158,7 +161,7 @@ impl<'r> Session<'r> {
             index,
             sharing,
             known,
-            builders: [const { [const { Mutex::new(None) }; LANES] }; 3],
+            builders: [const { [const { Mutex::new(None) }; LANES] }; 4],
             sealing: Permits::new(SEALING_AT_ONCE),
             spare,
             next_serial: AtomicU32::new(0),
