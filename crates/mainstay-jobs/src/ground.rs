@@ -224,6 +224,13 @@ pub fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// Takes a file out of the page cache, so that a long one is read past it.
+pub fn make_cold(path: &Path) {
+    let file = std::fs::File::open(path).unwrap();
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}
+
 /// The paths that warnings are about, sorted.
 pub fn paths(warnings: &[Warning]) -> Vec<&str> {
     let mut paths: Vec<&str> = warnings.iter().map(|warning| warning.path.as_str()).collect();

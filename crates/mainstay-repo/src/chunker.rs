@@ -29,6 +29,16 @@ pub enum Cutting {
     Fixed { len: usize },
 }
 
+impl Cutting {
+    /// Bytes that must be there before a cut is sure.
+    pub fn longest(self) -> usize {
+        match self {
+            Self::Content => MAX_CHUNK_LEN,
+            Self::Fixed { len } => len,
+        }
+    }
+}
+
 /// A keyed cutter; cheap to share.
 pub struct Chunker {
     gear: Box<[u64; 256]>,
@@ -49,7 +59,7 @@ impl Chunker {
         Self { gear, gear_shifted }
     }
 
-    /// Length of the first chunk of `data`, which must hold [`MAX_CHUNK_LEN`] bytes unless the file ends with it.
+    /// Length of the first chunk of `data`, which must hold [`Cutting::longest`] bytes unless the file ends with it.
     pub fn cut(&self, cutting: Cutting, data: &[u8]) -> usize {
         match cutting {
             Cutting::Fixed { len } => data.len().min(len),

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod content;
+mod direct;
 mod directory;
 mod limits;
 mod listing;

@@ -48,6 +48,9 @@ pub trait Directory: Send + Sync {
     fn open_file(&self, entry: &Entry) -> Result<Box<dyn Content>>;
 }
 
+/// Alignment of memory with which [`Content::read`] does best; every common disk accepts it.
+pub const READ_ALIGNMENT: usize = 4096;
+
 /// A regular file being read from start to end.
 pub trait Content: Send {
     /// The next run of the file: its holes are reported, not read. `None` at the end of the file.
@@ -55,8 +58,11 @@ pub trait Content: Send {
     /// Runs are reported in order and without gaps; two runs of data may follow each other.
     fn next_run(&mut self) -> Result<Option<Run>>;
 
-    /// Reads into `buffer` from the current run of data, as many bytes as the run still has and the buffer takes;
+    /// Reads into `buffer` from the current run of data, no more bytes than the run still has and the buffer takes;
     /// 0 means that the run is at its end (a file that shrank ends early).
+    ///
+    /// A long file may be read without a copy in between where the buffer starts and ends at multiples of
+    /// [`READ_ALIGNMENT`]; what the buffer holds behind the bytes that were read is not defined then.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
 
     /// Metadata of the open file now, to see whether it changed while it was read: the same fields as in a listing.

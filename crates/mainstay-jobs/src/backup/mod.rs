@@ -3,7 +3,9 @@
 //! Owns the order of a run: choose the parent, open a session, walk and store, commit. Invariant: a problem with an entry
 //! of the source is a warning and the run goes on; a problem with the repository ends the run and no snapshot is written.
 
+mod buffers;
 mod crew;
+mod cutting;
 mod queue;
 mod scan;
 mod store_file;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mainstay_sources::{Directory, Entry};
 
-use super::store_file::Piece;
+use super::cutting::Piece;
 
 /// Batches of small files that may wait.
 const BATCHES: usize = 64;

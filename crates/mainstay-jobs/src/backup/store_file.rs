@@ -3,27 +3,22 @@
 //! Owns the way from an open file to extents. A small file is one chunk. A large file is read by one worker, which cuts
 //! it into pieces of about a megabyte that any worker stores. A file that cannot be read is a warning.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use crossbeam_channel::Sender;
-use mainstay_repo::{
-    BlockId, Chunker, Content, Cutting, Effort, Extent, ExtentList, MAX_CHUNK_LEN, Node, Session, limits,
-};
+use mainstay_repo::{BlockId, Chunker, Content, Extent, ExtentList, Node, Session, limits};
 use mainstay_sources::{Content as Reading, Directory, Entry, Run, Warning};
 
 use super::Warnings;
+use super::buffers::{Buffer, Buffers};
+use super::cutting::{Cutter, LargeFile, Piece};
 use super::queue::{Batch, FileTask, Queue, Slot, Work};
 use crate::convert;
 use crate::{Cancel, Error, Progress, Result};
 
 /// A file up to this length is stored as one chunk.
 pub const SMALL_FILE_LEN: u64 = 256 << 10;
-/// Read buffer of a large file: what is left over when less than one longest chunk remains is copied to the next one.
-const BUFFER_LEN: usize = 3 << 20;
-/// A piece is at least so long, so that its new chunks fill a block.
-const PIECE_LEN: usize = limits::BLOCK_TARGET;
-
 /// What became of a file.
 pub struct Stored {
     pub slot: Slot,
@@ -38,27 +33,6 @@ impl Stored {
     fn unread(slot: Slot) -> Self {
         Self { slot, node: None, blocks: Vec::new(), read_bytes: 0 }
     }
-}
-
-/// Consecutive chunks of a large file.
-pub struct Piece {
-    file: Arc<LargeFile>,
-    number: usize,
-    /// Goes back to the others when its last piece is stored.
-    buffer: Arc<Vec<u8>>,
-    start: usize,
-    lens: Vec<usize>,
-}
-
-/// A large file whose pieces are being stored.
-struct LargeFile {
-    slot: Slot,
-    effort: Effort,
-    node: Mutex<Option<Node>>,
-    /// Extents by the number of their piece.
-    parts: Mutex<Vec<(usize, Vec<Extent>)>>,
-    /// Pieces not stored yet, and one for the reader.
-    open: AtomicUsize,
 }
 
 /// What all workers share.
@@ -192,15 +166,8 @@ impl Worker<'_> {
         mut reading: Box<dyn Reading>,
         begun: Option<Begun>,
     ) -> Result<Result<()>> {
-        let cutting = cutting_for(&task.entry);
-        let file = Arc::new(LargeFile {
-            slot: task.slot,
-            effort: effort_for(&task.entry, cutting),
-            node: Mutex::new(None),
-            parts: Mutex::new(Vec::new()),
-            open: AtomicUsize::new(1),
-        });
-        let mut cutter = Cutter { file: file.clone(), number: 0, size: 0, cutting };
+        let mut cutter = Cutter::new(task);
+        let file = cutter.file.clone();
         let mut next = None;
         if let Some(begun) = begun {
             cutter.add_part(begun.content.extents, begun.size);
@@ -238,19 +205,13 @@ impl Worker<'_> {
 
     /// Reads one run of data and gives it away in pieces.
     fn store_run(&self, reading: &mut dyn Reading, cutter: &mut Cutter) -> Result<()> {
-        let (mut buffer, mut filled) = (self.buffers.take(), 0);
+        let mut buffer = self.buffers.take(&[]);
         loop {
             self.cancel.check()?;
-            let at_end = fill(reading, &mut buffer, &mut filled)?;
-            let data = buffer.get(..filled).unwrap_or_default();
-            let cut = cutter.cut(self.chunker, data, at_end);
+            let at_end = fill(reading, &mut buffer)?;
+            let cut = cutter.cut(self.chunker, buffer.bytes(), at_end);
             cutter.size += cut.consumed as u64;
-            let mut next = self.buffers.take();
-            let left_over = data.get(cut.consumed..).unwrap_or_default();
-            filled = left_over.len();
-            if let Some(start) = next.get_mut(..filled) {
-                start.copy_from_slice(left_over);
-            }
+            let next = self.buffers.take(buffer.bytes().get(cut.consumed..).unwrap_or_default());
             let whole = Arc::new(std::mem::replace(&mut buffer, next));
             for (start, lens) in cut.pieces {
                 let piece = cutter.piece(whole.clone(), start, lens);
@@ -267,9 +228,8 @@ impl Worker<'_> {
     }
 
     fn store_piece(&self, piece: Piece) -> Result<()> {
-        let len: usize = piece.lens.iter().sum();
-        let data = piece.buffer.get(piece.start..piece.start + len).unwrap_or_default();
-        let extents = self.session.store_run(data, &piece.lens, piece.file.effort)?;
+        let len = piece.bytes().len();
+        let extents = self.session.store_run(piece.bytes(), &piece.lens, piece.file.effort)?;
         self.buffers.give_back(piece.buffer);
         piece.file.parts.lock().unwrap_or_else(PoisonError::into_inner).push((piece.number, extents));
         self.progress.advance(0, len as u64);
@@ -330,60 +290,6 @@ pub fn spill(session: &Session<'_>, content: &mut Content) -> Result<()> {
     Ok(())
 }
 
-/// Numbers the pieces of a large file and remembers its length.
-struct Cutter {
-    file: Arc<LargeFile>,
-    number: usize,
-    size: u64,
-    cutting: Cutting,
-}
-
-struct Cut {
-    /// Start in the buffer and lengths of chunks.
-    pieces: Vec<(usize, Vec<usize>)>,
-    consumed: usize,
-}
-
-impl Cutter {
-    /// Cuts as much of a buffer as can be cut for sure.
-    fn cut(&self, chunker: &Chunker, buffer: &[u8], at_end: bool) -> Cut {
-        let mut cut = Cut { pieces: Vec::new(), consumed: 0 };
-        let (mut start, mut lens) = (0, Vec::new());
-        while cut.consumed < buffer.len() {
-            let rest = buffer.get(cut.consumed..).unwrap_or_default();
-            if rest.len() < MAX_CHUNK_LEN && !at_end {
-                break;
-            }
-            let len = chunker.cut(self.cutting, rest);
-            lens.push(len);
-            cut.consumed += len;
-            if cut.consumed - start >= PIECE_LEN {
-                cut.pieces.push((start, std::mem::take(&mut lens)));
-                start = cut.consumed;
-            }
-        }
-        if !lens.is_empty() {
-            cut.pieces.push((start, lens));
-        }
-        cut
-    }
-
-    fn piece(&mut self, buffer: Arc<Vec<u8>>, start: usize, lens: Vec<usize>) -> Piece {
-        self.file.open.fetch_add(1, Ordering::AcqRel);
-        let number = self.number;
-        self.number += 1;
-        Piece { file: self.file.clone(), number, buffer, start, lens }
-    }
-
-    /// Adds extents that need no storing.
-    fn add_part(&mut self, extents: Vec<Extent>, len: u64) {
-        let part = (self.number, extents);
-        self.number += 1;
-        self.size += len;
-        self.file.parts.lock().unwrap_or_else(PoisonError::into_inner).push(part);
-    }
-}
-
 /// What was read of a file before it turned out to be large.
 struct Begun {
     content: Content,
@@ -405,59 +311,14 @@ fn read_run<'b>(file: &mut dyn Reading, buffer: &'b mut Vec<u8>) -> Result<&'b [
 }
 
 /// Reads until the buffer is full; answers whether the run is at its end.
-fn fill(reading: &mut dyn Reading, buffer: &mut [u8], filled: &mut usize) -> Result<bool> {
-    while let Some(rest) = buffer.get_mut(*filled..).filter(|rest| !rest.is_empty()) {
-        match reading.read(rest)? {
+fn fill(reading: &mut dyn Reading, buffer: &mut Buffer) -> Result<bool> {
+    while !buffer.room().is_empty() {
+        match reading.read(buffer.room())? {
             0 => return Ok(true),
-            read => *filled += read,
+            read => buffer.grow(read),
         }
     }
     Ok(false)
-}
-
-/// Read buffers that are used again: fresh memory costs as much as the copying into it.
-#[derive(Default)]
-pub struct Buffers(Mutex<Vec<Vec<u8>>>);
-
-/// Buffers that are kept while nobody needs them.
-const IDLE_BUFFERS: usize = 8;
-
-impl Buffers {
-    fn take(&self) -> Vec<u8> {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.unwrap_or_else(|| vec![0; BUFFER_LEN])
-    }
-
-    /// Takes a buffer back from whoever lets go of it last.
-    fn give_back(&self, buffer: Arc<Vec<u8>>) {
-        if let Some(buffer) = Arc::into_inner(buffer) {
-            let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < IDLE_BUFFERS {
-                idle.push(buffer);
-            }
-        }
-    }
-}
-
-/// Database files and disk images change in place, page by page; everything else is cut by its content.
-fn cutting_for(entry: &Entry) -> Cutting {
-    const PAGES: [&[u8]; 6] = [b"ibd", b"MYD", b"sqlite", b"sqlite3", b"db", b"mdb"];
-    const IMAGES: [&[u8]; 7] = [b"img", b"raw", b"qcow2", b"vmdk", b"vdi", b"vhd", b"vhdx"];
-    let name = entry.name.as_slice();
-    let extension = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    if PAGES.contains(&extension) || name.starts_with(b"ibdata") || name.starts_with(b"undo_") {
-        // InnoDB's page; SQLite's and others' divide it.
-        Cutting::Fixed { len: 16 << 10 }
-    } else if IMAGES.contains(&extension) {
-        Cutting::Fixed { len: 64 << 10 }
-    } else {
-        Cutting::Content
-    }
-}
-
-/// Source text has files of some megabytes; what is much longer is data, and there is a lot of it.
-fn effort_for(entry: &Entry, cutting: Cutting) -> Effort {
-    if cutting == Cutting::Content && entry.size < 32 << 20 { Effort::Thorough } else { Effort::Fast }
 }
 
 pub fn child_path(directory: &dyn Directory, entry: &Entry) -> String {

@@ -4,6 +4,7 @@ mod believing;
 mod changing;
 mod ending;
 mod identity;
+mod large;
 mod lost;
 mod types;
 mod writing;

@@ -14,10 +14,11 @@ use mainstay_repo::{
 };
 use mainstay_sources::{Details, Directory, Entry, Kind, Timestamp, Warning};
 
+use super::buffers::Buffers;
 use super::crew::run_beside;
 use super::queue::{Batch, FileTask, Queue};
 use super::scan::{Scan, Scanned, Scanner, Ticket};
-use super::store_file::{Buffers, SMALL_FILE_LEN, Stored, Worker, child_path};
+use super::store_file::{SMALL_FILE_LEN, Stored, Worker, child_path};
 use super::trees::{Above, Change, Trees};
 use super::{BackupRun, Warnings};
 use crate::convert;

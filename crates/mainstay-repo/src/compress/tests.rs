@@ -23,7 +23,7 @@ fn expanded(codec: Codec, stored: &[u8], limit: usize) -> Result<Vec<u8>, Proble
 fn what_is_compressed_expands_again() {
     let samples = [text(0), text(1), text(100), text(1 << 20), seeded(1, 100), seeded(1, 200_000), vec![0; 3 << 20]];
     for plain in samples {
-        for effort in [Effort::Fast, Effort::Thorough] {
+        for effort in [Effort::Fast, Effort::Pages, Effort::Thorough] {
             let (codec, stored) = stored(&plain, effort);
             assert_eq!(expanded(codec, &stored, plain.len()), Ok(plain.clone()));
         }

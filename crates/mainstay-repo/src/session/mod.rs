@@ -55,20 +55,21 @@ pub enum Sharing {
 enum Class {
     SmallFiles,
     LargeFiles,
+    DatabasePages,
     Tree,
 }
 
 impl Class {
     fn kind(self) -> BlockKind {
         match self {
-            Self::SmallFiles | Self::LargeFiles => BlockKind::Content,
+            Self::SmallFiles | Self::LargeFiles | Self::DatabasePages => BlockKind::Content,
             Self::Tree => BlockKind::Tree,
         }
     }
 
     fn target(self) -> usize {
         match self {
-            Self::SmallFiles | Self::LargeFiles => limits::BLOCK_TARGET,
+            Self::SmallFiles | Self::LargeFiles | Self::DatabasePages => limits::BLOCK_TARGET,
             Self::Tree => limits::TREE_BLOCK_TARGET,
         }
     }
@@ -77,6 +78,7 @@ impl Class {
         match self {
             Self::SmallFiles | Self::Tree => Effort::Thorough,
             Self::LargeFiles => Effort::Fast,
+            Self::DatabasePages => Effort::Pages,
         }
     }
 
@@ -85,6 +87,7 @@ impl Class {
         match effort {
             Effort::Thorough => Self::SmallFiles,
             Effort::Fast => Self::LargeFiles,
+            Effort::Pages => Self::DatabasePages,
         }
     }
 }
@@ -119,7 +122,7 @@ pub struct Session<'r> {
     damaged: Mutex<HashSet<BlockId>>,
     known: Arc<KnownChunks>,
     /// Open blocks by class and lane.
-    builders: [[Mutex<Option<PlainBlock<'static>>>; LANES]; 3],
+    builders: [[Mutex<Option<PlainBlock<'static>>>; LANES]; 4],
     sealing: Permits,
     spare: Arc<SpareBuffers>,
     next_serial: AtomicU32,
@@ -166,7 +169,7 @@ impl<'r> Session<'r> {
             sharing,
             damaged: Mutex::default(),
             known,
-            builders: [const { [const { Mutex::new(None) }; LANES] }; 3],
+            builders: [const { [const { Mutex::new(None) }; LANES] }; 4],
             sealing: Permits::new(SEALING_AT_ONCE),
             spare,
             next_serial: AtomicU32::new(0),

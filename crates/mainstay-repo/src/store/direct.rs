@@ -6,7 +6,9 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
@@ -58,15 +60,15 @@ impl Aligned {
 pub struct DirectFile {
     file: File,
     buffers: Buffers,
-    /// Taken when the file turns out to be longer than one buffer's worth of small writes.
     buffer: Option<Aligned>,
     filled: usize,
-    is_direct: bool,
+    /// Begun when the file turns out to be longer than one buffer.
+    writer: Option<Writer>,
 }
 
 impl DirectFile {
     pub fn new(file: File, buffers: Buffers) -> Self {
-        Self { file, buffers, buffer: None, filled: 0, is_direct: false }
+        Self { file, buffers, buffer: None, filled: 0, writer: None }
     }
 
     pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
@@ -87,30 +89,22 @@ impl DirectFile {
         Ok(())
     }
 
-    /// Writes a full buffer, past the cache if the file system lets us.
+    /// Hands a full buffer to the writer; waits while it is still busy with the one before the last.
     fn flush_whole(&mut self) -> io::Result<()> {
-        if !self.is_direct {
-            self.is_direct = self.set_direct(true).is_ok();
-        }
-        let Some(buffer) = &self.buffer else { return Ok(()) };
-        let written = match (&self.file).write_all(buffer.bytes(BUFFER_LEN)) {
-            // Some file systems take the flag and refuse the write; nothing was written then.
-            Err(error) if self.is_direct && error.kind() == io::ErrorKind::InvalidInput => {
-                self.set_direct(false)?;
-                self.is_direct = false;
-                (&self.file).write_all(buffer.bytes(BUFFER_LEN))
-            }
-            other => other,
-        };
+        let Some(buffer) = self.buffer.take() else { return Ok(()) };
         self.filled = 0;
-        written
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => Writer::begin(self.file.try_clone()?, self.buffers.clone())?,
+        };
+        self.writer.insert(writer).hand_over(buffer)
     }
 
     /// Writes what is left, which has no aligned length, and makes everything durable.
     pub fn finish(&mut self) -> io::Result<()> {
-        if self.is_direct {
-            self.set_direct(false)?;
-            self.is_direct = false;
+        if let Some(mut writer) = self.writer.take() {
+            writer.end()?;
+            set_direct(&self.file, false)?;
         }
         if let Some(buffer) = self.buffer.take() {
             let written = (&self.file).write_all(buffer.bytes(self.filled));
@@ -119,10 +113,76 @@ impl DirectFile {
         }
         self.file.sync_all()
     }
+}
 
-    fn set_direct(&self, on: bool) -> io::Result<()> {
-        let flags = fcntl_getfl(&self.file)?;
-        fcntl_setfl(&self.file, if on { flags | OFlags::DIRECT } else { flags - OFlags::DIRECT })?;
-        Ok(())
+/// The thread that writes a file's whole buffers while the next one is filled.
+struct Writer {
+    full: Option<SyncSender<Aligned>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Writer {
+    fn begin(file: File, buffers: Buffers) -> io::Result<Self> {
+        let (full, incoming) = sync_channel(0);
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let mut is_direct = set_direct(&file, true).is_ok();
+            for buffer in incoming {
+                is_direct = write_whole(&file, &buffer, is_direct)?;
+                buffers.give_back(buffer);
+            }
+            Ok(())
+        })?;
+        Ok(Self { full: Some(full), thread: Some(thread) })
+    }
+
+    fn hand_over(&mut self, buffer: Aligned) -> io::Result<()> {
+        match self.full.as_ref().map(|full| full.send(buffer)) {
+            Some(Ok(())) => Ok(()),
+            // It has stopped, which only an error makes it do.
+            _ => self.end().and_then(|()| Err(gone())),
+        }
+    }
+
+    /// Waits until everything is written; a second time it is an error, since it ended early then.
+    fn end(&mut self) -> io::Result<()> {
+        self.full = None;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(written)) => written,
+            Some(Err(_)) => Err(io::Error::other("the thread that writes panicked")),
+            None => Err(gone()),
+        }
     }
 }
+
+fn gone() -> io::Error {
+    io::Error::other("the thread that writes is gone")
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // An error that nobody waits for belongs to a file that is given up.
+        let _ = self.end();
+    }
+}
+
+/// Writes a full buffer, past the cache if the file system lets us; answers whether it does.
+fn write_whole(mut file: &File, buffer: &Aligned, is_direct: bool) -> io::Result<bool> {
+    match file.write_all(buffer.bytes(BUFFER_LEN)) {
+        // Some file systems take the flag and refuse the write; nothing was written then.
+        Err(error) if is_direct && error.kind() == io::ErrorKind::InvalidInput => {
+            set_direct(file, false)?;
+            file.write_all(buffer.bytes(BUFFER_LEN))?;
+            Ok(false)
+        }
+        written => written.map(|()| is_direct),
+    }
+}
+
+fn set_direct(file: &File, on: bool) -> io::Result<()> {
+    let flags = fcntl_getfl(file)?;
+    fcntl_setfl(file, if on { flags | OFlags::DIRECT } else { flags - OFlags::DIRECT })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! A regular file being read from start to end, holes left out.
 //!
-//! Costs one `pread` per buffer and nothing else for a file without holes; a small file is one system call. The size
-//! is that of the moment of opening: what is appended later is not read.
+//! Costs one `pread` per buffer and nothing else for a file without holes; a small file is one system call. A long file
+//! that is not in the page cache is read past it where that can be done. The size is that of the moment of opening: what
+//! is appended later is not read.
 
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -11,6 +12,7 @@ use rustix::fs::{Advice, SeekFrom, Statx};
 use rustix::io::{self, Errno};
 
 use super::attributes::Reach;
+use super::direct::DirectReading;
 use super::open_directory::attribute_error;
 use super::{paths, status};
 use crate::{Content, Details, Entry, Result, Run};
@@ -26,6 +28,7 @@ const BLOCK_UNIT: u64 = 512;
 /// An open regular file of a directory tree.
 pub(super) struct FileContent {
     file: OwnedFd,
+    direct: Option<DirectReading>,
     directory: Arc<[u8]>,
     name: Vec<u8>,
     /// Where the file ends, as far as this reader is concerned.
@@ -41,20 +44,45 @@ pub(super) struct FileContent {
 impl FileContent {
     pub(super) fn new(file: OwnedFd, directory: Arc<[u8]>, name: Vec<u8>, status: &Statx) -> Self {
         let end = status.stx_size;
-        if end > ANNOUNCED_MIN {
-            // Only advice: a file system that cannot take it reads as well.
-            let _ = rustix::fs::fadvise(&file, 0, None::<NonZeroU64>, Advice::Sequential);
-        }
-        Self {
+        let used = status.stx_blocks.saturating_mul(BLOCK_UNIT);
+        let direct = DirectReading::begin(file.as_fd(), end.min(used));
+        let content = Self {
             file,
+            direct,
             directory,
             name,
             end,
             position: 0,
             run_end: 0,
-            is_sparse: end > SPARSE_MIN && status.stx_blocks.saturating_mul(BLOCK_UNIT) < end,
+            is_sparse: end > SPARSE_MIN && used < end,
             data_at: None,
+        };
+        content.announce();
+        content
+    }
+
+    /// Says that the file is read in order, unless the kernel has no part in reading ahead.
+    fn announce(&self) {
+        if self.direct.is_none() && self.end > ANNOUNCED_MIN {
+            // Only advice: a file system that cannot take it reads as well.
+            let _ = rustix::fs::fadvise(&self.file, 0, None::<NonZeroU64>, Advice::Sequential);
         }
+    }
+
+    /// Reads some bytes of the run, of which `left` are left; none only at the end of the file.
+    fn read_some(&mut self, buffer: &mut [u8], left: usize) -> io::Result<usize> {
+        if let Some(direct) = &self.direct {
+            if let Some(read) = direct.read(self.file.as_fd(), buffer, self.position, left) {
+                return Ok(read);
+            }
+            // Whatever the reason: through the cache every file can be read, or shows its error.
+            direct.end(self.file.as_fd())?;
+            self.direct = None;
+            self.announce();
+        }
+        let wanted = left.min(buffer.len());
+        let buffer = buffer.get_mut(..wanted).unwrap_or_default();
+        io::retry_on_intr(|| io::pread(&self.file, &mut *buffer, self.position))
     }
 
     /// The next run of a file with holes, which starts at the position.
@@ -111,12 +139,10 @@ impl Content for FileContent {
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let left = usize::try_from(self.run_end - self.position).unwrap_or(usize::MAX);
-        let wanted = left.min(buffer.len());
-        let Some(buffer) = buffer.get_mut(..wanted).filter(|buffer| !buffer.is_empty()) else {
+        if left == 0 || buffer.is_empty() {
             return Ok(0);
-        };
-        let read = io::retry_on_intr(|| io::pread(&self.file, &mut *buffer, self.position))
-            .map_err(|errno| self.error("read", errno))?;
+        }
+        let read = self.read_some(buffer, left).map_err(|errno| self.error("read", errno))?;
         self.position += read as u64;
         if read == 0 {
             self.run_end = self.position;
@@ -136,6 +162,14 @@ impl Content for FileContent {
             .read_all()
             .map_err(|errno| attribute_error(&self.directory, &self.name, errno))?;
         Ok(Some(Details { link_target: None, attributes }))
+    }
+}
+
+impl Drop for FileContent {
+    fn drop(&mut self) {
+        if let Some(direct) = &self.direct {
+            direct.forget_touched(self.file.as_fd());
+        }
     }
 }
 

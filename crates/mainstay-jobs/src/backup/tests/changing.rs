@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use crate::backup::{BackupReport, Requested};
 use crate::fixture::noise;
-use crate::ground::{Ground, Moment, Watched, as_recorded, look, paths, read, set_time};
+use crate::ground::{Ground, Moment, Watched, as_recorded, look, make_cold, paths, read, set_time};
 use crate::restore::RestoreOptions;
 
-/// One short and one long file: they go different ways.
-const LENGTHS: [usize; 2] = [10_000, 5 << 20];
+/// One short file, a long one, and one that is long enough to be read past the page cache: they go different ways.
+const LENGTHS: [usize; 3] = [10_000, 5 << 20, (17 << 20) + 777];
 
 /// A ground with a file that something happens to at one moment, once, while the source is backed up.
 fn back_up_while(
@@ -27,6 +27,7 @@ fn back_up_while(
     ground.write("other", b"other");
     set_time(&ground.source().join("file"), (1_700_000_000, 0));
     let path = ground.source().join("file");
+    make_cold(&path);
     let once = std::sync::Once::new();
     let source = Watched::acting(&ground.source(), move |name, moment| {
         if name == b"file" && moment == wanted {

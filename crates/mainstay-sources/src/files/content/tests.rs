@@ -1,5 +1,7 @@
 //! Tests of reading files: holes, growing, shrinking.
 
+mod direct;
+
 use std::io::Write as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
