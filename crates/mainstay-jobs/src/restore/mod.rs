@@ -7,7 +7,9 @@
 mod apply;
 mod filter;
 mod links;
+mod owners;
 mod plan;
+mod planner;
 mod write;
 
 use std::path::Path;
@@ -20,8 +22,9 @@ use mainstay_sources::files::{Preserve, TargetTree};
 use crate::backup::Warnings;
 use crate::{Cancel, Error, Phase, Progress, Result};
 use apply::Apply;
-use plan::Planner;
+use plan::Batch;
 pub use plan::{Action, PlannedEntry};
+use planner::{Planner, Purpose};
 
 /// What is done with an entry that exists in the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +125,9 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
         _ => Some(TargetTree::open_or_create(run.target)?),
     };
     let warnings = Warnings::default();
-    let planner = Planner::new(run, &trees, target.as_ref(), &warnings)?;
+    let planner = Planner::new(run, &trees, target.as_ref(), &warnings, Purpose::Write)?;
     let apply = target.as_ref().map(|target| Apply::new(run, &trees, target, &warnings));
-    let mut report = plan::run(planner, start, apply.as_ref())?;
+    let mut report = write_back(planner, start, run, apply.as_ref())?;
     if let (Some(target), Extent::Write | Extent::WriteAndVerify) = (&target, run.options.extent) {
         run.progress.phase(Phase::Finish);
         target.sync()?;
@@ -135,7 +138,7 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     if let (Some(apply), Extent::WriteAndVerify) = (&apply, run.options.extent) {
         run.progress.phase(Phase::Verify);
         let start = Start::find(run, &trees)?;
-        plan::verify(run, &trees, start, apply)?;
+        verify(run, &trees, start, apply)?;
         report.verified_bytes = apply.written_bytes() - report.written_bytes;
     }
     if let Some(apply) = &apply {
@@ -143,6 +146,51 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     }
     (report.warnings, report.warning_count) = warnings.take();
     Ok(report)
+}
+
+/// Plans everything and applies each batch while the next one is planned.
+fn write_back(
+    mut planner: Planner<'_>,
+    start: Start,
+    run: &RestoreRun<'_>,
+    apply: Option<&Apply<'_>>,
+) -> Result<RestoreReport> {
+    let Some(apply) = apply.filter(|_| run.options.extent != Extent::Plan) else {
+        planner.plan(start, &mut |_| Ok(()))?;
+        return Ok(planner.finish().0);
+    };
+    run.progress.phase(Phase::Restore);
+    apply_while_planning(apply, |give| planner.plan(start, give))?;
+    run.progress.phase(Phase::Finish);
+    let (report, links) = planner.finish();
+    apply.link(&links)?;
+    apply.finish_directories()?;
+    Ok(report)
+}
+
+/// Reads back what was restored and compares it.
+fn verify(run: &RestoreRun<'_>, trees: &TreeReader, start: Start, apply: &Apply<'_>) -> Result<()> {
+    let warnings = Warnings::default();
+    let mut planner = Planner::new(run, trees, None, &warnings, Purpose::Compare)?;
+    apply_while_planning(apply, |give| planner.plan(start, give))
+}
+
+/// Runs `plan` on this thread and applies its batches on another, one batch ahead.
+fn apply_while_planning(
+    apply: &Apply<'_>,
+    plan: impl FnOnce(&mut dyn FnMut(Batch) -> Result<()>) -> Result<()>,
+) -> Result<()> {
+    let (sender, receiver) = crossbeam_channel::bounded::<Batch>(1);
+    std::thread::scope(|scope| {
+        let applying = scope.spawn(move || receiver.iter().try_for_each(|batch| apply.batch(batch)));
+        // A receiver that is gone has failed; its error is the one that counts.
+        let planned = plan(&mut |batch| sender.send(batch).map_err(|_| Error::Cancelled));
+        drop(sender);
+        match applying.join() {
+            Ok(applied) => applied.and(planned),
+            Err(_) => Err(Error::Invalid("internal error: a restore thread panicked".to_owned())),
+        }
+    })
 }
 
 /// A repository must not be restored into.
