@@ -48,13 +48,13 @@ pub struct FirstName {
 
 impl FirstName {
     /// `None` for what has one name only.
-    pub fn of(node: &Node, path: Vec<u8>) -> Option<Self> {
+    pub fn of(node: &Node, path: &[u8]) -> Option<Self> {
         if node.links < 2 || node.kind == NodeKind::Directory {
             return None;
         }
         Some(Self {
             inode: (node.device, node.inode),
-            path,
+            path: path.to_vec(),
             kind: node.kind,
             size: node.size,
             modified: node.modified,

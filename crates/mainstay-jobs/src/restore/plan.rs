@@ -62,8 +62,8 @@ pub struct PlannedNode {
     pub action: Action,
 }
 
-/// Entries and extents of one batch: about 10 MiB of plan.
-const BATCH_WEIGHT: usize = 24_000;
+/// Entries and extents of one batch: about 10 MiB of plan. Tests see several batches with fewer files.
+const BATCH_WEIGHT: usize = if cfg!(test) { 1000 } else { 24_000 };
 
 /// Work that is applied together.
 #[derive(Default)]

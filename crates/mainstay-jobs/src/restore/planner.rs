@@ -3,42 +3,49 @@
 //! Owns every decision of a restore. Reads trees and the target's listings and changes nothing. Works in batches of
 //! bounded size, so that a plan for a million files is never in memory at once.
 
-use std::os::unix::ffi::OsStrExt as _;
-use std::sync::Arc;
+use mainstay_repo::{Content, Extent as ContentExtent, Node, NodeKind, limits};
+use mainstay_sources::files::TargetTree;
+use mainstay_sources::{Entry, Kind};
 
-use mainstay_repo::{Content, Extent as ContentExtent, Node, NodeKind, TreeReader, limits};
-use mainstay_sources::files::{Ownership, TargetTree};
-use mainstay_sources::{Entry, Kind, Warning};
-
+use super::choose::Choosing;
 use super::filter::{Decision, Filter};
+use super::guard::Guard;
+use super::left_alone::LeftAlone;
 use super::links::{FirstName, FirstNames, Link};
 use super::owners::OwnerNumbers;
 use super::plan::{Action, Batch, PlannedEntry, PlannedNode};
-use super::{Extra, Overwrite, RestoreReport, RestoreRun, SharedPath, Start, join};
+use super::{Extra, Overwrite, RestoreReport, Shared, SharedPath, Start, join};
 use crate::Result;
-use crate::backup::Warnings;
 
 /// Makes the plan.
 pub struct Planner<'a> {
-    run: &'a RestoreRun<'a>,
-    trees: &'a TreeReader,
-    target: Option<&'a TargetTree>,
-    warnings: &'a Warnings,
+    shared: Shared<'a>,
     filter: Filter,
     owners: OwnerNumbers,
-    purpose: Purpose,
+    purpose: Purpose<'a>,
     batch: Batch,
     first_names: FirstNames,
-    links: Vec<Link>,
-    report: RestoreReport,
+    planned: Planned,
 }
 
 /// What a plan is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    Write,
+pub enum Purpose<'a> {
+    Write {
+        /// Where it goes; none when that is not there yet.
+        target: Option<&'a TargetTree>,
+        guard: Guard,
+    },
     /// Reading back what was written.
-    Compare,
+    Compare { left_alone: LeftAlone },
+}
+
+/// What a plan comes to, besides its batches.
+#[derive(Default)]
+pub struct Planned {
+    pub report: RestoreReport,
+    /// Further names of files, for when everything is written.
+    pub links: Vec<Link>,
+    pub left_alone: LeftAlone,
 }
 
 /// A directory being planned, a page at a time.
@@ -54,51 +61,58 @@ struct Frame {
     /// Entries of the target that the snapshot's directory does not have, as far as it was read.
     extra: Vec<Entry>,
     /// What the target holds here, by name; `None` where the directory does not exist yet.
-    existing: Option<std::iter::Peekable<std::vec::IntoIter<Entry>>>,
+    existing: Option<Existing>,
+}
+
+type Existing = std::iter::Peekable<std::vec::IntoIter<Entry>>;
+
+impl Frame {
+    fn new(path: SharedPath, pages: Vec<ContentExtent>) -> Self {
+        Self {
+            path,
+            decision: Decision::Take,
+            pages: pages.into_iter(),
+            nodes: Vec::new().into_iter(),
+            is_incomplete: false,
+            last_name: Vec::new(),
+            extra: Vec::new(),
+            existing: None,
+        }
+    }
+
+    /// The target's entry of that name; entries before it are not in the snapshot.
+    fn take_existing(&mut self, name: &[u8]) -> Option<Entry> {
+        let existing = self.existing.as_mut()?;
+        while let Some(entry) = existing.next_if(|entry| entry.name.as_slice() < name) {
+            self.extra.push(entry);
+        }
+        existing.next_if(|entry| entry.name == name)
+    }
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(
-        run: &'a RestoreRun<'a>,
-        trees: &'a TreeReader,
-        target: Option<&'a TargetTree>,
-        warnings: &'a Warnings,
-        purpose: Purpose,
-    ) -> Result<Self> {
+    pub fn new(shared: Shared<'a>, purpose: Purpose<'a>) -> Result<Self> {
+        let options = shared.run.options;
         Ok(Self {
-            run,
-            trees,
-            target,
-            warnings,
-            filter: Filter::new(&run.options.include, &run.options.exclude)?,
-            owners: OwnerNumbers::new(run.options.preserve.owner),
+            shared,
+            filter: Filter::new(&options.include, &options.exclude)?,
+            owners: OwnerNumbers::new(options.preserve.owner),
             purpose,
             batch: Batch::default(),
             first_names: FirstNames::default(),
-            links: Vec::new(),
-            report: RestoreReport::default(),
+            planned: Planned::default(),
         })
     }
 
-    /// What the plan comes to, and the links to be made when everything is written.
-    pub fn finish(self) -> (RestoreReport, Vec<Link>) {
-        (self.report, self.links)
+    pub fn finish(self) -> Planned {
+        self.planned
     }
 
     /// Plans everything and gives it away batch by batch.
     pub fn plan(&mut self, start: Start, give: &mut dyn FnMut(Batch) -> Result<()>) -> Result<()> {
-        let top = self.filter.top();
-        let mut frames = match start {
-            Start::Directory(content) => vec![self.open(Arc::from(&b""[..]), &content, top, self.target.is_some())?],
-            Start::Entry(node) => {
-                let mut frame =
-                    self.open(Arc::from(&b""[..]), &Content::default(), Decision::Take, self.target.is_some())?;
-                frame.nodes = vec![*node].into_iter();
-                vec![frame]
-            }
-        };
+        let mut frames = vec![self.top(start)?];
         while let Some(frame) = frames.last_mut() {
-            self.run.cancel.check()?;
+            self.shared.run.cancel.check()?;
             match self.next_node(frame)? {
                 Some(node) => {
                     if let Some(child) = self.take(frame, node)? {
@@ -121,23 +135,31 @@ impl<'a> Planner<'a> {
         give(std::mem::take(&mut self.batch))
     }
 
-    fn open(&self, path: SharedPath, content: &Content, decision: Decision, exists: bool) -> Result<Frame> {
-        let pages = self.trees.extents(content)?.into_iter();
-        let existing = match (self.target, exists && self.purpose == Purpose::Write) {
-            (Some(target), true) => Some(target.directory(&path)?.list()?.entries.into_iter().peekable()),
-            _ => None,
-        };
-        let nodes = Vec::new().into_iter();
-        Ok(Frame {
-            path,
-            decision,
-            pages,
-            nodes,
-            is_incomplete: false,
-            last_name: Vec::new(),
-            extra: Vec::new(),
-            existing,
+    /// The target itself; one that cannot be listed ends the run.
+    fn top(&self, start: Start) -> Result<Frame> {
+        let path = SharedPath::from(&b""[..]);
+        let existing = self.list(&path)?;
+        Ok(match start {
+            Start::Directory(content) => {
+                let decision = self.filter.top();
+                Frame { decision, existing, ..Frame::new(path, self.pages(&content)?) }
+            }
+            Start::Entry(node) => Frame { nodes: vec![*node].into_iter(), existing, ..Frame::new(path, Vec::new()) },
         })
+    }
+
+    fn pages(&self, content: &Content) -> Result<Vec<ContentExtent>> {
+        Ok(self.shared.trees.extents(content)?)
+    }
+
+    /// What the target holds in a directory, where that counts.
+    fn list(&self, path: &[u8]) -> mainstay_sources::Result<Option<Existing>> {
+        match &self.purpose {
+            Purpose::Write { target: Some(target), .. } => {
+                Ok(Some(target.directory(path)?.list()?.entries.into_iter().peekable()))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn next_node(&mut self, frame: &mut Frame) -> Result<Option<Node>> {
@@ -147,7 +169,7 @@ impl<'a> Planner<'a> {
                 return Ok(Some(node));
             }
             let Some(extent) = frame.pages.next() else { return Ok(None) };
-            match self.trees.page(&extent) {
+            match self.shared.trees.page(&extent) {
                 Ok(page) if page.nodes.first().is_some_and(|node| node.name <= frame.last_name) => {
                     frame.is_incomplete = true;
                     self.warn(&frame.path, "part of this directory is lost: its pages are not in order");
@@ -172,31 +194,39 @@ impl<'a> Planner<'a> {
         let path = join(&frame.path, &node.name);
         let is_directory = node.kind == NodeKind::Directory;
         let decision = self.filter.decide(&path, is_directory, frame.decision);
-        let existing = self.take_existing(frame, &node.name);
+        let existing = frame.take_existing(&node.name);
         if decision == Decision::Skip {
             return Ok(None);
         }
+        let choosing = match &self.purpose {
+            Purpose::Compare { left_alone } if left_alone.contains(&path) => return Ok(None),
+            Purpose::Compare { .. } => None,
+            Purpose::Write { guard, .. } if guard.is_repository(&path, existing.as_ref()) => {
+                self.warn(&path, "the repository lies here: it is left alone");
+                self.leave(&path);
+                return Ok(None);
+            }
+            Purpose::Write { target, guard } => Some(Choosing { shared: self.shared, target: *target, guard }),
+        };
         if is_directory {
             return self.take_directory(frame, node, existing, decision);
         }
-        let action = match (self.purpose, existing) {
-            (Purpose::Compare, _) => Action::Compare,
-            (Purpose::Write, None) => Action::Create,
-            (Purpose::Write, Some(existing)) => self.choose(&node, &existing, &path),
+        let action = match (choosing, existing) {
+            (None, _) => Action::Compare,
+            (Some(_), None) => Action::Create,
+            (Some(choosing), Some(existing)) => choosing.choose(&node, &existing, &path),
         };
         if action != Action::Skip
             && let Some(first) = self.first_names.find(&node).map(<[u8]>::to_vec)
         {
             self.tell(Action::Link, &path, &node);
-            self.report.others += 1;
-            if self.purpose == Purpose::Write {
-                self.links.push(Link { directory: frame.path.clone(), name: node.name, first });
-            }
+            self.planned.report.others += 1;
+            self.planned.links.push(Link { directory: frame.path.clone(), name: node.name, first });
             return Ok(None);
         }
         self.tell(action, &path, &node);
-        let name = FirstName::of(&node, path);
-        if self.add(frame.path.clone(), node, action)?
+        let name = FirstName::of(&node, &path);
+        if self.add(&frame.path, node, action, &path)?
             && let Some(name) = name
         {
             self.first_names.insert(name);
@@ -207,46 +237,56 @@ impl<'a> Planner<'a> {
     fn take_directory(
         &mut self,
         frame: &Frame,
-        node: Node,
+        mut node: Node,
         existing: Option<Entry>,
         decision: Decision,
     ) -> Result<Option<Frame>> {
         let path = join(&frame.path, &node.name);
+        let overwrite = self.shared.run.options.overwrite;
         let kind = existing.as_ref().map(|entry| entry.kind);
         let action = match kind {
             None => Action::Create,
             Some(Kind::Directory) => Action::Update,
-            Some(_) if self.run.options.overwrite == Overwrite::Never => {
+            Some(_) if overwrite == Overwrite::Never => {
                 self.warn(&path, "something that is no directory has its name");
-                self.report.skipped += 1;
+                self.leave(&path);
                 return Ok(None);
             }
             Some(_) => Action::Replace,
         };
-        let content = node.content.clone();
-        if decision == Decision::Take && self.purpose == Purpose::Write {
-            self.report.directories += 1;
+        let content = std::mem::take(&mut node.content);
+        if decision == Decision::Take && self.is_writing() {
+            self.planned.report.directories += 1;
             self.tell(action, &path, &node);
             self.batch.weight += 1;
-            let keeps = action == Action::Update && self.run.options.overwrite == Overwrite::Never;
+            let keeps = action == Action::Update && overwrite == Overwrite::Never;
             if !keeps {
                 let planned = PlannedNode { directory: frame.path.clone(), node, extents: Vec::new(), action };
                 self.batch.directories.push(planned);
             }
         }
-        self.open(path.into(), &content, decision, kind == Some(Kind::Directory)).map(Some)
-    }
-
-    /// The target's entry of that name; entries before it are not in the snapshot.
-    fn take_existing(&mut self, frame: &mut Frame, name: &[u8]) -> Option<Entry> {
-        let existing = frame.existing.as_mut()?;
-        let mut extra = Vec::new();
-        while let Some(entry) = existing.next_if(|entry| entry.name.as_slice() < name) {
-            extra.push(entry);
+        let existing = match kind {
+            Some(Kind::Directory) => self.list(&path),
+            _ => Ok(None),
+        };
+        let existing = match existing {
+            Ok(existing) => existing,
+            Err(error) => {
+                self.warn(&path, &format!("what is in it is left alone: {error}"));
+                self.leave(&path);
+                return Ok(None);
+            }
+        };
+        let mut child = Frame { decision, existing, ..Frame::new(path.into(), Vec::new()) };
+        match self.shared.trees.extents(&content) {
+            Ok(pages) => child.pages = pages.into_iter(),
+            Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => {
+                child.is_incomplete = true;
+                self.warn(&child.path, &format!("what is in this directory is lost: {error}"));
+            }
+            Err(error) => return Err(error.into()),
         }
-        let found = existing.next_if(|entry| entry.name == name);
-        frame.extra.extend(extra);
-        found
+        Ok(Some(child))
     }
 
     fn close(&mut self, frame: Frame) {
@@ -259,7 +299,8 @@ impl<'a> Planner<'a> {
     }
 
     fn take_extra(&mut self, directory: &SharedPath, decision: Decision, entry: Entry) {
-        if self.run.options.extra == Extra::Keep || decision != Decision::Take {
+        let Purpose::Write { guard, .. } = &self.purpose else { return };
+        if self.shared.run.options.extra == Extra::Keep || decision != Decision::Take {
             return;
         }
         let path = join(directory, &entry.name);
@@ -267,107 +308,93 @@ impl<'a> Planner<'a> {
         if self.filter.decide(&path, entry.kind == Kind::Directory, decision) != Decision::Take {
             return;
         }
-        if self.holds_repository(&path) {
+        if guard.lies_in(&path, &entry) {
             self.warn(&path, "the repository lies in it: it is not deleted");
             return;
         }
-        (self.run.planned)(&PlannedEntry { action: Action::Delete, path: &path, kind: None, size: entry.size });
-        self.report.deleted += 1;
+        let planned = PlannedEntry { action: Action::Delete, path: &path, kind: None, size: entry.size };
+        (self.shared.run.planned)(&planned);
+        self.planned.report.deleted += 1;
         self.batch.weight += 1;
         self.batch.deletions.push((directory.clone(), entry.name));
     }
 
-    /// Whether the repository that is being read lies at a path of the target or beneath it.
-    fn holds_repository(&self, path: &[u8]) -> bool {
-        let Ok(repository) = std::path::Path::new(&self.run.repository.location()).canonicalize() else { return false };
-        let path = self.run.target.join(std::ffi::OsStr::from_bytes(path));
-        path.canonicalize().is_ok_and(|path| repository.starts_with(path))
-    }
-
-    /// Decides about an entry whose name is taken.
-    fn choose(&mut self, node: &Node, existing: &Entry, path: &[u8]) -> Action {
-        let overwrite = self.run.options.overwrite;
-        let modified = (existing.modified.seconds, existing.modified.nanoseconds);
-        if overwrite == Overwrite::Never || (overwrite == Overwrite::IfNewer && modified >= node.modified) {
-            return Action::Skip;
-        }
-        if existing.kind == Kind::Directory {
-            self.warn(path, "a directory has its name; remove it, or restore elsewhere");
-            return Action::Skip;
-        }
-        let is_device = matches!(node.kind, NodeKind::CharacterDevice | NodeKind::BlockDevice);
-        if is_device && !self.run.options.preserve.devices {
-            self.warn(path, "devices are not restored unless asked for");
-            return Action::Skip;
-        }
-        if existing.kind != Kind::File || node.kind != NodeKind::File {
-            return Action::Replace;
-        }
-        let looks_same = existing.size == node.size && modified == node.modified;
-        if overwrite != Overwrite::IfChanged || !looks_same {
-            // A file with other names may be reached from outside the target: it is left and a new one is made.
-            return if existing.links > 1 { Action::Replace } else { Action::Update };
-        }
-        let owner_differs = self.run.options.preserve.owner != Ownership::Skip
-            && (existing.owner.user, existing.owner.group) != (node.user, node.group);
-        if existing.mode != node.mode || owner_differs { Action::SetMetadata } else { Action::Keep }
-    }
-
     /// Adds an entry to the batch; answers whether it will be as the snapshot has it.
-    fn add(&mut self, directory: SharedPath, node: Node, action: Action) -> Result<bool> {
-        let is_file = node.kind == NodeKind::File;
-        match (action, is_file) {
+    fn add(&mut self, directory: &SharedPath, mut node: Node, action: Action, path: &[u8]) -> Result<bool> {
+        let report = &mut self.planned.report;
+        match (action, node.kind) {
             (Action::Skip, _) => {
-                self.report.skipped += 1;
+                self.leave(path);
                 return Ok(false);
             }
             (Action::Keep, _) => {
-                self.report.files += 1;
-                self.report.files_unchanged += 1;
-                self.run.progress.advance(1, node.size);
+                report.files += 1;
+                report.files_unchanged += 1;
+                self.shared.run.progress.advance(1, node.size);
                 return Ok(true);
             }
-            (Action::Compare, false) => return Ok(true),
-            (_, false) => {
-                self.report.others += 1;
+            (_, NodeKind::File) => {}
+            (Action::Compare, _) => return Ok(true),
+            _ => {
+                report.others += 1;
                 self.batch.weight += 1;
-                self.batch.others.push(PlannedNode { directory, node, extents: Vec::new(), action });
+                let planned = PlannedNode { directory: directory.clone(), node, extents: Vec::new(), action };
+                self.batch.others.push(planned);
                 return Ok(true);
             }
-            (_, true) => {}
         }
-        let extents = match self.trees.extents(&node.content) {
-            _ if action == Action::SetMetadata => Vec::new(),
-            Ok(extents) => extents,
-            Err(error) => {
-                self.warn(&join(&directory, &node.name), &format!("its content is lost: {error}"));
-                return Ok(false);
-            }
+        let content = std::mem::take(&mut node.content);
+        let extents = match action {
+            Action::SetMetadata => Vec::new(),
+            _ => match self.extents(content, node.size) {
+                Ok(extents) => extents,
+                Err(problem) => {
+                    self.warn(path, &problem);
+                    return Ok(false);
+                }
+            },
         };
-        let len: u64 = extents.iter().map(ContentExtent::content_len).sum();
-        if action != Action::SetMetadata && len != node.size {
-            self.warn(
-                &join(&directory, &node.name),
-                &format!("its content has {len} bytes, its node says {}", node.size),
-            );
-            return Ok(false);
-        }
-        self.report.files += 1;
-        self.report.bytes += node.size;
-        self.run.progress.expect(1, node.size);
+        let report = &mut self.planned.report;
+        report.files += 1;
+        report.bytes += node.size;
+        self.shared.run.progress.expect(1, node.size);
         self.batch.weight += 1 + extents.len();
-        self.batch.files.push(PlannedNode { directory, node, extents, action });
+        self.batch.files.push(PlannedNode { directory: directory.clone(), node, extents, action });
         Ok(true)
     }
 
-    fn tell(&self, action: Action, path: &[u8], node: &Node) {
-        if self.purpose == Purpose::Write {
-            (self.run.planned)(&PlannedEntry { action, path, kind: Some(node.kind), size: node.size });
+    /// Where a file's content lies, or why that is not known.
+    fn extents(&self, content: Content, size: u64) -> Result<Vec<ContentExtent>, String> {
+        let extents = match content.lists.is_empty() {
+            true => content.extents,
+            false => self.shared.trees.extents(&content).map_err(|error| format!("its content is lost: {error}"))?,
+        };
+        match extents.iter().map(ContentExtent::content_len).sum::<u64>() {
+            len if len == size => Ok(extents),
+            len => Err(format!("its content has {len} bytes, its node says {size}")),
         }
     }
 
+    /// Notes that an entry, with everything in it, stays as it is.
+    fn leave(&mut self, path: &[u8]) {
+        self.planned.report.skipped += 1;
+        self.planned.left_alone.insert(path);
+    }
+
+    fn is_writing(&self) -> bool {
+        matches!(self.purpose, Purpose::Write { .. })
+    }
+
+    fn tell(&self, action: Action, path: &[u8], node: &Node) {
+        if self.is_writing() {
+            (self.shared.run.planned)(&PlannedEntry { action, path, kind: Some(node.kind), size: node.size });
+        }
+    }
+
+    /// Warns, but not a second time when what was written is compared.
     fn warn(&self, path: &[u8], message: &str) {
-        let path = String::from_utf8_lossy(path).into_owned();
-        self.warnings.add(self.run.progress, Warning { path, message: message.to_owned() });
+        if self.is_writing() {
+            self.shared.telling.about(path, message);
+        }
     }
 }
