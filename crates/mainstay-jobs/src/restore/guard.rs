@@ -3,7 +3,7 @@
 //! Owns knowing it: by its path beneath the target and, since the same directory may be mounted at another path, by its
 //! device and inode. Changes nothing.
 
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -28,13 +28,13 @@ impl Guard {
     /// When the target lies in it.
     pub fn find(run: &RestoreRun<'_>) -> Result<Self> {
         let Ok(repository) = Path::new(&run.repository.location()).canonicalize() else { return Ok(Self::default()) };
-        let target = existing_part(run.target);
-        if target.as_ref().is_some_and(|target| target.starts_with(&repository)) {
+        if existing_part(run.target).is_some_and(|part| part.starts_with(&repository)) {
             return Err(Error::Invalid(format!("restore into {}: the repository lies there", run.target.display())));
         }
-        let beneath = target.as_ref().and_then(|target| repository.strip_prefix(target).ok());
+        let target = run.target.canonicalize().ok();
+        let beneath = target.and_then(|target| repository.strip_prefix(target).ok().map(Path::to_owned));
         Ok(Self {
-            path: beneath.map(|path| path.as_os_str().as_bytes().to_vec()),
+            path: beneath.map(|path| path.into_os_string().into_vec()),
             identity: repository.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino())),
         })
     }

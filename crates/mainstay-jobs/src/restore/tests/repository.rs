@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use mainstay_sources::files::TargetTree;
+
 use crate::backup::Requested;
 use crate::ground::{Ground, as_recorded, look, paths, read, write};
-use crate::restore::{Extra, Overwrite, RestoreOptions};
+use crate::restore::guard::Guard;
+use crate::restore::{Extra, Overwrite, RestoreOptions, RestoreRun};
+use crate::{Cancel, Error, NoProgress};
 
 /// What every object of a repository holds, but the claims of those who read it.
 fn objects(repository: &Path) -> BTreeMap<String, Option<blake3::Hash>> {
@@ -98,4 +101,29 @@ fn a_target_in_the_repository_is_refused_before_it_is_made() {
     let hidden = ground.path("not there/../repository");
     assert!(ground.restore_telling((&entry, None), &hidden, &as_recorded(), &|_| {}).is_err());
     assert_eq!(objects(&repository), before);
+}
+
+#[test]
+fn the_repository_is_known_wherever_it_is_mounted() {
+    let ground = Ground::new();
+    let entry = ground.back_up(Requested::Full).entry.unwrap();
+    let target = ground.path("target");
+    let guard = Guard::find(&RestoreRun {
+        repository: &ground.repository,
+        entry: &entry,
+        path: None,
+        target: &target,
+        options: &as_recorded(),
+        planned: &|_| {},
+        progress: &NoProgress,
+        cancel: &Cancel::default(),
+    });
+    let guard = guard.unwrap();
+    let top = TargetTree::open_or_create(&ground.path("")).unwrap().top();
+    // The target is not there yet, so nothing lies in it.
+    let [repository, source] = ["repository", "source"].map(|name| top.stat(name.as_bytes()).unwrap().unwrap());
+    for path in [b"repository".as_slice(), b"mounted/here"] {
+        assert!(guard.is_repository(path, Some(&repository)) && guard.lies_in(path, &repository));
+        assert!(!guard.is_repository(path, Some(&source)) && !guard.lies_in(path, &source));
+    }
 }
