@@ -81,10 +81,10 @@ pub fn is_unchanged(entry: &Entry, node: &Node) -> bool {
         && (entry.kind == Kind::Directory || entry.links == node.links)
 }
 
-/// What a target needs to know of a node.
-pub fn metadata(node: &Node) -> Metadata {
+/// A node's kind, as a target has it.
+pub fn kind(node: &Node) -> Kind {
     let (major, minor) = node.device_numbers.unwrap_or_default();
-    let kind = match node.kind {
+    match node.kind {
         NodeKind::File => Kind::File,
         NodeKind::Directory => Kind::Directory,
         NodeKind::Symlink => Kind::Symlink,
@@ -92,9 +92,13 @@ pub fn metadata(node: &Node) -> Metadata {
         NodeKind::BlockDevice => Kind::BlockDevice { major, minor },
         NodeKind::Fifo => Kind::Fifo,
         NodeKind::Socket => Kind::Socket,
-    };
+    }
+}
+
+/// What a target needs to know of a node.
+pub fn metadata(node: &Node) -> Metadata {
     Metadata {
-        kind,
+        kind: kind(node),
         mode: node.mode,
         owner: Owner { user: node.user, group: node.group },
         modified: Timestamp { seconds: node.modified.0, nanoseconds: node.modified.1 },

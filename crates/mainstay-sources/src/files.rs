@@ -29,4 +29,6 @@ pub use limits::raise_open_files;
 pub use options::FileOptions;
 pub use owners::Owners;
 pub use source::FileSource;
-pub use target::{Creation, HardLinks, Metadata, Ownership, Preserve, TargetDirectory, TargetFile, TargetTree};
+pub use target::{
+    Creation, HardLinks, InTheWay, Metadata, Ownership, Preserve, Staged, TargetDirectory, TargetFile, TargetTree,
+};

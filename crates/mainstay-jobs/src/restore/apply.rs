@@ -6,23 +6,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mainstay_repo::{NodeKind, TreeReader};
+use mainstay_repo::NodeKind;
 use mainstay_sources::files::{Metadata, TargetDirectory, TargetTree};
-use mainstay_sources::{Kind, Warning};
 
+use super::file::Files;
 use super::links::Link;
 use super::plan::{Action, Batch, PlannedNode};
-use super::write::WriteFiles;
-use super::{RestoreRun, SharedPath, join};
-use crate::backup::Warnings;
+use super::write::{FileBatch, WriteFiles};
+use super::{Shared, SharedPath, join};
 use crate::{Result, convert};
 
 /// What applies batches.
 pub struct Apply<'a> {
-    run: &'a RestoreRun<'a>,
-    trees: &'a TreeReader,
+    shared: Shared<'a>,
     target: &'a TargetTree,
-    warnings: &'a Warnings,
     /// Directories whose metadata is set at the end, parents first.
     directories: Mutex<Vec<(SharedPath, Vec<u8>, Metadata)>>,
     written: AtomicU64,
@@ -30,16 +27,9 @@ pub struct Apply<'a> {
 }
 
 impl<'a> Apply<'a> {
-    pub fn new(run: &'a RestoreRun<'a>, trees: &'a TreeReader, target: &'a TargetTree, warnings: &'a Warnings) -> Self {
-        Self {
-            run,
-            trees,
-            target,
-            warnings,
-            directories: Mutex::new(Vec::new()),
-            written: AtomicU64::new(0),
-            lost: AtomicU64::new(0),
-        }
+    pub fn new(shared: Shared<'a>, target: &'a TargetTree) -> Self {
+        let directories = Mutex::new(Vec::new());
+        Self { shared, target, directories, written: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
     /// Bytes written, and bytes compared and found equal.
@@ -51,35 +41,67 @@ impl<'a> Apply<'a> {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Applies one batch.
-    pub fn batch(&self, batch: Batch) -> Result<()> {
+    /// Applies batches in order. The files of one are written when the directories of the next are there, because some of
+    /// the next one's files are written with them.
+    pub fn batches(&self, batches: impl IntoIterator<Item = Batch>) -> Result<()> {
+        let files = WriteFiles {
+            files: Files {
+                run: self.shared.run,
+                telling: self.shared.telling,
+                open_directory: &|path| self.open_directory(path),
+                written: &self.written,
+                lost: &self.lost,
+            },
+            blocks: self.shared.trees.blocks(),
+        };
+        let mut current = None;
+        for batch in batches {
+            let mut next = FileBatch::new(self.prepare(batch)?);
+            if let Some(current) = current.take() {
+                files.write(current, Some(&mut next))?;
+            }
+            current = Some(next);
+        }
+        current.map_or(Ok(()), |last| files.write(last, None))
+    }
+
+    /// Applies all of a batch but its files, and answers these.
+    fn prepare(&self, batch: Batch) -> Result<Vec<PlannedNode>> {
         for (directory, name) in &batch.deletions {
-            self.or_warn(directory, name, self.remove(directory, name));
+            self.shared.telling.failed(directory, name, self.remove(directory, name));
         }
         for planned in batch.directories {
             self.make_directory(planned);
         }
         for planned in &batch.others {
-            self.run.cancel.check()?;
-            self.or_warn(&planned.directory, &planned.node.name, self.make_other(planned));
+            self.shared.run.cancel.check()?;
+            self.shared.telling.failed(&planned.directory, &planned.node.name, self.make_other(planned));
         }
-        let written = WriteFiles {
-            run: self.run,
-            blocks: self.trees.blocks(),
-            warnings: self.warnings,
-            lost: &self.lost,
-            open_directory: &|path| self.open_directory(path),
-        }
-        .write(batch.files)?;
-        self.written.fetch_add(written, Ordering::Relaxed);
-        Ok(())
+        Ok(batch.files)
     }
 
     /// Gives files their further names.
     pub fn link(&self, links: &[Link]) -> Result<()> {
         for link in links {
-            self.run.cancel.check()?;
-            self.or_warn(&link.directory, &link.name, self.make_link(link));
+            self.shared.run.cancel.check()?;
+            self.shared.telling.failed(&link.directory, &link.name, self.make_link(link));
+        }
+        Ok(())
+    }
+
+    /// Compares what names of one file lead to.
+    pub fn compare_links(&self, links: &[Link]) -> Result<()> {
+        for link in links {
+            self.shared.run.cancel.check()?;
+            match self.is_linked(link) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let first = String::from_utf8_lossy(&link.first);
+                    let message = format!("it is not the same file as {first}");
+                    self.shared.telling.about(&join(&link.directory, &link.name), &message);
+                }
+                Err(error) => self.shared.telling.failed(&link.directory, &link.name, Err(error)),
+            }
         }
         Ok(())
     }
@@ -91,10 +113,10 @@ impl<'a> Apply<'a> {
             let set = self
                 .target
                 .directory(&parent)
-                .and_then(|parent| parent.set_metadata(&name, &metadata, &self.run.options.preserve));
+                .and_then(|parent| parent.set_metadata(&name, &metadata, &self.shared.run.options.preserve));
             match set {
-                Ok(warnings) => self.pass_on(warnings),
-                Err(error) => self.or_warn(&parent, &name, Err(error)),
+                Ok(warnings) => self.shared.telling.pass_on(warnings),
+                Err(error) => self.shared.telling.failed(&parent, &name, Err(error)),
             }
         }
         Ok(())
@@ -111,33 +133,46 @@ impl<'a> Apply<'a> {
     fn make_directory(&self, planned: PlannedNode) {
         let PlannedNode { directory, node, action, .. } = planned;
         let make = || {
+            // It is there already.
+            if action == Action::Update {
+                return Ok(());
+            }
             let parent = self.open_directory(&directory)?;
             if action == Action::Replace {
                 parent.remove(&node.name)?;
             }
-            parent.create_directory(&node.name)
+            parent.create_directory(&node.name).map(|_| ())
         };
         match make() {
-            Ok(_) => {
+            Ok(()) => {
                 let entry = (directory, node.name.clone(), convert::metadata(&node));
                 self.directories.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
             }
-            Err(error) => self.or_warn(&directory, &node.name, Err(error)),
+            Err(error) => self.shared.telling.failed(&directory, &node.name, Err(error)),
         }
     }
 
     fn make_other(&self, planned: &PlannedNode) -> mainstay_sources::Result<()> {
-        let node = &planned.node;
+        let PlannedNode { node, action, .. } = planned;
         let metadata = convert::metadata(node);
+        let preserve = &self.shared.run.options.preserve;
         let parent = self.open_directory(&planned.directory)?;
-        if planned.action == Action::Replace {
-            parent.remove(&node.name)?;
+        let link_target = node.link_target.as_deref().unwrap_or_default();
+        let make = |name: &[u8]| match node.kind {
+            NodeKind::Symlink => parent.symlink(name, link_target),
+            _ => parent.make_node(name, metadata.kind, preserve),
+        };
+        match action {
+            Action::SetMetadata => {}
+            Action::Update if parent.read_link(&node.name)? == link_target => {}
+            Action::Update | Action::Replace => {
+                let staged = parent.stage(&node.name)?;
+                make(staged.temporary())?;
+                staged.publish(self.shared.run.options.extra.in_the_way())?;
+            }
+            _ => make(&node.name)?,
         }
-        match node.kind {
-            NodeKind::Symlink => parent.symlink(&node.name, node.link_target.as_deref().unwrap_or_default())?,
-            _ => parent.make_node(&node.name, metadata.kind, &self.run.options.preserve)?,
-        }
-        self.pass_on(parent.set_metadata(&node.name, &metadata, &self.run.options.preserve)?);
+        self.shared.telling.pass_on(parent.set_metadata(&node.name, &metadata, preserve)?);
         Ok(())
     }
 
@@ -145,33 +180,28 @@ impl<'a> Apply<'a> {
         let (first_directory, first_name) = split(&link.first);
         let from = self.target.directory(first_directory)?;
         let to = self.open_directory(&link.directory)?;
-        if let Some(existing) = to.stat(&link.name)? {
-            let first = from.stat(first_name)?;
-            if first.is_some_and(|first| (first.device, first.inode) == (existing.device, existing.inode)) {
-                return Ok(());
-            }
-            if existing.kind != Kind::Directory {
-                to.remove(&link.name)?;
-            }
+        if to.stat(&link.name)?.is_none() {
+            return to.hard_link(&link.name, &from, first_name);
         }
-        to.hard_link(&link.name, &from, first_name)
+        if self.is_linked(link)? {
+            return Ok(());
+        }
+        let staged = to.stage(&link.name)?;
+        to.hard_link(staged.temporary(), &from, first_name)?;
+        staged.publish(self.shared.run.options.extra.in_the_way())
+    }
+
+    /// Whether both names are one file.
+    fn is_linked(&self, link: &Link) -> mainstay_sources::Result<bool> {
+        let (first_directory, first_name) = split(&link.first);
+        let first = self.target.directory(first_directory)?.stat(first_name)?;
+        let other = self.target.directory(&link.directory)?.stat(&link.name)?;
+        let identity = |entry: mainstay_sources::Entry| (entry.device, entry.inode);
+        Ok(first.is_some() && first.map(identity) == other.map(identity))
     }
 
     fn remove(&self, directory: &SharedPath, name: &[u8]) -> mainstay_sources::Result<()> {
         self.target.directory(directory)?.remove_tree(name)
-    }
-
-    fn or_warn(&self, directory: &[u8], name: &[u8], result: mainstay_sources::Result<()>) {
-        if let Err(error) = result {
-            let path = String::from_utf8_lossy(&join(directory, name)).into_owned();
-            self.warnings.add(self.run.progress, Warning { path, message: error.to_string() });
-        }
-    }
-
-    fn pass_on(&self, warnings: Vec<Warning>) {
-        for warning in warnings {
-            self.warnings.add(self.run.progress, warning);
-        }
     }
 }
 

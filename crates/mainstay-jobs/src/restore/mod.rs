@@ -5,10 +5,17 @@
 //! that names it; a damaged or missing block loses only what was in it.
 
 mod apply;
+mod choose;
+mod file;
 mod filter;
+mod guard;
 mod left_alone;
 mod links;
+mod owners;
 mod plan;
+mod planner;
+mod ranges;
+mod telling;
 mod write;
 
 use std::path::Path;
@@ -16,13 +23,16 @@ use std::sync::Arc;
 
 use mainstay_repo::{Content, NodeKind, Repository, SnapshotEntry, TreeReader};
 use mainstay_sources::Warning;
-use mainstay_sources::files::{Preserve, TargetTree};
+use mainstay_sources::files::{InTheWay, Preserve, TargetTree};
 
 use crate::backup::Warnings;
 use crate::{Cancel, Error, Phase, Progress, Result};
 use apply::Apply;
-use plan::Planner;
+use guard::Guard;
+use plan::Batch;
 pub use plan::{Action, PlannedEntry};
+use planner::{Planned, Planner, Purpose};
+use telling::Telling;
 
 /// What is done with an entry that exists in the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +52,16 @@ pub enum Overwrite {
 pub enum Extra {
     Keep,
     Delete,
+}
+
+impl Extra {
+    /// What may go where something of the snapshot belongs.
+    fn in_the_way(self) -> InTheWay {
+        match self {
+            Self::Keep => InTheWay::AllButEntries,
+            Self::Delete => InTheWay::Everything,
+        }
+    }
 }
 
 /// How far a restore goes.
@@ -116,7 +136,7 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
 }
 
 fn restore_tree(run: &RestoreRun<'_>) -> Result<RestoreReport> {
-    refuse_repository(run)?;
+    Guard::find(run)?;
     run.progress.phase(Phase::Plan);
     let _lease = match run.repository.begin_reading() {
         Err(error) if error.kind() == mainstay_repo::Kind::Busy => return Err(error.into()),
@@ -134,41 +154,76 @@ fn restore_tree(run: &RestoreRun<'_>) -> Result<RestoreReport> {
         _ => Some(TargetTree::open_or_create(run.target)?),
     };
     let warnings = Warnings::default();
-    let planner = Planner::new(run, &trees, target.as_ref(), &warnings)?;
-    let apply = target.as_ref().map(|target| Apply::new(run, &trees, target, &warnings));
-    let (mut report, left_alone) = plan::run(planner, start, apply.as_ref())?;
-    if let (Some(target), Extent::Write | Extent::WriteAndVerify) = (&target, run.options.extent) {
-        run.progress.phase(Phase::Finish);
-        target.sync()?;
-    }
-    if let Some(apply) = &apply {
-        report.written_bytes = apply.written_bytes();
-    }
-    if let (Some(apply), Extent::WriteAndVerify) = (&apply, run.options.extent) {
-        run.progress.phase(Phase::Verify);
-        let start = Start::find(run, &trees)?;
-        plan::verify((run, &trees), start, apply, left_alone)?;
-        report.verified_bytes = apply.written_bytes() - report.written_bytes;
-    }
-    if let Some(apply) = &apply {
-        report.lost_files = apply.lost_files();
-    }
+    let telling = Telling::new(run, &warnings);
+    let shared = Shared { run, trees: &trees, telling: &telling };
+    let purpose = Purpose::Write { target: target.as_ref(), guard: Guard::find(run)? };
+    let planner = Planner::new(shared, purpose)?;
+    let mut report = match target.as_ref().filter(|_| run.options.extent != Extent::Plan) {
+        None => plan_only(planner, start)?,
+        Some(target) => write_and_verify(shared, planner, start, target)?,
+    };
     (report.warnings, report.warning_count) = warnings.take();
     Ok(report)
 }
 
-/// A repository must not be restored into.
-fn refuse_repository(run: &RestoreRun<'_>) -> Result<()> {
-    let Ok(repository) = Path::new(&run.repository.location()).canonicalize() else { return Ok(()) };
-    match run.target.canonicalize() {
-        Ok(target) if target.starts_with(&repository) => {
-            Err(Error::Invalid(format!("restore into {}: the repository lies there", run.target.display())))
-        }
-        _ => Ok(()),
+/// What planning and applying share.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    run: &'a RestoreRun<'a>,
+    trees: &'a TreeReader,
+    telling: &'a Telling<'a>,
+}
+
+fn plan_only(mut planner: Planner<'_>, start: Start) -> Result<RestoreReport> {
+    planner.plan(start, &mut |_| Ok(()))?;
+    Ok(planner.finish().report)
+}
+
+fn write_and_verify(
+    shared: Shared<'_>,
+    planner: Planner<'_>,
+    start: Start,
+    target: &TargetTree,
+) -> Result<RestoreReport> {
+    let run = shared.run;
+    let apply = Apply::new(shared, target);
+    run.progress.phase(Phase::Restore);
+    let Planned { mut report, links, left_alone } = plan_and_apply(planner, start.clone(), &apply)?;
+    run.progress.phase(Phase::Finish);
+    apply.link(&links)?;
+    apply.finish_directories()?;
+    target.sync()?;
+    report.written_bytes = apply.written_bytes();
+    if run.options.extent == Extent::WriteAndVerify {
+        run.progress.phase(Phase::Verify);
+        let planner = Planner::new(shared, Purpose::Compare { left_alone })?;
+        let Planned { links, .. } = plan_and_apply(planner, start, &apply)?;
+        apply.compare_links(&links)?;
+        report.verified_bytes = apply.written_bytes() - report.written_bytes;
     }
+    report.lost_files = apply.lost_files();
+    Ok(report)
+}
+
+/// Plans on this thread and applies the batches on another.
+fn plan_and_apply(mut planner: Planner<'_>, start: Start, apply: &Apply<'_>) -> Result<Planned> {
+    // One batch is written, one is ready and one is being planned.
+    let (sender, receiver) = crossbeam_channel::bounded::<Batch>(0);
+    std::thread::scope(|scope| {
+        let applying = scope.spawn(move || apply.batches(receiver));
+        // A receiver that is gone has failed; its error is the one that counts.
+        let planned = planner.plan(start, &mut |batch| sender.send(batch).map_err(|_| Error::Cancelled));
+        drop(sender);
+        match applying.join() {
+            Ok(applied) => applied.and(planned)?,
+            Err(_) => return Err(Error::Invalid("internal error: a restore thread panicked".to_owned())),
+        }
+        Ok(planner.finish())
+    })
 }
 
 /// What is restored: the content of a directory, or one entry.
+#[derive(Clone)]
 enum Start {
     Directory(Content),
     Entry(Box<mainstay_repo::Node>),

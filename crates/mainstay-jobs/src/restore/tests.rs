@@ -4,4 +4,7 @@ mod choosing;
 mod damage;
 mod overwriting;
 mod reading;
+mod replacing;
+mod repository;
 mod safety;
+mod verifying;

@@ -8,10 +8,12 @@
 mod apply;
 mod birth;
 mod cache;
+mod direct;
 mod directory;
 mod file;
 mod metadata;
 mod removal;
+mod staged;
 mod walk;
 
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -24,11 +26,13 @@ use rustix::fs::{Mode, OFlags};
 pub use directory::{Creation, HardLinks, TargetDirectory};
 pub use file::TargetFile;
 pub use metadata::{Metadata, Ownership, Preserve};
+pub use staged::{InTheWay, Staged};
 
 use super::paths;
 use crate::{Error, Result};
 use birth::Process;
 use cache::Cache;
+use staged::TemporaryNames;
 use walk::Walk;
 
 /// A directory being written to by a restore.
@@ -43,6 +47,7 @@ struct Shared {
     root: OwnedFd,
     path: Vec<u8>,
     process: Process,
+    temporary_names: TemporaryNames,
     walk: Walk,
     cache: Mutex<Cache<Arc<TargetDirectory>>>,
 }
@@ -78,6 +83,7 @@ impl TargetTree {
             root,
             path: shown.to_vec(),
             process: Process::look(),
+            temporary_names: TemporaryNames::new(),
             walk,
             cache: Mutex::new(Cache::new()),
         });

@@ -201,14 +201,18 @@ impl Progress for Monitor {
             return;
         }
         if earlier < WARNINGS_SHOWN || self.output.talk == Talk::Verbose {
-            let text = if message.contains(path) {
-                escape::message(message)
-            } else {
-                format!("{}: {}", escape::message(path), escape::message(message))
-            };
-            self.screen.above(|| self.output.warn(&text));
+            self.screen.above(|| self.output.warn(&warning_line(path, message)));
         }
     }
+}
+
+/// A warning with its path; the message of an error about that path, "verb path: reason", has it already.
+fn warning_line(path: &str, message: &str) -> String {
+    let named = if path.starts_with('/') { format!(" {path}:") } else { format!("/{path}:") };
+    if message.contains(&named) {
+        return escape::message(message);
+    }
+    format!("{}: {}", escape::message(path), escape::message(message))
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
 //! What becomes of what is in the target already.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
 use mainstay_repo::SnapshotEntry;
 
 use crate::backup::Requested;
@@ -194,24 +198,45 @@ fn what_the_patterns_leave_out_is_not_deleted_either() {
 }
 
 #[test]
-fn verifying_reads_everything_back_and_names_what_is_not_as_it_was() {
+fn nothing_is_touched_that_is_as_it_should_be() {
     let (ground, _) = Ground::in_memory();
-    ground.write("file", &noise(1, 3 << 20));
-    set_time(&ground.source().join("file"), (TIME, 5));
-    ground.write("small", b"small");
+    ground.write("directory/small", b"small");
+    ground.write("directory/large", &noise(1, 3 << 20));
+    ground.write("directory/sparse", &noise(2, 4096));
+    let sparse = std::fs::File::options().write(true).open(ground.source().join("directory/sparse")).unwrap();
+    sparse.set_len(2 << 20).unwrap();
+    std::os::unix::fs::symlink("small", ground.source().join("directory/link")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, ground.source().join("fifo"), rustix::fs::Mode::RWXU).unwrap();
+    let entry = ground.back_up(Requested::Full).entry.unwrap();
+    let target = ground.restore(&entry, "target");
+    let touched = || {
+        let names = look(&target).into_keys();
+        names.map(|name| touch_of(&target.join(std::ffi::OsStr::from_bytes(&name)))).collect::<Vec<_>>()
+    };
+    let before = touched();
+    let report = ground.restore_with(&entry, &target, &as_recorded());
+    assert_eq!((report.written_bytes, report.warning_count), (0, 0));
+    assert_eq!(touched(), before);
+    assert_eq!(look(&target), look(&ground.source()));
+}
+
+/// Which inode it is, and when anything about it changed last.
+fn touch_of(path: &Path) -> (u64, i64, i64) {
+    let metadata = path.symlink_metadata().unwrap();
+    (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+#[test]
+fn a_link_that_leads_elsewhere_is_put_right() {
+    let (ground, _) = Ground::in_memory();
+    std::os::unix::fs::symlink("right", ground.source().join("link")).unwrap();
     let entry = ground.back_up(Requested::Full).entry.unwrap();
     let target = ground.path("target");
-    let verifying = RestoreOptions { extent: Extent::WriteAndVerify, ..as_recorded() };
-    let report = ground.restore_with(&entry, &target, &verifying);
-    assert_eq!((report.verified_bytes, report.warning_count), ((3 << 20) + 5, 0));
-    // A file that the rule takes for the same by its size and time, and that differs, is found.
-    let mut changed = noise(1, 3 << 20);
-    changed[2_000_000] ^= 1;
-    write(&target.join("file"), &changed);
-    set_time(&target.join("file"), (TIME, 5));
-    let verifying = RestoreOptions { extent: Extent::WriteAndVerify, ..by(Overwrite::IfChanged) };
-    let report = ground.restore_with(&entry, &target, &verifying);
-    assert_eq!(paths(&report.warnings), ["file"]);
+    std::fs::create_dir(&target).unwrap();
+    std::os::unix::fs::symlink("wrong", target.join("link")).unwrap();
+    let report = ground.restore_with(&entry, &target, &as_recorded());
+    assert_eq!(report.warnings, []);
+    assert_eq!(look(&target), look(&ground.source()));
 }
 
 #[test]

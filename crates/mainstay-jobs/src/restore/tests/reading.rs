@@ -7,9 +7,11 @@ use mainstay_repo::{BlockId, BlockKind, BlockPlace, MemoryStore, PackId, Session
 use proptest::prelude::*;
 
 use crate::backup::Requested;
-use crate::fixture::noise;
-use crate::ground::{Ground, as_recorded, drawn, plant, plants};
-use crate::restore::write::{NeededBlock, Range, plan_ranges};
+use crate::fixture::{Files, Fixture, START, noise};
+use crate::ground::{Ground, as_recorded, drawn, plant, plants, read};
+use crate::restore::ranges::{NeededBlock, Range, plan_ranges};
+use crate::restore::{RestoreRun, restore};
+use crate::{Cancel, NoProgress};
 
 /// What was read of each pack, by offset.
 fn reads(store: &MemoryStore) -> BTreeMap<String, Vec<(u64, u64)>> {
@@ -80,6 +82,7 @@ fn blocks(drawn: &[(u8, u32, u32)]) -> Vec<NeededBlock> {
                 thinned: 0,
             },
             pieces: Vec::new(),
+            pieces_ahead: Vec::new(),
         }
     };
     let mut blocks: Vec<NeededBlock> = (0..).zip(drawn).map(place).collect();
@@ -122,4 +125,37 @@ fn one_small_file_of_many_costs_one_block() {
     ground.restore_path(&entry, Some(b"150"), &ground.path("target"), &as_recorded());
     let read: u64 = reads(&store).values().flatten().map(|(start, end)| end - start).sum();
     assert!(read <= 2 << 20, "{read} bytes were read for 30,000");
+}
+
+#[test]
+fn blocks_in_which_one_batch_ends_and_the_next_begins_are_read_once() {
+    // Three batches of about 500 files, and blocks of about 250.
+    let bytes = noise(1, 4000);
+    let file = |number: u32| -> (&'static str, Vec<u8>) {
+        let name = Box::leak(format!("{number:04}").into_boxed_str());
+        (name, [&number.to_le_bytes(), bytes.as_slice()].concat())
+    };
+    let files: Files = (0..1400).map(file).collect();
+    let fixture = Fixture::new();
+    let entry = fixture.back_up_at(START, &files);
+    let target = tempfile::tempdir().unwrap();
+    fixture.store.take_calls();
+    let restored = restore(&RestoreRun {
+        repository: &fixture.repository,
+        entry: &entry,
+        path: None,
+        target: target.path(),
+        options: &as_recorded(),
+        planned: &|_| {},
+        progress: &NoProgress,
+        cancel: &Cancel::default(),
+    });
+    assert_eq!(restored.unwrap().files, 1400);
+    let content = fixture.packs(BlockKind::Content);
+    for (pack, ranges) in reads(&fixture.store).into_iter().filter(|(pack, _)| content.contains(pack)) {
+        assert_eq!(overlap(&ranges), None, "{pack} was read twice");
+    }
+    for (name, bytes) in files {
+        assert!(read(&target.path().join(name)) == bytes, "{name}");
+    }
 }

@@ -183,3 +183,12 @@ fn content_of_another_length_than_its_node_says_is_a_warning() {
     assert_eq!(paths(&report.warnings), ["file"]);
     assert_eq!(look(&target).len(), 0);
 }
+
+#[test]
+fn what_the_target_refuses_of_an_entry_is_told_by_its_path_in_the_target() {
+    let (ground, _, target) = ground();
+    let attributes = vec![(b"no-such-kind.of-attribute".to_vec(), b"value".to_vec())];
+    let entry = hostile(&ground, Node { attributes, ..node("file", NodeKind::File) });
+    let report = ground.restore_with(&entry, &target, &as_recorded());
+    assert_eq!(paths(&report.warnings), ["file"], "{:?}", report.warnings);
+}

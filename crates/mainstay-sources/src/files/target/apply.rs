@@ -34,6 +34,8 @@ pub(super) struct Subject<'a> {
     pub(super) mode: u32,
     /// New and without inherited ACL, so there is no attribute to remove.
     pub(super) is_bare: bool,
+    /// Its time, where it is known and nothing will change it but this.
+    pub(super) modified: Option<Timestamp>,
     /// Of this process: what is no warning for others is one for root.
     pub(super) is_root: bool,
 }
@@ -129,6 +131,9 @@ impl Work<'_> {
     }
 
     fn set_times(&mut self, modified: Timestamp) {
+        if self.subject.modified == Some(modified) {
+            return;
+        }
         if let Err(errno) = self.subject.handle.set_times(modified) {
             self.warn("set time", errno);
         }

@@ -3,6 +3,7 @@
 //! Every call takes the name of one entry, checked first, relative to this directory's descriptor; no link is followed.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx};
@@ -11,12 +12,14 @@ use rustix::io::{self, Errno};
 use super::Shared;
 use super::apply::{Handle, Subject, apply};
 use super::birth::Birth;
-use super::file::TargetFile;
+use super::direct::Direct;
+use super::file::{Replacement, TargetFile};
 use super::metadata::{Metadata, Ownership, Preserve};
+use super::staged::{InTheWay, Staged};
 use super::{removal, walk};
 use crate::files::attributes::descriptor_path;
 use crate::files::{listing, paths, status};
-use crate::{Entry, Kind, Listing, Owner, Result, Warning};
+use crate::{Entry, Kind, Listing, Owner, Result, Timestamp, Warning};
 
 /// Until the recorded mode is set, nobody else may look in.
 const FILE_MODE: u32 = 0o600;
@@ -45,9 +48,9 @@ pub enum HardLinks {
 /// An open directory beneath a target. Stays usable while the tree around it changes.
 pub struct TargetDirectory {
     /// Opened with `O_PATH`.
-    descriptor: OwnedFd,
+    pub(super) descriptor: OwnedFd,
     path: Arc<[u8]>,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// What new files get here, known once the first was made.
     birth: OnceLock<Birth>,
 }
@@ -139,6 +142,33 @@ impl TargetDirectory {
         self.create_file_with(name, mode)
     }
 
+    /// Makes a new regular file beside an entry, whose place it takes when it is finished.
+    ///
+    /// # Errors
+    /// As [`TargetDirectory::create_file`].
+    pub fn replace_file(self: &Arc<Self>, name: &[u8], in_the_way: InTheWay) -> Result<TargetFile> {
+        let staged = self.stage(name)?;
+        let mut file = self.create_file(staged.temporary())?;
+        file.name = name.to_vec();
+        file.staged = Some(Replacement { staged, in_the_way });
+        Ok(file)
+    }
+
+    /// Finds a temporary name for something that will replace an entry.
+    ///
+    /// # Errors
+    /// When the name is not one.
+    pub fn stage(self: &Arc<Self>, name: &[u8]) -> Result<Staged> {
+        self.check("replace", name)?;
+        Ok(Staged::new(Arc::clone(self), name))
+    }
+
+    /// Has a new file of this directory written past the page cache, for large pieces and where the file system lets us.
+    pub fn write_past_cache(&self, file: &mut TargetFile) {
+        let name = file.staged.as_ref().map_or(file.name.as_slice(), |replacement| replacement.staged.temporary());
+        file.direct = Direct::open(self.borrow(), name, file.file.as_fd());
+    }
+
     fn create_file_with(&self, name: &[u8], mode: u32) -> Result<TargetFile> {
         self.check("create", name)?;
         let file = rustix::fs::openat(&self.descriptor, name, NEW_FILE, Mode::from_raw_mode(mode))
@@ -161,6 +191,11 @@ impl TargetDirectory {
             mode: if birth.is_plain { process.masked(mode) } else { u32::MAX },
             is_bare: birth.is_plain,
             is_root: process.is_root,
+            size: 0,
+            modified: None,
+            is_changed: AtomicBool::new(false),
+            staged: None,
+            direct: None,
         })
     }
 
@@ -202,6 +237,11 @@ impl TargetDirectory {
             mode: u32::from(status.stx_mode) & 0o7777,
             is_bare: false,
             is_root: self.shared.process.is_root,
+            size: status.stx_size,
+            modified: Some(modified(&status)),
+            is_changed: AtomicBool::new(false),
+            staged: None,
+            direct: None,
         })
     }
 
@@ -212,6 +252,16 @@ impl TargetDirectory {
     pub fn symlink(&self, name: &[u8], target: &[u8]) -> Result<()> {
         self.check("create", name)?;
         rustix::fs::symlinkat(target, &self.descriptor, name).map_err(|errno| self.error("create link", name, errno))
+    }
+
+    /// Reads where a symbolic link leads to.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn read_link(&self, name: &[u8]) -> Result<Vec<u8>> {
+        self.check("read link", name)?;
+        let target = rustix::fs::readlinkat(&self.descriptor, name, Vec::new());
+        target.map(std::ffi::CString::into_bytes).map_err(|errno| self.error("read link", name, errno))
     }
 
     /// Makes a FIFO, a socket or, where wanted, a device, with the mode 0600.
@@ -298,6 +348,7 @@ impl TargetDirectory {
             owner: owner(&status),
             mode: u32::from(status.stx_mode) & 0o7777,
             is_bare: false,
+            modified: Some(modified(&status)),
             is_root: self.shared.process.is_root,
         };
         if metadata.hands_on() {
@@ -331,9 +382,13 @@ impl TargetDirectory {
         }
     }
 
-    fn error(&self, verb: &'static str, name: &[u8], errno: Errno) -> crate::Error {
+    pub(super) fn error(&self, verb: &'static str, name: &[u8], errno: Errno) -> crate::Error {
         paths::io_error(verb, &self.path, name, errno)
     }
+}
+
+fn modified(status: &Statx) -> Timestamp {
+    Timestamp { seconds: status.stx_mtime.tv_sec, nanoseconds: status.stx_mtime.tv_nsec }
 }
 
 fn owner(status: &Statx) -> Owner {

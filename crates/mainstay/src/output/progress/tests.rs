@@ -93,3 +93,18 @@ fn what_is_expected_adds_up_and_reading_back_counts_anew() {
     let standing = monitor.counters.standing(Duration::ZERO);
     assert_eq!((standing.files, standing.expected_bytes), (0, 0));
 }
+
+#[test]
+fn a_warning_names_its_path_and_does_so_once() {
+    let table = [
+        ("a", "a directory has its name", "a: a directory has its name"),
+        ("content", "its content is lost: open block 7", "content: its content is lost: open block 7"),
+        ("block", "it is lost: read block: cut short", "block: it is lost: read block: cut short"),
+        ("docs/a", "open /target/docs/a: permission denied", "open /target/docs/a: permission denied"),
+        ("/home/a", "list /home/a: permission denied", "list /home/a: permission denied"),
+        ("/home/a", "it changed while it was read", "/home/a: it changed while it was read"),
+    ];
+    for (path, message, line) in table {
+        assert_eq!(warning_line(path, message), line);
+    }
+}

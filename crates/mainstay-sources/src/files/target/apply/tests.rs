@@ -207,6 +207,7 @@ fn located_entries_get_everything_that_open_ones_get() {
         owner: own(),
         mode: 0o777,
         is_bare: false,
+        modified: None,
         is_root: is_root(),
     };
     assert_eq!(apply(&subject, &wanted, &Preserve::as_permitted()), []);

@@ -2,7 +2,8 @@
 
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-use crate::files::{HardLinks, TargetTree};
+use crate::Details;
+use crate::files::{HardLinks, Metadata, Preserve, TargetTree};
 
 #[test]
 fn bytes_written_at_offsets_by_many_threads_are_all_there() {
@@ -27,7 +28,6 @@ fn bytes_written_at_offsets_by_many_threads_are_all_there() {
             .enumerate()
             .all(|(number, chunk)| { chunk.iter().all(|byte| usize::from(*byte) == number % 4 + 1) })
     );
-    assert_eq!(file.entry_now().unwrap().size, 200_000);
 }
 
 #[test]
@@ -74,4 +74,45 @@ fn an_existing_file_is_read_and_changed_in_place() {
     let mut now = [0; 6];
     before.read_exact_at(&mut now, 0).unwrap();
     assert_eq!(&now, b"01ab45");
+}
+
+#[test]
+fn a_file_that_is_as_it_should_be_is_not_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("x");
+    std::fs::write(&path, b"0123456789").unwrap();
+    let before = std::fs::metadata(&path).unwrap();
+    let top = TargetTree::open_or_create(directory.path()).unwrap().top();
+    let metadata = || {
+        let entry = top.stat(b"x").unwrap().unwrap();
+        Metadata::new(&entry, Details::default())
+    };
+    let file = top.open_file(b"x", HardLinks::Refuse).unwrap();
+    file.set_len(10).unwrap();
+    assert_eq!(file.finish(&metadata(), &Preserve::as_permitted()), []);
+    let changed = |status: &std::fs::Metadata| (status.ctime(), status.ctime_nsec());
+    assert_eq!(changed(&std::fs::metadata(&path).unwrap()), changed(&before));
+    // What was written in between has its time set, though it was the right one when the file was opened.
+    let wanted = metadata();
+    let file = top.open_file(b"x", HardLinks::Refuse).unwrap();
+    file.write_all_at(3, b"x").unwrap();
+    assert_eq!(file.finish(&wanted, &Preserve::as_permitted()), []);
+    assert_eq!(metadata().modified, wanted.modified);
+}
+
+#[test]
+fn a_stretch_reads_as_zeros_whether_it_is_a_hole_or_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let top = TargetTree::open_or_create(directory.path()).unwrap().top();
+    let file = top.create_file(b"x").unwrap();
+    file.set_len(1 << 20).unwrap();
+    file.write_all_at(300_000, &[0; 100_000]).unwrap();
+    file.write_all_at(700_000, b"x").unwrap();
+    let file = top.open_file_to_read(b"x").unwrap();
+    assert_eq!(file.size(), 1 << 20);
+    for (offset, len, wanted) in
+        [(0, 700_000, true), (0, 700_001, false), (700_001, 300_000, true), (700_000, 1, false)]
+    {
+        assert_eq!(file.reads_as_zeros(offset, len).unwrap(), wanted, "{len} bytes at {offset}");
+    }
 }
