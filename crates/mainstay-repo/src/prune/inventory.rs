@@ -52,7 +52,7 @@ impl Inventory {
                 independent.insert(entry.snapshot.session);
             }
         }
-        let index = repository.index_without(HashSet::new(), Care::BlockPages)?;
+        let index = repository.index_without(HashSet::new(), Care::AllPages)?;
         if let Some(lost) = index.lost().first() {
             return Err(lost.error());
         }
