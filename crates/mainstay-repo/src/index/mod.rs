@@ -212,6 +212,13 @@ impl Index {
         self.blocks.iter().flat_map(|table| table.packs()).map(|pack| (pack.id, *pack)).collect()
     }
 
+    /// The packs that the tables name and that are not among those listed.
+    pub fn packs_beside(&self, listed: &[Object]) -> HashSet<PackId> {
+        let listed: HashSet<&str> = listed.iter().map(|pack| pack.name.as_str()).collect();
+        let is_gone = |pack: &TablePack| !listed.contains(&*names::pack(pack.id, pack.session));
+        self.packs().into_values().filter(is_gone).map(|pack| pack.id).collect()
+    }
+
     /// Tables that are there and cannot be read.
     pub fn lost(&self) -> &[LostTable] {
         &self.lost

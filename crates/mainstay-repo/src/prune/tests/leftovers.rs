@@ -117,3 +117,23 @@ fn a_listed_snapshot_that_is_gone_when_it_is_read_stops_a_prune() {
     assert!(pruned.is_err(), "a snapshot was taken for pruned, and its data with it");
     assert_eq!(named(&store, "packs/"), packs);
 }
+
+#[test]
+fn a_table_that_comes_back_when_its_successor_is_gone_hides_no_copy() {
+    let (store, repository, kept) = half_dead();
+    let old = copy_of(&store);
+    repository.prune().unwrap();
+    // A prune died before it had deleted the old tables, and then the new one was lost.
+    named(&store, "index/b-").iter().for_each(|name| store.delete(name).unwrap());
+    for name in named(&old, "index/b-") {
+        store.put(&name, &old.read(&name, u64::MAX).unwrap()).unwrap();
+    }
+    let backed_up = open(copy_of(&store), restarted());
+    back_up(&backed_up, 3, &kept).unwrap();
+    for (repository, kept) in
+        [(open(store, restarted()), [(2, kept.clone())].into()), (backed_up, [(2, kept.clone()), (3, kept)].into())]
+    {
+        repository.prune().unwrap();
+        assert_snapshots(&repository, &kept);
+    }
+}
