@@ -119,6 +119,18 @@ fn a_listed_snapshot_that_is_gone_when_it_is_read_stops_a_prune() {
 }
 
 #[test]
+fn a_damaged_condemned_list_stops_nobody_and_is_removed() {
+    let (store, repository, kept) = half_dead();
+    let name = format!("{}{}", names::CONDEMNED, TableId([0x0c; 16]));
+    store.put(&name, b"no list").unwrap();
+    assert_snapshots(&repository, &[(2, kept.clone())].into());
+    back_up(&repository, 3, &kept).unwrap();
+    repository.prune().unwrap();
+    assert_eq!(garbage(&store), [""; 0]);
+    assert_snapshots(&repository, &[(2, kept.clone()), (3, kept)].into());
+}
+
+#[test]
 fn a_table_that_comes_back_when_its_successor_is_gone_hides_no_copy() {
     let (store, repository, kept) = half_dead();
     let old = copy_of(&store);
