@@ -29,7 +29,7 @@ pub struct Inventory {
     pub kept: HashSet<SnapshotId>,
     pub index: Arc<Index>,
     /// Blocks that are needed, as a whole or in part.
-    live: BlockSet,
+    pub live: BlockSet,
     /// Which parts of them; unknown where a tree cannot be read.
     living: Option<Living>,
     packs: Vec<Object>,

@@ -1,6 +1,7 @@
 //! What interrupted work leaves behind, and when a prune must rather give up.
 
 use super::*;
+use crate::fixtures::{FailingStore, Failure};
 
 #[test]
 fn objects_that_belong_to_no_snapshot_are_removed() {
@@ -116,6 +117,27 @@ fn a_listed_snapshot_that_is_gone_when_it_is_read_stops_a_prune() {
     let pruned = open(ghost, restarted()).prune().map(drop);
     assert!(pruned.is_err(), "a snapshot was taken for pruned, and its data with it");
     assert_eq!(named(&store, "packs/"), packs);
+}
+
+#[test]
+fn tables_that_are_damaged_while_a_prune_is_at_work_cost_no_key() {
+    let (original, _, kept) = half_dead();
+    let healthy = FailingStore::new(copy_of(&original), Failure::Never);
+    open(healthy.clone(), alive()).prune().unwrap();
+    for number in 0..healthy.calls() {
+        let store = copy_of(&original);
+        let (over, beneath) = (FailingStore::new(store.clone(), Failure::Never), store.clone());
+        over.before(number, move || {
+            for name in named(&beneath, "index/b-") {
+                beneath.damage(&name, |bytes| *bytes.last_mut().unwrap() ^= 1);
+            }
+        });
+        let _ = open(over, alive()).prune();
+        let later = open(store, restarted());
+        assert_snapshots(&later, &[(2, kept.clone())].into());
+        later.prune().unwrap_or_else(|error| panic!("damaged before call {number}: {error}"));
+        assert_snapshots(&later, &[(2, kept.clone())].into());
+    }
 }
 
 #[test]
