@@ -207,6 +207,21 @@ impl Index {
         self.chunks.iter().try_for_each(read)
     }
 
+    /// The highest number among those by which chunk rows say how often a block was thinned, whether such a copy is there or
+    /// not; blocks that no row calls thinned are left out.
+    pub fn thinned_blocks(&self) -> Result<HashMap<BlockId, u8>> {
+        let mut blocks = HashMap::new();
+        for table in &self.chunks {
+            for page in 0..table.pages() {
+                for row in table.chunk_rows(page, self)?.iter().filter(|row| row.thinned > 0) {
+                    let highest: &mut u8 = blocks.entry(table.chunk_place(row)?.block).or_default();
+                    *highest = row.thinned.max(*highest);
+                }
+            }
+        }
+        Ok(blocks)
+    }
+
     /// Every pack that the tables name, condemned ones included.
     pub fn packs(&self) -> HashMap<PackId, TablePack> {
         self.blocks.iter().flat_map(|table| table.packs()).map(|pack| (pack.id, *pack)).collect()

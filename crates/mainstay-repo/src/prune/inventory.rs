@@ -32,6 +32,8 @@ pub struct Inventory {
     pub live: BlockSet,
     /// Which parts of them; unknown where a tree cannot be read.
     living: Option<Living>,
+    /// How often blocks were thinned, as rows of chunks tell, those of prunes that were killed too.
+    thinned: HashMap<BlockId, u8>,
     packs: Vec<Object>,
 }
 
@@ -58,8 +60,9 @@ impl Inventory {
         if let Some(living) = &living {
             live.union(&living.blocks());
         }
+        let thinned = index.thinned_blocks()?;
         let kept = kept.iter().map(|entry| entry.id).collect();
-        Ok(Self { forgotten, living_sessions, independent, kept, index, live, living, packs })
+        Ok(Self { forgotten, living_sessions, independent, kept, index, live, living, thinned, packs })
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.
@@ -74,7 +77,9 @@ impl Inventory {
         table: &crate::format::block::ChunkTable,
     ) -> Option<super::thin::Thinning> {
         let living = self.living.as_ref()?.of(row.block)?;
-        plan_thinning(row, table, living)
+        // A row of a copy that is gone must not come to count for the new one: it may lack that chunk.
+        let before = self.thinned.get(&row.block).copied().unwrap_or_default().max(row.thinned);
+        plan_thinning(before.checked_add(1)?, table, living)
     }
 
     pub fn plan(&self, repository: &Repository) -> Result<PrunePlan> {
