@@ -7,6 +7,7 @@ use the index, and writes nothing to the repository. Invariant: what is restored
 The password file holds a passphrase or a recovery code (MSK1-...); one line break at its end does not count. SNAPSHOT
 is `latest` or the first digits of an id. Exit code 0: done; 3: done, with warnings; 1: not done."""
 import argparse
+import bisect
 import functools
 import hmac
 import json
@@ -192,16 +193,16 @@ class Repository:
 
     @functools.lru_cache(CACHED_BLOCKS)
     def block(self, session, serial, kind):
-        """The plaintext of a block."""
+        """The plaintext of a block, and which ranges of it are there."""
         wanted, what = (session, serial, kind), f"block {session.hex()}:{serial}"
         expect(wanted in self.places, f"{what}: no pack holds it")
         _, name, offset, length, table_offset, table_length = self.places[wanted]
         with open(os.path.join(self.root, name), "rb") as pack:
             stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
             table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
-        plain = self.open_block(what, session, serial, kind, stored)
+        plain, kept = self.open_block(what, session, serial, kind, stored)
         expect(len(plain) == self.chunks_length(what, session, serial, table), f"{what}: not as long as its chunks")
-        return plain
+        return plain, kept
 
     def open_block(self, what, session, serial, kind, stored):
         header, sealed = stored[:44], stored[44:]
@@ -214,7 +215,7 @@ class Repository:
             declared = zstandard.frame_content_size(coded)
             expect(0 <= declared <= BLOCK_LIMIT + (1 << 19), f"{what}: it declares {declared} bytes")
             coded = zstandard.ZstdDecompressor().decompress(coded, max_output_size=declared)
-        return spread(what, coded) if header[6] else coded
+        return spread(what, coded) if header[6] else (coded, [(0, len(coded))])
 
     def chunks_length(self, what, session, serial, table):
         number = struct.pack("<I", serial)
@@ -224,9 +225,14 @@ class Repository:
 
     def take(self, extent, kind):
         expect(isinstance(extent, Data), "a hole where a tree page should be")
-        plain = self.block(extent.session, extent.serial, kind)
-        expect(extent.offset + extent.length <= len(plain), f"an extent ends beyond its block {extent.serial}")
-        return memoryview(plain)[extent.offset : extent.offset + extent.length]
+        plain, kept = self.block(extent.session, extent.serial, kind)
+        start, end = extent.offset, extent.offset + extent.length
+        expect(end <= len(plain), f"an extent ends beyond its block {extent.serial}")
+        # Zeros that stand where chunks were taken out are nobody's bytes.
+        before = bisect.bisect(kept, (start, BLOCK_LIMIT << 1)) - 1
+        is_there = start == end or before >= 0 and end <= kept[before][1]
+        expect(is_there, f"{extent.length} bytes at {start} were taken out of block {extent.serial}")
+        return memoryview(plain)[start:end]
 
     def all_extents(self, inline, lists):
         """The extents of a content, wherever they are kept."""
@@ -248,14 +254,15 @@ class Repository:
 
 
 def spread(what, coded):
-    """The plaintext of a thinned block: what is there where it belongs, and zeros where chunks were taken out."""
+    """The plaintext of a thinned block, with zeros where chunks were taken out, and the ranges that are there."""
     length, count = struct.unpack_from("<II", coded)
     expect(length <= BLOCK_LIMIT and count <= 1 << 15, f"{what}: {count} ranges of {length} bytes")
-    plain, at = bytearray(length), 8 + 8 * count
+    plain, kept, at = bytearray(length), [], 8 + 8 * count
     for start, size in struct.iter_unpack("<II", coded[8:at]):
         expect(start + size <= length and at + size <= len(coded), f"{what}: a range that is not in it")
         plain[start : start + size], at = coded[at : at + size], at + size
-    return plain
+        kept.append((start, start + size))
+    return plain, kept
 
 
 def read_extent_list(data):

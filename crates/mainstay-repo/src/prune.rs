@@ -79,7 +79,7 @@ impl Repository {
         let (inventory, mut plan) = match self.take_inventory() {
             // What the index has lost, packs tell of themselves.
             Err(Error::Damaged { .. } | Error::BlockMissing { .. }) => {
-                let index = self.index_without(HashSet::new(), Care::BlockPages)?;
+                let index = self.index_without(HashSet::new(), Care::AllPages)?;
                 complete_index(self, &index, &self.list_packs()?, &open)?;
                 self.take_inventory()?
             }

@@ -204,9 +204,11 @@ impl Repository {
                 Err(Error::Missing { .. }) => continue,
                 other => other?,
             };
-            let condemned_list = coord::decode_condemned(self.id(), &bytes)
-                .map_err(|problem| Error::damaged("read condemned list", &object.name, problem))?;
-            condemned.extend(condemned_list.packs);
+            // A damaged list is left by a prune that was killed, since beside a living one nobody opens an index. It will
+            // not go on; the next one decides anew, and until then every pack that is there may be used.
+            if let Ok(list) = coord::decode_condemned(self.id(), &bytes) {
+                condemned.extend(list.packs);
+            }
         }
         Index::open(self.store.clone(), self.keys.clone(), condemned, care).map(Arc::new)
     }

@@ -12,7 +12,7 @@ mod writer;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
@@ -56,6 +56,8 @@ pub enum Care {
     Tails,
     /// All pages of tables of blocks as well, for whoever writes and could mend them: 24 bytes a block.
     BlockPages,
+    /// All pages of all tables, for a prune: 48 bytes a chunk more.
+    AllPages,
 }
 
 /// A table that is listed and cannot be read, and that no other supersedes.
@@ -147,18 +149,24 @@ impl Index {
     }
 
     /// Finds a chunk that is in some pack: its block may be there without it.
+    ///
+    /// # Errors
+    /// When a page is damaged on which it may stand, and no other table has it.
     pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
-        for table in &self.chunks {
-            if !table.may_hold(id) {
-                continue;
-            }
-            if let Some(place) = table.find_chunk(id, self)?
-                && self.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some()
-            {
-                return Ok(Some(place));
+        let mut absent = Ok(None);
+        for table in self.chunks.iter().filter(|table| table.may_hold(id)) {
+            match table.find_chunk(id, self) {
+                Err(error) if error.kind() == Kind::Corrupt => absent = Err(error),
+                found => {
+                    if let Some(place) = found?
+                        && self.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some()
+                    {
+                        return Ok(Some(place));
+                    }
+                }
             }
         }
-        Ok(None)
+        absent
     }
 
     /// Finds the pack that holds a block, and of several the one with the least thinned copy; a condemned one counts as
@@ -199,9 +207,31 @@ impl Index {
         self.chunks.iter().try_for_each(read)
     }
 
+    /// The highest number among those by which chunk rows say how often a block was thinned, whether such a copy is there or
+    /// not; blocks that no row calls thinned are left out.
+    pub fn thinned_blocks(&self) -> Result<HashMap<BlockId, u8>> {
+        let mut blocks = HashMap::new();
+        for table in &self.chunks {
+            for page in 0..table.pages() {
+                for row in table.chunk_rows(page, self)?.iter().filter(|row| row.thinned > 0) {
+                    let highest: &mut u8 = blocks.entry(table.chunk_place(row)?.block).or_default();
+                    *highest = row.thinned.max(*highest);
+                }
+            }
+        }
+        Ok(blocks)
+    }
+
     /// Every pack that the tables name, condemned ones included.
     pub fn packs(&self) -> HashMap<PackId, TablePack> {
         self.blocks.iter().flat_map(|table| table.packs()).map(|pack| (pack.id, *pack)).collect()
+    }
+
+    /// The packs that the tables name and that are not among those listed.
+    pub fn packs_beside(&self, listed: &[Object]) -> HashSet<PackId> {
+        let listed: HashSet<&str> = listed.iter().map(|pack| pack.name.as_str()).collect();
+        let is_gone = |pack: &TablePack| !listed.contains(&*names::pack(pack.id, pack.session));
+        self.packs().into_values().filter(is_gone).map(|pack| pack.id).collect()
     }
 
     /// Tables that are there and cannot be read.
@@ -244,7 +274,7 @@ fn open_tables((store, keys): (&dyn Store, &Keys), listed: &[Object], care: Care
         let (kind, id) =
             names::parse_table(&object.name).map_err(|problem| Error::damaged("list index", &object.name, problem))?;
         let opened = Table::open(store, keys, kind, id, object.len).and_then(|table| {
-            if care == Care::BlockPages && kind == TableKind::Blocks {
+            if care == Care::AllPages || care == Care::BlockPages && kind == TableKind::Blocks {
                 table.check_pages(store)?;
             }
             Ok(table)

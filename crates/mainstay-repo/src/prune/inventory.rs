@@ -29,9 +29,11 @@ pub struct Inventory {
     pub kept: HashSet<SnapshotId>,
     pub index: Arc<Index>,
     /// Blocks that are needed, as a whole or in part.
-    live: BlockSet,
+    pub live: BlockSet,
     /// Which parts of them; unknown where a tree cannot be read.
     living: Option<Living>,
+    /// How often blocks were thinned, as rows of chunks tell, those of prunes that were killed too.
+    thinned: HashMap<BlockId, u8>,
     packs: Vec<Object>,
 }
 
@@ -52,17 +54,15 @@ impl Inventory {
                 independent.insert(entry.snapshot.session);
             }
         }
-        let index = repository.index_without(HashSet::new(), Care::BlockPages)?;
-        if let Some(lost) = index.lost().first() {
-            return Err(lost.error());
-        }
+        let packs = repository.list_packs()?;
+        let index = index_of_present(repository, &packs)?;
         let living = walk_trees(repository, &index, &kept)?;
         if let Some(living) = &living {
             live.union(&living.blocks());
         }
-        let packs = repository.list_packs()?;
+        let thinned = index.thinned_blocks()?;
         let kept = kept.iter().map(|entry| entry.id).collect();
-        Ok(Self { forgotten, living_sessions, independent, kept, index, live, living, packs })
+        Ok(Self { forgotten, living_sessions, independent, kept, index, live, living, thinned, packs })
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.
@@ -77,7 +77,9 @@ impl Inventory {
         table: &crate::format::block::ChunkTable,
     ) -> Option<super::thin::Thinning> {
         let living = self.living.as_ref()?.of(row.block)?;
-        plan_thinning(row, table, living)
+        // A row of a copy that is gone must not come to count for the new one: it may lack that chunk.
+        let before = self.thinned.get(&row.block).copied().unwrap_or_default().max(row.thinned);
+        plan_thinning(before.checked_add(1)?, table, living)
     }
 
     pub fn plan(&self, repository: &Repository) -> Result<PrunePlan> {
@@ -95,11 +97,6 @@ impl Inventory {
                 _ => 0,
             };
             packs.push(PackUse { id, session, len: object.len, live_bytes });
-        }
-        if let Some(absent) = uses.into_iter().find_map(|(id, pack)| pack.is_needed.then_some(id)) {
-            let indexed = self.index.packs().get(&absent).copied();
-            let session = indexed.map_or(SessionId([0; 16]), |pack| pack.session);
-            return Err(Error::Missing { verb: "plan prune: list packs", name: names::pack(absent, session) });
         }
         Ok(plan_prune(packs, self.forgotten.iter().map(|entry| entry.id).collect()))
     }
@@ -154,6 +151,17 @@ impl Inventory {
             other => other.map(|()| saved),
         }
     }
+}
+
+/// Opens the index without the packs that are gone: a table of long ago that names them comes back to life when the one
+/// that superseded it is gone, and must hide no copy that is there.
+fn index_of_present(repository: &Repository, packs: &[Object]) -> Result<Arc<Index>> {
+    let index = repository.index_without(HashSet::new(), Care::AllPages)?;
+    if let Some(lost) = index.lost().first() {
+        return Err(lost.error());
+    }
+    let gone = index.packs_beside(packs);
+    if gone.is_empty() { Ok(index) } else { repository.index_without(gone, Care::Tails) }
 }
 
 /// What is needed of one pack.

@@ -70,7 +70,10 @@ impl Removal<'_> {
     /// Removes what no longer serves anyone: superseded tables, ended leases, keys of sessions without a living block.
     pub fn leftovers(&mut self, open: &[OpenLease]) -> Result<()> {
         let index = self.repository.index()?;
-        let alive: HashSet<TableId> = index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id).collect();
+        let mut alive: HashSet<TableId> =
+            index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id).collect();
+        // One that was readable when this prune began is for the next one to mend.
+        alive.extend(index.lost().iter().map(|table| table.id));
         for object in list(&*self.repository.store, names::INDEX)? {
             let (_, id) = names::parse_table(&object.name)
                 .map_err(|problem| Error::damaged("list index", &object.name, problem))?;
@@ -78,7 +81,9 @@ impl Removal<'_> {
                 self.delete(&object.name)?;
             }
         }
+        // What is needed is sealed under its key, whatever the index says of it by now.
         let mut sessions = self.inventory.living_sessions.clone();
+        sessions.extend(self.inventory.live.sessions());
         index.for_each_block(|block, _| {
             sessions.insert(block.session);
         })?;

@@ -25,17 +25,19 @@ const RANGE_COST: u64 = 16;
 pub struct Thinning {
     pub table: ChunkTable,
     pub map: ThinMap,
+    /// How often the new copy is thinned: more often than any copy before it, so that no row of theirs counts for it.
+    pub thinned: u8,
     /// Bytes of plaintext that were in the block before, and that are in it afterwards.
     pub before: u64,
     pub after: u64,
 }
 
-/// Says what would stay of a block that has these chunks and is needed in these ranges (ascending and apart); `None` if
-/// that is not worth the work.
-pub fn plan_thinning(row: &PackRow, table: &ChunkTable, living: &[Range<u32>]) -> Option<Thinning> {
+/// Says what would stay of a block that has these chunks and is needed in these ranges (ascending and apart), as the copy
+/// that is thinned so often; `None` if that is not worth the work.
+pub fn plan_thinning(thinned: u8, table: &ChunkTable, living: &[Range<u32>]) -> Option<Thinning> {
     let raw_len = u32::try_from(table.raw_len()).ok()?;
     let map = ThinMap { raw_len, kept: Vec::new() };
-    let mut thinning = Thinning { table: ChunkTable::default(), map, before: 0, after: 0 };
+    let mut thinning = Thinning { table: ChunkTable::default(), map, thinned, before: 0, after: 0 };
     let mut offset = 0;
     for (id, len) in table.chunks.iter().copied() {
         let range = offset..offset + len;
@@ -50,7 +52,7 @@ pub fn plan_thinning(row: &PackRow, table: &ChunkTable, living: &[Range<u32>]) -
     }
     let taken = thinning.before - thinning.after;
     let is_worth_it = taken * WORTH > thinning.before && taken > thinning.map.kept.len() as u64 * RANGE_COST;
-    (is_worth_it && row.thinned < u8::MAX).then_some(thinning)
+    is_worth_it.then_some(thinning)
 }
 
 fn overlaps(living: &[Range<u32>], range: &Range<u32>) -> bool {
@@ -91,7 +93,7 @@ impl Thinning {
             id: row.block,
             kind: row.kind,
             effort: Effort::Fast,
-            thinned: row.thinned + 1,
+            thinned: self.thinned,
             bytes: Cow::Owned(bytes),
             chunks: self.table.clone(),
         })

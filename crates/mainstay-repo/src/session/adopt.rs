@@ -65,7 +65,7 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
     if has_lost(index, TableKind::Chunks) {
         for pack in others {
             let mut found = NewRows::default();
-            add_pack(repository, pack, &mut found, |chunk| Ok(index.find_chunk(chunk)?.is_none()))?;
+            add_pack(repository, pack, &mut found, |chunk| is_unknown(index, chunk))?;
             rows.chunks.extend(found.chunks);
             if rows.chunks.len() >= CHUNKS_AT_ONCE {
                 let chunks = std::mem::take(&mut rows.chunks);
@@ -77,6 +77,14 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
     let superseded = succeed(index, packs, &mut rows)?;
     write_tables(&*repository.store, &repository.keys, rows, &superseded)?;
     Ok(true)
+}
+
+/// Whether no table tells where a chunk is; what stands on a damaged page is told by nobody.
+fn is_unknown(index: &Index, chunk: &ChunkId) -> Result<bool> {
+    match index.find_chunk(chunk) {
+        Err(error) if error.kind() == Kind::Corrupt => Ok(true),
+        found => Ok(found?.is_none()),
+    }
 }
 
 /// What the new table of blocks supersedes. With a table of blocks, what it superseded is lost as well, and tables of long

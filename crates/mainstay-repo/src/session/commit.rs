@@ -12,7 +12,7 @@ use crate::format::names;
 use crate::format::refs::{self, BlockSet};
 use crate::format::snapshot::Snapshot;
 use crate::id::SnapshotId;
-use crate::index::{Index, merge_when_many};
+use crate::index::{Care, Index, merge_when_many};
 use crate::repository::{SnapshotEntry, list, put};
 use crate::seal::random;
 
@@ -110,13 +110,16 @@ impl Session<'_> {
     /// The listing that the session began with cannot stand in for this one, not even for packs that were there then: what
     /// is looked for is a pack that has gone since.
     fn confirm(&self, blocks: &BlockSet, index: &Index) -> Result<()> {
-        let listed: std::collections::HashMap<String, u64> =
-            list(&*self.repository.store, names::PACKS)?.into_iter().map(|pack| (pack.name, pack.len)).collect();
+        let packs = list(&*self.repository.store, names::PACKS)?;
+        // Of several copies one that is there.
+        let present = self.repository.index_without(index.packs_beside(&packs), Care::Tails)?;
         let mut needed = std::collections::HashSet::new();
         for block in blocks.iter() {
-            let place = index.find_block(block)?.ok_or_else(|| Error::BlockMissing { block: block.to_string() })?;
-            needed.insert(place.pack);
+            let found = present.find_block(block)?.map_or_else(|| index.find_block(block), |place| Ok(Some(place)))?;
+            needed.insert(found.ok_or_else(|| Error::BlockMissing { block: block.to_string() })?.pack);
         }
+        let listed: std::collections::HashMap<String, u64> =
+            packs.into_iter().map(|pack| (pack.name, pack.len)).collect();
         for (id, pack) in index.packs() {
             let name = names::pack(id, pack.session);
             match listed.get(&name) {

@@ -118,7 +118,7 @@ pub struct Session<'r> {
     sharing: Sharing,
     /// Reads trees that were there before.
     trees: BlockReader,
-    /// Blocks that were read and found damaged; what they should hold is stored again.
+    /// Blocks that were found to be damaged or without their key; what they should hold is stored again.
     damaged: Mutex<HashSet<BlockId>>,
     known: Arc<KnownChunks>,
     /// Open blocks by class and lane.
@@ -314,7 +314,24 @@ impl<'r> Session<'r> {
         match self.index.find_chunk(id) {
             // What a damaged table hides is stored again.
             Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-            found => Ok(found?.map(Place::from).filter(|place| !lock(&self.damaged).contains(&place.block))),
+            found => match found?.map(Place::from) {
+                Some(place) if self.can_be_opened(place.block)? => Ok(Some(place)),
+                _ => Ok(None),
+            },
+        }
+    }
+
+    /// Whether a block is not known to be damaged, and the key is there under which it is sealed.
+    fn can_be_opened(&self, block: BlockId) -> Result<bool> {
+        if lock(&self.damaged).contains(&block) {
+            return Ok(false);
+        }
+        match self.repository.data_keys.get(block.session) {
+            Err(error) if error.kind() == Kind::Corrupt => {
+                lock(&self.damaged).insert(block);
+                Ok(false)
+            }
+            key => key.map(|_| true),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What interrupted work leaves behind, and when a prune must rather give up.
 
 use super::*;
+use crate::fixtures::{FailingStore, Failure};
 
 #[test]
 fn objects_that_belong_to_no_snapshot_are_removed() {
@@ -116,4 +117,57 @@ fn a_listed_snapshot_that_is_gone_when_it_is_read_stops_a_prune() {
     let pruned = open(ghost, restarted()).prune().map(drop);
     assert!(pruned.is_err(), "a snapshot was taken for pruned, and its data with it");
     assert_eq!(named(&store, "packs/"), packs);
+}
+
+#[test]
+fn tables_that_are_damaged_while_a_prune_is_at_work_cost_no_key() {
+    let (original, _, kept) = half_dead();
+    let healthy = FailingStore::new(copy_of(&original), Failure::Never);
+    open(healthy.clone(), alive()).prune().unwrap();
+    for number in 0..healthy.calls() {
+        let store = copy_of(&original);
+        let (over, beneath) = (FailingStore::new(store.clone(), Failure::Never), store.clone());
+        over.before(number, move || {
+            for name in named(&beneath, "index/b-") {
+                beneath.damage(&name, |bytes| *bytes.last_mut().unwrap() ^= 1);
+            }
+        });
+        let _ = open(over, alive()).prune();
+        let later = open(store, restarted());
+        assert_snapshots(&later, &[(2, kept.clone())].into());
+        later.prune().unwrap_or_else(|error| panic!("damaged before call {number}: {error}"));
+        assert_snapshots(&later, &[(2, kept.clone())].into());
+    }
+}
+
+#[test]
+fn a_damaged_condemned_list_stops_nobody_and_is_removed() {
+    let (store, repository, kept) = half_dead();
+    let name = format!("{}{}", names::CONDEMNED, TableId([0x0c; 16]));
+    store.put(&name, b"no list").unwrap();
+    assert_snapshots(&repository, &[(2, kept.clone())].into());
+    back_up(&repository, 3, &kept).unwrap();
+    repository.prune().unwrap();
+    assert_eq!(garbage(&store), [""; 0]);
+    assert_snapshots(&repository, &[(2, kept.clone()), (3, kept)].into());
+}
+
+#[test]
+fn a_table_that_comes_back_when_its_successor_is_gone_hides_no_copy() {
+    let (store, repository, kept) = half_dead();
+    let old = copy_of(&store);
+    repository.prune().unwrap();
+    // A prune died before it had deleted the old tables, and then the new one was lost.
+    named(&store, "index/b-").iter().for_each(|name| store.delete(name).unwrap());
+    for name in named(&old, "index/b-") {
+        store.put(&name, &old.read(&name, u64::MAX).unwrap()).unwrap();
+    }
+    let backed_up = open(copy_of(&store), restarted());
+    back_up(&backed_up, 3, &kept).unwrap();
+    for (repository, kept) in
+        [(open(store, restarted()), [(2, kept.clone())].into()), (backed_up, [(2, kept.clone()), (3, kept)].into())]
+    {
+        repository.prune().unwrap();
+        assert_snapshots(&repository, &kept);
+    }
 }

@@ -1,11 +1,11 @@
 //! Blocks of which a part is needed: the rest is taken out of them, and what is needed stays what and where it was.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::*;
-use crate::fixtures::{back_up_as, block_id, chunk_id};
+use crate::fixtures::{FailingStore, Failure, back_up_as, chunk_id};
 use crate::format::block::{BlockKind, ChunkTable};
-use crate::format::pack::PackRow;
 use crate::id::ChunkId;
 use crate::index::{NewRows, write_tables};
 use crate::prune::thin::{Thinning, plan_thinning};
@@ -151,18 +151,6 @@ fn a_tree_that_cannot_be_read_keeps_blocks_whole() {
     assert!(plan.keep.iter().all(|pack| pack.live_bytes > pack.len / 2), "{plan:?}");
 }
 
-fn row(thinned: u8) -> PackRow {
-    PackRow {
-        block: block_id(1, 1),
-        kind: BlockKind::Content,
-        thinned,
-        offset: 40,
-        stored_len: 1000,
-        table_offset: 0,
-        table_len: 64,
-    }
-}
-
 fn table(lens: &[u32]) -> ChunkTable {
     ChunkTable { chunks: lens.iter().zip(1..).map(|(len, number)| (chunk_id(number), *len)).collect() }
 }
@@ -172,7 +160,7 @@ fn only(range: Range<u32>) -> [Range<u32>; 1] {
 }
 
 fn planned(lens: &[u32], living: &[Range<u32>]) -> Option<Thinning> {
-    plan_thinning(&row(0), &table(lens), living)
+    plan_thinning(1, &table(lens), living)
 }
 
 #[test]
@@ -200,13 +188,60 @@ fn a_block_is_left_alone_when_thinning_gains_too_little() {
     let lens = [10; 1000];
     let every_other: Vec<Range<u32>> = (0..500).map(|number| number * 20..number * 20 + 10).collect();
     assert_eq!(planned(&lens, &every_other), None, "the map would be longer than what it saves");
-    assert_eq!(plan_thinning(&row(255), &table(&[1000, 1000]), &only(0..1000)), None, "the number would overflow");
 }
 
 #[test]
 fn nothing_that_was_taken_out_comes_back() {
     let once = planned(&[1000, 1000, 1000, 1000], &only(0..2000)).unwrap();
-    let twice = plan_thinning(&row(1), &once.table, &only(1000..4000)).unwrap();
+    let twice = plan_thinning(2, &once.table, &only(1000..4000)).unwrap();
     assert_eq!(twice.map.kept, only(1000..2000));
     assert_eq!((twice.before, twice.after), (2000, 1000));
+}
+
+/// Forty small files; two snapshots need every second and every fourth of them, and the first, of all, is forgotten.
+fn three_snapshots(beside: &Files) -> (MemoryStore, Repository) {
+    let (store, repository) = new_repository();
+    let with = |files: Files| files.into_iter().chain(beside.clone()).collect::<Files>();
+    back_up(&repository, 1, &with(small(0..40))).unwrap();
+    back_up(&repository, 2, &with(small((0..40).step_by(2)))).unwrap();
+    back_up(&repository, 3, &small((0..40).step_by(4))).unwrap();
+    forget(&repository, 1);
+    (store, repository)
+}
+
+#[test]
+fn rows_of_a_copy_that_a_killed_prune_made_never_count_for_a_later_one() {
+    let (original, _) = three_snapshots(&Files::new());
+    let healthy = FailingStore::new(copy_of(&original), Failure::Never);
+    open(healthy.clone(), alive()).prune().unwrap();
+    for number in 20..healthy.calls() {
+        let store = copy_of(&original);
+        let dying = FailingStore::new(store.clone(), Failure::From(number));
+        let _ =
+            Repository::open(Arc::new(dying), &crate::fixtures::secret(), alive()).map(|repository| repository.prune());
+        let repository = open(store, restarted());
+        // It indexes what the prune has left.
+        back_up(&repository, 4, &small([900])).unwrap();
+        forget(&repository, 2);
+        repository.prune().unwrap();
+        let all = small(0..40);
+        back_up(&repository, 5, &all).unwrap();
+        let kept = small((0..40).step_by(4));
+        assert_snapshots(&repository, &[(3, kept), (4, small([900])), (5, all)].into());
+    }
+}
+
+#[test]
+fn rows_of_a_copy_beside_a_damaged_block_never_count_for_a_later_one() {
+    let (store, repository) = three_snapshots(&[("large".to_owned(), seeded(7, 1_000_000))].into());
+    let mut places = Vec::new();
+    repository.index().unwrap().for_each_block(|_, place| places.push(place)).unwrap();
+    let large = places.into_iter().max_by_key(|place| place.stored_len).unwrap();
+    store.damage(&names::pack(large.pack, large.pack_session), |bytes| bytes[large.offset as usize + 100] ^= 1);
+    assert_eq!(repository.prune().unwrap().left.len(), 1, "both copies stay");
+    forget(&repository, 2);
+    repository.prune().unwrap();
+    let all = small(0..40);
+    back_up(&repository, 4, &all).unwrap();
+    assert_snapshots(&repository, &[(3, small((0..40).step_by(4))), (4, all)].into());
 }

@@ -123,3 +123,22 @@ fn tables_of_blocks_stay_few_however_many_backups_there_are() {
         read_back(&repository, &entry).unwrap();
     }
 }
+
+#[test]
+fn a_damaged_page_and_another_lost_table_stop_neither_a_backup_nor_a_prune() {
+    let (store, mut snapshots) = two_snapshots();
+    let tables = named(&store, "index/c-");
+    store.damage(&tables[0], |bytes| bytes[100] ^= 1);
+    store.damage(&tables[1], |bytes| bytes.truncate(100));
+    let again = copy_of(&store);
+    open(again.clone(), restarted()).prune().unwrap();
+    assert_snapshots(&open(again.clone(), restarted()), &snapshots);
+    open(again, restarted()).index().unwrap().read_chunk_tables().expect("the prune has mended the tables");
+    let third = snapshots[&2].clone();
+    let repository = open(store, restarted());
+    back_up(&repository, 3, &third).unwrap();
+    snapshots.insert(3, third.clone());
+    assert_eq!(back_up(&repository, 4, &third).unwrap().new_bytes, 0, "what a page hides is stored again only once");
+    snapshots.insert(4, third);
+    assert_snapshots(&repository, &snapshots);
+}
