@@ -16,9 +16,11 @@ use crate::format::block::Codec;
 /// How much effort a block's bytes are worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Large files: level 3 keeps up with the disk.
+    /// Other large files: level 3 keeps up with the disk.
     Fast,
-    /// Database pages, which come by the gigabyte and hold little that a longer search would find.
+    /// Database pages, which come by the gigabyte: level 1 with a table that stays near the processor takes two thirds of
+    /// the time of level 3 for 1.5 % more (measured 2026-11-22 on 169 MB of InnoDB: 390 MB/s and 58.8 MB against 260 MB/s
+    /// and 57.9 MB).
     Pages,
     /// Many small files and trees: opening them takes longer than compressing them, and level 5 takes 8 % off source
     /// text (measured 2026-11-22 on 1 MiB blocks: 187 MB against 203 MB at level 3, for twice the time).
@@ -34,7 +36,7 @@ impl Effort {
         }
     }
 
-    /// What differs from the level.
+    /// What differs from the level's own choice.
     fn parameters(self) -> &'static [CParameter] {
         match self {
             Self::Pages => &[CParameter::HashLog(14), CParameter::MinMatch(5)],
