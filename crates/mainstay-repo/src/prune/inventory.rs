@@ -94,11 +94,33 @@ impl Inventory {
                     // A table may name a dead block twice; a pack with a living block is never taken for dead.
                     object.len.saturating_sub(dead).max(1)
                 }
-                _ => 0,
+                Some(_) => 0,
+                None => {
+                    self.require_nothing_of(repository, object)?;
+                    0
+                }
             };
             packs.push(PackUse { id, session, len: object.len, live_bytes });
         }
         Ok(plan_prune(packs, self.forgotten.iter().map(|entry| entry.id).collect()))
+    }
+
+    /// Whether a pack that no table names may go: it must hold no copy of a needed block that is less thinned than the one
+    /// that the index knows. If it does, a table is gone without a trace.
+    fn require_nothing_of(&self, repository: &Repository, pack: &Object) -> Result<()> {
+        let listing = match repository.read_pack_listing(pack) {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(()),
+            read => read?,
+        };
+        if self.index.is_condemned(listing.id) {
+            return Ok(());
+        }
+        for row in listing.rows.iter().filter(|row| self.live.contains(row.block)) {
+            if self.index.find_block(row.block)?.is_none_or(|place| row.thinned < place.thinned) {
+                return Err(Error::BlockMissing { block: row.block.to_string() });
+            }
+        }
+        Ok(())
     }
 
     /// Counts what is needed of the packs, block by block.

@@ -245,3 +245,25 @@ fn rows_of_a_copy_beside_a_damaged_block_never_count_for_a_later_one() {
     back_up(&repository, 4, &all).unwrap();
     assert_snapshots(&repository, &[(3, small((0..40).step_by(4))), (4, all)].into());
 }
+
+#[test]
+fn a_whole_copy_that_no_table_names_is_not_given_up_for_a_thinned_one() {
+    let (store, repository, kept) = interleaved();
+    let old = copy_of(&store);
+    let rewritten = repository.prune().unwrap().plan.repack;
+    // As if the prune had died before it condemned what it had rewritten; a backup indexes that and refers to it.
+    for pack in &rewritten {
+        let name = names::pack(pack.id, pack.session);
+        store.put(&name, &old.read(&name, u64::MAX).unwrap()).unwrap();
+    }
+    let all = small(0..200);
+    assert!(back_up(&repository, 3, &all).unwrap().new_bytes < 100_000, "only the whole copy holds all files");
+    // The table that names the whole copy is gone.
+    let is_whole = |table: &&crate::index::Table| table.packs().iter().any(|pack| pack.id == rewritten[0].id);
+    for table in repository.index().unwrap().blocks.iter().filter(is_whole) {
+        store.delete(&names::table(names::TableKind::Blocks, table.id())).unwrap();
+    }
+    let repository = open(store, restarted());
+    repository.prune().unwrap();
+    assert_snapshots(&repository, &[(2, kept), (3, all)].into());
+}
