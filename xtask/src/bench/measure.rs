@@ -62,3 +62,16 @@ pub fn drop_caches() {
         eprintln!("bench: the caches stay warm: {error}");
     }
 }
+
+/// Reads every file beneath a directory, so that it is in the page cache as far as there is room.
+pub fn warm(directory: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+        if kind.is_dir() {
+            warm(&path)?;
+        } else if kind.is_file() {
+            std::io::copy(&mut File::open(path)?, &mut std::io::sink())?;
+        }
+    }
+    Ok(())
+}

@@ -160,6 +160,10 @@ impl Round<'_> {
     fn before_tool(&self, operation: &str, target: &Path) -> Result<(), String> {
         match operation {
             "first" | "unchanged-cold" => measure::drop_caches(),
+            // Borg drops what it has read from the cache, and whoever comes after it would pay for that.
+            "forced" => {
+                measure::warm(self.source).map_err(|error| format!("read {}: {error}", self.source.display()))?
+            }
             "restore" => {
                 data::remove(target)?;
                 let created = fs::create_dir_all(target);
