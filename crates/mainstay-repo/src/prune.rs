@@ -17,7 +17,7 @@ mod thin;
 
 use std::collections::HashSet;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::lease::Role;
 use crate::id::SessionId;
 use crate::index::Care;
@@ -93,6 +93,10 @@ impl Repository {
         let (kept, gone): (Vec<_>, _) = plan.repack.into_iter().partition(|pack| moved.left.contains(&pack.id));
         plan.keep.extend(kept);
         plan.repack = gone;
+        if moved.reasons.iter().any(|reason| reason.kind() == Kind::NoSpace) {
+            // The tables that follow are what the reserve is for.
+            self.store.release_reserve().map_err(|source| store_error("release", "the reserve", source))?;
+        }
         // The new places must be found before the old packs count as absent.
         removal.successor(&plan, moved.rows)?;
         removal.packs(&plan.repack)?;

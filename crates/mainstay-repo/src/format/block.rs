@@ -57,8 +57,8 @@ pub enum Codec {
 pub struct BlockHeader {
     pub kind: BlockKind,
     pub codec: Codec,
-    /// How often chunks that nothing needed were taken out of the block since it was made; 0 is the whole block. Of two
-    /// copies of a block the less thinned one holds everything that the other does.
+    /// The generation of this copy: 0 is the whole block, and each time that chunks are taken out of it the number grows. Of
+    /// two copies of a block the one with the lower number holds everything that the other does.
     pub thinned: u8,
     pub id: BlockId,
     pub nonce: [u8; 12],

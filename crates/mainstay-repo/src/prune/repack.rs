@@ -18,7 +18,7 @@ use crate::id::{PackId, SessionId};
 use crate::index::NewRows;
 use crate::pack_reader::{BlockReader, OpenBlock, PackListing};
 use crate::pack_writer::{BlockSealer, PackWriter, SealedBlock, SpareBuffers};
-use crate::repository::Repository;
+use crate::repository::{Repository, store_error};
 use crate::store::Object;
 
 /// Blocks that wait before each step.
@@ -37,7 +37,7 @@ pub struct Moved {
 }
 
 /// Moves what is needed of these packs. One that is damaged is left, and what was moved of it is in both places. On a store
-/// that is full all are left, and new ones that nobody names go with the next prune.
+/// that is full all are left, and nothing new.
 ///
 /// Concurrency: one thread reads, as many as there are processors open and seal, and this one appends. Each ends when the
 /// next has ended or the one before has nothing more.
@@ -76,10 +76,11 @@ pub fn repack(repository: &Repository, session: SessionId, packs: &[PackUse], in
     });
     match moved.and_then(|()| moving.finish()) {
         Err(error) if error.kind() == Kind::NoSpace => {
+            moving.give_up()?;
             let left = packs.iter().map(|pack| pack.id).collect();
             Ok(Moved { left, reasons: vec![error], ..Moved::default() })
         }
-        moved => moved,
+        finished => finished.map(|()| moving.moved),
     }
 }
 
@@ -146,11 +147,18 @@ impl Moving<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Moved> {
-        for writer in std::mem::take(&mut self.open).into_values() {
-            self.finish_pack(writer)?;
-        }
-        Ok(self.moved)
+    fn finish(&mut self) -> Result<()> {
+        std::mem::take(&mut self.open).into_values().try_for_each(|writer| self.finish_pack(writer))
+    }
+
+    /// Deletes the new packs, which nobody names: where there is no space, nothing is left behind.
+    fn give_up(&mut self) -> Result<()> {
+        self.open.clear();
+        let store = &self.renewal.repository.store;
+        self.moved.rows.packs.keys().try_for_each(|id| {
+            let name = names::pack(*id, self.session);
+            store.delete(&name).map_err(|source| store_error("delete", &name, source))
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::thinning::{small, thinned_blocks};
 use super::*;
+use crate::store::Call;
 
 /// Asserts that a store that is full to the last byte is emptied by forgetting and pruning.
 fn empties(backed_up: &[Files], kept: Files) -> (MemoryStore, PruneReport) {
@@ -60,4 +61,29 @@ fn without_a_reserve_a_full_store_refuses_and_loses_nothing() {
     assert_eq!(repository.prune().map(drop).map_err(|error| error.kind()), Err(Kind::NoSpace));
     assert_eq!(repository.forget(first.id, 0).map_err(|error| error.kind()), Err(Kind::NoSpace));
     assert_snapshots(&repository, &[(2, kept)].into());
+}
+
+#[test]
+fn a_prune_that_ran_out_of_space_leaves_nothing_new_behind() {
+    let (store, repository) = new_repository();
+    let shared = small((0..160).step_by(2));
+    back_up(&repository, 1, &small(0..160)).unwrap();
+    back_up(&repository, 2, &shared).unwrap();
+    // An independent copy, whose rewritten blocks go into packs of their own, has more than there is space for.
+    let apart = small((1000..1800).step_by(2));
+    let session = Session::begin(&repository, Sharing::Independent).unwrap();
+    crate::fixtures::store_files(&session, &small(1000..1800)).unwrap();
+    let (root, blocks) = crate::fixtures::store_files(&session, &apart).unwrap();
+    let mut draft = crate::fixtures::draft("data", 3, root, blocks);
+    draft.snapshot.independent = true;
+    session.commit(draft).unwrap();
+    forget(&repository, 1);
+    store.leave_space(crate::store::RESERVE_LEN);
+    store.take_calls();
+    let report = repository.prune().unwrap();
+    assert_eq!(report.left.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::NoSpace]);
+    let is_new = |call: &Call| matches!(call, Call::Put(name) if name.starts_with("packs/"));
+    assert!(store.take_calls().iter().any(is_new), "a small pack found space");
+    assert_eq!(named(&store, "packs/").len(), repository.index().unwrap().packs().len(), "a new pack is left behind");
+    assert_snapshots(&repository, &[(2, shared), (3, apart)].into());
 }
