@@ -319,7 +319,7 @@ impl Repository {
         }
     }
 
-    /// Reads which blocks and chunks the packs really hold; the index is only derived from them.
+    /// Lists the packs with their lengths.
     pub fn list_packs(&self) -> Result<Vec<Object>> {
         list(&*self.store, names::PACKS)
     }

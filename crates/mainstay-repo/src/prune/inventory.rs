@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use super::living::Living;
 use super::plan::{PackUse, PrunePlan, plan_prune};
-use super::thin::plan_thinning;
+use super::thin::{Thinning, plan_thinning};
 use crate::error::{Error, Kind, Result};
+use crate::format::block::ChunkTable;
 use crate::format::coord::{decode_intent, decode_trash};
 use crate::format::lease::Role;
 use crate::format::names;
+use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
 use crate::id::{BlockId, PackId, SessionId, SnapshotId};
 use crate::index::{BlockPlace, Care, Index};
@@ -71,11 +73,7 @@ impl Inventory {
     }
 
     /// What would stay of a block if it were thinned; `None` if that is not worth it, or not known.
-    pub fn thinning(
-        &self,
-        row: &crate::format::pack::PackRow,
-        table: &crate::format::block::ChunkTable,
-    ) -> Option<super::thin::Thinning> {
+    pub fn thinning(&self, row: &PackRow, table: &ChunkTable) -> Option<Thinning> {
         let living = self.living.as_ref()?.of(row.block)?;
         // A row of a copy that is gone must not come to count for the new one: it may lack that chunk.
         let before = self.thinned.get(&row.block).copied().unwrap_or_default().max(row.thinned);

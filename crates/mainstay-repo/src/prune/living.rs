@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::format::refs::BlockSet;
-use crate::format::tree::{Content, Extent};
+use crate::format::tree::{Content, Extent, NodeKind};
 use crate::id::BlockId;
 use crate::tree_reader::TreeReader;
 
@@ -69,7 +69,7 @@ impl Living {
                 }
                 for node in trees.page(&page)?.nodes {
                     let extents = living.add_content(trees, &node.content)?;
-                    if node.kind == crate::format::tree::NodeKind::Directory {
+                    if node.kind == NodeKind::Directory {
                         open.extend(extents);
                     }
                 }

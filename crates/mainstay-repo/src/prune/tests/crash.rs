@@ -77,26 +77,27 @@ fn a_prune_whose_last_reply_is_lost_loses_nothing_and_can_be_repeated() {
     crash_everywhere(Failure::Lost);
 }
 
-#[test]
-fn a_backup_after_a_killed_prune_finds_nothing_that_is_gone() {
+/// Kills a prune at each of its calls in turn, and hands on the call's number, what the store holds then, and the snapshots
+/// that are to be there.
+fn after_each_kill(check: impl Fn(u64, MemoryStore, &std::collections::BTreeMap<u64, Files>)) {
     let (original, kept) = before_the_prune();
     let healthy = FailingStore::new(copy_of(&original), Failure::Never);
     prune_over(&healthy).unwrap();
     for number in 0..healthy.calls() {
         let store = copy_of(&original);
         let _ = prune_over(&FailingStore::new(store.clone(), Failure::From(number)));
-        assert_still_usable(&store, &kept, &format!("killed at call {number}"));
+        check(number, store, &kept);
     }
 }
 
 #[test]
+fn a_backup_after_a_killed_prune_finds_nothing_that_is_gone() {
+    after_each_kill(|number, store, kept| assert_still_usable(&store, kept, &format!("killed at call {number}")));
+}
+
+#[test]
 fn a_table_that_was_superseded_never_comes_back() {
-    let (original, _) = before_the_prune();
-    let healthy = FailingStore::new(copy_of(&original), Failure::Never);
-    prune_over(&healthy).unwrap();
-    for number in 0..healthy.calls() {
-        let store = copy_of(&original);
-        let _ = prune_over(&FailingStore::new(store.clone(), Failure::From(number)));
+    after_each_kill(|number, store, _| {
         let repository = open(store.clone(), restarted());
         repository.prune().unwrap();
         let packs: HashSet<String> = named(&store, "packs/").into_iter().collect();
@@ -105,22 +106,17 @@ fn a_table_that_was_superseded_never_comes_back() {
             assert!(packs.contains(&name), "call {number}: block {block} is indexed in a pack that is gone");
         };
         repository.index().unwrap().for_each_block(check).unwrap();
-    }
+    });
 }
 
 #[test]
 fn an_ended_lease_that_is_half_removed_is_not_open_again() {
-    let (original, kept) = before_the_prune();
-    let healthy = FailingStore::new(copy_of(&original), Failure::Never);
-    prune_over(&healthy).unwrap();
-    for number in 0..healthy.calls() {
-        let store = copy_of(&original);
-        let _ = prune_over(&FailingStore::new(store.clone(), Failure::From(number)));
+    after_each_kill(|number, store, kept| {
         // The collector itself died; the writers of before live on in another process and ended their leases.
         let repository = open(store, process(2, Some(1)));
         let open = repository.leases().open_leases(session_id(0)).unwrap();
         let writers = open.iter().filter(|lease| lease.role != Role::Collector).count();
         assert_eq!(writers, 0, "call {number}");
-        assert_snapshots(&repository, &kept);
-    }
+        assert_snapshots(&repository, kept);
+    });
 }
