@@ -53,6 +53,9 @@ pub const READ_ALIGNMENT: usize = 4096;
 
 /// A regular file being read from start to end.
 pub trait Content: Send {
+    /// Says that all of it will be read soon, so that a source that can fetches it meanwhile. Only advice.
+    fn prefetch(&mut self) {}
+
     /// The next run of the file: its holes are reported, not read. `None` at the end of the file.
     ///
     /// Runs are reported in order and without gaps; two runs of data may follow each other.

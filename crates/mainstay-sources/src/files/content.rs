@@ -19,6 +19,8 @@ use crate::{Content, Details, Entry, Result, Run};
 
 /// Larger files are announced as read in order, so that the kernel reads further ahead.
 const ANNOUNCED_MIN: u64 = 1024 * 1024;
+/// Longer files are fetched while they are read.
+const PREFETCHED_MAX: u64 = ANNOUNCED_MIN;
 /// Smaller files are not searched for holes: none is smaller than a block, and some file systems keep small files inline,
 /// using no block at all.
 const SPARSE_MIN: u64 = 4096;
@@ -57,12 +59,12 @@ impl FileContent {
             is_sparse: end > SPARSE_MIN && used < end,
             data_at: None,
         };
-        content.announce();
+        content.read_ahead();
         content
     }
 
     /// Says that the file is read in order, unless the kernel has no part in reading ahead.
-    fn announce(&self) {
+    fn read_ahead(&self) {
         if self.direct.is_none() && self.end > ANNOUNCED_MIN {
             // Only advice: a file system that cannot take it reads as well.
             let _ = rustix::fs::fadvise(&self.file, 0, None::<NonZeroU64>, Advice::Sequential);
@@ -78,7 +80,7 @@ impl FileContent {
             // Whatever the reason: through the cache every file can be read, or shows its error.
             direct.end(self.file.as_fd())?;
             self.direct = None;
-            self.announce();
+            self.read_ahead();
         }
         let wanted = left.min(buffer.len());
         let buffer = buffer.get_mut(..wanted).unwrap_or_default();
@@ -120,6 +122,13 @@ impl FileContent {
 }
 
 impl Content for FileContent {
+    fn prefetch(&mut self) {
+        if self.direct.is_none() && !self.is_sparse && self.end <= PREFETCHED_MAX {
+            // Only advice, as above.
+            let _ = rustix::fs::fadvise(&self.file, 0, NonZeroU64::new(self.end), Advice::WillNeed);
+        }
+    }
+
     fn next_run(&mut self) -> Result<Option<Run>> {
         self.position = self.run_end;
         if self.position >= self.end {
