@@ -80,7 +80,7 @@ pub fn derive(key: &[u8; 32], parts: &[&[u8]]) -> KeyBytes {
 /// When the generator fails or answers only zeros: sealing with such bytes would give data away.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::Random("the system's generator failed"))?;
+    getrandom::fill(&mut bytes).map_err(|_| Error::Random("the system's generator failed"))?;
     if N >= 8 && bytes.iter().all(|byte| *byte == 0) {
         return Err(Error::Random("the system's generator gave only zeros"));
     }
