@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 CONTENT, TREE, CHUNK_TABLE, SNAPSHOT, DATA_KEY, KEY_SLOT = 1, 2, 3, 6, 7, 8
 FILE, DIRECTORY, SYMLINK, ENTER = 1, 2, 3, os.O_DIRECTORY | os.O_NOFOLLOW
 SPECIAL = {4: stat.S_IFCHR, 5: stat.S_IFBLK, 6: stat.S_IFIFO, 7: stat.S_IFSOCK}
-BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 2 << 20, 1 << 20, 256 << 20, 16384, 32
+BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 4 << 20, 1 << 20, 256 << 20, 16384, 32
 SUITES = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
 
 Data = namedtuple("Data", "session serial offset length")

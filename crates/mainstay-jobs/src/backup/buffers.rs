@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mainstay_sources::READ_ALIGNMENT as ALIGNMENT;
 
 /// What is left over when less than one longest chunk remains is copied to the next buffer.
-const BUFFER_LEN: usize = 3 << 20;
+pub const BUFFER_LEN: usize = 3 << 20;
 /// Buffers that are kept while nobody needs them.
 const IDLE_BUFFERS: usize = 8;
 

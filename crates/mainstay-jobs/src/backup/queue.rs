@@ -15,7 +15,7 @@ use super::cutting::Piece;
 const BATCHES: usize = 64;
 /// Large files that may wait.
 const LARGE_FILES: usize = 256;
-/// Pieces that may wait, about 1 MiB each.
+/// Pieces that may wait, up to 3 MiB each.
 const PIECES: usize = 3;
 /// Pieces that are stored at once.
 const PIECES_AT_ONCE: usize = 3;

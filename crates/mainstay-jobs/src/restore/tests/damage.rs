@@ -11,7 +11,7 @@ use crate::{Error, select};
 fn ground() -> (Ground, MemoryStore, SnapshotEntry) {
     let (ground, store) = Ground::in_memory();
     for (seed, name) in (1..).zip(["one", "two", "deep/three"]) {
-        ground.write(name, &noise(seed, 3 << 20));
+        ground.write(name, &noise(seed, 5 << 20));
     }
     for number in 0..20 {
         ground.write(&format!("small/{number:02}"), format!("small file {number}").as_bytes());
@@ -71,7 +71,7 @@ fn what_can_be_read_of_a_damaged_file_is_restored_and_never_taken_for_whole() {
     let target = ground.path("target");
     let report = ground.restore_with(&entry, &target, &as_recorded());
     assert_eq!(report.warnings.len(), 1);
-    let (wanted, held) = (noise(2, 3 << 20), std::fs::read(target.join("two")).unwrap());
+    let (wanted, held) = (noise(2, 5 << 20), std::fs::read(target.join("two")).unwrap());
     assert_eq!(held.len(), wanted.len());
     let whole = held.iter().zip(&wanted).filter(|(held, wanted)| held == wanted).count();
     assert!(whole > 1 << 20, "only {whole} bytes are as they were");
