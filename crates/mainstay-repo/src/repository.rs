@@ -18,7 +18,7 @@ use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits,
 use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Secret};
-use crate::lease::{Leases, Liveness, refuse_conflict};
+use crate::lease::{Leases, Liveness, UnknownLease, refuse_conflict};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::store::{Object, Store, Vacancy, is_absent};
@@ -391,7 +391,7 @@ impl Repository {
     pub fn begin_reading(&self) -> Result<ReadLease<'_>> {
         let session = SessionId(random()?);
         let leases = self.leases();
-        let published = match leases.publish(session, 0, Role::Reader, Vec::new()) {
+        let published = match leases.publish(session, Role::Reader) {
             Err(Error::Store { source, .. }) if takes_no_object(&source) => None,
             other => other.map(|()| Some(session))?,
         };
@@ -403,7 +403,12 @@ impl Repository {
     /// Whether a session that writes is open, or may be: what it publishes is not complete yet.
     pub fn has_open_writer(&self) -> Result<bool> {
         let open = self.leases().open_leases(SessionId([0; 16]))?;
-        Ok(open.iter().any(|lease| lease.role == Role::Writer && !lease.gone))
+        Ok(!open.unknown.is_empty() || open.known.iter().any(|lease| lease.role == Role::Writer && !lease.gone))
+    }
+
+    /// The leases that cannot be read: until they are gone nothing is pruned.
+    pub fn unknown_leases(&self) -> Result<Vec<UnknownLease>> {
+        Ok(self.leases().open_leases(SessionId([0; 16]))?.unknown)
     }
 
     pub(crate) fn leases(&self) -> Leases<'_> {

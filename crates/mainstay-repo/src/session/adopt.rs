@@ -11,9 +11,9 @@ use crate::error::{Kind, Result};
 use crate::format::lease::Role;
 use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
-use crate::id::{ChunkId, PackId, SessionId, TableId};
+use crate::id::{ChunkId, PackId, TableId};
 use crate::index::{Care, Index, NewRows, write_tables};
-use crate::lease::OpenLease;
+use crate::lease::OpenLeases;
 use crate::pack_reader::PackListing;
 use crate::repository::Repository;
 use crate::store::Object;
@@ -24,14 +24,14 @@ const CHUNKS_AT_ONCE: usize = 1 << 20;
 /// Ends the leases of dead sessions, and opens the index of what is really there: packs that no table names are indexed, and
 /// a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
 /// being referred to.
-pub fn present_index(repository: &Repository, open: &[OpenLease]) -> Result<Arc<Index>> {
+pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<Arc<Index>> {
     // Packs before the index: a pack that is listed was there when the tables are read.
     let packs = repository.list_packs()?;
     let mut index = repository.index_without(HashSet::new(), Care::BlockPages)?;
     if complete_index(repository, &index, &packs, open)? {
         index = repository.index()?;
     }
-    for lease in open.iter().filter(|lease| lease.gone && lease.role != Role::Collector) {
+    for lease in open.known.iter().filter(|lease| lease.gone && lease.role != Role::Collector) {
         repository.leases().end(lease.session)?;
     }
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
@@ -42,8 +42,8 @@ pub fn present_index(repository: &Repository, open: &[OpenLease]) -> Result<Arc<
 
 /// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything
 /// to do.
-pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], open: &[OpenLease]) -> Result<bool> {
-    let at_work: HashSet<SessionId> = open.iter().filter(|lease| !lease.gone).map(|lease| lease.session).collect();
+pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], open: &OpenLeases) -> Result<bool> {
+    let at_work = open.at_work();
     let named = index.packs();
     let (mut unnamed, mut others) = (Vec::new(), Vec::new());
     for pack in packs {

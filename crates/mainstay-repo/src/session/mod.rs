@@ -146,7 +146,7 @@ impl<'r> Session<'r> {
 
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         let leases = repository.leases();
-        leases.publish(id, 0, Role::Writer, Vec::new())?;
+        leases.publish(id, Role::Writer)?;
         let open = leases.open_leases(id)?;
         refuse_conflict(&open, Role::Writer, "begin backup")?;
         // Snapshots before the index: what they refer to is indexed before they appear.
