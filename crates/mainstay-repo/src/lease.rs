@@ -99,6 +99,11 @@ impl OpenLeases {
         let known = self.known.iter().filter(|lease| !lease.gone).map(|lease| lease.session);
         known.chain(self.unknown.iter().filter_map(|lease| lease.session)).collect()
     }
+
+    /// Whether one of them writes, or may do so.
+    pub fn may_write(&self) -> bool {
+        !self.unknown.is_empty() || self.known.iter().any(|lease| lease.role == Role::Writer && !lease.gone)
+    }
 }
 
 /// Everything that leases need of a repository.

@@ -267,7 +267,9 @@ impl Repository {
                     entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
                 }
                 // Pruned since it was listed; a missing data key is something else.
-                Err(error @ Error::Missing { .. }) if error_names(&error, &object.name) => vanished = Some(error),
+                Err(Error::Missing { verb, name }) if name == object.name => {
+                    vanished = Some(Error::Missing { verb, name });
+                }
                 Err(error) if error.kind() == Kind::Corrupt => damaged.push(error),
                 Err(error) => return Err(error),
             }
@@ -402,8 +404,7 @@ impl Repository {
 
     /// Whether a session that writes is open, or may be: what it publishes is not complete yet.
     pub fn has_open_writer(&self) -> Result<bool> {
-        let open = self.leases().open_leases(SessionId([0; 16]))?;
-        Ok(!open.unknown.is_empty() || open.known.iter().any(|lease| lease.role == Role::Writer && !lease.gone))
+        Ok(self.leases().open_leases(SessionId([0; 16]))?.may_write())
     }
 
     /// The leases that cannot be read: until they are gone nothing is pruned.
@@ -450,10 +451,6 @@ struct Listed {
     damaged: Vec<Error>,
     /// A snapshot that was listed and then not there.
     vanished: Option<Error>,
-}
-
-fn error_names(error: &Error, object: &str) -> bool {
-    matches!(error, Error::Missing { name, .. } if name == object)
 }
 
 /// Orders snapshots by time, but never against the sequence of their source: a clock that was set back does not make a

@@ -1,5 +1,7 @@
 //! Tests of the check: every kind of damage is found, named, and traced to snapshots and paths.
 
+mod leases;
+
 use mainstay_repo::{BlockKind, Content, Draft, Extent, Node, NodeKind, Presence, Session, Sharing, SnapshotEntry};
 
 use super::*;
@@ -108,19 +110,6 @@ fn a_pack_that_no_snapshot_needs_may_be_gone() {
     assert_eq!(report.findings.len(), 1);
     assert!(report.findings[0].problem.ends_with("no snapshot needs it"));
     assert_eq!(entry.snapshot.sequence, 1);
-}
-
-#[test]
-fn a_lease_that_cannot_be_read_is_named() {
-    let fixture = Fixture::new();
-    fixture.back_up_at(START, &tree());
-    let session = Session::begin(&fixture.repository, Sharing::Shared).unwrap();
-    assert_eq!(checked(&fixture).findings, [], "an open session is no finding");
-    let lease = mainstay_repo::names::lease(session.id(), 0);
-    fixture.store.damage(&lease, |bytes| bytes.truncate(30));
-    let report = checked(&fixture);
-    assert_eq!(only_damage(&report).object, lease);
-    assert!(only_damage(&report).problem.contains("prune"), "{:?}", report.findings);
 }
 
 /// The findings after a snapshot's object is gone.

@@ -13,7 +13,6 @@ use crate::id::BlockId;
 use crate::index::{BlockPlace, NewRows};
 use crate::keys::Keys;
 use crate::pack_reader::PackListing;
-use crate::repository::list;
 use crate::store::{Store, is_absent};
 
 /// A block and where a copy of it is: 80 bytes, so that a TiB of blocks of a MiB takes 80 MiB, and only after damage.
@@ -52,7 +51,9 @@ impl Copies {
 /// Reads the directories of all packs. One that is damaged, or gone since it was listed, is left out.
 fn list_copies(store: &dyn Store, keys: &Keys) -> Result<Vec<BlockCopy>> {
     let mut rows = NewRows::default();
-    for pack in list(store, names::PACKS)? {
+    let packs = store.list(names::PACKS);
+    let packs = packs.map_err(|source| Error::Store { verb: "list", name: names::PACKS.to_owned(), source })?;
+    for pack in packs {
         match PackListing::read(store, keys, &pack.name, pack.len) {
             Ok(pack) => rows.add_pack((pack.id, pack.session), pack.len, &pack.rows),
             Err(Error::Store { source, .. }) if is_absent(&source) => {}
