@@ -62,6 +62,10 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
     check.run((progress, cancel), &mut findings, &mut breakages)?;
     let (tree_pages, nodes) = (check.pages.len(), check.pages.nodes());
     trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
+    for lease in repository.unknown_leases()? {
+        let problem = format!("{}; until it is gone, prune takes its session for open", lease.problem);
+        findings.push(Finding::damage(lease.name, problem));
+    }
     sort_findings(&mut findings);
     Ok(CheckReport {
         findings,

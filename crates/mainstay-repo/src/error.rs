@@ -60,6 +60,9 @@ pub enum Error {
     /// Another session's lease is open.
     #[error("{verb}: session {session} ({role}) is still open")]
     Busy { verb: &'static str, session: String, role: &'static str },
+    /// A lease is open, and whose it is cannot be read.
+    #[error("{verb}: lease {name} cannot be read, so its session counts as open: {problem}")]
+    UnknownLease { verb: &'static str, name: String, problem: String },
     /// A limit of the format is exceeded.
     #[error("{what}: {got} exceeds the limit of {limit}")]
     Limit { what: String, got: u64, limit: u64 },
@@ -88,7 +91,7 @@ impl Error {
             Self::Missing { .. } | Self::BlockMissing { .. } | Self::Damaged { .. } => Kind::Corrupt,
             Self::WrongKey { .. } => Kind::Denied,
             Self::TooNew { .. } => Kind::Unsupported,
-            Self::Busy { .. } => Kind::Busy,
+            Self::Busy { .. } | Self::UnknownLease { .. } => Kind::Busy,
             Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,
             Self::Random(_) | Self::Bug(_) => Kind::Bug,
             Self::SessionFailed { kind, .. } => *kind,

@@ -5,17 +5,25 @@
 //! is there. No clock is asked. Safety (until pruning runs beside writers): a collector publishes its lease, then lists
 //! leases, and gives up if a writer or reader is open; a writer or reader publishes, then lists, and gives up if a
 //! collector is open. Each publishes before it lists, so two that overlap cannot both go on.
+//!
+//! A lease that cannot be read proves nothing, so a collector gives up for it. It stops no writer and no reader: a
+//! collector publishes its claim in two objects before it lists, so a session that has only one, or of which one can be
+//! read, is known for what it is. Should both of a collector be unreadable, a writer gives up as well. To a reader a
+//! collector does no more harm than that it fails to find an object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::format::lease::{Claim, Lease, Role, decode, encode, encode_end};
 use crate::format::names::{self, LeaseName};
-use crate::id::{SessionId, TableId};
+use crate::id::SessionId;
 use crate::keys::Keys;
 use crate::pack_reader::read_object;
 use crate::store::Store;
+
+/// Objects in which a collector publishes its claim.
+const COLLECTOR_CLAIMS: u32 = 2;
 
 /// What the caller knows about the machine it runs on.
 #[derive(Clone)]
@@ -65,6 +73,39 @@ pub struct OpenLease {
     pub gone: bool,
 }
 
+/// A lease that did not end, and of whose session nothing is known: none of its claims can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownLease {
+    /// The object.
+    pub name: String,
+    /// Why it cannot be read.
+    pub problem: String,
+    /// Unknown as well if it is the name that makes no sense.
+    pub(crate) session: Option<SessionId>,
+    /// Objects in which the session published its claim.
+    claims: usize,
+}
+
+/// The leases of other sessions that have not ended.
+#[derive(Default)]
+pub struct OpenLeases {
+    pub known: Vec<OpenLease>,
+    pub unknown: Vec<UnknownLease>,
+}
+
+impl OpenLeases {
+    /// The sessions that are, or may be, at work.
+    pub fn at_work(&self) -> HashSet<SessionId> {
+        let known = self.known.iter().filter(|lease| !lease.gone).map(|lease| lease.session);
+        known.chain(self.unknown.iter().filter_map(|lease| lease.session)).collect()
+    }
+
+    /// Whether one of them writes, or may do so.
+    pub fn may_write(&self) -> bool {
+        !self.unknown.is_empty() || self.known.iter().any(|lease| lease.role == Role::Writer && !lease.gone)
+    }
+}
+
 /// Everything that leases need of a repository.
 pub struct Leases<'a> {
     pub store: &'a dyn Store,
@@ -73,67 +114,103 @@ pub struct Leases<'a> {
 }
 
 impl Leases<'_> {
-    /// Publishes a session's lease.
-    pub fn publish(&self, session: SessionId, number: u32, role: Role, seen: Vec<TableId>) -> Result<()> {
-        let lease = Lease { session, number, role, claim: self.liveness.claim(self.keys), seen };
-        self.put(names::lease(session, number), &encode(self.keys.config().repository, &lease))
+    /// Publishes a session's lease; that of a collector in two objects, so that damage to one does not hide it.
+    pub fn publish(&self, session: SessionId, role: Role) -> Result<()> {
+        let claims = if role == Role::Collector { COLLECTOR_CLAIMS } else { 1 };
+        (0..claims).try_for_each(|number| self.publish_claim(session, number, role))
+    }
+
+    fn publish_claim(&self, session: SessionId, number: u32, role: Role) -> Result<()> {
+        let lease = Lease { session, number, role, claim: self.liveness.claim(self.keys), seen: Vec::new() };
+        self.put_once(names::lease(session, number), &encode(self.keys.config().repository, &lease))
     }
 
     /// Ends a session's lease, one's own or that of a process that is gone.
     pub fn end(&self, session: SessionId) -> Result<()> {
-        match self.put(names::lease_end(session), &encode_end(self.keys.config().repository, session)) {
-            Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
-        }
+        self.put_once(names::lease_end(session), &encode_end(self.keys.config().repository, session))
     }
 
     /// The leases of other sessions that have not ended.
-    pub fn open_leases(&self, own: SessionId) -> Result<Vec<OpenLease>> {
+    pub fn open_leases(&self, own: SessionId) -> Result<OpenLeases> {
         let listed = self.store.list(names::LEASES).map_err(|source| Error::Store {
             verb: "list",
             name: names::LEASES.to_owned(),
             source,
         })?;
-        let mut latest = BTreeMap::<SessionId, Option<u32>>::new();
-        for object in &listed {
-            let (session, part) = names::parse_lease(&object.name)
-                .map_err(|problem| Error::damaged("list leases", &object.name, problem))?;
-            let held = latest.entry(session).or_insert(Some(0));
-            *held = match part {
-                LeaseName::End => None,
-                LeaseName::Claim(number) => held.map(|known| known.max(number)),
-            };
-        }
-        let open = latest.into_iter().filter(|(session, _)| *session != own);
-        let mut leases = Vec::new();
-        for (session, number) in open.filter_map(|(session, number)| Some((session, number?))) {
-            match self.read(session, number) {
-                // Ended and collected since it was listed.
-                Err(Error::Missing { .. }) => {}
-                read => leases.push(read?),
+        let mut open = OpenLeases::default();
+        let (mut claims, mut ended) = (BTreeMap::<SessionId, Vec<u32>>::new(), HashSet::from([own]));
+        for object in listed {
+            match names::parse_lease(&object.name) {
+                Ok((session, LeaseName::End)) => drop(ended.insert(session)),
+                Ok((session, LeaseName::Claim(number))) if names::lease(session, number) == object.name => {
+                    claims.entry(session).or_default().push(number);
+                }
+                _ => {
+                    let problem = "it is not the name of a lease".to_owned();
+                    open.unknown.push(UnknownLease { name: object.name, problem, session: None, claims: 1 });
+                }
             }
         }
-        Ok(leases)
+        for (session, mut numbers) in claims.into_iter().filter(|(session, _)| !ended.contains(session)) {
+            numbers.sort_unstable_by(|a, b| b.cmp(a));
+            match self.read_latest(session, &numbers) {
+                // Ended and collected since it was listed.
+                Ok(None) => {}
+                Ok(Some(lease)) => open.known.push(lease),
+                Err(lease) => open.unknown.push(lease),
+            }
+        }
+        Ok(open)
     }
 
-    fn read(&self, session: SessionId, number: u32) -> Result<OpenLease> {
-        let name = names::lease(session, number);
-        let bytes = read_object(self.store, &name, "read lease")?;
+    /// The first of a session's claims that can be read; `None` if there are none any more.
+    fn read_latest(&self, session: SessionId, numbers: &[u32]) -> Result<Option<OpenLease>, UnknownLease> {
+        let mut unknown = None;
+        for number in numbers {
+            let name = names::lease(session, *number);
+            let problem = match self.read(session, &name) {
+                Ok(lease) => return Ok(Some(lease)),
+                Err(Error::Missing { .. }) => continue,
+                Err(Error::Damaged { problem, .. }) => problem,
+                Err(Error::Store { source, .. }) => source.to_string(),
+                Err(error) => error.to_string(),
+            };
+            unknown.get_or_insert(UnknownLease { name, problem, session: Some(session), claims: numbers.len() });
+        }
+        unknown.map_or(Ok(None), Err)
+    }
+
+    fn read(&self, session: SessionId, name: &str) -> Result<OpenLease> {
+        let bytes = read_object(self.store, name, "read lease")?;
         let lease = decode(self.keys.config().repository, session, &bytes)
-            .map_err(|problem| Error::damaged("read lease", &name, problem))?;
+            .map_err(|problem| Error::damaged("read lease", name, problem))?;
         Ok(OpenLease { session, role: lease.role, gone: self.liveness.is_gone(&lease.claim, self.keys) })
     }
 
-    fn put(&self, name: String, bytes: &[u8]) -> Result<()> {
-        self.store.put(&name, bytes).map_err(|source| Error::Store { verb: "write", name, source })
+    /// Writes what may have been written already.
+    fn put_once(&self, name: String, bytes: &[u8]) -> Result<()> {
+        match self.store.put(&name, bytes) {
+            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            put => put.map_err(|source| Error::Store { verb: "write", name, source }),
+        }
     }
 }
 
-/// Gives up if a session stands in the way of `role`.
-pub fn refuse_conflict(open: &[OpenLease], role: Role, verb: &'static str) -> Result<()> {
+/// Gives up if a session stands in the way of `role`, or may do so.
+pub fn refuse_conflict(open: &OpenLeases, role: Role, verb: &'static str) -> Result<()> {
     let conflict = |other: &&OpenLease| !other.gone && (role == Role::Collector || other.role == Role::Collector);
-    match open.iter().find(conflict) {
-        Some(other) => Err(Error::Busy { verb, session: other.session.short(), role: other.role.name() }),
+    if let Some(other) = open.known.iter().find(conflict) {
+        return Err(Error::Busy { verb, session: other.session.short(), role: other.role.name() });
+    }
+    let may_conflict = |other: &&UnknownLease| match role {
+        Role::Collector => true,
+        Role::Writer => other.claims >= COLLECTOR_CLAIMS as usize,
+        Role::Reader => false,
+    };
+    match open.unknown.iter().find(may_conflict) {
+        Some(UnknownLease { name, problem, .. }) => {
+            Err(Error::UnknownLease { verb, name: name.clone(), problem: problem.clone() })
+        }
         None => Ok(()),
     }
 }

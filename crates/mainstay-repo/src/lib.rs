@@ -35,8 +35,8 @@ pub use format::tree::{Content, Extent, ExtentList, Node, NodeKind, Owners, Tree
 pub use id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId, TableId};
 pub use index::Index;
 pub use keys::{KeySlot, RecoveryCode, Secret, SlotKind};
-pub use lease::Liveness;
-pub use pack_reader::{BlockPlace, BlockReader, OpenBlock, PackListing};
+pub use lease::{Liveness, UnknownLease};
+pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
 pub use prune::{PackUse, PrunePlan, PruneReport, plan_prune};
 pub use repository::{ReadLease, Repository, SnapshotEntry, Statistics};
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};

@@ -1,11 +1,14 @@
 //! Reading blocks and packs back.
 //!
-//! Owns the way from stored bytes to checked plaintext. Trusts nothing: a block must open under the key of the very block
-//! that was asked for.
+//! Owns the way from stored bytes to checked plaintext, and the choice among copies of a block. Trusts nothing: a block
+//! must open under the key of the very block that was asked for, and be the copy that its row says it is. A copy that is
+//! not good is passed over for another one; never is a thinned copy taken for the bytes that it lacks.
+
+mod copies;
 
 use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::ops::{ControlFlow, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::compress::expand;
 use crate::error::{Error, Kind, Result};
@@ -16,9 +19,11 @@ use crate::format::envelope::associated_data;
 use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow, encode_header};
 use crate::format::{Problem, limits, names};
 use crate::id::{BlockId, PackId, SessionId};
-use crate::index::{Index, NewRows};
+use crate::index::Index;
 use crate::keys::{DataKey, Keys};
 use crate::store::{Store, is_absent};
+
+use copies::Copies;
 
 pub use crate::index::BlockPlace;
 
@@ -99,6 +104,11 @@ impl OpenBlock {
         Ok(bytes)
     }
 
+    /// Whether all of a range of the plaintext is there.
+    fn holds(&self, range: &Range<u32>) -> bool {
+        range.end as usize <= self.bytes.len() && self.keeps(range.clone())
+    }
+
     fn keeps(&self, range: Range<u32>) -> bool {
         let Some(kept) = &self.kept else { return true };
         let after = kept.partition_point(|kept| kept.start <= range.start);
@@ -121,6 +131,21 @@ impl OpenBlock {
     }
 }
 
+/// What must be found where a row says that a copy of a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    pub block: BlockId,
+    pub kind: BlockKind,
+    /// How often this copy was thinned: the row says it, and so does the sealed block.
+    pub thinned: u8,
+}
+
+impl From<&PackRow> for Expected {
+    fn from(row: &PackRow) -> Self {
+        Self { block: row.block, kind: row.kind, thinned: row.thinned }
+    }
+}
+
 /// Opens blocks by their identifiers.
 pub struct BlockReader {
     store: Arc<dyn Store>,
@@ -128,16 +153,22 @@ pub struct BlockReader {
     data_keys: Arc<DataKeys>,
     index: Arc<Index>,
     cached: Mutex<VecDeque<CachedBlock>>,
-    /// Filled when the index turns out to lack a block.
-    salvaged: OnceLock<HashMap<BlockId, BlockPlace>>,
+    /// For what the index has lost or leads to in vain; `None` if nothing counts but the copy that the index leads to.
+    copies: Option<Copies>,
 }
 
 impl BlockReader {
     pub(crate) fn new(store: Arc<dyn Store>, keys: Arc<Keys>, data_keys: Arc<DataKeys>, index: Arc<Index>) -> Self {
-        Self { store, keys, data_keys, index, cached: Mutex::new(VecDeque::new()), salvaged: OnceLock::new() }
+        let (cached, copies) = (Mutex::default(), Some(Copies::default()));
+        Self { store, keys, data_keys, index, cached, copies }
     }
 
-    /// Where a block is.
+    /// The same for whoever wants to rely on a block later: any copy but the one that the index leads to may be gone then.
+    pub(crate) fn without_other_copies(self) -> Self {
+        Self { copies: None, ..self }
+    }
+
+    /// Where a block is, as far as rows tell: nothing is opened.
     ///
     /// # Errors
     /// [`Error::BlockMissing`] when no pack holds it.
@@ -148,35 +179,61 @@ impl BlockReader {
             Err(error) if error.kind() == Kind::Corrupt => error,
             Err(error) => return Err(error),
         };
-        let rows = match self.salvaged.get() {
-            Some(rows) => rows,
-            None => {
-                let rows = self.salvage()?;
-                self.salvaged.get_or_init(|| rows)
-            }
-        };
-        rows.get(&block).copied().ok_or(lost)
+        self.copies_in_packs(block)?.first().copied().ok_or(lost)
     }
 
-    /// Where every block is, as packs say themselves: for what the index has lost. A pack whose account is damaged is left
-    /// out.
-    fn salvage(&self) -> Result<HashMap<BlockId, BlockPlace>> {
-        let listed = self.store.list(names::PACKS).map_err(|source| Error::Store {
-            verb: "list",
-            name: names::PACKS.to_owned(),
-            source,
-        })?;
-        let mut rows = NewRows::default();
-        for pack in listed {
-            match PackListing::read(&*self.store, &self.keys, &pack.name, pack.len) {
-                Ok(pack) => rows.add_pack((pack.id, pack.session), pack.len, &pack.rows),
-                Err(error) if error.kind() == Kind::Corrupt => {}
-                Err(error) => return Err(error),
+    fn copies_in_packs(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
+        let copies = self.copies.as_ref().map(|copies| copies.of(block, (&*self.store, &self.keys)));
+        copies.unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    /// Opens the copies of a block, but for one that was tried already, and shows each that is good to `each` until that
+    /// breaks off. Those that tables of the index name come first, then those that packs tell of themselves; of both the
+    /// least thinned first.
+    pub fn for_each_copy<E: From<Error>>(
+        &self,
+        (block, kind): (BlockId, BlockKind),
+        tried: Option<&BlockPlace>,
+        mut each: impl FnMut(&mut OpenBlock) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        if self.copies.is_none() {
+            return Ok(());
+        }
+        let mut tried: Vec<BlockPlace> = tried.into_iter().copied().collect();
+        let (mut stored, mut plain) = (Vec::new(), OpenBlock::default());
+        for copies in [Self::copies_in_index, Self::copies_in_packs] {
+            for place in copies(self, block)? {
+                if tried.contains(&place) {
+                    continue;
+                }
+                tried.push(place);
+                match self.open_copy((block, kind), &place, &mut stored, &mut plain) {
+                    Err(error) if error.kind() == Kind::Corrupt => continue,
+                    opened => opened?,
+                }
+                if each(&mut plain)?.is_break() {
+                    return Ok(());
+                }
             }
         }
-        // The least thinned copy of a block comes last and stays.
-        rows.blocks.sort_unstable_by_key(|(_, place)| std::cmp::Reverse(place.thinned));
-        Ok(rows.blocks.into_iter().collect())
+        Ok(())
+    }
+
+    fn copies_in_index(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
+        self.index.copies(block)
+    }
+
+    /// Reads and opens one copy of a block.
+    fn open_copy(
+        &self,
+        (block, kind): (BlockId, BlockKind),
+        place: &BlockPlace,
+        stored: &mut Vec<u8>,
+        plain: &mut OpenBlock,
+    ) -> Result<()> {
+        stored.resize(place.stored_len as usize, 0);
+        self.read_range(place, place.offset.into(), stored)?;
+        self.open(Expected { block, kind, thinned: place.thinned }, stored, plain)
     }
 
     /// Reads a range of a pack into `buffer`, which sets the length.
@@ -190,9 +247,9 @@ impl BlockReader {
     }
 
     /// Opens the stored bytes of a block (header and ciphertext, decrypted where they stand) into `plain`.
-    pub fn open(&self, block: BlockId, kind: BlockKind, stored: &mut [u8], plain: &mut OpenBlock) -> Result<()> {
-        let (header, opened) = self.unseal(block, kind, stored)?;
-        let damaged = |problem| Error::damaged("open block", block, problem);
+    pub fn open(&self, expected: Expected, stored: &mut [u8], plain: &mut OpenBlock) -> Result<()> {
+        let (header, opened) = self.unseal(expected, stored)?;
+        let damaged = |problem| Error::damaged("open block", expected.block, problem);
         if header.thinned == 0 {
             plain.kept = None;
             return expand(header.codec, opened, limits::BLOCK_LEN, &mut plain.bytes).map_err(damaged);
@@ -201,11 +258,18 @@ impl BlockReader {
         expand(header.codec, opened, THINNED_LEN, &mut coded).and_then(|()| plain.spread(&coded)).map_err(damaged)
     }
 
-    fn unseal<'s>(&self, block: BlockId, kind: BlockKind, stored: &'s mut [u8]) -> Result<(BlockHeader, &'s [u8])> {
+    fn unseal<'s>(&self, expected: Expected, stored: &'s mut [u8]) -> Result<(BlockHeader, &'s [u8])> {
+        let Expected { block, kind, thinned } = expected;
         let problem = |problem: Problem| Error::damaged("open block", block, problem);
         let header = BlockHeader::decode(stored).map_err(problem)?;
         if header.id != block || header.kind != kind {
             return Err(problem(Problem(format!("block {} ({:?}) stands in its place", header.id, header.kind))));
+        }
+        if header.thinned != thinned {
+            return Err(problem(Problem(format!(
+                "expected the copy that was thinned {thinned} times, got one that was thinned {} times",
+                header.thinned
+            ))));
         }
         let key = self.data_keys.get(block.session)?;
         let repository = self.keys.config().repository;
@@ -222,20 +286,20 @@ impl BlockReader {
     }
 
     /// Checks that a block opens, without expanding it; its ciphertext is decrypted where it stands.
-    pub(crate) fn check_seal(&self, block: BlockId, kind: BlockKind, stored: &mut [u8]) -> Result<()> {
-        self.unseal(block, kind, stored).map(|_| ())
+    pub(crate) fn check_seal(&self, expected: Expected, stored: &mut [u8]) -> Result<()> {
+        self.unseal(expected, stored).map(|_| ())
     }
 
-    /// Reads one block, from memory if it was read lately.
-    pub fn read(&self, block: BlockId, kind: BlockKind) -> Result<Arc<OpenBlock>> {
-        if let Some(plain) = self.take_cached((block, kind)) {
+    /// Reads a block that has these bytes of its plaintext, from memory if it was read lately.
+    ///
+    /// # Errors
+    /// When no copy of it opens and has them: what was wrong with the copy that the index leads to.
+    pub fn read(&self, block: BlockId, kind: BlockKind, bytes: Range<u32>) -> Result<Arc<OpenBlock>> {
+        if let Some(plain) = self.take_cached((block, kind), &bytes) {
             return Ok(plain);
         }
-        let place = self.locate(block)?;
-        let mut stored = vec![0; place.stored_len as usize];
-        self.read_range(&place, place.offset.into(), &mut stored)?;
         let mut plain = OpenBlock::default();
-        self.open(block, kind, &mut stored, &mut plain)?;
+        self.read_into((block, kind), bytes, &mut Vec::new(), &mut plain)?;
         let plain = Arc::new(plain);
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.len() >= CACHED_BLOCKS {
@@ -245,9 +309,35 @@ impl BlockReader {
         Ok(plain)
     }
 
-    fn take_cached(&self, wanted: (BlockId, BlockKind)) -> Option<Arc<OpenBlock>> {
+    /// The same into buffers that can be used again, and past the memory.
+    pub fn read_into(
+        &self,
+        wanted: (BlockId, BlockKind),
+        bytes: Range<u32>,
+        stored: &mut Vec<u8>,
+        plain: &mut OpenBlock,
+    ) -> Result<()> {
+        let place = self.locate(wanted.0)?;
+        let opened = self.open_copy(wanted, &place, stored, plain);
+        let failure = match opened.and_then(|()| plain.range(wanted.0, bytes.start, bytes.len() as u32).map(drop)) {
+            Err(error) if error.kind() == Kind::Corrupt => error,
+            read => return read,
+        };
+        let mut is_found = false;
+        self.for_each_copy::<Error>(wanted, Some(&place), |copy| {
+            is_found = copy.holds(&bytes);
+            if !is_found {
+                return Ok(ControlFlow::Continue(()));
+            }
+            std::mem::swap(copy, plain);
+            Ok(ControlFlow::Break(()))
+        })?;
+        if is_found { Ok(()) } else { Err(failure) }
+    }
+
+    fn take_cached(&self, wanted: (BlockId, BlockKind), bytes: &Range<u32>) -> Option<Arc<OpenBlock>> {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let position = cached.iter().rposition(|(held, _)| *held == wanted)?;
+        let position = cached.iter().rposition(|(held, plain)| *held == wanted && plain.holds(bytes))?;
         if position + 4 < cached.len() {
             let entry = cached.remove(position)?;
             cached.push_back(entry);

@@ -56,7 +56,9 @@ impl Repository {
     pub fn prune(&self) -> Result<PruneReport> {
         let session = SessionId(random()?);
         let leases = self.leases();
-        self.with_reserve(|| leases.publish(session, 0, Role::Collector, Vec::new()))?;
+        // Of a lease that is not whole nothing may be left: half of it stands in everybody's way.
+        let published = self.with_reserve(|| leases.publish(session, Role::Collector));
+        published.inspect_err(|_| drop(leases.end(session)))?;
         let result = self.prune_under_lease(session);
         self.with_reserve(|| leases.end(session))?;
         if result.is_ok() {
@@ -100,7 +102,7 @@ impl Repository {
         // The new places must be found before the old packs count as absent.
         removal.successor(&plan, moved.rows)?;
         removal.packs(&plan.repack)?;
-        removal.leftovers(&open)?;
+        removal.leftovers(&open.known)?;
         Ok(PruneReport { deleted_objects: removal.deleted, repacked_bytes, plan, left: moved.reasons })
     }
 }

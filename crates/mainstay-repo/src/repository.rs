@@ -18,7 +18,7 @@ use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits,
 use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Secret};
-use crate::lease::{Leases, Liveness, refuse_conflict};
+use crate::lease::{Leases, Liveness, UnknownLease, refuse_conflict};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::store::{Object, Store, Vacancy, is_absent};
@@ -267,7 +267,9 @@ impl Repository {
                     entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
                 }
                 // Pruned since it was listed; a missing data key is something else.
-                Err(error @ Error::Missing { .. }) if error_names(&error, &object.name) => vanished = Some(error),
+                Err(Error::Missing { verb, name }) if name == object.name => {
+                    vanished = Some(Error::Missing { verb, name });
+                }
                 Err(error) if error.kind() == Kind::Corrupt => damaged.push(error),
                 Err(error) => return Err(error),
             }
@@ -391,7 +393,7 @@ impl Repository {
     pub fn begin_reading(&self) -> Result<ReadLease<'_>> {
         let session = SessionId(random()?);
         let leases = self.leases();
-        let published = match leases.publish(session, 0, Role::Reader, Vec::new()) {
+        let published = match leases.publish(session, Role::Reader) {
             Err(Error::Store { source, .. }) if takes_no_object(&source) => None,
             other => other.map(|()| Some(session))?,
         };
@@ -402,8 +404,12 @@ impl Repository {
 
     /// Whether a session that writes is open, or may be: what it publishes is not complete yet.
     pub fn has_open_writer(&self) -> Result<bool> {
-        let open = self.leases().open_leases(SessionId([0; 16]))?;
-        Ok(open.iter().any(|lease| lease.role == Role::Writer && !lease.gone))
+        Ok(self.leases().open_leases(SessionId([0; 16]))?.may_write())
+    }
+
+    /// The leases that cannot be read: until they are gone nothing is pruned.
+    pub fn unknown_leases(&self) -> Result<Vec<UnknownLease>> {
+        Ok(self.leases().open_leases(SessionId([0; 16]))?.unknown)
     }
 
     pub(crate) fn leases(&self) -> Leases<'_> {
@@ -445,10 +451,6 @@ struct Listed {
     damaged: Vec<Error>,
     /// A snapshot that was listed and then not there.
     vanished: Option<Error>,
-}
-
-fn error_names(error: &Error, object: &str) -> bool {
-    matches!(error, Error::Missing { name, .. } if name == object)
 }
 
 /// Orders snapshots by time, but never against the sequence of their source: a clock that was set back does not make a

@@ -86,7 +86,7 @@ impl TreeReader {
         if *len as usize > limits::TREE_PAGE_LEN {
             return Err(Error::damaged("read tree", describe(extent), "the page is too long"));
         }
-        let plain = self.blocks.read(*block, BlockKind::Tree)?;
+        let plain = self.blocks.read(*block, BlockKind::Tree, *offset..offset.saturating_add(*len))?;
         let bytes = plain.range(*block, *offset, *len)?;
         decode(bytes).map_err(|problem| Error::damaged("read tree", describe(extent), problem))
     }

@@ -112,16 +112,21 @@ impl From<mainstay_repo::Error> for Failure {
             E::Damaged { .. } => &catalogue::DAMAGED,
             E::WrongKey { .. } => &catalogue::WRONG_KEY,
             E::TooNew { .. } => &catalogue::TOO_NEW,
-            E::Busy { .. } => &catalogue::BUSY,
+            E::Busy { .. } | E::UnknownLease { .. } => &catalogue::BUSY,
             E::Limit { .. } => &catalogue::LIMIT,
             E::Invalid(_) => &catalogue::INVALID,
             E::Random(_) => &catalogue::RANDOM,
             E::Bug(_) => &catalogue::BUG,
             E::SessionFailed { .. } => of_kind(error.kind()),
         };
-        Self::new(code, error.to_string())
+        let hint = matches!(error, E::UnknownLease { .. }).then(|| UNKNOWN_LEASE_HINT.to_owned());
+        Self { hint, ..Self::new(code, error.to_string()) }
     }
 }
+
+/// What to do about a lease that tells nothing of its session: the machine cannot know, and people can.
+const UNKNOWN_LEASE_HINT: &str = "make sure that no Mainstay is at work on this repository on any machine, then delete that object from \
+                                  the repository's directory and try again";
 
 /// The code of an error that tells no more than its kind.
 fn of_kind(kind: mainstay_repo::Kind) -> &'static Code {

@@ -35,15 +35,12 @@ impl<'t> BlockBuffer<'t> {
         Self { trees, held: None, stored: Vec::new(), plain: OpenBlock::default() }
     }
 
-    /// A range of a content block, which is opened unless it was the last one.
+    /// A range of a content block, which is opened unless it was the last one and has that range.
     pub fn read(&mut self, block: BlockId, offset: u32, len: u32) -> Result<&[u8]> {
-        if self.held != Some(block) {
+        if self.held != Some(block) || self.plain.range(block, offset, len).is_err() {
             self.held = None;
-            let blocks = self.trees.blocks();
-            let place = blocks.locate(block)?;
-            self.stored.resize(place.stored_len as usize, 0);
-            blocks.read_range(&place, place.offset.into(), &mut self.stored)?;
-            blocks.open(block, BlockKind::Content, &mut self.stored, &mut self.plain)?;
+            let (wanted, bytes) = ((block, BlockKind::Content), offset..offset.saturating_add(len));
+            self.trees.blocks().read_into(wanted, bytes, &mut self.stored, &mut self.plain)?;
             self.held = Some(block);
         }
         Ok(self.plain.range(block, offset, len)?)

@@ -1,6 +1,9 @@
 //! Tests of looking into snapshots.
 
-use mainstay_repo::{BlockSet, Content, Draft, Effort, Extent, ExtentList, Presence, Session, Sharing};
+use mainstay_repo::{
+    BlockKind, BlockSet, Content, Draft, Effort, Extent, ExtentList, PackId, Presence, Session, Sharing, Store as _,
+    names,
+};
 
 use super::*;
 use crate::fixture::{Backup, Files, Fixture, START, files, node, noise, snapshot, text};
@@ -209,6 +212,20 @@ fn a_file_is_printed_as_it_was_whether_small_or_large() {
     assert_eq!(printed(&fixture, &entry, b"empty").unwrap(), b"");
     assert!(printed(&fixture, &entry, b"large").unwrap() == large);
     assert!(matches!(printed(&fixture, &entry, b"d"), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn a_file_is_printed_from_another_copy_of_a_pack_that_is_gone() {
+    let fixture = Fixture::new();
+    let large = noise(1, 3 << 20);
+    let entry = fixture.back_up_at(START, &files([("large", &large)]));
+    for (number, name) in (1..).zip(fixture.packs(BlockKind::Content)) {
+        let (_, session) = names::parse_pack(&name).unwrap();
+        let copy = names::pack(PackId([number; 32]), session);
+        fixture.store.put(&copy, &fixture.store.read(&name, u64::MAX).unwrap()).unwrap();
+        fixture.store.delete(&name).unwrap();
+    }
+    assert!(printed(&fixture, &entry, b"large").unwrap() == large);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Tests of the check: every kind of damage is found, named, and traced to snapshots and paths.
 
+mod leases;
+
 use mainstay_repo::{BlockKind, Content, Draft, Extent, Node, NodeKind, Presence, Session, Sharing, SnapshotEntry};
 
 use super::*;

@@ -5,15 +5,18 @@
 //! one range and one block.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use mainstay_repo::{BlockId, BlockKind, BlockReader, Extent, OpenBlock};
+use mainstay_repo::{
+    BlockId, BlockKind, BlockPlace, BlockReader, Error as RepositoryError, Expected, Extent, OpenBlock,
+};
 
 use super::file::{FileState, Files};
 use super::plan::PlannedNode;
 use super::ranges::{NeededBlock, Piece, Range, plan_ranges};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Threads that read blocks and write files.
 const WORKERS: usize = 4;
@@ -139,39 +142,70 @@ impl Worker<'_> {
         let Some(first) = range.blocks.first() else { return Ok(()) };
         self.memory.range.resize(range.len as usize, 0);
         if let Err(error) = self.job.blocks.read_range(&first.place, range.offset, &mut self.memory.range) {
-            return self.lose_blocks(&range.blocks, error);
+            let failure = damage(error)?;
+            // What is wrong with the range need not be wrong with each of its blocks.
+            return range.blocks.iter().try_for_each(|block| self.write_from_copies(block, None, &failure));
         }
         for block in &range.blocks {
             let start = (u64::from(block.place.offset) - range.offset) as usize;
             let end = start + block.place.stored_len as usize;
             let stored = self.memory.range.get_mut(start..end).unwrap_or_default();
-            match self.job.blocks.open(block.id, BlockKind::Content, stored, &mut self.memory.plain) {
+            let expected = Expected { block: block.id, kind: BlockKind::Content, thinned: block.place.thinned };
+            match self.job.blocks.open(expected, stored, &mut self.memory.plain) {
                 Ok(()) => self.write_pieces(block)?,
-                Err(error) => self.lose_blocks(std::slice::from_ref(block), error)?,
+                Err(error) => self.write_from_copies(block, Some(&block.place), &damage(error)?)?,
             }
-        }
-        Ok(())
-    }
-
-    /// Damage loses what is in it; a store that does not answer ends the run.
-    fn lose_blocks(&self, blocks: &[NeededBlock], error: mainstay_repo::Error) -> Result<()> {
-        if error.kind() != mainstay_repo::Kind::Corrupt {
-            return Err(error.into());
-        }
-        for (file, piece) in blocks.iter().flat_map(|block| self.files.each(&block.pieces, &block.pieces_ahead)) {
-            self.job.files.lose(file, piece, &error);
         }
         Ok(())
     }
 
     fn write_pieces(&mut self, block: &NeededBlock) -> Result<()> {
-        let Memory { plain, held, .. } = &mut self.memory;
         for (file, piece) in self.files.each(&block.pieces, &block.pieces_ahead) {
-            match plain.range(block.id, piece.block_offset, piece.len) {
-                Ok(data) => self.job.files.take_piece(file, piece, data, held)?,
-                Err(error) => self.job.files.lose(file, piece, &error),
+            match self.memory.plain.range(block.id, piece.block_offset, piece.len) {
+                Ok(data) => self.job.files.take_piece(file, piece, data, &mut self.memory.held)?,
+                // A thinned copy; another one may have more.
+                Err(failure) => self.write_from(block.id, Some(&block.place), vec![(file, piece)], &failure)?,
             }
         }
         Ok(())
     }
+
+    fn write_from_copies(
+        &mut self,
+        block: &NeededBlock,
+        tried: Option<&BlockPlace>,
+        failure: &RepositoryError,
+    ) -> Result<()> {
+        let pieces = self.files.each(&block.pieces, &block.pieces_ahead).collect();
+        self.write_from(block.id, tried, pieces, failure)
+    }
+
+    /// Writes pieces from other copies of their block; what is in none of them is lost, for the reason given.
+    fn write_from(
+        &mut self,
+        block: BlockId,
+        tried: Option<&BlockPlace>,
+        mut pieces: Vec<(&FileState, &Piece)>,
+        failure: &RepositoryError,
+    ) -> Result<()> {
+        let (job, held) = (self.job, &mut self.memory.held);
+        job.blocks.for_each_copy::<Error>((block, BlockKind::Content), tried, |plain| {
+            let mut lacking = Vec::new();
+            for (file, piece) in std::mem::take(&mut pieces) {
+                match plain.range(block, piece.block_offset, piece.len) {
+                    Ok(data) => job.files.take_piece(file, piece, data, held)?,
+                    Err(_) => lacking.push((file, piece)),
+                }
+            }
+            pieces = lacking;
+            Ok(if pieces.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        pieces.into_iter().for_each(|(file, piece)| job.files.lose(file, piece, failure));
+        Ok(())
+    }
+}
+
+/// Damage loses what is in it; a store that does not answer ends the run.
+fn damage(error: RepositoryError) -> Result<RepositoryError> {
+    if error.kind() == mainstay_repo::Kind::Corrupt { Ok(error) } else { Err(error.into()) }
 }

@@ -157,7 +157,7 @@ impl<'a> PackVerifier<'a> {
     fn open_block(&mut self, row: &PackRow, window_start: u64, report: &mut PackReport) -> bool {
         let start = u64::from(row.offset).saturating_sub(window_start) as usize;
         let stored = self.stored.get_mut(start..start + row.stored_len as usize).unwrap_or_default();
-        if let Err(error) = self.blocks.open(row.block, row.kind, stored, &mut self.plain) {
+        if let Err(error) = self.blocks.open(row.into(), stored, &mut self.plain) {
             report.add_broken_block(row.block, error.to_string());
             return false;
         }

@@ -189,6 +189,21 @@ impl Index {
         Ok(best)
     }
 
+    /// Every copy of a block that the tables name, the least thinned first. Condemned ones are left out, and so is what
+    /// stands on a damaged page.
+    pub fn copies(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
+        let mut copies = Vec::new();
+        for number in self.by_session.get(&block.session).into_iter().flatten() {
+            let Some(table) = self.blocks.get(*number as usize) else { continue };
+            match table.find_block(block, self) {
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                found => copies.extend(found?.filter(|place| !self.condemned.contains(&place.pack))),
+            }
+        }
+        copies.sort_by_key(|place| place.thinned);
+        Ok(copies)
+    }
+
     /// Calls `each` for every block of every table, in order within a table; what is in condemned packs is left out.
     pub fn for_each_block(&self, mut each: impl FnMut(BlockId, BlockPlace)) -> Result<()> {
         for table in &self.blocks {

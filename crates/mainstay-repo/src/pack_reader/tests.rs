@@ -1,5 +1,7 @@
 //! Tests of opening blocks and of packs that describe themselves.
 
+mod copies;
+
 use super::*;
 use crate::error::Kind;
 use crate::fixtures::{back_up, create, files_of, named};
@@ -24,7 +26,7 @@ fn read_all(repository: &Repository) -> Result<()> {
     let reader = repository.block_reader(&index);
     let mut blocks = Vec::new();
     index.for_each_block(|block, place| blocks.push((block, place.kind)))?;
-    blocks.into_iter().try_for_each(|(block, kind)| reader.read(block, kind).map(drop))
+    blocks.into_iter().try_for_each(|(block, kind)| reader.read(block, kind, 0..0).map(drop))
 }
 
 #[test]
@@ -55,7 +57,7 @@ fn a_chunk_table_names_every_chunk_of_its_block() {
             let mut sealed = vec![0; row.table_len as usize];
             repository.read_pack_at(&object, row.table_offset.into(), &mut sealed).unwrap();
             let table = repository.open_chunk_table(row.block, &sealed).unwrap();
-            let plain = reader.read(row.block, row.kind).unwrap();
+            let plain = reader.read(row.block, row.kind, 0..0).unwrap();
             assert_eq!(table.raw_len(), plain.raw_len());
             let mut offset = 0;
             for (id, len) in &table.chunks {
@@ -101,7 +103,7 @@ fn a_block_does_not_pass_for_another() {
     bytes[at..at + moved.len()].copy_from_slice(&moved);
     store.damage(&object.name, |held| *held = bytes);
     let index = repository.index().unwrap();
-    let error = repository.block_reader(&index).read(longest.block, longest.kind).unwrap_err();
+    let error = repository.block_reader(&index).read(longest.block, longest.kind, 0..0).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
     assert!(error.to_string().contains(&format!("block {}", other.block)), "{error}");
 }
@@ -158,9 +160,9 @@ fn a_block_is_read_from_the_store_once_while_it_is_held() {
     let index = repository.index().unwrap();
     let reader = repository.block_reader(&index);
     let (_, listing) = listings(&repository).remove(0);
-    let first = reader.read(listing.rows[0].block, listing.rows[0].kind).unwrap();
+    let first = reader.read(listing.rows[0].block, listing.rows[0].kind, 0..0).unwrap();
     store.take_calls();
-    let second = reader.read(listing.rows[0].block, listing.rows[0].kind).unwrap();
+    let second = reader.read(listing.rows[0].block, listing.rows[0].kind, 0..0).unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     assert!(store.take_calls().is_empty());
 }

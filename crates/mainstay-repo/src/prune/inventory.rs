@@ -204,7 +204,7 @@ fn walk_trees(repository: &Repository, index: &Arc<Index>, kept: &[SnapshotEntry
 fn intended_blocks(repository: &Repository) -> Result<BlockSet> {
     let mut blocks = BlockSet::default();
     let open = repository.leases().open_leases(SessionId([0; 16]))?;
-    for lease in open.iter().filter(|lease| !lease.gone && lease.role == Role::Writer) {
+    for lease in open.known.iter().filter(|lease| !lease.gone && lease.role == Role::Writer) {
         for object in list(&*repository.store, &format!("{}{}/", names::INTENTS, lease.session))? {
             let bytes = read_object(&*repository.store, &object.name, "read intent")?;
             let intent = decode_intent(repository.id(), &bytes)

@@ -197,12 +197,12 @@ impl Renewal<'_> {
         let Some(thinning) = self.inventory.thinning(&row, &chunks) else {
             let mut opened = self.spare.take();
             opened.extend_from_slice(&bytes);
-            self.blocks.check_seal(row.block, row.kind, &mut opened)?;
+            self.blocks.check_seal((&row).into(), &mut opened)?;
             self.spare.give_back(opened);
             return Ok((SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table }, None));
         };
         let mut plain = OpenBlock::default();
-        self.blocks.open(row.block, row.kind, &mut bytes, &mut plain)?;
+        self.blocks.open((&row).into(), &mut bytes, &mut plain)?;
         let data_key = self.repository.data_keys.get(row.block.session)?;
         let sealer = BlockSealer {
             keys: &self.repository.keys,

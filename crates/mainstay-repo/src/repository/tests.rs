@@ -10,6 +10,7 @@ use crate::fixtures::{
     restarted, secret,
 };
 use crate::keys::RecoveryCode;
+use crate::session::{Session, Sharing};
 use crate::store::MemoryStore;
 
 fn new_repository() -> (MemoryStore, Repository) {
@@ -204,16 +205,51 @@ fn a_reader_of_a_store_that_takes_no_object_goes_on_without_a_lease() {
     let broken = open(FailingStore::with_kind(store.clone(), Failure::Writes, TimedOut), alive());
     assert_eq!(broken.begin_reading().map(drop).map_err(|error| error.kind()), Err(Kind::Unavailable));
     let collector = crate::fixtures::session_id(0xcc);
-    repository.leases().publish(collector, 0, Role::Collector, Vec::new()).unwrap();
+    repository.leases().publish(collector, Role::Collector).unwrap();
     let refusing = open(FailingStore::with_kind(store, Failure::Writes, ReadOnlyFilesystem), alive());
     assert_eq!(refusing.begin_reading().map(drop).map_err(|error| error.kind()), Err(Kind::Busy));
+}
+
+#[test]
+fn a_lease_that_cannot_be_read_stops_only_prunes_until_it_is_deleted() {
+    let (store, repository) = new_repository();
+    let files = files_of(&[("a", 1, 1000), ("b", 2, 600_000)]);
+    back_up(&repository, 1, &files).unwrap();
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let lease = names::lease(session.id(), 0);
+    store.damage(&lease, |bytes| bytes.truncate(10));
+    drop(repository.begin_reading().unwrap());
+    back_up(&repository, 2, &files).unwrap();
+    assert!(repository.has_open_writer().unwrap());
+    assert_eq!(repository.unknown_leases().unwrap().into_iter().map(|lease| lease.name).collect::<Vec<_>>(), [&*lease]);
+    // Not even a machine that was started again knows that the session is gone.
+    for liveness in [alive(), restarted()] {
+        let error = open(store.clone(), liveness).prune().map(drop).unwrap_err();
+        assert!(error.kind() == Kind::Busy && error.to_string().contains(&lease), "{error}");
+    }
+    drop(session);
+    store.delete(&lease).unwrap();
+    repository.prune().unwrap();
+    assert_eq!(read_back(&repository, &repository.snapshots().unwrap()[1]).unwrap(), files);
+}
+
+#[test]
+fn a_prune_that_cannot_publish_all_of_its_lease_leaves_none_open() {
+    let (store, repository) = new_repository();
+    back_up(&repository, 1, &files_of(&[("a", 1, 1000)])).unwrap();
+    for number in 0..12 {
+        let failing = FailingStore::new(store.clone(), Failure::Once(number));
+        let Ok(over) = Repository::open(Arc::new(failing), &secret(), alive()) else { continue };
+        let _ = over.prune();
+        assert!(repository.begin_reading().is_ok(), "after call {number} failed");
+    }
 }
 
 #[test]
 fn a_reader_does_not_begin_while_a_collector_is_at_work() {
     let (_store, repository) = new_repository();
     let collector = crate::fixtures::session_id(0xcc);
-    repository.leases().publish(collector, 0, Role::Collector, Vec::new()).unwrap();
+    repository.leases().publish(collector, Role::Collector).unwrap();
     assert_eq!(repository.begin_reading().map(drop).map_err(|error| error.kind()), Err(Kind::Busy));
-    assert!(repository.leases().open_leases(collector).unwrap().is_empty(), "the refused reader ended its lease");
+    assert!(repository.leases().open_leases(collector).unwrap().known.is_empty(), "the refused reader ended its lease");
 }

@@ -11,27 +11,27 @@ use crate::error::{Kind, Result};
 use crate::format::lease::Role;
 use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
-use crate::id::{ChunkId, PackId, SessionId, TableId};
+use crate::id::{ChunkId, PackId, TableId};
 use crate::index::{Care, Index, NewRows, write_tables};
-use crate::lease::OpenLease;
+use crate::lease::OpenLeases;
 use crate::pack_reader::PackListing;
 use crate::repository::Repository;
 use crate::store::Object;
 
-/// Chunk rows that are held before they become a table.
+/// Chunk rows that are held before they become a table: 64 MiB of them, and those of one pack.
 const CHUNKS_AT_ONCE: usize = 1 << 20;
 
 /// Ends the leases of dead sessions, and opens the index of what is really there: packs that no table names are indexed, and
 /// a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
 /// being referred to.
-pub fn present_index(repository: &Repository, open: &[OpenLease]) -> Result<Arc<Index>> {
+pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<Arc<Index>> {
     // Packs before the index: a pack that is listed was there when the tables are read.
     let packs = repository.list_packs()?;
     let mut index = repository.index_without(HashSet::new(), Care::BlockPages)?;
     if complete_index(repository, &index, &packs, open)? {
         index = repository.index()?;
     }
-    for lease in open.iter().filter(|lease| lease.gone && lease.role != Role::Collector) {
+    for lease in open.known.iter().filter(|lease| lease.gone && lease.role != Role::Collector) {
         repository.leases().end(lease.session)?;
     }
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
@@ -42,8 +42,8 @@ pub fn present_index(repository: &Repository, open: &[OpenLease]) -> Result<Arc<
 
 /// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything
 /// to do.
-pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], open: &[OpenLease]) -> Result<bool> {
-    let at_work: HashSet<SessionId> = open.iter().filter(|lease| !lease.gone).map(|lease| lease.session).collect();
+pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], open: &OpenLeases) -> Result<bool> {
+    let at_work = open.at_work();
     let named = index.packs();
     let (mut unnamed, mut others) = (Vec::new(), Vec::new());
     for pack in packs {
@@ -58,24 +58,18 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
     if unnamed.is_empty() && index.lost().is_empty() {
         return Ok(false);
     }
-    let mut rows = NewRows::default();
+    let mut completion = Completion { repository, rows: NewRows::default(), chunks_at_once: CHUNKS_AT_ONCE };
     for pack in unnamed {
-        add_pack(repository, pack, &mut rows, |_| Ok(true))?;
+        let found = completion.read_pack(pack, |_| Ok(true))?;
+        completion.add(found)?;
     }
     if has_lost(index, TableKind::Chunks) {
         for pack in others {
-            let mut found = NewRows::default();
-            add_pack(repository, pack, &mut found, |chunk| is_unknown(index, chunk))?;
-            rows.chunks.extend(found.chunks);
-            if rows.chunks.len() >= CHUNKS_AT_ONCE {
-                let chunks = std::mem::take(&mut rows.chunks);
-                let part = NewRows { chunks, ..NewRows::default() };
-                write_tables(&*repository.store, &repository.keys, part, &[])?;
-            }
+            let found = completion.read_pack(pack, |chunk| is_unknown(index, chunk))?;
+            completion.add(NewRows { chunks: found.chunks, ..NewRows::default() })?;
         }
     }
-    let superseded = succeed(index, packs, &mut rows)?;
-    write_tables(&*repository.store, &repository.keys, rows, &superseded)?;
+    completion.finish(index)?;
     Ok(true)
 }
 
@@ -87,57 +81,88 @@ fn is_unknown(index: &Index, chunk: &ChunkId) -> Result<bool> {
     }
 }
 
-/// What the new table of blocks supersedes. With a table of blocks, what it superseded is lost as well, and tables of long
-/// ago may seem alive: then all rows of packs that are there go into the new table, and it supersedes all others.
-fn succeed(index: &Index, packs: &[Object], rows: &mut NewRows) -> Result<Vec<TableId>> {
-    let mut superseded: Vec<TableId> = index.lost().iter().map(|table| table.id).collect();
-    if !has_lost(index, TableKind::Blocks) {
-        return Ok(superseded);
-    }
-    superseded.extend(index.block_tables());
-    let listed: HashSet<&str> = packs.iter().map(|pack| pack.name.as_str()).collect();
-    let named = index.packs();
-    let blocks = &mut rows.blocks;
-    index.for_each_block(|block, place| {
-        if listed.contains(&*names::pack(place.pack, place.pack_session)) {
-            blocks.push((block, place));
-        }
-    })?;
-    rows.packs.extend(named.into_values().map(|pack| (pack.id, pack.len)));
-    Ok(superseded)
-}
-
 fn has_lost(index: &Index, kind: TableKind) -> bool {
     index.lost().iter().any(|table| table.kind == kind)
 }
 
-/// Adds everything that a pack holds, and of its chunks those that are asked for.
-fn add_pack(
-    repository: &Repository,
-    pack: &Object,
-    rows: &mut NewRows,
-    wants: impl Fn(&ChunkId) -> Result<bool>,
-) -> Result<()> {
-    let mut found = NewRows::default();
-    let read = repository.read_pack_listing(pack).and_then(|listing| {
-        found.add_pack((listing.id, listing.session), listing.len, &listing.rows);
-        listing.for_each_table(&*repository.store, |row, sealed| {
-            found.add_chunks(row.block, row.thinned, &PackListing::open_table(&repository.keys, row.block, sealed)?);
-            Ok(())
-        })
-    });
-    match read {
-        // A pack whose account of itself is damaged stays unknown: its bytes are read from the source again.
-        Err(error) if error.kind() == Kind::Corrupt => return Ok(()),
-        other => other?,
-    }
-    let mut chunks = Vec::with_capacity(found.chunks.len());
-    for (id, place) in std::mem::take(&mut found.chunks) {
-        if wants(&id)? {
-            chunks.push((id, place));
-        }
-    }
-    found.chunks = chunks;
-    rows.extend(found);
-    Ok(())
+/// What is to be added to the index. Rows of chunks become tables of their own when there are many, which is safe before
+/// their blocks are in a table: a chunk whose block is unknown is only not found. Rows of blocks wait for the end, since
+/// the table of blocks supersedes others: 80 bytes for each block of about a megabyte.
+struct Completion<'r> {
+    repository: &'r Repository,
+    rows: NewRows,
+    chunks_at_once: usize,
 }
+
+impl Completion<'_> {
+    /// Everything that a pack holds, and of its chunks those that are asked for.
+    fn read_pack(&self, pack: &Object, wants: impl Fn(&ChunkId) -> Result<bool>) -> Result<NewRows> {
+        let repository = self.repository;
+        let mut found = NewRows::default();
+        let read = repository.read_pack_listing(pack).and_then(|listing| {
+            found.add_pack((listing.id, listing.session), listing.len, &listing.rows);
+            listing.for_each_table(&*repository.store, |row, sealed| {
+                found.add_chunks(
+                    row.block,
+                    row.thinned,
+                    &PackListing::open_table(&repository.keys, row.block, sealed)?,
+                );
+                Ok(())
+            })
+        });
+        match read {
+            // A pack whose account of itself is damaged stays unknown: its bytes are read from the source again.
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(NewRows::default()),
+            other => other?,
+        }
+        let mut chunks = Vec::with_capacity(found.chunks.len());
+        for (id, place) in std::mem::take(&mut found.chunks) {
+            if wants(&id)? {
+                chunks.push((id, place));
+            }
+        }
+        Ok(NewRows { chunks, ..found })
+    }
+
+    fn add(&mut self, found: NewRows) -> Result<()> {
+        self.rows.extend(found);
+        if self.rows.chunks.len() < self.chunks_at_once {
+            return Ok(());
+        }
+        let chunks = std::mem::take(&mut self.rows.chunks);
+        self.write(NewRows { chunks, ..NewRows::default() }, &[])
+    }
+
+    fn write(&self, rows: NewRows, supersedes: &[TableId]) -> Result<()> {
+        write_tables(&*self.repository.store, &self.repository.keys, rows, supersedes).map(drop)
+    }
+
+    fn finish(mut self, index: &Index) -> Result<()> {
+        let superseded = self.succeed(index)?;
+        let rows = std::mem::take(&mut self.rows);
+        self.write(rows, &superseded)
+    }
+
+    /// What the new table of blocks supersedes. With a table of blocks, what it superseded is lost as well, and tables of
+    /// long ago may seem alive: then all rows of packs that are there go into the new table, and it supersedes all others.
+    fn succeed(&mut self, index: &Index) -> Result<Vec<TableId>> {
+        let mut superseded: Vec<TableId> = index.lost().iter().map(|table| table.id).collect();
+        if !has_lost(index, TableKind::Blocks) {
+            return Ok(superseded);
+        }
+        superseded.extend(index.block_tables());
+        // Listed after the index was opened: a writer may have published a pack and a table that names it just before.
+        let gone = index.packs_beside(&self.repository.list_packs()?);
+        let blocks = &mut self.rows.blocks;
+        index.for_each_block(|block, place| {
+            if !gone.contains(&place.pack) {
+                blocks.push((block, place));
+            }
+        })?;
+        self.rows.packs.extend(index.packs().into_values().map(|pack| (pack.id, pack.len)));
+        Ok(superseded)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ pub struct Session<'r> {
     history: Vec<SnapshotEntry>,
     index: Arc<Index>,
     sharing: Sharing,
-    /// Reads trees that were there before.
+    /// Reads trees that were there before, from the copies that a prune would keep.
     trees: BlockReader,
     /// Blocks that were found to be damaged or without their key; what they should hold is stored again.
     damaged: Mutex<HashSet<BlockId>>,
@@ -146,7 +146,7 @@ impl<'r> Session<'r> {
 
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         let leases = repository.leases();
-        leases.publish(id, 0, Role::Writer, Vec::new())?;
+        leases.publish(id, Role::Writer)?;
         let open = leases.open_leases(id)?;
         refuse_conflict(&open, Role::Writer, "begin backup")?;
         // Snapshots before the index: what they refer to is indexed before they appear.
@@ -164,7 +164,7 @@ impl<'r> Session<'r> {
             id,
             data_key,
             history,
-            trees: repository.block_reader(&index),
+            trees: repository.block_reader(&index).without_other_copies(),
             index,
             sharing,
             damaged: Mutex::default(),
@@ -212,7 +212,7 @@ impl<'r> Session<'r> {
     }
 
     fn reads_back(&self, place: Place, page: &[u8]) -> Result<bool> {
-        match self.trees.read(place.block, BlockKind::Tree) {
+        match self.trees.read(place.block, BlockKind::Tree, place.offset..place.offset.saturating_add(place.len)) {
             Ok(block) => Ok(block.range(place.block, place.offset, place.len).is_ok_and(|held| held == page)),
             Err(error) if error.kind() == Kind::Corrupt => Ok(false),
             Err(error) => Err(error),

@@ -118,9 +118,13 @@ fn content_does_not_pass_for_a_tree_nor_a_tree_for_content() {
     });
     assert_eq!(kind(reader.page(&content)), Some(Kind::Corrupt));
     let Extent::Data { block, .. } = tree else { panic!("a page is no hole") };
-    assert_eq!(kind(reader.blocks().read(block, BlockKind::Content)), Some(Kind::Corrupt));
+    assert_eq!(kind(reader.blocks().read(block, BlockKind::Content, 0..0)), Some(Kind::Corrupt));
     assert!(reader.page(&tree).is_ok());
-    assert_eq!(kind(reader.blocks().read(block, BlockKind::Content)), Some(Kind::Corrupt), "not from the cache either");
+    assert_eq!(
+        kind(reader.blocks().read(block, BlockKind::Content, 0..0)),
+        Some(Kind::Corrupt),
+        "not from the cache either"
+    );
 }
 
 #[test]

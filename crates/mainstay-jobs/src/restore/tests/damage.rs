@@ -1,6 +1,6 @@
 //! Damage in the store: what was in it is lost and named, everything else comes back.
 
-use mainstay_repo::{BlockKind, Extent, MemoryStore, SnapshotEntry, Store as _, TreeReader, names};
+use mainstay_repo::{BlockKind, Extent, MemoryStore, PackId, SnapshotEntry, Store as _, TreeReader, names};
 
 use crate::backup::Requested;
 use crate::fixture::noise;
@@ -99,6 +99,38 @@ fn a_pack_that_is_gone_loses_and_names_what_was_in_it() {
     let (pack, _) = place(&ground, &entry, "one");
     store.delete(&pack).unwrap();
     assert_lost(&ground, &entry, |_| true);
+}
+
+#[test]
+fn what_another_pack_holds_as_well_is_not_lost() {
+    type Damage = fn(&MemoryStore, &str);
+    let gone: Damage = |store, pack| store.delete(pack).unwrap();
+    let cut: Damage = |store, pack| store.damage(pack, |bytes| bytes.truncate(bytes.len() / 2));
+    let rotten: Damage =
+        |store, pack| store.damage(pack, |bytes| bytes.iter_mut().step_by(9999).for_each(|byte| *byte ^= 1));
+    for damage in [gone, cut, rotten] {
+        let (ground, store, entry) = ground();
+        for (number, pack) in (1..).zip(ground.repository.list_packs().unwrap()) {
+            let (_, session) = names::parse_pack(&pack.name).unwrap();
+            let copy = names::pack(PackId([number; 32]), session);
+            store.put(&copy, &store.read(&pack.name, u64::MAX).unwrap()).unwrap();
+            damage(&store, &pack.name);
+        }
+        assert_lost(&ground, &entry, |_| false);
+    }
+}
+
+#[test]
+fn a_pack_that_is_cut_short_keeps_what_is_before_the_cut() {
+    let (ground, store, entry) = ground();
+    let packs = ground.repository.list_packs().unwrap().into_iter();
+    let listed = packs.map(|pack| (ground.repository.read_pack_listing(&pack).unwrap().rows, pack));
+    let (mut rows, pack) = listed.max_by_key(|(rows, _)| rows.len()).unwrap();
+    rows.sort_by_key(|row| row.offset);
+    let cut = rows.last().unwrap().offset as usize;
+    store.damage(&pack.name, |bytes| bytes.truncate(cut + 10));
+    let is_behind = |path: &str| places(&ground, &entry, path).contains(&(pack.name.clone(), cut));
+    assert_lost(&ground, &entry, is_behind);
 }
 
 #[test]

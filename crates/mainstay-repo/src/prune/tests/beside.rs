@@ -26,7 +26,7 @@ fn a_refused_prune_leaves_no_lease_open() {
     let (_store, repository, _) = half_dead();
     let lease = repository.begin_reading().unwrap();
     assert!(repository.prune().is_err());
-    let open = repository.leases().open_leases(session_id(0)).unwrap();
+    let open = repository.leases().open_leases(session_id(0)).unwrap().known;
     assert!(open.iter().all(|lease| lease.role == Role::Reader));
     drop(lease);
     assert!(Session::begin(&repository, Sharing::Shared).is_ok());
@@ -105,7 +105,7 @@ fn prune_while_a_writer_begins(listing: u32) -> MemoryStore {
     let (store, _, _) = half_dead();
     let writer = open(store.clone(), alive());
     let publish: Event = Box::new(move |_| {
-        writer.leases().publish(session_id(0x77), 0, Role::Writer, Vec::new()).unwrap();
+        writer.leases().publish(session_id(0x77), Role::Writer).unwrap();
     });
     let event = Mutex::new((listing, Some(publish)));
     let interrupted = Arc::new(Interrupted { objects: store.clone(), prefix: names::LEASES, event });

@@ -36,7 +36,7 @@ fn ended_leases_are_removed() {
     let (store, repository, _) = half_dead();
     assert!(named(&store, "coord/").len() >= 4);
     repository.prune().unwrap();
-    assert_eq!(named(&store, "coord/").len(), 2, "only that of the prune itself");
+    assert_eq!(named(&store, "coord/").len(), 3, "only those of the prune itself");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::*;
 use crate::fixtures::{FailingStore, Failure, session_id};
 
 fn is_at_work(repository: &Repository) -> bool {
-    !repository.leases().open_leases(session_id(0)).unwrap().is_empty()
+    !repository.leases().open_leases(session_id(0)).unwrap().known.is_empty()
 }
 
 #[test]

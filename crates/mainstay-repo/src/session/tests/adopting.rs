@@ -40,7 +40,7 @@ fn the_packs_of_a_killed_session_are_taken_over() {
     let new_bytes = store_again(&store, restarted(), &data);
     assert!(new_bytes <= LEN as u64 - limits::PACK_TARGET_MIN + limits::BLOCK_LEN as u64, "{new_bytes}");
     assert_eq!(store_again(&store, restarted(), &data), 0, "the next session stores nothing again");
-    assert!(open(store, restarted()).leases().open_leases(crate::fixtures::session_id(0)).unwrap().is_empty());
+    assert!(open(store, restarted()).leases().open_leases(crate::fixtures::session_id(0)).unwrap().known.is_empty());
 }
 
 #[test]
@@ -96,5 +96,12 @@ fn a_damaged_pack_that_nobody_refers_to_stops_no_backup() {
 fn a_pack_that_vanishes_while_it_is_taken_over_loses_only_itself() {
     let (store, data) = killed_session();
     store.delete(&named(&store, "packs/")[0]).unwrap();
+    assert_eq!(store_again(&store, restarted(), &data), LEN as u64);
+}
+
+#[test]
+fn the_packs_of_a_session_whose_lease_cannot_be_read_are_left_alone() {
+    let (store, data) = killed_session();
+    store.damage(&named(&store, names::LEASES)[0], |bytes| bytes.truncate(20));
     assert_eq!(store_again(&store, restarted(), &data), LEN as u64);
 }

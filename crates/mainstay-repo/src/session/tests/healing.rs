@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixtures::{FailingStore, Failure};
+use crate::id::PackId;
 
 #[test]
 fn a_page_that_does_not_read_back_is_stored_again_and_one_that_does_is_not() {
@@ -28,6 +29,21 @@ fn a_page_that_does_not_read_back_is_stored_again_and_one_that_does_is_not() {
     let is_pack = |call: &Call| matches!(call, Call::Read { name, .. } if name.starts_with("packs/"));
     assert_eq!(store.take_calls().iter().filter(|call| is_pack(call)).count(), 1);
     assert_eq!(session.progress(), (3009, 3000));
+}
+
+#[test]
+fn a_page_that_reads_back_only_from_a_copy_that_a_prune_may_delete_is_stored_again() {
+    let (store, repository) = new_repository();
+    let page = seeded(1, 3000);
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let first = session.store_tree_page(&page).unwrap();
+    session.commit(draft("data", 1, Default::default(), Default::default())).unwrap();
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let pack = named(&store, "packs/").remove(0);
+    let (_, writer) = names::parse_pack(&pack).unwrap();
+    store.put(&names::pack(PackId([1; 32]), writer), &store.read(&pack, u64::MAX).unwrap()).unwrap();
+    store.damage(&pack, |bytes| bytes[100] ^= 1);
+    assert_ne!(session.store_tree_page(&page).unwrap(), first);
 }
 
 #[test]

@@ -23,6 +23,24 @@ fn prune_refuses_while_a_backup_is_open_and_works_when_it_was_killed() {
 }
 
 #[test]
+fn a_lease_that_cannot_be_read_stops_only_prunes_until_it_is_deleted() {
+    let world = World::backed_up();
+    let lease = "coord/leases/0123456789abcdef0123456789abcdef/000000";
+    let path = world.repository().join(lease);
+    std::fs::create_dir_all(path.parent().expect("it lies in a directory")).expect("the repository can be written");
+    std::fs::write(&path, b"noise").expect("the repository can be written");
+    let refused = world.fails(&["prune"], 11, "MS-1104").all();
+    assert!(refused.contains(lease) && refused.contains("delete that object"), "{refused}");
+    assert!(world.fails(&["check"], 4, "MS-1304").all().contains(lease));
+    world.ok(&["backup", "docs"]);
+    world.ok(&["verify"]);
+    world.ok(&["restore", "latest", "--target", "beside"]);
+    std::fs::remove_file(&path).expect("the repository can be written");
+    world.ok(&["prune"]);
+    world.ok(&["check"]);
+}
+
+#[test]
 fn a_backup_that_others_ran_beside_is_whole() {
     let world = World::backed_up();
     let open = Open::new(&world, &noise(40 << 20));
