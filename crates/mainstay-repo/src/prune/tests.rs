@@ -6,7 +6,10 @@ mod crash;
 mod full;
 mod history;
 mod leftovers;
+mod living;
+mod once;
 mod plan;
+mod stopping;
 mod thinning;
 
 use std::collections::HashSet;
@@ -61,6 +64,11 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
             let place = index.find_block(block).unwrap().expect("a block of a kept snapshot");
             needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session)]);
         }
+    }
+    // Whatever lies in a pack that stays may be indexed again, and keeps its key.
+    for pack in repository.list_packs().unwrap() {
+        let rows = repository.read_pack_listing(&pack).unwrap().rows;
+        needed.extend(rows.iter().map(|row| names::data_key(row.block.session)));
     }
     // The last prune's own lease is ended and goes with the next prune.
     let kept =
@@ -163,7 +171,7 @@ fn a_damaged_block_stays_where_it_is_and_stops_no_prune() {
         let copy = copy_of(&store);
         copy.damage(&pack.name, |bytes| bytes[at as usize] ^= 1);
         let report = open(copy.clone(), restarted()).prune().unwrap();
-        assert_eq!(report.left.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::Corrupt], "byte {at}");
+        assert_eq!(report.reasons.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::Corrupt], "byte {at}");
         assert!(copy.names().contains(&pack.name), "the damaged pack stays for a repair");
         let whole = store.read(&pack.name, u64::MAX).unwrap();
         copy.damage(&pack.name, |bytes| *bytes = whole);
