@@ -5,16 +5,14 @@ use super::*;
 use crate::index::BlockPlace;
 use crate::store::Call;
 
-/// A pack of which two blocks are needed and two are dead, the place of one of the two, and the files that are needed.
-fn two_of_four() -> (MemoryStore, Repository, BlockPlace, Files) {
+/// A pack with a block that is needed, one that is needed in part, and a dead one; the place of the first, and the files that
+/// are needed.
+fn sparse_pack() -> (MemoryStore, Repository, BlockPlace, Files) {
     let (store, repository) = new_repository();
-    let kept = files_of(&[("a", 1, 600_000), ("d", 4, 600_000)]);
-    back_up(
-        &repository,
-        1,
-        &kept.clone().into_iter().chain(files_of(&[("b", 2, 600_000), ("c", 3, 600_000)])).collect(),
-    )
-    .unwrap();
+    let with_large = |files: Files| files.into_iter().chain(files_of(&[("a", 1, 600_000)])).collect::<Files>();
+    let kept = with_large(small((0..200).step_by(4)));
+    let dead = files_of(&[("b", 2, 600_000)]);
+    back_up(&repository, 1, &with_large(small(0..200)).into_iter().chain(dead).collect()).unwrap();
     back_up(&repository, 2, &kept).unwrap();
     forget(&repository, 1);
     let sparse = repository.plan_prune().unwrap().repack;
@@ -30,7 +28,9 @@ fn two_of_four() -> (MemoryStore, Repository, BlockPlace, Files) {
         })
         .unwrap();
     assert_eq!(places.len(), 2);
-    (store, repository, places[0], kept)
+    // Of the large file a few thousand bytes do not compress.
+    let large = places.into_iter().min_by_key(|place| place.stored_len).unwrap();
+    (store, repository, large, kept)
 }
 
 fn flip(store: &MemoryStore, place: BlockPlace) {
@@ -40,7 +40,7 @@ fn flip(store: &MemoryStore, place: BlockPlace) {
 
 #[test]
 fn a_pack_that_was_left_for_damage_is_not_rewritten_again() {
-    let (store, repository, damaged, kept) = two_of_four();
+    let (store, repository, damaged, kept) = sparse_pack();
     flip(&store, damaged);
     let first = repository.prune().unwrap();
     assert_eq!((first.left.len(), first.reasons.len()), (1, 1));
@@ -65,7 +65,7 @@ fn a_pack_that_was_left_for_damage_is_not_rewritten_again() {
 
 #[test]
 fn a_pack_that_was_left_for_damage_goes_when_the_damaged_block_is_dead() {
-    let (store, repository, damaged, kept) = two_of_four();
+    let (store, repository, damaged, kept) = sparse_pack();
     flip(&store, damaged);
     repository.prune().unwrap();
     let index = repository.index().unwrap();
@@ -86,21 +86,34 @@ fn a_pack_that_was_left_for_damage_goes_when_the_damaged_block_is_dead() {
 
 #[test]
 fn tables_that_are_lost_bring_no_block_back_whose_key_is_gone() {
-    let (store, repository, damaged, kept) = two_of_four();
+    let (store, repository) = new_repository();
+    let large = files_of(&[("a", 1, 600_000)]);
+    let with_large = |step| small((0..200).step_by(step)).into_iter().chain(large.clone()).collect::<Files>();
+    // Blocks of two sessions come into one pack.
+    back_up(&repository, 1, &files_of(&[("a", 1, 600_000), ("b", 2, 600_000)])).unwrap();
+    back_up(&repository, 2, &small(0..200)).unwrap();
+    back_up(&repository, 3, &with_large(2)).unwrap();
+    (1..3).for_each(|sequence| forget(&repository, sequence));
+    repository.prune().unwrap();
+    // That of the one is damaged; that of the other is moved, and dies in its new place.
+    let index = repository.index().unwrap();
+    let mut places = Vec::new();
+    index.for_each_block(|_, place| places.push(place)).unwrap();
+    let both = places.iter().find(|place| place.thinned == 1 && place.stored_len > 100_000).unwrap().pack;
+    let damaged = places.into_iter().filter(|place| place.pack == both).min_by_key(|place| place.stored_len).unwrap();
     flip(&store, damaged);
+    back_up(&repository, 4, &with_large(4)).unwrap();
+    forget(&repository, 3);
+    assert_eq!(repository.prune().unwrap().left.len(), 1);
+    back_up(&repository, 5, &large).unwrap();
+    forget(&repository, 4);
     repository.prune().unwrap();
-    // What was moved out of the pack that was left dies in its new place.
-    let files: Files = kept.clone().into_iter().chain(small(0..3)).collect();
-    back_up(&repository, 3, &files).unwrap();
-    repository.prune().unwrap();
-    for name in named(&store, names::INDEX) {
-        store.delete(&name).unwrap();
-    }
+    named(&store, names::INDEX).iter().for_each(|name| store.delete(name).unwrap());
     let later = open(store.clone(), restarted());
-    back_up(&later, 4, &files_of(&[("b", 2, 600_000), ("c", 3, 600_000)])).unwrap();
+    let again = small((0..200).step_by(2));
+    back_up(&later, 6, &again).unwrap();
     flip(&store, damaged);
-    let fourth = files_of(&[("b", 2, 600_000), ("c", 3, 600_000)]);
-    assert_snapshots(&later, &[(2, kept), (3, files), (4, fourth)].into());
+    assert_snapshots(&later, &[(5, large), (6, again)].into());
 }
 
 #[test]
