@@ -87,10 +87,11 @@ fn a_pack_that_was_left_for_damage_goes_when_the_damaged_block_is_dead() {
 #[test]
 fn tables_that_are_lost_bring_no_block_back_whose_key_is_gone() {
     let (store, repository) = new_repository();
-    let large = files_of(&[("a", 1, 600_000)]);
+    let large = Files::from([("a".to_owned(), seeded(9001, 300_000))]);
     let with_large = |step| small((0..200).step_by(step)).into_iter().chain(large.clone()).collect::<Files>();
     // Blocks of two sessions come into one pack.
-    back_up(&repository, 1, &files_of(&[("a", 1, 600_000), ("b", 2, 600_000)])).unwrap();
+    let dead = [("b".to_owned(), seeded(9002, 1_000_000))];
+    back_up(&repository, 1, &large.clone().into_iter().chain(dead).collect()).unwrap();
     back_up(&repository, 2, &small(0..200)).unwrap();
     back_up(&repository, 3, &with_large(2)).unwrap();
     (1..3).for_each(|sequence| forget(&repository, sequence));
@@ -100,7 +101,9 @@ fn tables_that_are_lost_bring_no_block_back_whose_key_is_gone() {
     let mut places = Vec::new();
     index.for_each_block(|_, place| places.push(place)).unwrap();
     let both = places.iter().find(|place| place.thinned == 1 && place.stored_len > 100_000).unwrap().pack;
-    let damaged = places.into_iter().filter(|place| place.pack == both).min_by_key(|place| place.stored_len).unwrap();
+    let in_both: Vec<BlockPlace> = places.into_iter().filter(|place| place.pack == both).collect();
+    assert_eq!(in_both.len(), 2);
+    let damaged = in_both.into_iter().min_by_key(|place| place.stored_len).unwrap();
     flip(&store, damaged);
     back_up(&repository, 4, &with_large(4)).unwrap();
     forget(&repository, 3);
@@ -140,6 +143,8 @@ fn the_blocks_of_a_pack_are_never_divided_between_tables() {
         back_up(&repository, sequence * 2 + 1, &kept).unwrap();
         forget(&repository, sequence * 2);
     }
+    let whole: Files = (0..9).map(|number| (format!("{number}"), crate::fixtures::sparse(number, 600_000))).collect();
+    back_up(&repository, 20, &whole).unwrap();
     let before = named(&store, "index/b-");
     repository.prune().unwrap();
     let index = repository.index().unwrap();
