@@ -11,7 +11,6 @@ use super::plan::{PackUse, PrunePlan, plan_prune};
 use super::snapshots::{Snapshots, intended_blocks};
 use super::survey::Survey;
 use crate::error::Result;
-use crate::id::{PackId, SessionId};
 use crate::index::{Care, Index};
 use crate::repository::Repository;
 use crate::store::Object;
@@ -21,8 +20,6 @@ pub struct Inventory {
     pub snapshots: Snapshots,
     pub needs: Needs,
     pub packs: Vec<PackUse>,
-    /// Which sessions have blocks in packs of which something is needed, whatever the index says of them.
-    pub sessions: HashSet<(PackId, SessionId)>,
 }
 
 impl Inventory {
@@ -41,8 +38,7 @@ impl Inventory {
             packs.push(survey.judge(pack)?);
             observer.advance(1, 0);
         }
-        let sessions = survey.sessions();
-        Ok(Self { snapshots, needs, packs, sessions })
+        Ok(Self { snapshots, needs, packs })
     }
 
     pub fn plan(&self) -> PrunePlan {

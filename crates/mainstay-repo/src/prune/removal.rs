@@ -9,7 +9,7 @@ use super::plan::PackUse;
 use crate::error::{Error, Result};
 use crate::format::coord::{Condemned, encode_condemned};
 use crate::format::names::{self, LeaseName};
-use crate::id::{PackId, SessionId, SnapshotId, TableId};
+use crate::id::{SessionId, SnapshotId, TableId};
 use crate::lease::OpenLease;
 use crate::repository::{Repository, list, put, store_error};
 use crate::seal::random;
@@ -20,13 +20,11 @@ pub struct Removal<'r> {
     inventory: &'r Inventory,
     /// Objects deleted of every kind.
     pub deleted: u64,
-    /// Packs among them.
-    gone: HashSet<PackId>,
 }
 
 impl<'r> Removal<'r> {
     pub fn new(repository: &'r Repository, inventory: &'r Inventory) -> Self {
-        Self { repository, inventory, deleted: 0, gone: HashSet::new() }
+        Self { repository, inventory, deleted: 0 }
     }
 
     pub fn snapshots(&mut self) -> Result<()> {
@@ -48,7 +46,6 @@ impl<'r> Removal<'r> {
         let name = format!("{}{}", names::CONDEMNED, condemned.id);
         let list = encode_condemned(self.repository.id(), &condemned);
         self.repository.with_reserve(|| put(&*self.repository.store, &name, &list))?;
-        self.gone.extend(&condemned.packs);
         packs.iter().try_for_each(|pack| self.delete(&names::pack(pack.id, pack.session)))
     }
 
@@ -71,11 +68,8 @@ impl<'r> Removal<'r> {
                 self.delete(&object.name)?;
             }
         }
-        // What is needed is sealed under its key, whatever the index says of it by now; and what lies unnamed in a pack that
-        // stays may be named again, when a table is lost.
-        let stay = self.inventory.sessions.iter().filter(|(pack, _)| !self.gone.contains(pack));
-        let mut sessions: HashSet<SessionId> = stay.map(|(_, session)| *session).collect();
-        sessions.extend(self.inventory.snapshots.sessions());
+        // What is needed is sealed under its key, whatever the index says of it by now.
+        let mut sessions: HashSet<SessionId> = self.inventory.snapshots.sessions().collect();
         sessions.extend(self.inventory.needs.live.sessions());
         index.for_each_block(|block, _| {
             sessions.insert(block.session);

@@ -2,7 +2,7 @@
 //!
 //! Owns counting it, from the index and from the packs' own accounts. Decides nothing, and changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::needs::Needs;
 use super::plan::PackUse;
@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
-use crate::id::{PackId, SessionId};
+use crate::id::PackId;
 use crate::pack_reader::{BlockReader, PackListing};
 use crate::repository::Repository;
 use crate::store::Object;
@@ -21,7 +21,6 @@ pub struct Survey<'r> {
     needs: &'r Needs,
     blocks: BlockReader,
     uses: HashMap<PackId, Use>,
-    sessions: HashSet<(PackId, SessionId)>,
 }
 
 /// What the index says of one pack.
@@ -37,12 +36,7 @@ struct Use {
 impl<'r> Survey<'r> {
     pub fn new(repository: &'r Repository, needs: &'r Needs) -> Result<Self> {
         let blocks = repository.block_reader(&needs.index);
-        Ok(Self { repository, needs, blocks, uses: count_blocks(needs)?, sessions: HashSet::new() })
-    }
-
-    /// Which sessions have blocks in the packs that were judged so far, dead packs left out.
-    pub fn sessions(self) -> HashSet<(PackId, SessionId)> {
-        self.sessions
+        Ok(Self { repository, needs, blocks, uses: count_blocks(needs)? })
     }
 
     /// Says how much of a pack is needed.
@@ -83,13 +77,12 @@ impl<'r> Survey<'r> {
     }
 
     /// Bytes of a pack that rewriting it would save.
-    fn dead_bytes(&mut self, id: PackId, pack: &Object, used: &Use) -> Result<u64> {
+    fn dead_bytes(&self, id: PackId, pack: &Object, used: &Use) -> Result<u64> {
         let listing = match self.repository.read_pack_listing(pack) {
             // Of a pack whose account of itself is damaged, nothing more than its blocks is known.
             Err(error) if error.kind() == Kind::Corrupt => return Ok(used.dead_bytes),
             read => read?,
         };
-        self.sessions.extend(listing.rows.iter().map(|row| (id, row.block.session)));
         let dead = used.dead_bytes + self.dead_parts(id, &listing)?;
         // What an earlier prune moved away, and what is in another pack as well.
         let all: u64 = listing.rows.iter().map(|row| u64::from(row.stored_len)).sum();

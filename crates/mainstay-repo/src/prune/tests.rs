@@ -65,11 +65,6 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
             needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session)]);
         }
     }
-    // Whatever lies in a pack that stays may be indexed again, and keeps its key.
-    for pack in repository.list_packs().unwrap() {
-        let rows = repository.read_pack_listing(&pack).unwrap().rows;
-        needed.extend(rows.iter().map(|row| names::data_key(row.block.session)));
-    }
     // The last prune's own lease is ended and goes with the next prune.
     let kept =
         |name: &String| needed.contains(name) || name.starts_with(names::KEY_SLOTS) || name.starts_with(names::LEASES);
