@@ -20,6 +20,8 @@ pub enum Phase {
     Finish,
     /// Reading back and comparing.
     Verify,
+    /// Moving what is needed out of sparse packs.
+    Prune,
 }
 
 /// Receives what happens. Calls come from many threads and must be cheap; all counts are increments.

@@ -26,6 +26,8 @@ pub enum Kind {
     Unsupported,
     /// The request itself makes no sense.
     Invalid,
+    /// The caller asked to stop.
+    Cancelled,
     /// A broken invariant of this program.
     Bug,
 }
@@ -69,6 +71,9 @@ pub enum Error {
     /// A request that cannot be carried out as put.
     #[error("{0}")]
     Invalid(String),
+    /// The caller asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
     /// The random generator gave what cannot be random.
     #[error("draw random bytes: {0}")]
     Random(&'static str),
@@ -93,6 +98,7 @@ impl Error {
             Self::TooNew { .. } => Kind::Unsupported,
             Self::Busy { .. } | Self::UnknownLease { .. } => Kind::Busy,
             Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,
+            Self::Cancelled => Kind::Cancelled,
             Self::Random(_) | Self::Bug(_) => Kind::Bug,
             Self::SessionFailed { kind, .. } => *kind,
         }

@@ -115,6 +115,7 @@ impl From<mainstay_repo::Error> for Failure {
             E::Busy { .. } | E::UnknownLease { .. } => &catalogue::BUSY,
             E::Limit { .. } => &catalogue::LIMIT,
             E::Invalid(_) => &catalogue::INVALID,
+            E::Cancelled => &catalogue::STOPPED,
             E::Random(_) => &catalogue::RANDOM,
             E::Bug(_) => &catalogue::BUG,
             E::SessionFailed { .. } => of_kind(error.kind()),
@@ -140,6 +141,7 @@ fn of_kind(kind: mainstay_repo::Kind) -> &'static Code {
         Kind::NoSpace => &catalogue::NO_SPACE,
         Kind::Unsupported => &catalogue::TOO_NEW,
         Kind::Invalid => &catalogue::INVALID,
+        Kind::Cancelled => &catalogue::STOPPED,
         Kind::Bug => &catalogue::BUG,
     }
 }

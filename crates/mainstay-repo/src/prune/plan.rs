@@ -17,6 +17,13 @@ pub struct PackUse {
     pub live_bytes: u64,
 }
 
+impl PackUse {
+    /// Bytes of it that no snapshot needs.
+    pub fn wasted_bytes(&self) -> u64 {
+        self.len.saturating_sub(self.live_bytes)
+    }
+}
+
 /// What a prune would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PrunePlan {
@@ -36,7 +43,7 @@ impl PrunePlan {
     /// Bytes that the store will hold less; for blocks that are thinned, as many as their share of dead chunks tells.
     pub fn freed_bytes(&self) -> u64 {
         let deleted: u64 = self.delete.iter().map(|pack| pack.len).sum();
-        let rewritten: u64 = self.repack.iter().map(|pack| pack.len.saturating_sub(pack.live_bytes)).sum();
+        let rewritten: u64 = self.repack.iter().map(PackUse::wasted_bytes).sum();
         deleted + rewritten
     }
 
@@ -51,14 +58,13 @@ pub fn plan_prune(packs: Vec<PackUse>, snapshots: Vec<SnapshotId>) -> PrunePlan 
     let mut plan = PrunePlan { snapshots, ..PrunePlan::default() };
     let (dead, mut living): (Vec<_>, Vec<_>) = packs.into_iter().partition(|pack| pack.live_bytes == 0);
     plan.delete = dead;
-    let waste = |pack: &PackUse| pack.len.saturating_sub(pack.live_bytes);
     let live: u64 = living.iter().map(|pack| pack.live_bytes).sum();
     let tolerated = (live as f64 * TOLERATED_WASTE) as u64;
-    let mut wasted: u64 = living.iter().map(waste).sum();
-    living.sort_by_key(|pack| (std::cmp::Reverse(waste(pack) * 1000 / pack.len.max(1)), pack.id));
+    let mut wasted: u64 = living.iter().map(PackUse::wasted_bytes).sum();
+    living.sort_by_key(|pack| (std::cmp::Reverse(pack.wasted_bytes() * 1000 / pack.len.max(1)), pack.id));
     for pack in living {
         if wasted > tolerated {
-            wasted -= waste(&pack);
+            wasted -= pack.wasted_bytes();
             plan.repack.push(pack);
         } else {
             plan.keep.push(pack);

@@ -5,27 +5,30 @@
 use std::collections::HashSet;
 
 use super::inventory::Inventory;
-use super::plan::{PackUse, PrunePlan};
+use super::plan::PackUse;
 use crate::error::{Error, Result};
 use crate::format::coord::{Condemned, encode_condemned};
 use crate::format::names::{self, LeaseName};
-use crate::id::{PackId, SessionId, SnapshotId, TableId};
-use crate::index::{NewRows, write_tables};
+use crate::id::{SessionId, SnapshotId, TableId};
 use crate::lease::OpenLease;
 use crate::repository::{Repository, list, put, store_error};
 use crate::seal::random;
 
 /// A prune's removals.
 pub struct Removal<'r> {
-    pub repository: &'r Repository,
-    pub inventory: &'r Inventory,
+    repository: &'r Repository,
+    inventory: &'r Inventory,
     /// Objects deleted of every kind.
     pub deleted: u64,
 }
 
-impl Removal<'_> {
+impl<'r> Removal<'r> {
+    pub fn new(repository: &'r Repository, inventory: &'r Inventory) -> Self {
+        Self { repository, inventory, deleted: 0 }
+    }
+
     pub fn snapshots(&mut self) -> Result<()> {
-        for entry in &self.inventory.forgotten {
+        for entry in &self.inventory.snapshots.forgotten {
             let source = self.repository.keys.source_id(&entry.snapshot.source);
             self.delete(&names::snapshot(source, entry.snapshot.sequence, entry.id))?;
             self.delete(&names::refs(entry.id))?;
@@ -46,24 +49,8 @@ impl Removal<'_> {
         packs.iter().try_for_each(|pack| self.delete(&names::pack(pack.id, pack.session)))
     }
 
-    /// Puts one table of blocks in the place of all others: blocks where they stay, and where they moved to.
-    pub fn successor(&mut self, plan: &PrunePlan, moved: NewRows) -> Result<()> {
-        let index = &self.inventory.index;
-        let kept: HashSet<PackId> = plan.keep.iter().map(|pack| pack.id).collect();
-        let named = index.packs();
-        if moved.is_empty() && named.keys().all(|id| kept.contains(id)) {
-            return Ok(());
-        }
-        let mut rows = moved;
-        rows.packs.extend(named.values().filter(|pack| kept.contains(&pack.id)).map(|pack| (pack.id, pack.len)));
-        let blocks = &mut rows.blocks;
-        index.for_each_block(|block, place| {
-            if kept.contains(&place.pack) {
-                blocks.push((block, place));
-            }
-        })?;
-        let superseded = index.block_tables();
-        write_tables(&*self.repository.store, &self.repository.keys, rows, &superseded)?;
+    /// Removes tables of blocks, once one is there that supersedes them.
+    pub fn block_tables(&mut self, superseded: Vec<TableId>) -> Result<()> {
         superseded.into_iter().try_for_each(|table| self.delete(&names::table(names::TableKind::Blocks, table)))
     }
 
@@ -82,8 +69,8 @@ impl Removal<'_> {
             }
         }
         // What is needed is sealed under its key, whatever the index says of it by now.
-        let mut sessions = self.inventory.living_sessions.clone();
-        sessions.extend(self.inventory.live.sessions());
+        let mut sessions: HashSet<SessionId> = self.inventory.snapshots.sessions().collect();
+        sessions.extend(self.inventory.needs.live.sessions());
         index.for_each_block(|block, _| {
             sessions.insert(block.session);
         })?;
@@ -99,10 +86,11 @@ impl Removal<'_> {
 
     /// Removes reference maps and marks of snapshots that are gone, and the lists of prunes that were killed.
     fn marks(&mut self) -> Result<()> {
+        let kept = self.inventory.snapshots.kept_ids();
         for prefix in [names::REFS, names::TRASH] {
             for object in list(&*self.repository.store, prefix)? {
                 let id = object.name.strip_prefix(prefix).and_then(|id| SnapshotId::from_hex(id).ok());
-                if id.is_some_and(|id| !self.inventory.kept.contains(&id)) {
+                if id.is_some_and(|id| !kept.contains(&id)) {
                     self.delete(&object.name)?;
                 }
             }

@@ -1,217 +1,150 @@
 //! Moving what is needed of sparse packs into new ones.
 //!
-//! Owns the choice between moving a block as ciphertext and sealing what is needed of it anew. Invariant: nothing is
-//! carried on that does not open where it stands. Deletes nothing.
+//! Owns the threads and what becomes of each pack. Deletes nothing but what it wrote itself.
+//!
+//! Concurrency: one thread reads, as many as there are processors open and seal, and the caller's appends. Each ends when the
+//! next has ended or the one before has nothing more.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::inventory::Inventory;
+use super::new_packs::NewPacks;
+use super::observer::{PruneObserver, PrunePhase};
 use super::plan::PackUse;
+use super::renewal::{Renewal, Renewed, Standing};
+use super::tables::NewTables;
 use crate::error::{Error, Kind, Result};
-use crate::format::block::ChunkTable;
-use crate::format::pack::PackRow;
-use crate::format::{limits, names};
 use crate::id::{PackId, SessionId};
-use crate::index::NewRows;
-use crate::pack_reader::{BlockReader, OpenBlock, PackListing};
-use crate::pack_writer::{BlockSealer, PackWriter, SealedBlock, SpareBuffers};
-use crate::repository::{Repository, store_error};
-use crate::store::Object;
+use crate::repository::Repository;
 
 /// Blocks that wait before each step.
 const WAITING: usize = 8;
 
+/// What a rewriting of packs needs.
+pub struct Repack<'r> {
+    pub repository: &'r Repository,
+    pub inventory: &'r Inventory,
+    pub session: SessionId,
+    pub observer: &'r dyn PruneObserver,
+}
+
 /// What was moved.
-#[derive(Default)]
-pub struct Moved {
+pub struct Moved<'r> {
     /// Where the blocks are now, and the chunks of those that were thinned.
-    pub rows: NewRows,
+    pub tables: NewTables<'r>,
     /// Bytes of new packs.
     pub bytes: u64,
-    /// Packs that stay where they are, and why.
+    /// Packs that stay where they are.
     pub left: HashSet<PackId>,
+    /// Why, unless it is that a stop was asked for.
     pub reasons: Vec<Error>,
 }
 
-/// Moves what is needed of these packs. One that is damaged is left, and what was moved of it is in both places. On a store
-/// that is full all are left, and nothing new.
-///
-/// Concurrency: one thread reads, as many as there are processors open and seal, and this one appends. Each ends when the
-/// next has ended or the one before has nothing more.
-pub fn repack(repository: &Repository, session: SessionId, packs: &[PackUse], inventory: &Inventory) -> Result<Moved> {
-    let blocks = repository.block_reader(&inventory.index);
-    let renewal = Renewal { repository, inventory, blocks, spare: SpareBuffers::default() };
-    let mut moving = Moving { renewal: &renewal, session, open: BTreeMap::new(), moved: Moved::default() };
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let moved = std::thread::scope(|scope| {
-        let (standing, standing_blocks) = sync_channel(WAITING);
-        let (renewed, renewed_blocks) = sync_channel(WAITING);
-        let standing_blocks = Arc::new(Mutex::new(standing_blocks));
-        for _ in 0..threads {
-            let (blocks, renewed, renewal) = (standing_blocks.clone(), renewed.clone(), &renewal);
-            scope.spawn(move || {
-                while let Some(block) = next(&blocks) {
-                    let pack = block.pack;
-                    if renewed.send((pack, renewal.renew(block))).is_err() {
-                        return;
-                    }
+impl<'r> Repack<'r> {
+    /// Moves what is needed of these packs. One that is damaged is left, and what could be moved of it is in both places. On
+    /// a store that is full all are left, and nothing new. Once a stop is asked for, those that were not begun are left.
+    pub fn run(&self, packs: &[PackUse]) -> Result<Moved<'r>> {
+        self.observer.phase(PrunePhase::Rewrite);
+        self.observer.expect(packs.len() as u64, packs.iter().map(|pack| pack.len).sum());
+        let independent = self.inventory.snapshots.independent();
+        let mut new = NewPacks::new(self.repository, self.session, independent);
+        let mut damaged = Damaged::default();
+        let begun = self.move_blocks(packs, &mut new, &mut damaged);
+        let Damaged { packs: mut left, mut reasons } = damaged;
+        match begun.and_then(|begun| new.finish().map(|()| begun)) {
+            Ok(begun) => left.extend(packs.iter().skip(begun).map(|pack| pack.id)),
+            Err(error) if error.kind() == Kind::NoSpace => {
+                new.give_up()?;
+                left = packs.iter().map(|pack| pack.id).collect();
+                reasons = vec![error];
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Moved { bytes: new.bytes, tables: new.tables, left, reasons })
+    }
+
+    /// Moves blocks, pack by pack; answers how many packs were begun.
+    fn move_blocks(&self, packs: &[PackUse], new: &mut NewPacks<'_>, damaged: &mut Damaged) -> Result<usize> {
+        let renewal = &Renewal::new(self.repository, &self.inventory.needs);
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+        std::thread::scope(|scope| {
+            let (standing, blocks) = sync_channel(WAITING);
+            let (renewed, renewed_blocks) = sync_channel(WAITING);
+            let blocks = Arc::new(Mutex::new(blocks));
+            for _ in 0..threads {
+                let (blocks, renewed) = (blocks.clone(), renewed.clone());
+                scope.spawn(move || renew_all(renewal, &blocks, &renewed));
+            }
+            drop(blocks);
+            let reader = scope.spawn(move || self.read_packs(renewal, packs, (&standing, &renewed)));
+            let appended = renewed_blocks.into_iter().try_for_each(|(pack, block)| match block {
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    damaged.add(pack, error);
+                    Ok(())
                 }
+                block => append(new, block?, renewal),
             });
-        }
-        drop(standing_blocks);
-        let reader = &renewal;
-        scope.spawn(move || {
-            for pack in packs {
-                if let Err(error) = reader.read_pack(pack, &standing)
-                    && renewed.send((pack.id, Err(error))).is_err()
-                {
-                    return;
-                }
-            }
-        });
-        renewed_blocks.into_iter().try_for_each(|(pack, block)| moving.take(pack, block))
-    });
-    match moved.and_then(|()| moving.finish()) {
-        Err(error) if error.kind() == Kind::NoSpace => {
-            moving.give_up()?;
-            let left = packs.iter().map(|pack| pack.id).collect();
-            Ok(Moved { left, reasons: vec![error], ..Moved::default() })
-        }
-        finished => finished.map(|()| moving.moved),
-    }
-}
-
-fn next(blocks: &Mutex<Receiver<Standing>>) -> Option<Standing> {
-    blocks.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
-}
-
-/// A block as it stands in its pack.
-struct Standing {
-    pack: PackId,
-    row: PackRow,
-    table: Vec<u8>,
-    bytes: Vec<u8>,
-}
-
-/// The new packs.
-struct Moving<'r> {
-    renewal: &'r Renewal<'r>,
-    session: SessionId,
-    /// By kind and, for an independent copy, by the session whose blocks stay among themselves.
-    open: BTreeMap<(u8, Option<SessionId>), PackWriter>,
-    moved: Moved,
-}
-
-impl Moving<'_> {
-    fn take(&mut self, pack: PackId, block: Result<Renewed>) -> Result<()> {
-        let (block, thinned) = match block {
-            Err(error) if error.kind() == Kind::Corrupt => {
-                if self.moved.left.insert(pack) {
-                    self.moved.reasons.push(error);
-                }
-                return Ok(());
-            }
-            other => other?,
-        };
-        if let Some(table) = thinned {
-            self.moved.rows.add_chunks(block.id, block.thinned, &table);
-        }
-        self.append(&block)?;
-        self.renewal.spare.give_back(block.bytes);
-        Ok(())
-    }
-
-    fn append(&mut self, block: &SealedBlock) -> Result<()> {
-        let apart = self.renewal.inventory.independent.contains(&block.id.session).then_some(block.id.session);
-        let key = (block.kind.object_kind() as u8, apart);
-        let repository = self.renewal.repository;
-        let mut writer = match self.open.remove(&key) {
-            Some(writer) => writer,
-            None => PackWriter::begin(&*repository.store, repository.id(), self.session)?,
-        };
-        writer.append(block)?;
-        if writer.len() >= limits::PACK_TARGET_MAX {
-            return self.finish_pack(writer);
-        }
-        self.open.insert(key, writer);
-        Ok(())
-    }
-
-    fn finish_pack(&mut self, writer: PackWriter) -> Result<()> {
-        let finished = writer.finish()?;
-        self.moved.bytes += finished.len;
-        self.moved.rows.add_pack((finished.id, self.session), finished.len, &finished.rows);
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        std::mem::take(&mut self.open).into_values().try_for_each(|writer| self.finish_pack(writer))
-    }
-
-    /// Deletes the new packs, which nobody names: where there is no space, nothing is left behind.
-    fn give_up(&mut self) -> Result<()> {
-        self.open.clear();
-        let store = &self.renewal.repository.store;
-        self.moved.rows.packs.keys().try_for_each(|id| {
-            let name = names::pack(*id, self.session);
-            store.delete(&name).map_err(|source| store_error("delete", &name, source))
-        })
-    }
-}
-
-/// What the threads share that open blocks and seal them anew.
-struct Renewal<'r> {
-    repository: &'r Repository,
-    inventory: &'r Inventory,
-    blocks: BlockReader,
-    spare: SpareBuffers,
-}
-
-/// A block to be appended, and the chunks in it if it was thinned.
-type Renewed = (SealedBlock, Option<ChunkTable>);
-
-impl Renewal<'_> {
-    /// Reads what is needed of a pack, as long as somebody takes it.
-    fn read_pack(&self, pack: &PackUse, blocks: &SyncSender<Standing>) -> Result<()> {
-        let object = Object { name: names::pack(pack.id, pack.session), len: pack.len };
-        self.repository.read_pack_listing(&object)?.for_each_table(&*self.repository.store, |row, table| {
-            if self.inventory.is_needed(row.block, pack.id)? {
-                let mut bytes = self.spare.take();
-                bytes.resize(row.stored_len as usize, 0);
-                self.repository.read_pack_at(&object, row.offset.into(), &mut bytes)?;
-                let block = Standing { pack: pack.id, row: *row, table: table.to_vec(), bytes };
-                // Whoever has ended has said why; this error is heard by nobody.
-                return blocks.send(block).map_err(|_| Error::Bug("nobody takes blocks any more".to_owned()));
-            }
-            Ok(())
+            let begun = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            appended.map(|()| begun)
         })
     }
 
-    fn renew(&self, block: Standing) -> Result<Renewed> {
-        let Standing { row, table, mut bytes, .. } = block;
-        // A block that is damaged where it stands must not be carried on as if it were whole.
-        let chunks = PackListing::open_table(&self.repository.keys, row.block, &table)?;
-        let Some(thinning) = self.inventory.thinning(&row, &chunks) else {
-            let mut opened = self.spare.take();
-            opened.extend_from_slice(&bytes);
-            self.blocks.check_seal((&row).into(), &mut opened)?;
-            self.spare.give_back(opened);
-            return Ok((SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table }, None));
-        };
-        let mut plain = OpenBlock::default();
-        self.blocks.open((&row).into(), &mut bytes, &mut plain)?;
-        let data_key = self.repository.data_keys.get(row.block.session)?;
-        let sealer = BlockSealer {
-            keys: &self.repository.keys,
-            data_key: &data_key,
-            compressors: &self.repository.compressors,
-            spare: &self.spare,
-        };
-        let sealed = thinning.seal(&row, &plain, &sealer)?;
-        self.spare.give_back(bytes);
-        Ok((sealed, Some(thinning.table)))
+    /// Reads packs until they are all read, a stop is asked for, or nobody takes their blocks; answers how many were begun.
+    fn read_packs(
+        &self,
+        renewal: &Renewal<'_>,
+        packs: &[PackUse],
+        (standing, renewed): (&SyncSender<Standing>, &SyncSender<Answer>),
+    ) -> usize {
+        for (number, pack) in packs.iter().enumerate() {
+            if self.observer.is_cancelled() {
+                return number;
+            }
+            if let Err(error) = renewal.read_pack(pack, standing) {
+                // Whoever has ended has said why.
+                let _ = renewed.send((pack.id, Err(error)));
+            }
+            self.observer.advance(1, pack.len);
+        }
+        packs.len()
+    }
+}
+
+/// What became of a block of this pack.
+type Answer = (PackId, Result<Renewed>);
+
+fn renew_all(renewal: &Renewal<'_>, blocks: &Mutex<Receiver<Standing>>, renewed: &SyncSender<Answer>) {
+    let next = || blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(block) = next() {
+        if renewed.send((block.pack, renewal.renew(block))).is_err() {
+            return;
+        }
+    }
+}
+
+fn append(new: &mut NewPacks<'_>, (block, thinned): Renewed, renewal: &Renewal<'_>) -> Result<()> {
+    if let Some(table) = thinned {
+        new.tables.add_chunks(block.id, block.thinned, &table)?;
+    }
+    new.append(&block)?;
+    renewal.give_back(block.bytes);
+    Ok(())
+}
+
+/// Packs with something that is needed and damaged, and the first reason of each.
+#[derive(Default)]
+struct Damaged {
+    packs: HashSet<PackId>,
+    reasons: Vec<Error>,
+}
+
+impl Damaged {
+    fn add(&mut self, pack: PackId, reason: Error) {
+        if self.packs.insert(pack) {
+            self.reasons.push(reason);
+        }
     }
 }

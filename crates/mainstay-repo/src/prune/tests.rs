@@ -6,7 +6,10 @@ mod crash;
 mod full;
 mod history;
 mod leftovers;
+mod living;
+mod once;
 mod plan;
+mod stopping;
 mod thinning;
 
 use std::collections::HashSet;
@@ -163,7 +166,7 @@ fn a_damaged_block_stays_where_it_is_and_stops_no_prune() {
         let copy = copy_of(&store);
         copy.damage(&pack.name, |bytes| bytes[at as usize] ^= 1);
         let report = open(copy.clone(), restarted()).prune().unwrap();
-        assert_eq!(report.left.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::Corrupt], "byte {at}");
+        assert_eq!(report.reasons.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::Corrupt], "byte {at}");
         assert!(copy.names().contains(&pack.name), "the damaged pack stays for a repair");
         let whole = store.read(&pack.name, u64::MAX).unwrap();
         copy.damage(&pack.name, |bytes| *bytes = whole);

@@ -9,6 +9,7 @@ use mainstay_jobs::select;
 use mainstay_repo::{Repository, SnapshotEntry, SnapshotId};
 use serde::Serialize;
 
+use super::long_run::LongRun;
 use super::prune::{self, PruneFields};
 use crate::arguments::not_empty;
 use crate::context::Context;
@@ -115,7 +116,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     }
     let pruned = match (arguments.prune, arguments.dry_run) {
         (false, _) => None,
-        (true, false) => Some(prune::prune(&opened.repository)?),
+        (true, false) => Some(prune::prune(&opened.repository, LongRun::begin_within_document(context))?),
         // What the prune would free depends on marks that a dry run does not set.
         (true, true) => None,
     };

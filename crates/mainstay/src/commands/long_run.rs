@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::output::progress::Monitor;
+use crate::output::progress::{Monitor, Wish};
 use crate::signals::Requests;
 
 /// A run that shows its progress and can be stopped.
@@ -20,8 +20,18 @@ pub struct LongRun {
 
 impl LongRun {
     pub fn begin(context: &Context) -> Self {
+        Self::begin_with(context, context.global.progress())
+    }
+
+    /// Begins a run within a command that prints one document: with `--json` no status stands before it.
+    pub fn begin_within_document(context: &Context) -> Self {
+        let wish = if context.output.is_json() { Wish::Hidden } else { context.global.progress() };
+        Self::begin_with(context, wish)
+    }
+
+    fn begin_with(context: &Context, wish: Wish) -> Self {
         Self {
-            monitor: Monitor::start(context.output, context.global.progress()),
+            monitor: Monitor::start(context.output, wish),
             requests: Requests::listen(context.output),
             start: Instant::now(),
             elapsed: None,

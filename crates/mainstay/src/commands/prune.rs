@@ -1,10 +1,13 @@
 //! `mainstay prune`: free the space of what was forgotten.
 //!
-//! Owns the presentation; the engine plans and acts. `forget --prune` shares both.
+//! Owns the presentation, and telling the engine's steps as phases of a run; the engine plans and acts. `forget --prune`
+//! shares all of it.
 
-use mainstay_repo::{PrunePlan, Repository};
+use mainstay_jobs::{Cancel, Phase, Progress};
+use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository};
 use serde::Serialize;
 
+use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -94,32 +97,74 @@ impl PruneFields {
     }
 }
 
+/// A run, as the engine sees it.
+struct Watch<'r> {
+    progress: &'r dyn Progress,
+    cancel: &'r Cancel,
+}
+
+impl PruneObserver for Watch<'_> {
+    fn phase(&self, phase: PrunePhase) {
+        self.progress.phase(match phase {
+            PrunePhase::Plan => Phase::Plan,
+            PrunePhase::Rewrite => Phase::Prune,
+            PrunePhase::Finish => Phase::Finish,
+        });
+    }
+
+    fn expect(&self, packs: u64, bytes: u64) {
+        self.progress.expect(packs, bytes);
+    }
+
+    fn advance(&self, packs: u64, bytes: u64) {
+        self.progress.advance(packs, bytes);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_requested()
+    }
+}
+
 /// Prunes and says what was done.
-pub fn prune(repository: &Repository) -> Result<PruneFields> {
-    let report = repository.prune()?;
+pub fn prune(repository: &Repository, mut long_run: LongRun) -> Result<PruneFields> {
+    let watch = Watch { progress: &long_run.monitor, cancel: &long_run.requests.cancel };
+    let pruned = repository.prune_observed(&watch);
+    let report = long_run.end(pruned.map_err(mainstay_jobs::Error::from))?;
+    let left = report.left.len() as u64;
+    let planned = PruneFields::new(&report.plan);
     Ok(PruneFields {
         dry_run: false,
+        packs_rewritten: planned.packs_rewritten.saturating_sub(left),
+        packs_kept: planned.packs_kept + left,
+        freed_bytes: report.freed_bytes(),
         rewritten_bytes: report.repacked_bytes,
         objects_deleted: report.deleted_objects,
-        left: report.left.iter().map(ToString::to_string).collect(),
-        ..PruneFields::new(&report.plan)
+        left: report.reasons.iter().map(ToString::to_string).collect(),
+        ..planned
     })
+}
+
+fn plan(repository: &Repository, mut long_run: LongRun) -> Result<PruneFields> {
+    let watch = Watch { progress: &long_run.monitor, cancel: &long_run.requests.cancel };
+    let planned = repository.plan_prune_observed(&watch);
+    let plan = long_run.end(planned.map_err(mainstay_jobs::Error::from))?;
+    Ok(PruneFields::new(&plan))
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let fields = match arguments.dry_run {
-        true => PruneFields::new(&opened.repository.plan_prune()?),
-        false => prune(&opened.repository)?,
+        true => plan(&opened.repository, LongRun::begin(context))?,
+        false => prune(&opened.repository, LongRun::begin(context))?,
     };
     let exit_code = fields.exit_code();
-    if context.output.is_json() {
-        context.output.message(&Summary { message_type: "summary", fields })?;
-        return Ok(exit_code);
-    }
-    fields.show(context)?;
-    if arguments.dry_run && fields.packs_deleted + fields.packs_rewritten + fields.snapshots_removed > 0 {
+    let has_more = fields.dry_run && fields.packs_deleted + fields.packs_rewritten + fields.snapshots_removed > 0;
+    let printed = match context.output.is_json() {
+        true => context.output.message(&Summary { message_type: "summary", fields }),
+        false => fields.show(context),
+    };
+    if has_more {
         context.output.say("next: the same without --dry-run");
     }
-    Ok(exit_code)
+    conclude(printed, Ok(exit_code))
 }

@@ -69,7 +69,8 @@ impl Counters {
     }
 }
 
-const PHASES: [Phase; 6] = [Phase::BackUp, Phase::Commit, Phase::Plan, Phase::Restore, Phase::Finish, Phase::Verify];
+const PHASES: [Phase; 7] =
+    [Phase::BackUp, Phase::Commit, Phase::Plan, Phase::Restore, Phase::Finish, Phase::Verify, Phase::Prune];
 
 fn phase_of(number: u8) -> Option<Phase> {
     usize::from(number).checked_sub(1).and_then(|index| PHASES.get(index)).copied()
@@ -164,8 +165,8 @@ impl Progress for Monitor {
     fn phase(&self, phase: Phase) {
         let position = PHASES.iter().position(|known| *known == phase);
         let number = position.and_then(|position| u8::try_from(position + 1).ok());
-        if phase == Phase::Verify {
-            // What was written is read again: it counts anew.
+        if matches!(phase, Phase::Verify | Phase::Prune) {
+            // What was written or looked at is read again: it counts anew.
             self.counters.restart();
         }
         self.counters.phase.store(number.unwrap_or(0), Relaxed);

@@ -231,8 +231,8 @@ fn len_of(directory: &Path) -> u64 {
     metadata.map(|metadata| metadata.blocks() * 512).sum()
 }
 
-#[test]
-fn a_prune_that_is_killed_is_finished_by_the_next_one() {
+/// Interrupts a prune that rewrites packs as soon as packs come or go, and answers how it ended.
+fn interrupt_prune(with: Signal) -> (World, Ended) {
     let world = world(FEW);
     world.ok(&["backup", "docs"]);
     for number in 0..FEW / 2 {
@@ -242,10 +242,32 @@ fn a_prune_that_is_killed_is_finished_by_the_next_one() {
     world.ok(&["forget", "--keep-last", "1"]);
     let before = packs(&world).len();
     let begun = || packs(&world).len() != before;
-    interrupt_when(start(&world, &["prune"]), Signal::KILL, begun);
+    let ended = interrupt_when(start(&world, &["prune"]), with, begun);
     assert_whole(&world);
+    (world, ended)
+}
+
+fn assert_finished_by_the_next(world: &World) {
     world.ok(&["prune"]);
-    assert_whole(&world);
+    assert_whole(world);
     let kept = (FEW * FILE_LEN / 2) as u64;
-    assert!(len(&packs(&world)) <= kept * 11 / 10, "{} bytes are left", len(&packs(&world)));
+    assert!(len(&packs(world)) <= kept * 11 / 10, "{} bytes are left", len(&packs(world)));
+}
+
+#[test]
+fn a_prune_that_is_killed_is_finished_by_the_next_one() {
+    let (world, _) = interrupt_prune(Signal::KILL);
+    assert_finished_by_the_next(&world);
+}
+
+#[test]
+fn ctrl_c_once_ends_a_prune_with_130_and_the_next_goes_on() {
+    let (world, ended) = interrupt_prune(Signal::INT);
+    // A signal that comes when everything is removed comes too late.
+    if !matches!(ended, Ended::ByItself | Ended::BySignal(Some(0))) {
+        assert_eq!(ended, Ended::BySignal(Some(130)));
+    }
+    // It ended well: nothing of it is unfinished.
+    assert_eq!(staged(&world), 0);
+    assert_finished_by_the_next(&world);
 }

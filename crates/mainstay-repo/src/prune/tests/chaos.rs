@@ -161,7 +161,7 @@ impl Chaos {
         if failure == Failure::Never {
             match pruned {
                 Err(error) => panic!("{}: a prune is stuck: {error}", self.story()),
-                Ok(report) => assert!(report.left.is_empty(), "{}: {:?}", self.story(), report.left),
+                Ok(report) => assert!(report.left.is_empty(), "{}: {:?}", self.story(), report.reasons),
             }
             let index = repository.index_without(HashSet::new(), Care::BlockPages).unwrap();
             assert!(index.lost().is_empty(), "{}: {:?}", self.story(), index.lost());

@@ -26,7 +26,7 @@ fn a_full_store_can_be_emptied() {
     let files = Files::from([("a".to_owned(), seeded(1, 900_000)), ("b".to_owned(), seeded(2, 900_000))]);
     let kept = Files::from([("a".to_owned(), seeded(1, 900_000))]);
     let (store, report) = empties(&[files], kept);
-    assert!(report.left.is_empty(), "{:?}", report.left);
+    assert!(report.left.is_empty(), "{:?}", report.reasons);
     let repository = open(store, restarted());
     back_up(&repository, 10, &Files::from([("c".to_owned(), seeded(3, 200_000))])).expect("there is space again");
 }
@@ -35,7 +35,7 @@ fn a_full_store_can_be_emptied() {
 fn packs_that_cannot_be_rewritten_for_want_of_space_are_left_and_said() {
     // Three megabytes of which nothing is dead as a whole, and a reserve of one.
     let (store, report) = empties(&[small(0..800)], small((0..800).step_by(2)));
-    assert_eq!(report.left.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::NoSpace]);
+    assert_eq!(report.reasons.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::NoSpace]);
     let repository = open(store.clone(), restarted());
     assert_eq!(thinned_blocks(&repository), 0);
     store.leave_space(4 << 20);
@@ -81,7 +81,7 @@ fn a_prune_that_ran_out_of_space_leaves_nothing_new_behind() {
     store.leave_space(crate::store::RESERVE_LEN);
     store.take_calls();
     let report = repository.prune().unwrap();
-    assert_eq!(report.left.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::NoSpace]);
+    assert_eq!(report.reasons.iter().map(Error::kind).collect::<Vec<_>>(), [Kind::NoSpace]);
     let is_new = |call: &Call| matches!(call, Call::Put(name) if name.starts_with("packs/"));
     assert!(store.take_calls().iter().any(is_new), "a small pack found space");
     assert_eq!(named(&store, "packs/").len(), repository.index().unwrap().packs().len(), "a new pack is left behind");

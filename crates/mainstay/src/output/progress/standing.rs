@@ -124,6 +124,7 @@ fn title(phase: Option<Phase>) -> &'static str {
         Some(Phase::Restore) => "Restoring",
         Some(Phase::Finish) => "Finishing",
         Some(Phase::Verify) => "Verifying",
+        Some(Phase::Prune) => "Pruning",
     }
 }
 
@@ -136,5 +137,6 @@ fn word(phase: Option<Phase>) -> &'static str {
         Some(Phase::Restore) => "restore",
         Some(Phase::Finish) => "finish",
         Some(Phase::Verify) => "verify",
+        Some(Phase::Prune) => "prune",
     }
 }

@@ -89,9 +89,13 @@ fn what_is_expected_adds_up_and_reading_back_counts_anew() {
     assert_eq!((standing.expected_files, standing.expected_bytes, standing.bytes), (3, 300, 300));
     monitor.phase(Phase::Finish);
     assert_eq!(monitor.counters.standing(Duration::ZERO).files, 3);
-    monitor.phase(Phase::Verify);
-    let standing = monitor.counters.standing(Duration::ZERO);
-    assert_eq!((standing.files, standing.expected_bytes), (0, 0));
+    for anew in [Phase::Verify, Phase::Prune] {
+        monitor.expect(1, 100);
+        monitor.advance(1, 100);
+        monitor.phase(anew);
+        let standing = monitor.counters.standing(Duration::ZERO);
+        assert_eq!((standing.files, standing.expected_bytes), (0, 0));
+    }
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! The packs that moved blocks go into.
+//!
+//! Owns the open ones and which block goes into which. Deletes only what it wrote itself.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::tables::NewTables;
+use crate::error::Result;
+use crate::format::{limits, names};
+use crate::id::SessionId;
+use crate::pack_writer::{PackWriter, SealedBlock};
+use crate::repository::{Repository, store_error};
+
+/// Packs that are open at once; each holds a file and a few megabytes, and there may be any number of independent copies.
+const OPEN_PACKS: usize = 8;
+
+/// By kind and, for an independent copy, by the session whose blocks stay among themselves.
+type Shelf = (u8, Option<SessionId>);
+
+/// New packs, and the tables that name them.
+pub struct NewPacks<'r> {
+    repository: &'r Repository,
+    session: SessionId,
+    /// Sessions whose blocks share no pack with those of others.
+    independent: HashSet<SessionId>,
+    open: BTreeMap<Shelf, PackWriter>,
+    finished: Vec<String>,
+    pub tables: NewTables<'r>,
+    /// Bytes of finished packs.
+    pub bytes: u64,
+}
+
+impl<'r> NewPacks<'r> {
+    pub fn new(repository: &'r Repository, session: SessionId, independent: HashSet<SessionId>) -> Self {
+        let tables = NewTables::new(repository);
+        Self { repository, session, independent, open: BTreeMap::new(), finished: Vec::new(), tables, bytes: 0 }
+    }
+
+    pub fn append(&mut self, block: &SealedBlock) -> Result<()> {
+        let apart = self.independent.contains(&block.id.session).then_some(block.id.session);
+        let shelf = (block.kind.object_kind() as u8, apart);
+        let mut pack = match self.open.remove(&shelf) {
+            Some(pack) => pack,
+            None => self.begin()?,
+        };
+        pack.append(block)?;
+        if pack.len() >= limits::PACK_TARGET_MAX {
+            return self.finish_pack(pack);
+        }
+        self.open.insert(shelf, pack);
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<PackWriter> {
+        if self.open.len() >= OPEN_PACKS
+            && let Some(longest) = self.open.iter().max_by_key(|(_, pack)| pack.len()).map(|(shelf, _)| *shelf)
+            && let Some(pack) = self.open.remove(&longest)
+        {
+            self.finish_pack(pack)?;
+        }
+        PackWriter::begin(&*self.repository.store, self.repository.id(), self.session)
+    }
+
+    fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
+        let finished = pack.finish()?;
+        self.bytes += finished.len;
+        self.finished.push(names::pack(finished.id, self.session));
+        self.tables.add_pack(&finished, self.session)
+    }
+
+    /// Finishes every open pack.
+    pub fn finish(&mut self) -> Result<()> {
+        std::mem::take(&mut self.open).into_values().try_for_each(|pack| self.finish_pack(pack))
+    }
+
+    /// Deletes the new packs, after the tables that name them: where there is no space, nothing is left behind.
+    pub fn give_up(&mut self) -> Result<()> {
+        self.open.clear();
+        self.tables.give_up()?;
+        self.bytes = 0;
+        self.finished.drain(..).try_for_each(|name| {
+            self.repository.store.delete(&name).map_err(|source| store_error("delete", &name, source))
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! What is needed of each pack.
+//!
+//! Owns counting it, from the index and from the packs' own accounts. Decides nothing, and changes nothing.
+
+use std::collections::HashMap;
+
+use super::needs::Needs;
+use super::plan::PackUse;
+use crate::error::{Error, Kind, Result};
+use crate::format::names;
+use crate::format::pack::PackRow;
+use crate::format::refs::BlockSet;
+use crate::id::PackId;
+use crate::pack_reader::{BlockReader, PackListing};
+use crate::repository::Repository;
+use crate::store::Object;
+
+/// A survey of packs.
+pub struct Survey<'r> {
+    repository: &'r Repository,
+    needs: &'r Needs,
+    blocks: BlockReader,
+    uses: HashMap<PackId, Use>,
+}
+
+/// What the index says of one pack.
+#[derive(Default)]
+struct Use {
+    is_needed: bool,
+    /// Blocks that the index knows there.
+    indexed_bytes: u64,
+    /// Those of them that nothing needs.
+    dead_bytes: u64,
+}
+
+impl<'r> Survey<'r> {
+    pub fn new(repository: &'r Repository, needs: &'r Needs) -> Result<Self> {
+        let blocks = repository.block_reader(&needs.index);
+        Ok(Self { repository, needs, blocks, uses: count_blocks(needs)? })
+    }
+
+    /// Says how much of a pack is needed.
+    pub fn judge(&mut self, pack: &Object) -> Result<PackUse> {
+        let (id, session) =
+            names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
+        let live_bytes = match self.uses.remove(&id) {
+            Some(used) if used.is_needed => {
+                let dead = self.dead_bytes(id, pack, &used)?;
+                // A table may name a dead block twice; a pack with a living block is never taken for dead.
+                pack.len.saturating_sub(dead).max(1)
+            }
+            Some(_) => 0,
+            None => {
+                self.require_nothing_of(pack)?;
+                0
+            }
+        };
+        Ok(PackUse { id, session, len: pack.len, live_bytes })
+    }
+
+    /// Whether a pack that no table names may go: it must hold no copy of a needed block that is less thinned than the one
+    /// that the index knows. If it does, a table is gone without a trace.
+    fn require_nothing_of(&self, pack: &Object) -> Result<()> {
+        let listing = match self.repository.read_pack_listing(pack) {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(()),
+            read => read?,
+        };
+        if self.needs.index.is_condemned(listing.id) {
+            return Ok(());
+        }
+        for row in listing.rows.iter().filter(|row| self.needs.live.contains(row.block)) {
+            if self.needs.index.find_block(row.block)?.is_none_or(|place| row.thinned < place.thinned) {
+                return Err(Error::BlockMissing { block: row.block.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of a pack that rewriting it would save.
+    fn dead_bytes(&self, id: PackId, pack: &Object, used: &Use) -> Result<u64> {
+        let listing = match self.repository.read_pack_listing(pack) {
+            // Of a pack whose account of itself is damaged, nothing more than its blocks is known.
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(used.dead_bytes),
+            read => read?,
+        };
+        let dead = used.dead_bytes + self.dead_parts(id, &listing)?;
+        // What an earlier prune moved away, and what is in another pack as well.
+        let all: u64 = listing.rows.iter().map(|row| u64::from(row.stored_len)).sum();
+        let unnamed = all.saturating_sub(used.indexed_bytes);
+        if unnamed == 0 || dead + unnamed < pack.len / 2 {
+            return Ok(dead);
+        }
+        // If that prune left the pack for what is damaged in it, the rest of it was all that could be moved.
+        Ok(if self.opens(pack, &listing)? { dead + unnamed } else { 0 })
+    }
+
+    /// Bytes that thinning the blocks of a pack would save.
+    fn dead_parts(&self, id: PackId, listing: &PackListing) -> Result<u64> {
+        let mut saved = 0;
+        let surveyed = listing.for_each_table(&*self.repository.store, |row, sealed| {
+            if self.needs.is_needed(row.block, id)? {
+                let table = PackListing::open_table(&self.repository.keys, row.block, sealed)?;
+                saved += self.needs.thinning(row, &table).map_or(0, |thinning| thinning.saved(row.stored_len));
+            }
+            Ok(())
+        });
+        match surveyed {
+            Err(error) if error.kind() == Kind::Corrupt => Ok(0),
+            other => other.map(|()| saved),
+        }
+    }
+
+    /// Whether everything that is needed of a pack can be moved; of a block whose chunk table is damaged nothing can.
+    fn opens(&self, pack: &Object, listing: &PackListing) -> Result<bool> {
+        let checked = listing.for_each_table(&*self.repository.store, |row, sealed| {
+            if self.needs.is_needed(row.block, listing.id)? {
+                PackListing::open_table(&self.repository.keys, row.block, sealed)?;
+                self.check_block(pack, row)?;
+            }
+            Ok(())
+        });
+        match checked {
+            Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    fn check_block(&self, pack: &Object, row: &PackRow) -> Result<()> {
+        let mut bytes = vec![0; row.stored_len as usize];
+        self.repository.read_pack_at(pack, row.offset.into(), &mut bytes)?;
+        self.blocks.check_seal(row.into(), &mut bytes)
+    }
+}
+
+/// Counts what is needed of the packs, block by block.
+fn count_blocks(needs: &Needs) -> Result<HashMap<PackId, Use>> {
+    let (mut found, mut several) = (BlockSet::default(), BlockSet::default());
+    needs.index.for_each_block(|block, _| {
+        if needs.live.contains(block) && !found.insert(block) {
+            several.insert(block);
+        }
+    })?;
+    // A block that is needed and not indexed means that the index or the listing is not the whole truth.
+    if let Some(block) = needs.live.iter().find(|block| !found.contains(*block)) {
+        return Err(Error::BlockMissing { block: block.to_string() });
+    }
+    let (mut uses, mut failed) = (HashMap::<PackId, Use>::new(), None);
+    needs.index.for_each_block(|block, place| {
+        let chosen = if several.contains(block) { needs.index.find_block(block) } else { Ok(Some(place)) };
+        let is_chosen = chosen.map(|chosen| chosen == Some(place)).unwrap_or_else(|error| {
+            failed = Some(error);
+            false
+        });
+        let pack = uses.entry(place.pack).or_default();
+        pack.indexed_bytes += u64::from(place.stored_len);
+        if is_chosen && needs.live.contains(block) {
+            pack.is_needed = true;
+        } else {
+            pack.dead_bytes += u64::from(place.stored_len);
+        }
+    })?;
+    failed.map_or(Ok(uses), Err)
+}
