@@ -290,6 +290,13 @@ impl BlockReader {
         self.unseal(expected, stored).map(|_| ())
     }
 
+    /// Checks that the copy of a block at a place opens, without expanding it.
+    pub(crate) fn check_copy(&self, (block, kind): (BlockId, BlockKind), place: &BlockPlace) -> Result<()> {
+        let mut stored = vec![0; place.stored_len as usize];
+        self.read_range(place, place.offset.into(), &mut stored)?;
+        self.check_seal(Expected { block, kind, thinned: place.thinned }, &mut stored)
+    }
+
     /// Reads a block that has these bytes of its plaintext, from memory if it was read lately.
     ///
     /// # Errors

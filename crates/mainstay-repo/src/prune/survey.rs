@@ -31,6 +31,8 @@ struct Use {
     indexed_bytes: u64,
     /// Those of them that nothing needs.
     dead_bytes: u64,
+    /// Whether there is a needed block among those, of which the copy in another pack counts.
+    holds_spare: bool,
 }
 
 impl<'r> Survey<'r> {
@@ -43,7 +45,11 @@ impl<'r> Survey<'r> {
     pub fn judge(&mut self, pack: &Object) -> Result<PackUse> {
         let (id, session) =
             names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
-        let live_bytes = match self.uses.remove(&id) {
+        let used = self.uses.remove(&id);
+        if used.as_ref().is_none_or(|used| used.holds_spare) && self.stands_in(pack)? {
+            return Ok(PackUse { id, session, len: pack.len, live_bytes: pack.len });
+        }
+        let live_bytes = match used {
             Some(used) if used.is_needed => {
                 let dead = self.dead_bytes(id, pack, &used)?;
                 // A table may name a dead block twice; a pack with a living block is never taken for dead.
@@ -74,6 +80,27 @@ impl<'r> Survey<'r> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a pack has a good copy of a needed block, and the one that counts is not good: then it stays as it is.
+    fn stands_in(&self, pack: &Object) -> Result<bool> {
+        let listing = match self.repository.read_pack_listing(pack) {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
+            read => read?,
+        };
+        if self.needs.index.is_condemned(listing.id) {
+            return Ok(false);
+        }
+        for row in listing.rows.iter().filter(|row| self.needs.live.contains(row.block)) {
+            let counted = self.needs.index.find_block(row.block)?.filter(|place| place.pack != listing.id);
+            if let Some(place) = counted
+                && !is_good(self.blocks.check_copy((row.block, row.kind), &place))?
+                && is_good(self.check_block(pack, row))?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Bytes of a pack that rewriting it would save.
@@ -119,16 +146,21 @@ impl<'r> Survey<'r> {
             }
             Ok(())
         });
-        match checked {
-            Err(error) if error.kind() == Kind::Corrupt => Ok(false),
-            other => other.map(|()| true),
-        }
+        is_good(checked)
     }
 
     fn check_block(&self, pack: &Object, row: &PackRow) -> Result<()> {
         let mut bytes = vec![0; row.stored_len as usize];
         self.repository.read_pack_at(pack, row.offset.into(), &mut bytes)?;
         self.blocks.check_seal(row.into(), &mut bytes)
+    }
+}
+
+/// Whether a copy of a block was found whole.
+fn is_good(checked: Result<()>) -> Result<bool> {
+    match checked {
+        Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+        other => other.map(|()| true),
     }
 }
 
@@ -153,9 +185,11 @@ fn count_blocks(needs: &Needs) -> Result<HashMap<PackId, Use>> {
         });
         let pack = uses.entry(place.pack).or_default();
         pack.indexed_bytes += u64::from(place.stored_len);
-        if is_chosen && needs.live.contains(block) {
+        let is_live = needs.live.contains(block);
+        if is_chosen && is_live {
             pack.is_needed = true;
         } else {
+            pack.holds_spare |= is_live;
             pack.dead_bytes += u64::from(place.stored_len);
         }
     })?;

@@ -2,6 +2,7 @@
 
 mod beside;
 mod chaos;
+mod copies;
 mod crash;
 mod full;
 mod history;
