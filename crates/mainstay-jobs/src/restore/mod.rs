@@ -6,12 +6,13 @@
 
 mod apply;
 mod choose;
+mod compare;
 mod file;
 mod filter;
 mod guard;
-mod left_alone;
 mod links;
 mod owners;
+mod passed_over;
 mod plan;
 mod planner;
 mod ranges;
@@ -188,7 +189,7 @@ fn write_and_verify(
     let run = shared.run;
     let apply = Apply::new(shared, target);
     run.progress.phase(Phase::Restore);
-    let Planned { mut report, links, left_alone } = plan_and_apply(planner, start.clone(), &apply)?;
+    let Planned { mut report, links } = plan_and_apply(planner, start.clone(), &apply)?;
     run.progress.phase(Phase::Finish);
     apply.link(&links)?;
     apply.finish_directories()?;
@@ -196,7 +197,7 @@ fn write_and_verify(
     report.written_bytes = apply.written_bytes();
     if run.options.extent == Extent::WriteAndVerify {
         run.progress.phase(Phase::Verify);
-        let planner = Planner::new(shared, Purpose::Compare { left_alone })?;
+        let planner = Planner::new(shared, Purpose::Compare)?;
         let Planned { links, .. } = plan_and_apply(planner, start, &apply)?;
         apply.compare_links(&links)?;
         report.verified_bytes = apply.written_bytes() - report.written_bytes;
