@@ -103,6 +103,7 @@ struct PlanMessage<'a> {
 struct Summary {
     message_type: &'static str,
     dry_run: bool,
+    leased: bool,
     snapshot: String,
     target: String,
     files: u64,
@@ -283,6 +284,7 @@ impl Outcome<'_> {
         Summary {
             message_type: "summary",
             dry_run: self.dry_run,
+            leased: report.is_leased,
             snapshot: self.entry.id.to_string(),
             target: self.target.to_string_lossy().into_owned(),
             files: report.files,
