@@ -11,6 +11,28 @@ use std::process::{Command, Output, Stdio};
 /// Help is wrapped at this width wherever it is generated.
 const COLUMNS: &str = "100";
 
+/// What a tool that runs the binary is told.
+pub struct Request {
+    pub is_check: bool,
+    pub binary: Binary,
+}
+
+impl Request {
+    /// Reads `[--check] [--mainstay PATH]` and finds the binary.
+    pub fn read(arguments: &[String], usage: &str) -> Result<Self, String> {
+        let (mut is_check, mut given) = (false, None);
+        let mut arguments = arguments.iter();
+        while let Some(flag) = arguments.next() {
+            match flag.as_str() {
+                "--check" => is_check = true,
+                "--mainstay" => given = Some(PathBuf::from(arguments.next().ok_or(usage)?)),
+                _ => return Err(usage.to_owned()),
+            }
+        }
+        Ok(Self { is_check, binary: Binary::find(given.as_deref())? })
+    }
+}
+
 pub struct Binary {
     pub path: PathBuf,
 }

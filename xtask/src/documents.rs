@@ -6,24 +6,15 @@
 mod blocks;
 mod reference;
 
-use crate::binary::{Binary, Scratch};
+use crate::binary::{Binary, Request, Scratch};
 use crate::checkout::{self, Checkout};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const REFERENCE: &str = "docs/reference/cli.md";
 const USAGE: &str = "usage: cargo xtask docs [--check] [--mainstay PATH]";
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let (mut is_check, mut given) = (false, None);
-    let mut arguments = arguments.iter();
-    while let Some(flag) = arguments.next() {
-        match flag.as_str() {
-            "--check" => is_check = true,
-            "--mainstay" => given = Some(PathBuf::from(arguments.next().ok_or(USAGE)?)),
-            _ => return Err(USAGE.to_owned()),
-        }
-    }
-    let binary = Binary::find(given.as_deref())?;
+    let Request { is_check, binary } = Request::read(arguments, USAGE)?;
     let root = checkout::root();
     let scratch = Scratch::create("docs")?;
     let generated = reference::generate(&binary, &scratch.path)?;

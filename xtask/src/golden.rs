@@ -7,7 +7,7 @@
 mod manifest;
 mod tree;
 
-use crate::binary::{Binary, Scratch, output, text};
+use crate::binary::{Binary, Request, Scratch, output, text};
 use crate::checkout;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,16 +22,7 @@ const CHECKSUMS: &str = "SHA256SUMS";
 const SNAPSHOTS: [(&str, &str); 2] = [("latest~1", "tree-1.manifest"), ("latest", "tree-2.manifest")];
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let (mut is_check, mut given) = (false, None);
-    let mut arguments = arguments.iter();
-    while let Some(flag) = arguments.next() {
-        match flag.as_str() {
-            "--check" => is_check = true,
-            "--mainstay" => given = Some(PathBuf::from(arguments.next().ok_or(USAGE)?)),
-            _ => return Err(USAGE.to_owned()),
-        }
-    }
-    let binary = Binary::find(given.as_deref())?;
+    let Request { is_check, binary } = Request::read(arguments, USAGE)?;
     let folder = checkout::root().join(FOLDER);
     match is_check {
         true => check_all(&binary, &folder),

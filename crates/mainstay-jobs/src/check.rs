@@ -11,7 +11,7 @@ mod trace;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, BlockSet, ReadLease, Repository, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, BlockSet, Repository, SnapshotId, TreeReader};
 
 pub(crate) use finding::sort as sort_findings;
 pub use finding::{Finding, Severity};
@@ -19,7 +19,7 @@ pub(crate) use inventory::Inventory;
 use pages::Pages;
 pub(crate) use trace::{Breakage, trace};
 
-use crate::{Cancel, Phase, Progress, Result};
+use crate::{Cancel, Phase, Progress, Result, reading};
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +27,8 @@ mod tests;
 /// What a check saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckReport {
+    /// Whether prune was kept away meanwhile.
+    pub is_leased: bool,
     /// Damage first.
     pub findings: Vec<Finding>,
     pub snapshots: u64,
@@ -51,7 +53,7 @@ impl CheckReport {
 /// # Errors
 /// When the store cannot be listed, or the run is cancelled.
 pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) -> Result<CheckReport> {
-    let _lease = begin_reading(repository, progress)?;
+    let lease = reading::begin(repository, progress)?;
     progress.phase(Phase::Plan);
     let mut findings = Vec::new();
     let inventory = Inventory::take(repository, &mut findings)?;
@@ -68,6 +70,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
     }
     sort_findings(&mut findings);
     Ok(CheckReport {
+        is_leased: lease.is_published(),
         findings,
         snapshots: inventory.snapshots.len() as u64,
         packs: inventory.packs.len() as u64,
@@ -75,15 +78,6 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         tree_pages,
         nodes,
     })
-}
-
-/// Begins to read a repository as a whole; where that keeps no prune away, the user is told.
-pub(crate) fn begin_reading<'r>(repository: &'r Repository, progress: &dyn Progress) -> Result<ReadLease<'r>> {
-    let lease = repository.begin_reading()?;
-    if !lease.is_published() {
-        progress.warn(&repository.location(), "no lease can be written there; do not prune while this runs");
-    }
-    Ok(lease)
 }
 
 /// The part of a check that reads trees.

@@ -171,21 +171,13 @@ pub fn files<const N: usize>(pairs: [(&'static str, &[u8]); N]) -> Files {
 /// A node with plausible metadata.
 pub fn node(name: &str, kind: NodeKind) -> Node {
     Node {
-        name: name.as_bytes().to_vec(),
-        kind,
         mode: if kind == NodeKind::Directory { 0o755 } else { 0o644 },
         user: 1000,
         group: 1000,
-        size: 0,
         modified: (1_700_000_000, 5),
         changed: (1_700_000_000, 6),
         inode: 1,
-        device: 0,
-        links: 1,
-        content: Content::default(),
-        link_target: None,
-        device_numbers: None,
-        attributes: Vec::new(),
+        ..Node::new(name, kind)
     }
 }
 

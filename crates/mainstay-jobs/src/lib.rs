@@ -15,6 +15,7 @@ mod fixture;
 #[cfg(test)]
 mod ground;
 pub mod progress;
+mod reading;
 pub mod restore;
 pub mod retention;
 pub mod select;

@@ -16,7 +16,7 @@ use mainstay_repo::store::Object;
 use mainstay_repo::{Index, PackId, Repository, TreeReader, names};
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
-use crate::{Cancel, Error, Phase, Progress, Result};
+use crate::{Cancel, Error, Phase, Progress, Result, reading};
 use pack::{PackReport, PackVerifier};
 
 #[cfg(test)]
@@ -40,6 +40,8 @@ pub struct VerifyOptions {
 /// What a verify saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyReport {
+    /// Whether prune was kept away meanwhile.
+    pub is_leased: bool,
     /// Damage first.
     pub findings: Vec<Finding>,
     /// Packs that were read, and their bytes.
@@ -72,7 +74,7 @@ pub fn verify(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<VerifyReport> {
-    let _lease = check::begin_reading(repository, progress)?;
+    let lease = reading::begin(repository, progress)?;
     progress.phase(Phase::Verify);
     let mut findings = Vec::new();
     let inventory = Inventory::take(repository, &mut findings)?;
@@ -81,6 +83,7 @@ pub fn verify(
     progress.expect(packs.len() as u64, packs.iter().map(|pack| pack.len).sum());
     let run = Run { repository, index: &inventory.index, progress, cancel };
     let mut report = VerifyReport {
+        is_leased: lease.is_published(),
         packs: packs.len() as u64,
         pack_bytes: packs.iter().map(|pack| pack.len).sum(),
         all_packs: inventory.packs.len() as u64,

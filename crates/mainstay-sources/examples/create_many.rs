@@ -64,7 +64,7 @@ fn create(tree: &TargetTree, thread: usize, files: usize) -> Result<()> {
         };
         let file = directory.create_file_for(format!("file-{number}").as_bytes(), &metadata, &preserve)?;
         file.write_all_at(0, &bytes)?;
-        for warning in file.finish(&metadata, &preserve) {
+        for warning in file.finish(&metadata, &preserve)?.warnings {
             eprintln!("{}: {}", warning.path, warning.message);
         }
     }

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod content;
+mod details;
 mod direct;
 mod directory;
 mod limits;
@@ -30,5 +31,6 @@ pub use options::FileOptions;
 pub use owners::Owners;
 pub use source::FileSource;
 pub use target::{
-    Creation, HardLinks, InTheWay, Metadata, Ownership, Preserve, Staged, TargetDirectory, TargetFile, TargetTree,
+    Applied, Creation, Difference, HardLinks, InTheWay, Keeping, Metadata, Ownership, Part, Preserve, Staged,
+    TargetDirectory, TargetFile, TargetTree, compare,
 };

@@ -20,6 +20,7 @@ pub mod man;
 mod node;
 pub mod prune;
 pub mod restore;
+mod selection;
 pub mod snapshots;
 pub mod stats;
 pub mod status;

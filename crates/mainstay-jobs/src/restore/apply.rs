@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_repo::NodeKind;
-use mainstay_sources::files::{Metadata, TargetDirectory, TargetTree};
+use mainstay_sources::files::{Applied, Metadata, TargetDirectory, TargetTree};
 
+use super::compare::Comparing;
 use super::file::Files;
 use super::links::Link;
 use super::plan::{Action, Batch, PlannedNode};
@@ -24,12 +25,14 @@ pub struct Apply<'a> {
     directories: Mutex<Vec<(SharedPath, Vec<u8>, Metadata)>>,
     written: AtomicU64,
     lost: AtomicU64,
+    comparing: Comparing<'a>,
 }
 
 impl<'a> Apply<'a> {
     pub fn new(shared: Shared<'a>, target: &'a TargetTree) -> Self {
         let directories = Mutex::new(Vec::new());
-        Self { shared, target, directories, written: AtomicU64::new(0), lost: AtomicU64::new(0) }
+        let comparing = Comparing::new(shared, target);
+        Self { shared, target, directories, written: AtomicU64::new(0), lost: AtomicU64::new(0), comparing }
     }
 
     /// Bytes written, and bytes compared and found equal.
@@ -65,19 +68,27 @@ impl<'a> Apply<'a> {
         current.map_or(Ok(()), |last| files.write(last, None))
     }
 
-    /// Applies all of a batch but its files, and answers these.
+    /// Applies all of a batch but the content of its files, and answers those that have some.
     fn prepare(&self, batch: Batch) -> Result<Vec<PlannedNode>> {
         for (directory, name) in &batch.deletions {
             self.shared.telling.failed(directory, name, self.remove(directory, name));
         }
         for planned in batch.directories {
-            self.make_directory(planned);
+            match planned.action {
+                Action::Compare => _ = self.comparing.compare(&planned),
+                _ => self.make_directory(planned),
+            }
         }
         for planned in &batch.others {
             self.shared.run.cancel.check()?;
-            self.shared.telling.failed(&planned.directory, &planned.node.name, self.make_other(planned));
+            match planned.action {
+                Action::Compare => _ = self.comparing.compare(planned),
+                _ => self.shared.telling.applied(&planned.directory, &planned.node.name, self.make_other(planned)),
+            }
         }
-        Ok(batch.files)
+        let mut files = batch.files;
+        files.retain(|planned| planned.action != Action::Compare || self.comparing.compare(planned));
+        Ok(files)
     }
 
     /// Gives files their further names.
@@ -114,10 +125,7 @@ impl<'a> Apply<'a> {
                 .target
                 .directory(&parent)
                 .and_then(|parent| parent.set_metadata(&name, &metadata, &self.shared.run.options.preserve));
-            match set {
-                Ok(warnings) => self.shared.telling.pass_on(warnings),
-                Err(error) => self.shared.telling.failed(&parent, &name, Err(error)),
-            }
+            self.shared.telling.applied(&parent, &name, set);
         }
         Ok(())
     }
@@ -152,7 +160,7 @@ impl<'a> Apply<'a> {
         }
     }
 
-    fn make_other(&self, planned: &PlannedNode) -> mainstay_sources::Result<()> {
+    fn make_other(&self, planned: &PlannedNode) -> mainstay_sources::Result<Applied> {
         let PlannedNode { node, action, .. } = planned;
         let metadata = convert::metadata(node);
         let preserve = &self.shared.run.options.preserve;
@@ -172,8 +180,7 @@ impl<'a> Apply<'a> {
             }
             _ => make(&node.name)?,
         }
-        self.shared.telling.pass_on(parent.set_metadata(&node.name, &metadata, preserve)?);
-        Ok(())
+        parent.set_metadata(&node.name, &metadata, preserve)
     }
 
     fn make_link(&self, link: &Link) -> mainstay_sources::Result<()> {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mainstay_repo::Extent;
 use mainstay_sources::files::{HardLinks, TargetDirectory, TargetFile};
 
+use super::passed_over::Scope;
 use super::plan::{Action, PlannedNode};
 use super::ranges::Piece;
 use super::telling::Telling;
@@ -89,16 +90,13 @@ impl Files<'_> {
                     &self.run.options.preserve,
                 )
             });
-            match set {
-                Ok(warnings) => self.telling.pass_on(warnings),
-                Err(error) => self.warn(planned, &error.to_string()),
-            }
+            self.telling.applied(&planned.directory, &planned.node.name, set);
             self.run.progress.advance(1, planned.node.size);
             return;
         }
         match self.open(planned) {
             Ok(open) => self.finish(file, open),
-            Err(error) => self.warn(planned, &error.to_string()),
+            Err(error) => self.fail(planned, error),
         }
     }
 
@@ -119,7 +117,7 @@ impl Files<'_> {
             Err(error) => {
                 file.is_incomplete.store(true, Ordering::Release);
                 if !file.is_given_up.swap(true, Ordering::AcqRel) {
-                    self.warn(&file.planned, &error.to_string());
+                    self.fail(&file.planned, error);
                 }
             }
             Ok(()) => {}
@@ -137,6 +135,8 @@ impl Files<'_> {
             self.lost.fetch_add(u64::from(is_new), Ordering::Relaxed);
             let message = format!("{} bytes at offset {} are lost: {error}", piece.len, piece.file_offset);
             self.warn(&file.planned, &message);
+            let path = join(&file.planned.directory, &file.planned.node.name);
+            self.telling.passed_over.insert(&path, Scope::Metadata);
         }
         self.close_piece(file);
     }
@@ -257,7 +257,7 @@ impl Files<'_> {
         if !file.is_given_up.load(Ordering::Acquire)
             && let Err(error) = open.file.publish()
         {
-            self.warn(&file.planned, &error.to_string());
+            self.fail(&file.planned, error);
         }
         self.run.progress.advance(1, 0);
     }
@@ -266,9 +266,14 @@ impl Files<'_> {
     fn close(&self, planned: &PlannedNode, open: OpenFile) {
         if open.way != Way::Compare {
             let metadata = convert::metadata(&planned.node);
-            self.telling.pass_on(open.file.finish(&metadata, &self.run.options.preserve));
+            let applied = open.file.finish(&metadata, &self.run.options.preserve);
+            self.telling.applied(&planned.directory, &planned.node.name, applied);
         }
         self.run.progress.advance(1, 0);
+    }
+
+    fn fail(&self, planned: &PlannedNode, error: mainstay_sources::Error) {
+        self.telling.failed(&planned.directory, &planned.node.name, Err(error));
     }
 
     fn warn(&self, planned: &PlannedNode, message: &str) {

@@ -6,12 +6,13 @@
 
 mod apply;
 mod choose;
+mod compare;
 mod file;
 mod filter;
 mod guard;
-mod left_alone;
 mod links;
 mod owners;
+mod passed_over;
 mod plan;
 mod planner;
 mod ranges;
@@ -26,7 +27,7 @@ use mainstay_sources::Warning;
 use mainstay_sources::files::{InTheWay, Preserve, TargetTree};
 
 use crate::backup::Warnings;
-use crate::{Cancel, Error, Phase, Progress, Result};
+use crate::{Cancel, Error, Phase, Progress, Result, reading};
 use apply::Apply;
 use guard::Guard;
 use plan::Batch;
@@ -102,6 +103,8 @@ pub struct RestoreRun<'a> {
 /// What a run did.
 #[derive(Clone, Debug, Default)]
 pub struct RestoreReport {
+    /// Whether prune was kept away meanwhile.
+    pub is_leased: bool,
     pub files: u64,
     pub directories: u64,
     /// Links, devices, FIFOs, sockets and further names of files.
@@ -138,11 +141,7 @@ pub fn restore(run: &RestoreRun<'_>) -> Result<RestoreReport> {
 fn restore_tree(run: &RestoreRun<'_>) -> Result<RestoreReport> {
     Guard::find(run)?;
     run.progress.phase(Phase::Plan);
-    let _lease = match run.repository.begin_reading() {
-        Err(error) if error.kind() == mainstay_repo::Kind::Busy => return Err(error.into()),
-        // Without the right to write, reading still works; only a collector does not see it.
-        lease => lease.ok(),
-    };
+    let lease = reading::begin_to_restore(run.repository, run.progress)?;
     let index = run.repository.index()?;
     let trees = TreeReader::new(run.repository.block_reader(&index));
     let start = Start::find(run, &trees)?;
@@ -162,6 +161,7 @@ fn restore_tree(run: &RestoreRun<'_>) -> Result<RestoreReport> {
         None => plan_only(planner, start)?,
         Some(target) => write_and_verify(shared, planner, start, target)?,
     };
+    report.is_leased = lease.is_some();
     (report.warnings, report.warning_count) = warnings.take();
     Ok(report)
 }
@@ -188,7 +188,7 @@ fn write_and_verify(
     let run = shared.run;
     let apply = Apply::new(shared, target);
     run.progress.phase(Phase::Restore);
-    let Planned { mut report, links, left_alone } = plan_and_apply(planner, start.clone(), &apply)?;
+    let Planned { mut report, links } = plan_and_apply(planner, start.clone(), &apply)?;
     run.progress.phase(Phase::Finish);
     apply.link(&links)?;
     apply.finish_directories()?;
@@ -196,7 +196,7 @@ fn write_and_verify(
     report.written_bytes = apply.written_bytes();
     if run.options.extent == Extent::WriteAndVerify {
         run.progress.phase(Phase::Verify);
-        let planner = Planner::new(shared, Purpose::Compare { left_alone })?;
+        let planner = Planner::new(shared, Purpose::Compare)?;
         let Planned { links, .. } = plan_and_apply(planner, start, &apply)?;
         apply.compare_links(&links)?;
         report.verified_bytes = apply.written_bytes() - report.written_bytes;

@@ -4,15 +4,15 @@
 //! bounded size, so that a plan for a million files is never in memory at once.
 
 use mainstay_repo::{Content, Extent as ContentExtent, Node, NodeKind, limits};
-use mainstay_sources::files::TargetTree;
+use mainstay_sources::files::{Part, TargetTree};
 use mainstay_sources::{Entry, Kind};
 
 use super::choose::Choosing;
 use super::filter::{Decision, Filter};
 use super::guard::Guard;
-use super::left_alone::LeftAlone;
 use super::links::{FirstName, FirstNames, Link};
 use super::owners::OwnerNumbers;
+use super::passed_over::Scope;
 use super::plan::{Action, Batch, PlannedEntry, PlannedNode};
 use super::{Extra, Overwrite, RestoreReport, Shared, SharedPath, Start, join};
 use crate::Result;
@@ -36,7 +36,7 @@ pub enum Purpose<'a> {
         guard: Guard,
     },
     /// Reading back what was written.
-    Compare { left_alone: LeftAlone },
+    Compare,
 }
 
 /// What a plan comes to, besides its batches.
@@ -45,7 +45,6 @@ pub struct Planned {
     pub report: RestoreReport,
     /// Further names of files, for when everything is written.
     pub links: Vec<Link>,
-    pub left_alone: LeftAlone,
 }
 
 /// A directory being planned, a page at a time.
@@ -199,8 +198,8 @@ impl<'a> Planner<'a> {
             return Ok(None);
         }
         let choosing = match &self.purpose {
-            Purpose::Compare { left_alone } if left_alone.contains(&path) => return Ok(None),
-            Purpose::Compare { .. } => None,
+            Purpose::Compare if self.shared.telling.passed_over.contains(&path, Scope::Entry) => return Ok(None),
+            Purpose::Compare => None,
             Purpose::Write { guard, .. } if guard.is_repository(&path, existing.as_ref()) => {
                 self.warn(&path, "the repository lies here: it is left alone");
                 self.leave(&path);
@@ -245,6 +244,7 @@ impl<'a> Planner<'a> {
         let overwrite = self.shared.run.options.overwrite;
         let kind = existing.as_ref().map(|entry| entry.kind);
         let action = match kind {
+            None if !self.is_writing() => Action::Compare,
             None => Action::Create,
             Some(Kind::Directory) => Action::Update,
             Some(_) if overwrite == Overwrite::Never => {
@@ -255,12 +255,14 @@ impl<'a> Planner<'a> {
             Some(_) => Action::Replace,
         };
         let content = std::mem::take(&mut node.content);
-        if decision == Decision::Take && self.is_writing() {
+        if decision == Decision::Take {
             self.planned.report.directories += 1;
             self.tell(action, &path, &node);
             self.batch.weight += 1;
             let keeps = action == Action::Update && overwrite == Overwrite::Never;
-            if !keeps {
+            if keeps {
+                self.shared.telling.passed_over.insert(&path, Scope::Metadata);
+            } else {
                 let planned = PlannedNode { directory: frame.path.clone(), node, extents: Vec::new(), action };
                 self.batch.directories.push(planned);
             }
@@ -331,10 +333,13 @@ impl<'a> Planner<'a> {
                 report.files += 1;
                 report.files_unchanged += 1;
                 self.shared.run.progress.advance(1, node.size);
+                if node.mode & 0o6000 != 0 {
+                    // It has the recorded mode already, with bits that are not set unless asked for.
+                    self.shared.telling.passed_over.insert(path, Scope::Part(&Part::Mode));
+                }
                 return Ok(true);
             }
             (_, NodeKind::File) => {}
-            (Action::Compare, _) => return Ok(true),
             _ => {
                 report.others += 1;
                 self.batch.weight += 1;
@@ -378,7 +383,7 @@ impl<'a> Planner<'a> {
     /// Notes that an entry, with everything in it, stays as it is.
     fn leave(&mut self, path: &[u8]) {
         self.planned.report.skipped += 1;
-        self.planned.left_alone.insert(path);
+        self.shared.telling.passed_over.insert(path, Scope::Entry);
     }
 
     fn is_writing(&self) -> bool {

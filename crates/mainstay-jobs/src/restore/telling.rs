@@ -1,9 +1,12 @@
 //! What a restore tells of entries that are not as recorded: every warning names its entry.
 //!
-//! Owns how paths are shown: relative to the target, as in the plan; the target itself by its own path.
+//! Owns how paths are shown: relative to the target, as in the plan; the target itself by its own path. And that nothing
+//! is told twice, by those who write and by those who compare.
 
 use mainstay_sources::Warning;
+use mainstay_sources::files::Applied;
 
+use super::passed_over::{PassedOver, Scope};
 use super::{RestoreRun, join};
 use crate::Progress;
 use crate::backup::Warnings;
@@ -13,11 +16,13 @@ pub struct Telling<'a> {
     progress: &'a dyn Progress,
     warnings: &'a Warnings,
     target: String,
+    pub passed_over: PassedOver,
 }
 
 impl<'a> Telling<'a> {
     pub fn new(run: &RestoreRun<'a>, warnings: &'a Warnings) -> Self {
-        Self { progress: run.progress, warnings, target: run.target.to_string_lossy().into_owned() }
+        let target = run.target.to_string_lossy().into_owned();
+        Self { progress: run.progress, warnings, target, passed_over: PassedOver::new(run.options.extent) }
     }
 
     /// Warns about the entry at a path of the target.
@@ -29,15 +34,33 @@ impl<'a> Telling<'a> {
         self.warnings.add(self.progress, Warning { path, message: message.to_owned() });
     }
 
-    /// Warns about an entry for which something did not work.
+    /// Warns about an entry that could not be made what it should be.
     pub fn failed(&self, directory: &[u8], name: &[u8], result: mainstay_sources::Result<()>) {
         if let Err(error) = result {
-            self.about(&join(directory, name), &error.to_string());
+            let path = join(directory, name);
+            self.about(&path, &error.to_string());
+            self.passed_over.insert(&path, Scope::Entry);
+        }
+    }
+
+    /// Warns about what of an entry's metadata could not be set.
+    pub fn applied(&self, directory: &[u8], name: &[u8], applied: mainstay_sources::Result<Applied>) {
+        let Applied { warnings, unset } = match applied {
+            Ok(applied) => applied,
+            Err(error) => return self.failed(directory, name, Err(error)),
+        };
+        self.pass_on(warnings);
+        if unset.is_empty() {
+            return;
+        }
+        let path = join(directory, name);
+        for part in &unset {
+            self.passed_over.insert(&path, Scope::Part(part));
         }
     }
 
     /// Passes on warnings of the target, whose paths begin with its own.
-    pub fn pass_on(&self, warnings: Vec<Warning>) {
+    fn pass_on(&self, warnings: Vec<Warning>) {
         for warning in warnings {
             let beneath = warning.path.strip_prefix(&self.target).map(|path| path.trim_start_matches('/'));
             let path = beneath.filter(|path| !path.is_empty()).unwrap_or(&warning.path).to_owned();

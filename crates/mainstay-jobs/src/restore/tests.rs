@@ -8,3 +8,4 @@ mod replacing;
 mod repository;
 mod safety;
 mod verifying;
+mod verifying_metadata;

@@ -12,8 +12,8 @@ use rustix::fs::{Advice, SeekFrom, Statx};
 use rustix::io::{self, Errno};
 
 use super::attributes::Reach;
+use super::details::attribute_error;
 use super::direct::DirectReading;
-use super::open_directory::attribute_error;
 use super::{paths, status};
 use crate::{Content, Details, Entry, Result, Run};
 

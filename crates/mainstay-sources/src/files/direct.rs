@@ -22,8 +22,13 @@ const PLACES: [u64; 3] = [1, 2, 3];
 /// A file that is read past the page cache.
 pub(super) struct DirectReading {
     /// Places that were not in the cache, but may be since they were looked at.
-    touched: Vec<u64>,
+    pub(super) touched: Vec<u64>,
+    /// The call that reads. Some file systems take `O_DIRECT` and refuse the reading; a test has one that does.
+    pub(super) read_at: ReadAt,
 }
+
+/// Reads at an offset.
+pub(super) type ReadAt = fn(BorrowedFd<'_>, &mut [u8], u64) -> io::Result<usize>;
 
 impl DirectReading {
     /// Prepares an open file with so many bytes of data; `None` where it is better read through the cache.
@@ -32,7 +37,7 @@ impl DirectReading {
             return None;
         }
         let touched = places_to_read(file, len).ok()?;
-        let direct = Self { touched };
+        let direct = Self { touched, read_at };
         if direct.touched.len() * 2 > PLACES.len() && set_direct(file, true).is_ok() {
             return Some(direct);
         }
@@ -49,7 +54,7 @@ impl DirectReading {
         if !is_aligned {
             return None;
         }
-        let read = io::retry_on_intr(|| io::pread(file, &mut *buffer, position)).ok()?;
+        let read = io::retry_on_intr(|| (self.read_at)(file, &mut *buffer, position)).ok()?;
         Some(read.min(left))
     }
 
@@ -68,6 +73,10 @@ impl DirectReading {
             let _ = rustix::fs::fadvise(file, *place, NonZeroU64::new(ALIGNMENT as u64), Advice::DontNeed);
         }
     }
+}
+
+fn read_at(file: BorrowedFd<'_>, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+    io::pread(file, buffer, position)
 }
 
 /// Whether the file system says that it reads past the cache, at our alignment. Those that do not say (network file

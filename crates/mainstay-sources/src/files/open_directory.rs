@@ -10,10 +10,10 @@ use std::sync::{Arc, OnceLock};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::{self, Errno};
 
-use super::attributes::{Attributes, Reach, descriptor_path, entry_path};
+use super::attributes::descriptor_path;
 use super::content::FileContent;
-use super::{paths, status};
-use crate::{Details, Entry, Kind, Result};
+use super::{details, paths, status};
+use crate::{Details, Entry, Result};
 
 const ENTRY: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC);
 /// `O_NONBLOCK`, because a FIFO put in the place of a file must not stop the backup.
@@ -114,41 +114,7 @@ impl OpenDirectory {
     /// # Errors
     /// When the entry has vanished, or its attributes cannot be read or are too large.
     pub(super) fn details(&self, entry: &Entry) -> Result<Details> {
-        let name = entry.name.as_slice();
-        if let Some(fault) = paths::fault_of_name(name) {
-            return Err(paths::refused("examine", &self.path, name, fault));
-        }
-        let link_target = match entry.kind {
-            Kind::Symlink => Some(self.link_target(name)?),
-            _ => None,
-        };
-        let attributes = self.attributes(entry).map_err(|errno| attribute_error(&self.path, name, errno))?;
-        Ok(Details { link_target, attributes })
-    }
-
-    fn link_target(&self, name: &[u8]) -> Result<Vec<u8>> {
-        rustix::fs::readlinkat(&self.descriptor, name, Vec::new()).map(std::ffi::CString::into_bytes).map_err(|errno| {
-            match errno {
-                Errno::INVAL => paths::replaced("read link", &self.path, name, "a symbolic link"),
-                errno => paths::io_error("read link", &self.path, name, errno),
-            }
-        })
-    }
-
-    fn attributes(&self, entry: &Entry) -> io::Result<Attributes> {
-        let path = entry_path(self.borrow(), &entry.name);
-        match Reach::Entry(&path).read_all() {
-            // The entry has vanished, or `/proc` is not mounted, as in a bare `chroot`.
-            Err(Errno::NOENT) => {}
-            attributes => return attributes,
-        }
-        let flags = match entry.kind {
-            Kind::File => FILE,
-            Kind::Directory => DIRECTORY,
-            _ => return status::of_bytes(self.borrow(), &entry.name).map(|_| Attributes::new()),
-        };
-        let opened = rustix::fs::openat(&self.descriptor, entry.name.as_slice(), flags, Mode::empty())?;
-        Reach::Open(opened.as_fd()).read_all()
+        details::read(self.borrow(), &self.path, entry)
     }
 }
 
@@ -167,14 +133,6 @@ impl Access {
             Self::Read => DIRECTORY,
             Self::Search => ENTRY | OFlags::PATH | OFlags::DIRECTORY,
         }
-    }
-}
-
-/// The error for attributes that could not be read.
-pub(super) fn attribute_error(directory: &[u8], name: &[u8], errno: Errno) -> crate::Error {
-    match errno {
-        Errno::TOOBIG => paths::refused("read attributes", directory, name, "they exceed 512 KiB"),
-        errno => paths::io_error("read attributes", directory, name, errno),
     }
 }
 

@@ -8,9 +8,11 @@
 mod apply;
 mod birth;
 mod cache;
+mod compare;
 mod direct;
 mod directory;
 mod file;
+mod keeping;
 mod metadata;
 mod removal;
 mod staged;
@@ -23,9 +25,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 
+pub use compare::{Difference, compare};
 pub use directory::{Creation, HardLinks, TargetDirectory};
 pub use file::TargetFile;
-pub use metadata::{Metadata, Ownership, Preserve};
+pub use keeping::Keeping;
+pub use metadata::{Applied, Metadata, Ownership, Part, Preserve};
 pub use staged::{InTheWay, Staged};
 
 use super::paths;

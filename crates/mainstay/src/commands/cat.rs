@@ -11,7 +11,7 @@ use mainstay_repo::{NodeKind, TreeReader};
 use serde::Serialize;
 
 use super::node::{self, NodeFields};
-use crate::arguments::not_empty;
+use super::selection::OfSource;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -34,9 +34,8 @@ pub struct Arguments {
     /// The snapshot and the path of a file in it
     #[arg(value_name = "SNAP:PATH")]
     file: OsString,
-    /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    source: OfSource,
 }
 
 /// The file in `--json` output: `content` if it is text, else `content_hex`.
@@ -58,7 +57,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         .ok_or_else(|| Failure::usage(format!("print {}: expected SNAP:PATH", escape::text(text))))?;
     let opened = context.open()?;
     let entries = opened.snapshots(&context.output)?;
-    let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
+    let entry = arguments.source.find(&entries, text)?;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let shown = node::absolute(&path);

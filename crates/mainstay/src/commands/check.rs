@@ -29,6 +29,7 @@ pub struct Arguments {}
 struct Summary<'a> {
     message_type: &'static str,
     sound: bool,
+    leased: bool,
     snapshots: u64,
     packs: u64,
     blocks: u64,
@@ -65,6 +66,7 @@ fn summary<'a>(report: &'a CheckReport, long_run: &LongRun) -> Summary<'a> {
     Summary {
         message_type: "summary",
         sound: report.is_sound(),
+        leased: report.is_leased,
         snapshots: report.snapshots,
         packs: report.packs,
         blocks: report.blocks,

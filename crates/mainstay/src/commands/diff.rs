@@ -11,7 +11,7 @@ use mainstay_repo::{Content, NodeKind, SnapshotEntry, TreeReader};
 use serde::Serialize;
 
 use super::node;
-use crate::arguments::not_empty;
+use super::selection::OfSource;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
@@ -34,9 +34,8 @@ pub struct Arguments {
     /// The newer snapshot, and a directory in it
     #[arg(value_name = "SNAP[:PATH]")]
     new: OsString,
-    /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    source: OfSource,
 }
 
 /// One changed entry in `--json` output.
@@ -91,7 +90,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let entries = opened.snapshots(&context.output)?;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
-    let source = arguments.source.as_deref();
+    let source = arguments.source.name();
     let find = |text: &OsString| find_directory(&trees, &entries, text.as_bytes(), source);
     let (old, new) = (find(&arguments.old)?, find(&arguments.new)?);
     let mut stream = Stream::begin(context.output.format);

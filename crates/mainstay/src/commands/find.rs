@@ -8,7 +8,7 @@ use mainstay_repo::{SnapshotEntry, TreeReader};
 use serde::Serialize;
 
 use super::node::{self, NodeFields};
-use crate::arguments::not_empty;
+use super::selection::OfSource;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -31,9 +31,8 @@ pub struct Arguments {
     /// Only in this snapshot; may be given several times
     #[arg(long, value_name = "SNAP")]
     snapshot: Vec<String>,
-    /// Only in snapshots of this source
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    source: OfSource,
     /// Take a for A
     #[arg(long, short)]
     ignore_case: bool,
@@ -81,7 +80,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 }
 
 fn searched<'e>(arguments: &Arguments, entries: &'e [SnapshotEntry]) -> Result<Vec<&'e SnapshotEntry>> {
-    let source = arguments.source.as_deref();
+    let source = arguments.source.name();
     let mut searched = Vec::new();
     for text in &arguments.snapshot {
         searched.push(select::find_snapshot(entries, text, source)?);

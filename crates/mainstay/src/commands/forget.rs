@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::long_run::LongRun;
 use super::prune::{self, PruneFields};
+use super::selection::OfSource;
 use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
@@ -37,9 +38,8 @@ pub struct Arguments {
     snapshots: Vec<String>,
     #[command(flatten)]
     rules: Rules,
-    /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    source: OfSource,
     /// Show what would be done
     #[arg(long)]
     dry_run: bool,
@@ -135,7 +135,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 }
 
 fn plan(arguments: &Arguments, entries: &[SnapshotEntry]) -> Result<ForgetPlan> {
-    let source = arguments.source.as_deref();
+    let source = arguments.source.name();
     if !arguments.snapshots.is_empty() {
         let named = arguments.snapshots.iter();
         let named = named.map(|text| select::find_snapshot(entries, text, source).map(|entry| entry.id));
@@ -179,7 +179,7 @@ fn show(arguments: &Arguments, context: &Context, entries: &[SnapshotEntry], pla
         ("SOURCE", Align::Left),
         ("REASON", Align::Left),
     ]);
-    for entry in select::history(entries, arguments.source.as_deref()) {
+    for entry in select::history(entries, arguments.source.name()) {
         let kept = plan.keep.iter().find(|(id, _)| *id == entry.id);
         let (mark, reason) = match kept {
             Some((_, reasons)) => ("keep", escape::text(&reasons.join(", "))),

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::diff::{DifferenceFields, difference_text};
 use super::node::{self, NodeFields};
-use crate::arguments::not_empty;
+use super::selection::OfSource;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -32,9 +32,8 @@ pub struct Arguments {
     /// The path in the snapshots; a relative one counts from the working directory
     #[arg(value_name = "PATH")]
     path: OsString,
-    /// Only in snapshots of this source
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    source: OfSource,
 }
 
 /// A step in `--json` output.
@@ -53,7 +52,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let path = select::normalise(path.as_os_str().as_bytes())?;
     let opened = context.open()?;
     let entries = opened.snapshots(&context.output)?;
-    let source = arguments.source.as_deref();
+    let source = arguments.source.name();
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let mut events = Vec::new();

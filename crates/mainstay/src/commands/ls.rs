@@ -2,15 +2,12 @@
 //!
 //! Owns the listing's options and lines.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt as _;
-
 use mainstay_jobs::browse::{Reach, list};
 use mainstay_jobs::select;
 use mainstay_repo::{Content, Node, NodeKind, Owners, TreeReader};
 
 use super::node::{self, NodeFields};
-use crate::arguments::not_empty;
+use super::selection::Selection;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -26,12 +23,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The snapshot and a path in it
-    #[arg(value_name = "SNAP[:PATH]")]
-    snapshot: OsString,
-    /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// Also mode, owner, size and time
     #[arg(long, short)]
     long: bool,
@@ -41,10 +34,10 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let (text, path) = select::split_path(arguments.snapshot.as_bytes())?;
+    let (text, path) = arguments.selection.split()?;
     let opened = context.open()?;
     let entries = opened.snapshots(&context.output)?;
-    let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
+    let entry = arguments.selection.source.find(&entries, text)?;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let path = path.unwrap_or_default();

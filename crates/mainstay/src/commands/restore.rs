@@ -3,7 +3,6 @@
 //! Owns the options, the choice of a safe target, and the summary; `mainstay-jobs` plans and writes. Invariant: nothing is
 //! written in place unless the user names the target and says what to do with what is there.
 
-use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use mainstay_jobs::restore::{
     Extent, Extra, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore,
 };
-use mainstay_jobs::select;
 use mainstay_repo::SnapshotEntry;
 use mainstay_sources::files::{Ownership, Preserve};
 use serde::Serialize;
 
 use super::long_run::{LongRun, conclude};
 use super::node;
-use crate::arguments::not_empty;
+use super::selection::Selection;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -41,12 +39,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The snapshot and a path in it
-    #[arg(value_name = "SNAP[:PATH]")]
-    snapshot: OsString,
-    /// Only snapshots of this source count
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     /// The directory to write into; it is created if need be
     #[arg(long, value_name = "DIR")]
     target: Option<PathBuf>,
@@ -109,6 +103,7 @@ struct PlanMessage<'a> {
 struct Summary {
     message_type: &'static str,
     dry_run: bool,
+    leased: bool,
     snapshot: String,
     target: String,
     files: u64,
@@ -125,10 +120,10 @@ struct Summary {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let (text, path) = select::split_path(arguments.snapshot.as_bytes())?;
+    let (text, path) = arguments.selection.split()?;
     let opened = context.open()?;
     let entries = opened.snapshots(&context.output)?;
-    let entry = select::find_snapshot(&entries, text, arguments.source.as_deref())?;
+    let entry = arguments.selection.source.find(&entries, text)?;
     let target = arguments.target.clone().unwrap_or_else(|| default_target(entry));
     require_safe(arguments, &target)?;
     let is_new = !target.exists();
@@ -289,6 +284,7 @@ impl Outcome<'_> {
         Summary {
             message_type: "summary",
             dry_run: self.dry_run,
+            leased: report.is_leased,
             snapshot: self.entry.id.to_string(),
             target: self.target.to_string_lossy().into_owned(),
             files: report.files,

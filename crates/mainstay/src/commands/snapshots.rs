@@ -7,6 +7,7 @@ use mainstay_repo::{SnapshotEntry, SnapshotStatistics};
 use serde::Serialize;
 
 use super::long_run::conclude;
+use super::selection::OfSource;
 use crate::arguments::not_empty;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
@@ -26,9 +27,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Only those of this source
-    #[arg(long, value_name = "NAME", value_parser = not_empty())]
-    source: Option<String>,
+    #[command(flatten)]
+    source: OfSource,
     /// Only those with this tag
     #[arg(long, value_name = "TAG", value_parser = not_empty())]
     tag: Option<String>,
@@ -124,7 +124,7 @@ impl StatisticsFields {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let (entries, mut damaged) = opened.repository.readable_snapshots()?;
-    let source = arguments.source.as_deref();
+    let source = arguments.source.name();
     let wanted = |entry: &&SnapshotEntry| {
         (arguments.all || !entry.forgotten)
             && source.is_none_or(|source| entry.snapshot.source == source)

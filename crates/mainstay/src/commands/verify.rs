@@ -39,6 +39,7 @@ pub struct Arguments {
 struct Summary<'a> {
     message_type: &'static str,
     sound: bool,
+    leased: bool,
     sample_percent: Option<f64>,
     seed: u64,
     packs: u64,
@@ -78,6 +79,7 @@ fn summary<'a>(report: &'a VerifyReport, options: &VerifyOptions, long_run: &Lon
     Summary {
         message_type: "summary",
         sound: report.is_sound(),
+        leased: report.is_leased,
         sample_percent: options.sample,
         seed: options.seed,
         packs: report.packs,

@@ -311,6 +311,14 @@ fn a_repository_that_may_only_be_read_is_checked_verified_and_restored() {
         assert_eq!(ran.code, 0, "{ran:#?}");
         assert!(ran.stdout.starts_with("sound") && ran.stderr.contains("no lease can be written"), "{ran:#?}");
     }
+    let restored = unprivileged.run(&["restore", "latest", "--target", "out", "--verify"]);
+    assert_eq!((restored.code, restored.stderr.matches("no lease can be written").count()), (0, 1), "{restored:#?}");
+    for arguments in [&["check"][..], &["verify"], &["restore", "latest", "--target", "more"]] {
+        let lines = unprivileged.run(&[arguments, &["--json"]].concat()).lines();
+        let message = lines.first().expect("a warning")["message"].as_str().expect("a text");
+        assert!(message.contains("no lease can be written"), "{lines:#?}");
+        assert_eq!(lines.last().expect("a summary")["leased"], false, "{lines:#?}");
+    }
     for arguments in [
         &["snapshots"][..],
         &["ls", "latest"],
@@ -318,7 +326,6 @@ fn a_repository_that_may_only_be_read_is_checked_verified_and_restored() {
         &["history", "docs/notes.md"],
         &["status"],
         &["stats"],
-        &["restore", "latest", "--target", "out", "--verify"],
     ] {
         let ran = unprivileged.run(arguments);
         assert_eq!(ran.code, 0, "{ran:#?}");

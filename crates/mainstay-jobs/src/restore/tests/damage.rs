@@ -1,10 +1,13 @@
 //! Damage in the store: what was in it is lost and named, everything else comes back.
 
-use mainstay_repo::{BlockKind, Extent, MemoryStore, PackId, SnapshotEntry, Store as _, TreeReader, names};
+use mainstay_repo::{
+    BlockKind, Extent as ContentExtent, MemoryStore, PackId, SnapshotEntry, Store as _, TreeReader, names,
+};
 
 use crate::backup::Requested;
 use crate::fixture::noise;
 use crate::ground::{Ground, as_recorded, look, paths};
+use crate::restore::{Extent, RestoreOptions};
 use crate::{Error, select};
 
 /// Files in blocks of their own, and small ones that share one.
@@ -32,8 +35,8 @@ fn places(ground: &Ground, entry: &SnapshotEntry, path: &str) -> Vec<(String, us
     let node = select::find_node(&trees, &entry.snapshot.root, path.as_bytes()).unwrap().unwrap();
     let extents = trees.extents(&node.content).unwrap().into_iter();
     let blocks = extents.filter_map(|extent| match extent {
-        Extent::Data { block, .. } => Some(block),
-        Extent::Hole { .. } => None,
+        ContentExtent::Data { block, .. } => Some(block),
+        ContentExtent::Hole { .. } => None,
     });
     let places = blocks.map(|block| index.find_block(block).unwrap().unwrap());
     places.map(|place| (names::pack(place.pack, place.pack_session), place.offset as usize)).collect()
@@ -53,6 +56,10 @@ fn assert_lost(ground: &Ground, entry: &SnapshotEntry, is_lost: impl Fn(&str) ->
     for (path, seen) in kept {
         assert_eq!(restored.get(&path), Some(&seen), "{}", String::from_utf8_lossy(&path));
     }
+    // What is lost is not told again by reading it back.
+    let verifying = RestoreOptions { extent: Extent::WriteAndVerify, ..as_recorded() };
+    let verified = ground.restore_with(entry, &ground.path("verified"), &verifying);
+    assert_eq!((paths(&verified.warnings), verified.warning_count), (lost, report.warning_count));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is compared when a restore reads back what it wrote, and what is not.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use mainstay_repo::SnapshotEntry;
@@ -30,12 +30,12 @@ impl<F: Fn() + Send + Sync> Progress for BeforeVerifying<F> {
     fn warn(&self, _: &str, _: &str) {}
 }
 
-fn verifying() -> RestoreOptions {
+pub(super) fn verifying() -> RestoreOptions {
     RestoreOptions { extent: Extent::WriteAndVerify, ..as_recorded() }
 }
 
 /// Restores, lets `spoil` change the target, and verifies.
-fn restore_spoilt(
+pub(super) fn restore_spoilt(
     ground: &Ground,
     entry: &SnapshotEntry,
     options: &RestoreOptions,
@@ -55,8 +55,11 @@ fn restore_spoilt(
     .unwrap()
 }
 
+/// Writes into a file and puts its time back, so that only its content differs.
 fn overwrite_at(path: &Path, offset: u64, bytes: &[u8]) {
+    let modified = path.metadata().unwrap();
     File::options().write(true).open(path).unwrap().write_all_at(bytes, offset).unwrap();
+    set_time(path, (modified.mtime(), modified.mtime_nsec() as u32));
 }
 
 #[test]

@@ -78,6 +78,29 @@ pub struct Node {
     pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Node {
+    /// A node of which nothing more is known: what its encoding leaves out is what it is here.
+    pub fn new(name: impl Into<Vec<u8>>, kind: NodeKind) -> Self {
+        Self {
+            name: name.into(),
+            kind,
+            mode: 0,
+            user: 0,
+            group: 0,
+            size: 0,
+            modified: (0, 0),
+            changed: (0, 0),
+            inode: 0,
+            device: 0,
+            links: 1,
+            content: Content::default(),
+            link_target: None,
+            device_numbers: None,
+            attributes: Vec::new(),
+        }
+    }
+}
+
 /// A node is a map whose absent keys have a default: 1 name, 2 kind, 3 mode, 4 user, 5 group, 6 size (0),
 /// 7 `[seconds, nanoseconds]` modified, 8 changed, 9 inode, 10 device (0), 11 links (1), 12 extents (none), 13 lists
 /// (none), 14 link target, 15 `[major, minor]`, 16 attributes `[name, value, …]` (none).
@@ -141,23 +164,7 @@ fn write_node(
 pub fn decode_node(decoder: &mut Decoder<'_>, sessions: &Sessions) -> Decoded<Node> {
     let fields = decoder.map().map_err(cbor)?.ok_or_else(|| Problem::new("a node of indefinite length"))?;
     within("fields of a node", fields, 16)?;
-    let mut node = Node {
-        name: Vec::new(),
-        kind: NodeKind::File,
-        mode: 0,
-        user: 0,
-        group: 0,
-        size: 0,
-        modified: (0, 0),
-        changed: (0, 0),
-        inode: 0,
-        device: 0,
-        links: 1,
-        content: Content::default(),
-        link_target: None,
-        device_numbers: None,
-        attributes: Vec::new(),
-    };
+    let mut node = Node::new(Vec::new(), NodeKind::File);
     let mut last_key = 0;
     for _ in 0..fields {
         let key = decoder.u8().map_err(cbor)?;

@@ -9,13 +9,13 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::{self, Errno};
 
-use super::metadata::{Metadata, Ownership, Preserve};
+use super::metadata::{Applied, Metadata, Ownership, Part, Preserve};
 use crate::files::attributes::{ACCESS_ACL, DEFAULT_ACL, Reach};
 use crate::files::paths;
 use crate::{Kind, Owner, Timestamp, Warning};
 
 /// Bits that make a program run as someone else.
-const SET_ID: u32 = 0o6000;
+pub(super) const SET_ID: u32 = 0o6000;
 
 /// How an entry's metadata is reached.
 pub(super) enum Handle<'a> {
@@ -40,29 +40,42 @@ pub(super) struct Subject<'a> {
     pub(super) is_root: bool,
 }
 
+/// The mode that an entry is to have, whose owner is the recorded one or not.
+pub(super) fn wanted_mode(metadata: &Metadata, preserve: &Preserve, is_owners: bool) -> u32 {
+    let keeps_set_id = metadata.kind == Kind::Directory || (preserve.set_id && is_owners);
+    let dropped = if keeps_set_id { 0 } else { SET_ID };
+    metadata.mode & 0o7777 & !dropped
+}
+
+/// Whether an attribute goes that was not recorded: those that a user could have set do; labels and the like stay.
+pub(super) fn is_removed(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || is_acl(name)
+}
+
+fn is_acl(name: &[u8]) -> bool {
+    name == ACCESS_ACL || name == DEFAULT_ACL
+}
+
 /// Gives the entry its metadata; returns what did not work.
-pub(super) fn apply(subject: &Subject<'_>, metadata: &Metadata, preserve: &Preserve) -> Vec<Warning> {
-    let mut work = Work { subject, warnings: Vec::new(), mode_is_known: true };
+pub(super) fn apply(subject: &Subject<'_>, metadata: &Metadata, preserve: &Preserve) -> Applied {
+    let mut work = Work { subject, applied: Applied::default(), mode_is_known: true };
     let is_owners = work.set_owner(metadata.owner, preserve.owner);
     if !subject.is_bare && metadata.kind != Kind::Symlink {
         work.remove_attributes(metadata);
     }
-    let is_acl = |name: &[u8]| name == ACCESS_ACL || name == DEFAULT_ACL;
     let wanted = || metadata.attributes.iter().filter(|(name, _)| preserve.wants_attribute(name));
     work.set_attributes(wanted().filter(|(name, _)| !is_acl(name)));
     if metadata.kind != Kind::Symlink {
-        let keeps_set_id = metadata.kind == Kind::Directory || (preserve.set_id && is_owners);
-        let dropped = if keeps_set_id { 0 } else { SET_ID };
-        work.set_mode(metadata.mode & 0o7777 & !dropped);
+        work.set_mode(wanted_mode(metadata, preserve, is_owners));
     }
     work.set_attributes(wanted().filter(|(name, _)| is_acl(name)));
     work.set_times(metadata.modified);
-    work.warnings
+    work.applied
 }
 
 struct Work<'a> {
     subject: &'a Subject<'a>,
-    warnings: Vec<Warning>,
+    applied: Applied,
     mode_is_known: bool,
 }
 
@@ -87,8 +100,9 @@ impl Work<'_> {
         // `INVAL`: a number that this user namespace does not have.
         let is_normal =
             matches!(errno, Errno::PERM | Errno::INVAL) && ownership == Ownership::WhenPermitted && !subject.is_root;
-        if !is_normal {
-            self.warn(&format!("set owner to {}:{}", wanted.user, wanted.group), errno);
+        match is_normal {
+            true => self.applied.unset.push(Part::Owner),
+            false => self.fail(Part::Owner, &format!("set owner to {}:{}", wanted.user, wanted.group), errno),
         }
         false
     }
@@ -100,32 +114,31 @@ impl Work<'_> {
             return;
         }
         if let Err(errno) = subject.handle.chmod(Mode::from_raw_mode(wanted)) {
-            self.warn(&format!("set mode to {wanted:04o}"), errno);
+            self.fail(Part::Mode, &format!("set mode to {wanted:04o}"), errno);
         }
     }
 
     fn set_attributes<'m>(&mut self, attributes: impl Iterator<Item = &'m (Vec<u8>, Vec<u8>)>) {
         for (name, value) in attributes {
             if let Err(errno) = self.subject.handle.reach().set(name, value) {
-                self.warn(&format!("set attribute {}", paths::shown(name)), errno);
+                self.fail(Part::Attribute(name.clone()), &format!("set attribute {}", paths::shown(name)), errno);
             }
         }
     }
 
-    /// Removes the attributes a user could have set that were not recorded; labels and the like stay.
+    /// Removes what was not recorded and does not stay.
     fn remove_attributes(&mut self, metadata: &Metadata) {
         let reach = self.subject.handle.reach();
         // A file system without attributes has none to remove.
         let names = reach.names().unwrap_or_default();
         for name in names.split(|byte| *byte == 0) {
-            let is_users = name.starts_with(b"user.") || name == ACCESS_ACL || name == DEFAULT_ACL;
-            if !is_users || metadata.attributes.iter().any(|(recorded, _)| recorded == name) {
+            if !is_removed(name) || metadata.attributes.iter().any(|(recorded, _)| recorded == name) {
                 continue;
             }
             // Removing an ACL changes the permission bits of the group.
             self.mode_is_known = false;
             if let Err(errno) = reach.remove(name) {
-                self.warn(&format!("remove attribute {}", paths::shown(name)), errno);
+                self.fail(Part::Attribute(name.to_vec()), &format!("remove attribute {}", paths::shown(name)), errno);
             }
         }
     }
@@ -135,12 +148,13 @@ impl Work<'_> {
             return;
         }
         if let Err(errno) = self.subject.handle.set_times(modified) {
-            self.warn("set time", errno);
+            self.fail(Part::Modified, "set time", errno);
         }
     }
 
-    fn warn(&mut self, step: &str, errno: Errno) {
-        self.warnings.push(Warning {
+    fn fail(&mut self, part: Part, step: &str, errno: Errno) {
+        self.applied.unset.push(part);
+        self.applied.warnings.push(Warning {
             path: paths::shown(&paths::join(self.subject.directory, self.subject.name)),
             message: format!("{step}: {}", std::io::Error::from(errno)),
         });
@@ -148,7 +162,7 @@ impl Work<'_> {
 }
 
 impl Handle<'_> {
-    fn chown(&self, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
+    pub(super) fn chown(&self, user: Option<u32>, group: Option<u32>) -> io::Result<()> {
         // All ones means "leave as it is" to the kernel, which is not what was recorded.
         if user == Some(u32::MAX) || group == Some(u32::MAX) {
             return Err(Errno::INVAL);
@@ -160,7 +174,7 @@ impl Handle<'_> {
         }
     }
 
-    fn chmod(&self, mode: Mode) -> io::Result<()> {
+    pub(super) fn chmod(&self, mode: Mode) -> io::Result<()> {
         match self {
             Self::Open(file) => rustix::fs::fchmod(file, mode),
             // The path leads to what the descriptor holds, whatever has the entry's name by now.
@@ -168,7 +182,7 @@ impl Handle<'_> {
         }
     }
 
-    fn set_times(&self, modified: Timestamp) -> io::Result<()> {
+    pub(super) fn set_times(&self, modified: Timestamp) -> io::Result<()> {
         let times = Timestamps {
             last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
             last_modification: Timespec {

@@ -14,12 +14,12 @@ use super::apply::{Handle, Subject, apply};
 use super::birth::Birth;
 use super::direct::Direct;
 use super::file::{Replacement, TargetFile};
-use super::metadata::{Metadata, Ownership, Preserve};
+use super::metadata::{Applied, Metadata, Ownership, Preserve};
 use super::staged::{InTheWay, Staged};
 use super::{removal, walk};
 use crate::files::attributes::descriptor_path;
-use crate::files::{listing, paths, status};
-use crate::{Entry, Kind, Listing, Owner, Result, Timestamp, Warning};
+use crate::files::{details, listing, paths, status};
+use crate::{Entry, Kind, Listing, Owner, Result, Timestamp};
 
 /// Until the recorded mode is set, nobody else may look in.
 const FILE_MODE: u32 = 0o600;
@@ -87,6 +87,16 @@ impl TargetDirectory {
             Err(Errno::NOENT) => Ok(None),
             Err(errno) => Err(self.error("examine", name, errno)),
         }
+    }
+
+    /// Looks at all of an entry but its content; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be examined.
+    pub fn examine(&self, name: &[u8]) -> Result<Option<Metadata>> {
+        let Some(entry) = self.stat(name)? else { return Ok(None) };
+        let details = details::read(self.borrow(), &self.path, &entry)?;
+        Ok(Some(Metadata::new(&entry, details)))
     }
 
     /// Reads all entries, as a source would.
@@ -328,7 +338,7 @@ impl TargetDirectory {
     ///
     /// # Errors
     /// When there is no entry of that name and kind.
-    pub fn set_metadata(&self, name: &[u8], metadata: &Metadata, preserve: &Preserve) -> Result<Vec<Warning>> {
+    pub fn set_metadata(&self, name: &[u8], metadata: &Metadata, preserve: &Preserve) -> Result<Applied> {
         self.check("set metadata of", name)?;
         let (descriptor, is_open) =
             self.open_for_metadata(name, metadata.kind).map_err(|errno| self.error("set metadata of", name, errno))?;

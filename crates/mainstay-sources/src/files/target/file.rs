@@ -13,10 +13,10 @@ use rustix::io::{self, Errno};
 
 use super::apply::{Handle, Subject, apply};
 use super::direct::Direct;
-use super::metadata::{Metadata, Preserve};
+use super::metadata::{Applied, Metadata, Preserve};
 use super::staged::{InTheWay, Staged};
 use crate::files::paths;
-use crate::{Owner, Result, Timestamp, Warning};
+use crate::{Owner, Result, Timestamp};
 
 /// Zeros written at once where a file system cannot make holes, and compared with.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -167,9 +167,12 @@ impl TargetFile {
         }
     }
 
-    /// Gives the file its metadata, puts it in the place of what it replaces and closes it; returns what of it did not
-    /// work.
-    pub fn finish(self, metadata: &Metadata, preserve: &Preserve) -> Vec<Warning> {
+    /// Gives the file its metadata, puts it in the place of what it replaces and closes it; returns what of the metadata
+    /// did not work.
+    ///
+    /// # Errors
+    /// As [`TargetFile::publish`].
+    pub fn finish(self, metadata: &Metadata, preserve: &Preserve) -> Result<Applied> {
         let is_changed = self.is_changed.load(Ordering::Relaxed);
         let subject = Subject {
             handle: Handle::Open(self.file.as_fd()),
@@ -181,12 +184,8 @@ impl TargetFile {
             modified: self.modified.filter(|_| !is_changed),
             is_root: self.is_root,
         };
-        let mut warnings = apply(&subject, metadata, preserve);
-        let path = paths::shown(&paths::join(&self.directory, &self.name));
-        if let Err(error) = self.publish() {
-            warnings.push(Warning { path, message: error.to_string() });
-        }
-        warnings
+        let applied = apply(&subject, metadata, preserve);
+        self.publish().map(|()| applied)
     }
 
     /// Puts the file in the place of what it replaces, without metadata, and closes it.

@@ -1,7 +1,7 @@
 //! What is written back of an entry besides its content, and how much of it is wanted; plain data.
 
 use crate::files::attributes::DEFAULT_ACL;
-use crate::{Details, Entry, Kind, Owner, Timestamp};
+use crate::{Details, Entry, Kind, Owner, Timestamp, Warning};
 
 /// The metadata of one entry as a snapshot recorded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,11 +31,37 @@ impl Metadata {
         }
     }
 
+    /// The value of an attribute.
+    pub(super) fn attribute(&self, name: &[u8]) -> Option<&Vec<u8>> {
+        self.attributes.iter().find_map(|(own, value)| (own == name).then_some(value))
+    }
+
     /// Says whether new entries of this directory get a group or an ACL from it.
     pub(super) fn hands_on(&self) -> bool {
         let has_default = || self.attributes.iter().any(|(name, _)| name == DEFAULT_ACL);
         self.kind == Kind::Directory && (self.mode & 0o2000 != 0 || has_default())
     }
+}
+
+/// One part of what an entry is besides its content.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    Kind,
+    LinkTarget,
+    Owner,
+    Mode,
+    /// An extended attribute or ACL, by name.
+    Attribute(Vec<u8>),
+    Modified,
+}
+
+/// What came of giving an entry its metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// What did not work and should have.
+    pub warnings: Vec<Warning>,
+    /// What could not be set: that of the warnings, and an owner whose refusal is normal.
+    pub unset: Vec<Part>,
 }
 
 /// Whether entries are given to their recorded owners.

@@ -3,23 +3,7 @@
 use super::*;
 
 fn node(kind: NodeKind, mode: u32) -> Node {
-    Node {
-        name: b"name".to_vec(),
-        kind,
-        mode,
-        user: 0,
-        group: 100,
-        size: 2048,
-        modified: (0, 0),
-        changed: (0, 0),
-        inode: 7,
-        device: 1,
-        links: 1,
-        content: mainstay_repo::Content::default(),
-        link_target: None,
-        device_numbers: None,
-        attributes: Vec::new(),
-    }
+    Node { mode, group: 100, size: 2048, ..Node::new("name", kind) }
 }
 
 #[test]

@@ -8,10 +8,11 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Advice, AtFlags, StatxFlags};
+use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::super::FileContent;
+use crate::files::direct::{DirectReading, ReadAt};
 use crate::files::status;
 use crate::{Content as _, READ_ALIGNMENT, Run};
 
@@ -165,6 +166,34 @@ fn read_rest(content: &mut FileContent) -> Vec<u8> {
             0 => return bytes,
             read => bytes.extend_from_slice(&room.aligned()[..read]),
         }
+    }
+}
+
+#[test]
+fn a_file_system_that_refuses_to_read_past_the_cache_is_read_through_it_from_where_it_refused() {
+    let refusals: [ReadAt; 4] = [
+        |_, _, _| Err(Errno::INVAL),
+        |_, _, _| Err(Errno::IO),
+        |file, buffer, position| match position < 4 * MEBIBYTE as u64 {
+            true => rustix::io::pread(file, buffer, position),
+            false => Err(Errno::INVAL),
+        },
+        // The last part, which is not aligned.
+        |file, buffer, position| match position < 16 * MEBIBYTE as u64 {
+            true => rustix::io::pread(file, buffer, position),
+            false => Err(Errno::INVAL),
+        },
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = drawn(LEN + 777);
+    for (number, read_at) in refusals.into_iter().enumerate() {
+        let mut content = open(&cold_file(&directory, &bytes));
+        // Where the file system of the tests does not read past the cache, as if it did.
+        content.direct.get_or_insert(DirectReading { touched: Vec::new(), read_at }).read_at = read_at;
+        assert!(read_all(&mut content) == bytes, "refusal {number}");
+        assert!(content.direct.is_none(), "refusal {number}");
+        let flags = rustix::fs::fcntl_getfl(&content.file).unwrap();
+        assert!(!flags.contains(OFlags::DIRECT), "refusal {number}");
     }
 }
 

@@ -91,7 +91,7 @@ fn every_mode_is_the_recorded_one_however_the_file_was_made() {
         let name = format!("file-{number}");
         let file = top.create_file_for(name.as_bytes(), &metadata(mode), &preserve).unwrap();
         file.write_all_at(0, b"bytes").unwrap();
-        assert_eq!(file.finish(&metadata(mode), &preserve), []);
+        assert_eq!(file.finish(&metadata(mode), &preserve).unwrap().warnings, []);
         let entry = top.stat(name.as_bytes()).unwrap().unwrap();
         assert_eq!((entry.mode, entry.size, entry.modified), (mode, 5, metadata(mode).modified), "{mode:o}");
     }
@@ -212,7 +212,7 @@ fn what_new_files_inherit_does_not_stay_when_it_was_not_recorded() {
     for (number, mode) in [0o640, 0o644, 0o664].into_iter().enumerate() {
         let name = format!("file-{number}");
         let file = top.create_file_for(name.as_bytes(), &metadata(mode), &Preserve::as_permitted()).unwrap();
-        assert_eq!(file.finish(&metadata(mode), &Preserve::as_permitted()), []);
+        assert_eq!(file.finish(&metadata(mode), &Preserve::as_permitted()).unwrap().warnings, []);
         let path = directory.path().join(&name);
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, mode);
         let mut value = [0; 100];
@@ -233,7 +233,7 @@ fn a_set_group_directory_does_not_change_the_recorded_group() {
     let top = top(&directory);
     for name in [b"first".as_slice(), b"second"] {
         let file = top.create_file_for(name, &metadata(0o644), &Preserve::as_recorded()).unwrap();
-        assert_eq!(file.finish(&metadata(0o644), &Preserve::as_recorded()), []);
+        assert_eq!(file.finish(&metadata(0o644), &Preserve::as_recorded()).unwrap().warnings, []);
         let owner = top.stat(name).unwrap().unwrap().owner;
         assert_eq!(owner, metadata(0o644).owner);
     }

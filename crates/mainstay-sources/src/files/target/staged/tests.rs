@@ -43,7 +43,7 @@ fn the_old_file_is_there_until_the_new_one_is_finished() {
     let file = top(&directory).replace_file(b"x", InTheWay::AllButEntries).unwrap();
     file.write_all_at(0, b"new").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
-    assert_eq!(file.finish(&metadata(), &Preserve::as_permitted()), []);
+    assert_eq!(file.finish(&metadata(), &Preserve::as_permitted()).unwrap().warnings, []);
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
     let entry = top(&directory).stat(b"x").unwrap().unwrap();
     assert_eq!((entry.mode, entry.modified), (0o640, metadata().modified));
