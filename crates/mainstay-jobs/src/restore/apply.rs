@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mainstay_repo::NodeKind;
 use mainstay_sources::files::{Metadata, TargetDirectory, TargetTree};
 
-use super::file::Files;
+use super::file::{Files, Lost};
 use super::links::Link;
 use super::plan::{Action, Batch, PlannedNode};
 use super::write::{FileBatch, WriteFiles};
@@ -23,13 +23,13 @@ pub struct Apply<'a> {
     /// Directories whose metadata is set at the end, parents first.
     directories: Mutex<Vec<(SharedPath, Vec<u8>, Metadata)>>,
     written: AtomicU64,
-    lost: AtomicU64,
+    lost: Lost,
 }
 
 impl<'a> Apply<'a> {
     pub fn new(shared: Shared<'a>, target: &'a TargetTree) -> Self {
         let directories = Mutex::new(Vec::new());
-        Self { shared, target, directories, written: AtomicU64::new(0), lost: AtomicU64::new(0) }
+        Self { shared, target, directories, written: AtomicU64::new(0), lost: Lost::default() }
     }
 
     /// Bytes written, and bytes compared and found equal.
@@ -37,8 +37,9 @@ impl<'a> Apply<'a> {
         self.written.load(Ordering::Relaxed)
     }
 
-    pub fn lost_files(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    /// Files of which something is lost, and their sizes.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.lost.files.load(Ordering::Relaxed), self.lost.bytes.load(Ordering::Relaxed))
     }
 
     /// Applies batches in order. The files of one are written when the directories of the next are there, because some of

@@ -20,9 +20,10 @@ pub struct LongRun {
 
 impl LongRun {
     pub fn begin(context: &Context) -> Self {
+        let monitor = Monitor::start(context.output, context.global.progress());
         Self {
-            monitor: Monitor::start(context.output, context.global.progress()),
-            requests: Requests::listen(context.output),
+            requests: Requests::listen(context.output, monitor.teller()),
+            monitor,
             start: Instant::now(),
             elapsed: None,
         }
