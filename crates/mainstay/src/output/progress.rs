@@ -207,10 +207,12 @@ impl Progress for Monitor {
     }
 }
 
-/// A warning with its path; the message of an error about that path, "verb path: reason", has it already.
+/// A warning with its path; the message of an error about that path or object, "verb path: reason", has it already.
 fn warning_line(path: &str, message: &str) -> String {
-    let named = if path.starts_with('/') { format!(" {path}:") } else { format!("/{path}:") };
-    if message.contains(&named) {
+    // A name alone may stand in a message by chance.
+    let is_named = (path.contains('/') && message.contains(&format!(" {path}:")))
+        || (!path.starts_with('/') && message.contains(&format!("/{path}:")));
+    if is_named {
         return escape::message(message);
     }
     format!("{}: {}", escape::message(path), escape::message(message))
