@@ -13,6 +13,21 @@ pub enum Error {
     /// A text that names no snapshot, or more than one.
     #[error("find snapshot {text:?}: {problem}")]
     NoSnapshot { text: String, problem: String },
+    /// A text that means a snapshot that cannot be read, or one beside which such a one is newer.
+    #[error("find snapshot {text:?}: the one that is meant, or a newer one, cannot be read: {cause}")]
+    LostSnapshot {
+        text: String,
+        cause: String,
+        /// The newest that can be read, and when it was begun.
+        newest: Option<(mainstay_repo::SnapshotId, i64)>,
+    },
+    /// The name of a source that has no snapshot.
+    #[error("find snapshots of source {source_name}: there are none")]
+    NoSource {
+        source_name: String,
+        /// Names of sources that have some.
+        known: String,
+    },
     /// A path that is not in a snapshot.
     #[error("find {path} in snapshot {snapshot}: no such entry")]
     NoPath { snapshot: String, path: String },

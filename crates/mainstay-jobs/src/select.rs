@@ -3,11 +3,14 @@
 //! Owns the grammar of `SNAP:PATH` and the order of a history. Reads only the tree pages on the way to a node; changes
 //! nothing.
 
+mod listed;
+
 use std::collections::BTreeMap;
 
 use mainstay_repo::{Content, Node, NodeKind, Owners, SnapshotEntry, TreePage, TreeReader};
 
 use crate::{Error, Result};
+pub use listed::Listed;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,21 @@ pub fn find_snapshot<'e>(entries: &'e [SnapshotEntry], text: &str, source: Optio
         Err(problem) => Err(problem),
     };
     found.map_err(|problem| Error::NoSnapshot { text: text.to_owned(), problem })
+}
+
+/// Makes sure that some snapshot, forgotten ones included, is of the source.
+///
+/// # Errors
+/// [`Error::NoSource`] when none is.
+pub fn require_source(entries: &[SnapshotEntry], source: &str) -> Result<()> {
+    if entries.iter().any(|entry| entry.snapshot.source == source) {
+        return Ok(());
+    }
+    let mut known: Vec<&str> = entries.iter().map(|entry| entry.snapshot.source.as_str()).collect();
+    known.sort_unstable();
+    known.dedup();
+    known.truncate(NAMED_CANDIDATES);
+    Err(Error::NoSource { source_name: source.to_owned(), known: known.join(", ") })
 }
 
 /// The snapshots that are not forgotten, of one source if it is given, oldest first.

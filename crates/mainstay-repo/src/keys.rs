@@ -36,6 +36,14 @@ impl Secret {
         }
     }
 
+    /// Whether it was taken for a passphrase and looks like a recovery code with a mistake in it.
+    pub fn is_like_a_code(&self) -> bool {
+        match self {
+            Self::Passphrase(text) => text.lines().any(RecoveryCode::is_resembled_by),
+            Self::Code(_) => false,
+        }
+    }
+
     fn slot_kind(&self) -> SlotKind {
         match self {
             Self::Passphrase(_) => SlotKind::Passphrase,
@@ -51,6 +59,9 @@ pub struct RecoveryCode(KeyBytes);
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CODE_PREFIX: &str = "MSK1";
 const CODE_CHECK_LEN: usize = 3;
+
+/// Characters of a code, without the hyphens.
+const CODE_LEN: usize = 60;
 
 impl RecoveryCode {
     pub fn generate() -> Result<Self> {
@@ -69,6 +80,17 @@ impl RecoveryCode {
             text.push(char::from(ALPHABET[usize::from(group)]));
         }
         text
+    }
+
+    /// Whether a text has the form of a code, give or take a few characters: it begins like one, or has its groups.
+    fn is_resembled_by(text: &str) -> bool {
+        let plain: Zeroizing<String> =
+            Zeroizing::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect());
+        let begins_so = plain.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case("MSK"));
+        let has_groups = text.matches('-').count() >= 7;
+        plain.len().abs_diff(CODE_LEN) <= 2
+            && plain.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && (begins_so || has_groups)
     }
 
     /// Reads a code, forgiving case, spaces and the letters that look like digits.

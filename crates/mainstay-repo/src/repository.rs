@@ -2,6 +2,8 @@
 //!
 //! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
 
+mod listing;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use crate::lease::{Leases, Liveness, UnknownLease, refuse_conflict};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::store::{Object, Store, Vacancy, is_absent};
+use listing::Listed;
+pub use listing::{LostSnapshot, SnapshotPlace};
 
 /// A snapshot and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +44,9 @@ pub struct Statistics {
     pub packs: u64,
     pub pack_bytes: u64,
     pub blocks: u64,
-    /// Rows of the chunk index.
+    /// Rows of the chunk index, those of blocks that are gone included until tables are merged.
     pub chunks: u64,
-    /// Bytes of everything that is not a pack.
+    /// Bytes of everything that is not a pack, the space that is set aside included.
     pub other_bytes: u64,
     pub objects: u64,
 }
@@ -228,9 +232,9 @@ impl Repository {
     /// # Errors
     /// At the first snapshot that cannot be read: whoever deletes must know them all.
     pub fn snapshots(&self) -> Result<Vec<SnapshotEntry>> {
-        let (entries, mut damaged) = self.readable_snapshots()?;
-        match damaged.pop() {
-            Some(error) => Err(error),
+        let (entries, mut lost) = self.readable_snapshots()?;
+        match lost.pop() {
+            Some(lost) => Err(lost.error),
             None => Ok(entries),
         }
     }
@@ -240,42 +244,54 @@ impl Repository {
     /// # Errors
     /// Also when a listed snapshot is not there: then a listing is wrong, and nothing may be concluded from it.
     pub(crate) fn every_snapshot(&self) -> Result<Vec<SnapshotEntry>> {
-        let Listed { entries, mut damaged, vanished } = self.list_snapshots()?;
-        match damaged.pop().or(vanished) {
+        let Listed { entries, mut lost, vanished } = self.list_snapshots()?;
+        match lost.pop().map(|lost| lost.error).or(vanished) {
             Some(error) => Err(error),
             None => Ok(entries),
         }
     }
 
     /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds.
-    pub fn readable_snapshots(&self) -> Result<(Vec<SnapshotEntry>, Vec<Error>)> {
+    pub fn readable_snapshots(&self) -> Result<(Vec<SnapshotEntry>, Vec<LostSnapshot>)> {
         let listed = self.list_snapshots()?;
-        Ok((listed.entries, listed.damaged))
+        Ok((listed.entries, listed.lost))
+    }
+
+    /// The identifier of a source, by which the names of its snapshots begin.
+    pub fn source_id(&self, source: &str) -> SourceId {
+        self.keys.source_id(source)
     }
 
     fn list_snapshots(&self) -> Result<Listed> {
         let listed = list(&*self.store, names::SNAPSHOTS)?;
         let forgotten: HashSet<String> =
             list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
-        let (mut entries, mut damaged, mut vanished) = (Vec::with_capacity(listed.len()), Vec::new(), None);
+        let is_forgotten = |id| forgotten.contains(&names::trash(id));
+        let (mut entries, mut lost, mut vanished) = (Vec::with_capacity(listed.len()), Vec::new(), None);
         for object in &listed {
             let parsed = names::parse_snapshot(&object.name)
                 .map_err(|problem| Error::damaged("list snapshots", &object.name, problem));
+            let place = parsed.as_ref().ok().map(|&(source, sequence, id)| SnapshotPlace { source, sequence, id });
             let read = parsed.and_then(|(source, sequence, id)| Ok((id, self.read_snapshot(source, sequence, id)?)));
             match read {
                 Ok((id, snapshot)) => {
-                    entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
+                    entries.push(SnapshotEntry { id, snapshot, forgotten: is_forgotten(id) });
                 }
                 // Pruned since it was listed; a missing data key is something else.
                 Err(Error::Missing { verb, name }) if name == object.name => {
                     vanished = Some(Error::Missing { verb, name });
                 }
-                Err(error) if error.kind() == Kind::Corrupt => damaged.push(error),
+                Err(error) if error.kind() == Kind::Corrupt => lost.push(LostSnapshot {
+                    name: object.name.clone(),
+                    error,
+                    place,
+                    forgotten: place.is_some_and(|place| is_forgotten(place.id)),
+                }),
                 Err(error) => return Err(error),
             }
         }
         order_by_history(&mut entries);
-        Ok(Listed { entries, damaged, vanished })
+        Ok(Listed { entries, lost, vanished })
     }
 
     /// Reads one snapshot, as its name in the store says.
@@ -382,6 +398,9 @@ impl Repository {
                 statistics.objects += 1;
             }
         }
+        let config = self.store.len(names::CONFIG).map_err(|source| store_error("read", names::CONFIG, source))?;
+        let reserve = self.store.reserve_len().map_err(|source| store_error("read", "the reserve", source))?;
+        statistics.other_bytes += config + reserve;
         Ok(statistics)
     }
 
@@ -443,14 +462,6 @@ impl Drop for ReadLease<'_> {
 fn takes_no_object(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded | PermissionDenied)
-}
-
-/// What a listing of snapshots came to.
-struct Listed {
-    entries: Vec<SnapshotEntry>,
-    damaged: Vec<Error>,
-    /// A snapshot that was listed and then not there.
-    vanished: Option<Error>,
 }
 
 /// Orders snapshots by time, but never against the sequence of their source: a clock that was set back does not make a

@@ -50,7 +50,7 @@ pub struct Global {
     /// Print JSON: one document, or one line per event for long runs
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
-    /// Print the result only
+    /// Print only what was asked for, warnings and errors
     #[arg(long, short, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: bool,
     /// Show no progress

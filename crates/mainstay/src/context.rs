@@ -2,7 +2,7 @@
 //!
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
-use mainstay_repo::{Error, Repository, Secret, SnapshotEntry};
+use mainstay_repo::{Error, Repository, Secret};
 
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, catalogue};
@@ -23,15 +23,6 @@ pub struct Context {
 pub struct Opened {
     pub repository: Repository,
     pub location: Location,
-}
-
-impl Opened {
-    /// The snapshots that can be read; of the others the user is told, and they hide nothing.
-    pub fn snapshots(&self, output: &Output) -> Result<Vec<SnapshotEntry>> {
-        let (entries, damaged) = self.repository.readable_snapshots()?;
-        damaged.into_iter().for_each(|error| output.warn_by_code(&Failure::from(error)));
-        Ok(entries)
-    }
 }
 
 impl Context {
@@ -65,7 +56,8 @@ impl Context {
         if let Some(named) = self.named_secret()? {
             // A password is not asked for before it is clear that there is something to open.
             Repository::identify(&*location.store())?;
-            return try_secret(location, &named.read()?).map_err(Failure::from);
+            let secret = named.read()?;
+            return try_secret(location, &secret).map_err(|error| refusal(error, &secret));
         }
         let id = Repository::identify(&*location.store())?;
         let found = key_file::find(id)?;
@@ -100,14 +92,29 @@ fn ask(location: &Location) -> Result<Repository> {
     let question = format!("passphrase or recovery code of {}", crate::location::quoted(&location.path));
     let mut attempt = 1;
     loop {
-        match try_secret(location, &secrets::ask(&question)?) {
+        let secret = secrets::ask(&question)?;
+        match try_secret(location, &secret) {
             Err(Error::WrongKey { .. }) if attempt < ATTEMPTS => {
                 attempt += 1;
-                crate::output::line_to_stderr("it does not open the repository; try again");
+                let reason = if secret.is_like_a_code() { MISTYPED } else { "it does not open the repository" };
+                crate::output::line_to_stderr(&format!("{reason}; try again"));
             }
-            other => return other.map_err(Failure::from),
+            other => return other.map_err(|error| refusal(error, &secret)),
         }
     }
+}
+
+const MISTYPED: &str = "it looks like a recovery code, and its check digits do not match";
+
+/// Why a secret opened nothing: a passphrase may look like a code, so that it is tried before anything is said.
+fn refusal(error: Error, secret: &Secret) -> Failure {
+    let is_mistyped = matches!(error, Error::WrongKey { .. }) && secret.is_like_a_code();
+    let mut failure = Failure::from(error);
+    if !is_mistyped {
+        return failure;
+    }
+    failure.message.push_str(&format!(": {MISTYPED}"));
+    failure.with_hint("a character of the recovery code is wrong, missing or too many: compare it with the kit")
 }
 
 fn try_secret(location: &Location, secret: &Secret) -> mainstay_repo::Result<Repository> {

@@ -66,7 +66,7 @@ impl ExitCode {
             Self::Success => "done, without warnings",
             Self::Failure => "not done",
             Self::Usage => "the command line makes no sense",
-            Self::Incomplete => "finished, but some entries could not be read or written",
+            Self::Incomplete => "finished, with warnings: something could not be read or written",
             Self::Damage => "damage found in the repository",
             Self::NoRepository => "there is no repository here",
             Self::Busy => "another session stands in the way",

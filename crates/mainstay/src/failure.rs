@@ -10,7 +10,7 @@ use std::io;
 use serde::Serialize;
 
 use crate::exit_code::ExitCode;
-use crate::output::escape;
+use crate::output::{escape, time};
 use catalogue::Code;
 
 /// Shorthand for what commands answer.
@@ -49,6 +49,11 @@ impl Failure {
         self
     }
 
+    /// Says how to go on after a stop that was asked for.
+    pub fn if_stopped(self, hint: &str) -> Self {
+        if self.code.number == catalogue::STOPPED.number { self.with_hint(hint) } else { self }
+    }
+
     pub fn with_exit_code(mut self, exit_code: ExitCode) -> Self {
         self.exit_code = Some(exit_code);
         self
@@ -68,6 +73,11 @@ impl Failure {
     /// What this program cannot do with a file that is neither source nor repository.
     pub fn file(verb: &str, path: &std::path::Path, error: &io::Error) -> Self {
         Self::new(&catalogue::FILE, format!("{verb} {}: {error}", path.display()))
+    }
+
+    /// Damage that does not end the run.
+    pub fn damaged(error: &mainstay_repo::Error) -> Self {
+        Self::new(&catalogue::DAMAGED, error.to_string()).with_exit_code(ExitCode::Incomplete)
     }
 
     pub fn exit_code(&self) -> ExitCode {
@@ -125,6 +135,17 @@ impl From<mainstay_repo::Error> for Failure {
     }
 }
 
+/// What to do where `latest` cannot be had: a person decides whether an older one will do.
+fn hint_of_lost(newest: Option<(mainstay_repo::SnapshotId, i64)>) -> String {
+    let readable = match newest {
+        Some((id, started)) => {
+            format!("the newest that can be read is {} of {}: name it if it will do", id.short(), time::local(started))
+        }
+        None => "none that is meant can be read".to_owned(),
+    };
+    format!("{readable}; do not prune, and see `mainstay check`")
+}
+
 /// What to do about a lease that tells nothing of its session: the machine cannot know, and people can.
 const UNKNOWN_LEASE_HINT: &str = "make sure that no Mainstay is at work on this repository on any machine, then delete that object from \
                                   the repository's directory and try again";
@@ -170,6 +191,17 @@ impl From<mainstay_jobs::Error> for Failure {
             E::Source(error) => return error.into(),
             E::NoSnapshot { .. } => &catalogue::NO_SNAPSHOT,
             E::NoPath { .. } => &catalogue::NO_PATH,
+            E::LostSnapshot { newest, .. } => {
+                return Self::new(&catalogue::DAMAGED, error.to_string()).with_hint(hint_of_lost(newest));
+            }
+            E::NoSource { ref known, .. } => {
+                let failure = Self::new(&catalogue::NO_SNAPSHOT, error.to_string());
+                return if known.is_empty() {
+                    failure
+                } else {
+                    failure.with_hint(format!("there are some of {known}"))
+                };
+            }
             E::Invalid(_) => &catalogue::INVALID,
             E::DeleteBesideFile { .. } => {
                 let hint = "leave out --delete, or name the directory that the file is in";

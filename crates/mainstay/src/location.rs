@@ -32,13 +32,21 @@ pub struct Location {
 /// What other programs call a store in the form `name:rest`, without the slashes of an address.
 const FOREIGN_PREFIXES: [&str; 9] = ["s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone"];
 
+const EMPTY_HINT: &str =
+    "name a directory: a path or file:///PATH; for the default repository leave out --repo and unset MAINSTAY_REPO";
+
 impl Location {
     /// Reads the value of `--repo`; `None` means the default repository.
     pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
-        let Some(text) = named.filter(|text| !text.is_empty()) else {
+        let Some(text) = named else {
             let path = defaults::data_directory()?.join("repository");
             return Ok(Self { path, choice: Choice::Default });
         };
+        if text.is_empty() {
+            // A variable that a script did not set: the default repository is not what was meant.
+            let message = "open repository: --repo or MAINSTAY_REPO is empty";
+            return Err(Failure::new(&catalogue::ADDRESS, message).with_hint(EMPTY_HINT));
+        }
         let path = parse(text)?;
         let path = std::path::absolute(&path).map_err(|error| {
             let message = format!("find the repository {}: {error}", path.display());

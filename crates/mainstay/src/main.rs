@@ -10,6 +10,7 @@ mod exit_code;
 mod failure;
 mod key_file;
 mod list_file;
+mod listing;
 mod location;
 mod machine;
 mod output;

@@ -35,6 +35,14 @@ pub enum Talk {
     Verbose,
 }
 
+/// A problem in `--json` output.
+#[derive(Serialize)]
+struct WarningMessage<'a> {
+    message_type: &'static str,
+    path: &'a str,
+    message: &'a str,
+}
+
 /// The two streams and what may go to them.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -63,6 +71,11 @@ impl Output {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         Ok(stdout.flush()?)
+    }
+
+    /// Prints what came of a run that was not asked for output, so that a quiet one has nothing to say.
+    pub fn outcome(&self, text: &str) -> Result<(), Failure> {
+        if self.talk == Talk::Quiet { Ok(()) } else { self.result(text) }
     }
 
     /// Prints a table with its heading.
@@ -112,6 +125,11 @@ impl Output {
             let label = format!("warning[{}]", failure.code.number);
             self.labelled(&self.paint_stderr.apply(Style::Warning, &label), failure);
         }
+    }
+
+    /// Tells of a problem as a line of JSON. A reader of standard output that went away is noticed at the result.
+    pub fn warning_message(&self, path: &str, message: &str) {
+        let _ = self.message(&WarningMessage { message_type: "warning", path, message });
     }
 
     /// Tells why the command failed: on standard error, or as the last line of JSON.

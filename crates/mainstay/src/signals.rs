@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: the first asks a run to stop cleanly, the second ends the program at once.
+//! Ctrl-C and SIGTERM: the first asks a run to stop cleanly, the second ends the program at once. SIGUSR1 has it say where
+//! it stands.
 //!
 //! Owns the thread that waits for signals. Only runs that can stop cleanly ask for it; everything else keeps the system's
 //! default, which is to end.
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use mainstay_jobs::Cancel;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::exit_code::ExitCode;
@@ -21,13 +22,18 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Begins to listen.
-    pub fn listen(output: Output) -> Self {
+    /// Begins to listen; `tell` says where the run stands.
+    pub fn listen(output: Output, tell: impl Fn() + Send + 'static) -> Self {
         let requests = Self::default();
         let heard = requests.clone();
         // Where no handler can be installed, the system's default still ends the program.
-        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM]) {
-            let wait = move || signals.forever().for_each(|signal| heard.take(signal, output));
+        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGUSR1]) {
+            let wait = move || {
+                signals.forever().for_each(|signal| match signal {
+                    SIGUSR1 => tell(),
+                    _ => heard.take(signal, output),
+                })
+            };
             let _ = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
         }
         requests

@@ -6,6 +6,7 @@
 mod buffers;
 mod crew;
 mod cutting;
+mod history;
 mod queue;
 mod scan;
 mod store_file;
@@ -21,6 +22,8 @@ use mainstay_sources::files::Owners;
 use mainstay_sources::{Source, Warning};
 
 use crate::{Cancel, Clock, Error, Phase, Progress, Result};
+pub use history::CLOCK_TOLERANCE;
+use history::History;
 use walk::Walked;
 
 /// The type that was asked for; what a snapshot becomes depends on what there is.
@@ -81,6 +84,10 @@ pub struct BackupReport {
     pub stored_bytes: u64,
     pub new_bytes: u64,
     pub duplicate_bytes: u64,
+    /// Damage of the repository that was met; the backup is whole without what is damaged.
+    pub repository_problems: u64,
+    /// A snapshot that is there was begun later than this run, by the clocks of those who made them.
+    pub clock_is_behind: bool,
     /// The first warnings; `statistics.warnings` counts them all.
     pub warnings: Vec<Warning>,
 }
@@ -97,12 +104,8 @@ pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
         Mode::Store => Some(Session::begin(run.repository, run.options.sharing)?),
         Mode::DryRun => None,
     };
-    // What is chosen now cannot be pruned while it is believed: the session's lease is older. A damaged snapshot must
-    // not keep the source from being backed up.
-    let history = match &session {
-        Some(session) => session.history().to_vec(),
-        None => run.repository.readable_snapshots()?.0,
-    };
+    let history = History::read(run, session.as_ref())?;
+    history.tell(run, started);
     let ancestry = Ancestry::choose(&history, run.options);
     let walked = walk::walk(run, session.as_ref(), ancestry.believed);
     let walked = match walked.and_then(|walked| run.cancel.check().map(|()| walked)) {
@@ -111,7 +114,9 @@ pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
     };
     run.progress.phase(Phase::Commit);
     let snapshot = ancestry.snapshot(run, &walked, started);
-    commit(session, snapshot, walked, run.options)
+    let report = commit(session, snapshot, walked, run.options)?;
+    let clock_is_behind = history.is_ahead_of(started);
+    Ok(BackupReport { repository_problems: history.problems, clock_is_behind, ..report })
 }
 
 /// Ends a session that gets no snapshot. Where the store failed, its session knows the reason.
@@ -133,8 +138,8 @@ struct Ancestry<'a> {
 }
 
 impl<'a> Ancestry<'a> {
-    fn choose(history: &'a [SnapshotEntry], options: &BackupOptions) -> Self {
-        let own = || history.iter().filter(|entry| entry.snapshot.source == options.source);
+    fn choose(history: &'a History, options: &BackupOptions) -> Self {
+        let own = || history.entries.iter().filter(|entry| entry.snapshot.source == options.source);
         let last = own().max_by_key(|entry| entry.snapshot.sequence);
         let kept = || own().filter(|entry| !entry.forgotten);
         let last_kept = kept().max_by_key(|entry| entry.snapshot.sequence);
@@ -154,7 +159,7 @@ impl<'a> Ancestry<'a> {
             believed,
             base: if believed.is_some() { last_full.map(|entry| entry.id) } else { None },
             previous: last.map(|entry| entry.id),
-            sequence: last.map_or(0, |entry| entry.snapshot.sequence) + 1,
+            sequence: last.map_or(0, |entry| entry.snapshot.sequence).max(history.lost_sequence) + 1,
         }
     }
 
@@ -199,6 +204,8 @@ fn commit(
         stored_bytes: 0,
         new_bytes: 0,
         duplicate_bytes: 0,
+        repository_problems: 0,
+        clock_is_behind: false,
         warnings: walked.tally.warnings,
     };
     let Some(session) = session else { return Ok(report) };

@@ -120,7 +120,7 @@ impl Worker<'_> {
         }
         let node = self.finish_node(directory, &task.entry, &mut *file, content, size)?;
         let blocks = blocks_of(&node.content.extents);
-        Ok(Some(Stored { slot: task.slot, read_bytes: size, node: Some(node), blocks }))
+        Ok(Some(Stored { slot: task.slot, read_bytes: data_len(&node.content.extents), node: Some(node), blocks }))
     }
 
     /// Completes a node from what was read and what the open file says now.
@@ -260,8 +260,8 @@ impl Worker<'_> {
             node.content.push(extent);
         }
         let blocks = blocks_of(&node.content.extents);
+        let read_bytes = data_len(&node.content.extents);
         spill(self.session, &mut node.content)?;
-        let read_bytes = node.size;
         self.send(Stored { slot: file.slot, node: Some(node), blocks, read_bytes });
         self.progress.advance(1, 0);
         Ok(())
@@ -287,6 +287,12 @@ fn open_all(directory: &dyn Directory, tasks: &[FileTask]) -> Vec<Result<Box<dyn
         Ok(file)
     };
     tasks.iter().map(open).collect()
+}
+
+/// Bytes that were read: a hole is not.
+fn data_len(extents: &[Extent]) -> u64 {
+    let is_data = |extent: &&Extent| matches!(extent, Extent::Data { .. });
+    extents.iter().filter(is_data).map(Extent::content_len).sum()
 }
 
 fn blocks_of(extents: &[Extent]) -> Vec<BlockId> {

@@ -364,7 +364,14 @@ impl Walk<'_> {
     fn fill(&mut self, stored: Stored) -> Result<()> {
         self.statistics.read_bytes += stored.read_bytes;
         // What a file that changed or a stream came to is known only now.
-        self.statistics.content_bytes += stored.node.as_ref().map_or(0, |node| node.size);
+        match &stored.node {
+            Some(node) => self.statistics.content_bytes += node.size,
+            None => {
+                // It was counted when it was listed, and is not in the snapshot.
+                self.statistics.files -= 1;
+                self.statistics.files_read -= 1;
+            }
+        }
         self.trees.fill(stored)
     }
 

@@ -10,7 +10,7 @@ use mainstay_repo::NodeKind;
 use mainstay_sources::files::{Applied, Metadata, TargetDirectory, TargetTree};
 
 use super::compare::Comparing;
-use super::file::Files;
+use super::file::{Files, Lost};
 use super::links::Link;
 use super::plan::{Action, Batch, PlannedNode};
 use super::write::{FileBatch, WriteFiles};
@@ -24,7 +24,7 @@ pub struct Apply<'a> {
     /// Directories whose metadata is set at the end, parents first.
     directories: Mutex<Vec<(SharedPath, Vec<u8>, Metadata)>>,
     written: AtomicU64,
-    lost: AtomicU64,
+    lost: Lost,
     comparing: Comparing<'a>,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Apply<'a> {
     pub fn new(shared: Shared<'a>, target: &'a TargetTree) -> Self {
         let directories = Mutex::new(Vec::new());
         let comparing = Comparing::new(shared, target);
-        Self { shared, target, directories, written: AtomicU64::new(0), lost: AtomicU64::new(0), comparing }
+        Self { shared, target, directories, written: AtomicU64::new(0), lost: Lost::default(), comparing }
     }
 
     /// Bytes written, and bytes compared and found equal.
@@ -40,8 +40,9 @@ impl<'a> Apply<'a> {
         self.written.load(Ordering::Relaxed)
     }
 
-    pub fn lost_files(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+    /// Files of which something is lost, and their sizes.
+    pub fn lost(&self) -> (u64, u64) {
+        (self.lost.files.load(Ordering::Relaxed), self.lost.bytes.load(Ordering::Relaxed))
     }
 
     /// Applies batches in order. The files of one are written when the directories of the next are there, because some of

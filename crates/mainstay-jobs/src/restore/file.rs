@@ -74,8 +74,14 @@ pub struct Files<'a> {
     pub open_directory: &'a (dyn Fn(&SharedPath) -> mainstay_sources::Result<Arc<TargetDirectory>> + Sync),
     /// Counts bytes written, and bytes compared and found equal.
     pub written: &'a AtomicU64,
-    /// Counts files of which something is lost.
-    pub lost: &'a AtomicU64,
+    pub lost: &'a Lost,
+}
+
+/// Counts files of which something is lost, and their sizes.
+#[derive(Default)]
+pub struct Lost {
+    pub files: AtomicU64,
+    pub bytes: AtomicU64,
 }
 
 impl Files<'_> {
@@ -132,7 +138,10 @@ impl Files<'_> {
         let is_new = !file.is_incomplete.swap(true, Ordering::AcqRel);
         // What is only compared was told when it was written, or could not be.
         if file.planned.action != Action::Compare {
-            self.lost.fetch_add(u64::from(is_new), Ordering::Relaxed);
+            if is_new {
+                self.lost.files.fetch_add(1, Ordering::Relaxed);
+                self.lost.bytes.fetch_add(file.planned.node.size, Ordering::Relaxed);
+            }
             let message = format!("{} bytes at offset {} are lost: {error}", piece.len, piece.file_offset);
             self.warn(&file.planned, &message);
             let path = join(&file.planned.directory, &file.planned.node.name);

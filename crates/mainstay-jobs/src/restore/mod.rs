@@ -10,6 +10,7 @@ mod compare;
 mod file;
 mod filter;
 mod guard;
+mod left_out;
 mod links;
 mod owners;
 mod passed_over;
@@ -30,6 +31,7 @@ use crate::backup::Warnings;
 use crate::{Cancel, Error, Phase, Progress, Result, reading};
 use apply::Apply;
 use guard::Guard;
+pub use left_out::LeftOut;
 use plan::Batch;
 pub use plan::{Action, PlannedEntry};
 use planner::{Planned, Planner, Purpose};
@@ -105,9 +107,10 @@ pub struct RestoreRun<'a> {
 pub struct RestoreReport {
     /// Whether prune was kept away meanwhile.
     pub is_leased: bool,
+    /// Files by their names: one with two names counts twice, as in the snapshot's own statistics.
     pub files: u64,
     pub directories: u64,
-    /// Links, devices, FIFOs, sockets and further names of files.
+    /// Symbolic links, devices, FIFOs and sockets.
     pub others: u64,
     /// Files that were as they should be.
     pub files_unchanged: u64,
@@ -120,8 +123,11 @@ pub struct RestoreReport {
     pub written_bytes: u64,
     /// Files of which something could not be read from the repository; warnings name them.
     pub lost_files: u64,
+    /// The sizes of those files.
+    pub lost_bytes: u64,
     /// Content that was read back and compared.
     pub verified_bytes: u64,
+    pub left_out: LeftOut,
     pub warnings: Vec<Warning>,
     pub warning_count: u64,
 }
@@ -201,7 +207,7 @@ fn write_and_verify(
         apply.compare_links(&links)?;
         report.verified_bytes = apply.written_bytes() - report.written_bytes;
     }
-    report.lost_files = apply.lost_files();
+    (report.lost_files, report.lost_bytes) = apply.lost();
     Ok(report)
 }
 

@@ -219,7 +219,9 @@ impl<'a> Planner<'a> {
             && let Some(first) = self.first_names.find(&node).map(<[u8]>::to_vec)
         {
             self.tell(Action::Link, &path, &node);
-            self.planned.report.others += 1;
+            let is_file = node.kind == NodeKind::File;
+            let report = &mut self.planned.report;
+            *if is_file { &mut report.files } else { &mut report.others } += 1;
             self.planned.links.push(Link { directory: frame.path.clone(), name: node.name, first });
             return Ok(None);
         }
@@ -257,9 +259,9 @@ impl<'a> Planner<'a> {
         let content = std::mem::take(&mut node.content);
         if decision == Decision::Take {
             self.planned.report.directories += 1;
-            self.tell(action, &path, &node);
-            self.batch.weight += 1;
             let keeps = action == Action::Update && overwrite == Overwrite::Never;
+            self.tell(if keeps { Action::Skip } else { action }, &path, &node);
+            self.batch.weight += 1;
             if keeps {
                 self.shared.telling.passed_over.insert(&path, Scope::Metadata);
             } else {
@@ -390,8 +392,9 @@ impl<'a> Planner<'a> {
         matches!(self.purpose, Purpose::Write { .. })
     }
 
-    fn tell(&self, action: Action, path: &[u8], node: &Node) {
+    fn tell(&mut self, action: Action, path: &[u8], node: &Node) {
         if self.is_writing() {
+            self.planned.report.left_out.count(node, action, &self.shared.run.options.preserve);
             (self.shared.run.planned)(&PlannedEntry { action, path, kind: Some(node.kind), size: node.size });
         }
     }

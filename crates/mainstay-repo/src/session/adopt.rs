@@ -24,7 +24,9 @@ const CHUNKS_AT_ONCE: usize = 1 << 20;
 /// Ends the leases of dead sessions, and opens the index of what is really there: packs that no table names are indexed, and
 /// a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
 /// being referred to.
-pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<Arc<Index>> {
+///
+/// Answers the names of the packs that are gone, too.
+pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<(Arc<Index>, Vec<String>)> {
     // Packs before the index: a pack that is listed was there when the tables are read.
     let packs = repository.list_packs()?;
     let mut index = repository.index_without(HashSet::new(), Care::BlockPages)?;
@@ -36,8 +38,17 @@ pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<Arc<I
     }
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
     let is_absent = |pack: &TablePack| listed.get(&*names::pack(pack.id, pack.session)) != Some(&pack.len);
-    let absent: HashSet<PackId> = index.packs().into_values().filter(is_absent).map(|pack| pack.id).collect();
-    if absent.is_empty() { Ok(index) } else { repository.index_without(absent, Care::Tails) }
+    let absent: Vec<TablePack> = index.packs().into_values().filter(is_absent).collect();
+    if absent.is_empty() {
+        return Ok((index, Vec::new()));
+    }
+    // What another session published since the listing is no loss, and what a prune was about to delete none either.
+    let is_there = |pack: &TablePack, name: &str| repository.store.len(name).is_ok_and(|len| len == pack.len);
+    let lost = absent.iter().filter(|pack| !index.is_condemned(pack.id));
+    let lost = lost.map(|pack| (pack, names::pack(pack.id, pack.session)));
+    let lost = lost.filter(|(pack, name)| !is_there(pack, name)).map(|(_, name)| name).collect();
+    let absent: HashSet<PackId> = absent.iter().map(|pack| pack.id).collect();
+    Ok((repository.index_without(absent, Care::Tails)?, lost))
 }
 
 /// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything

@@ -31,7 +31,7 @@ use crate::keys::DataKey;
 use crate::lease::refuse_conflict;
 use crate::pack_reader::BlockReader;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
-use crate::repository::{Repository, SnapshotEntry, put};
+use crate::repository::{LostSnapshot, Repository, SnapshotEntry, put};
 use crate::seal::random;
 
 pub(crate) use adopt::complete_index;
@@ -114,6 +114,8 @@ pub struct Session<'r> {
     id: SessionId,
     data_key: Arc<DataKey>,
     history: Vec<SnapshotEntry>,
+    lost: Vec<LostSnapshot>,
+    lost_packs: Vec<String>,
     index: Arc<Index>,
     sharing: Sharing,
     /// Reads trees that were there before, from the copies that a prune would keep.
@@ -150,8 +152,8 @@ impl<'r> Session<'r> {
         let open = leases.open_leases(id)?;
         refuse_conflict(&open, Role::Writer, "begin backup")?;
         // Snapshots before the index: what they refer to is indexed before they appear.
-        let (history, _) = repository.readable_snapshots()?;
-        let index = present_index(repository, &open)?;
+        let (history, lost) = repository.readable_snapshots()?;
+        let (index, lost_packs) = present_index(repository, &open)?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
         let data_key = Arc::new(data_key);
@@ -164,6 +166,8 @@ impl<'r> Session<'r> {
             id,
             data_key,
             history,
+            lost,
+            lost_packs,
             trees: repository.block_reader(&index).without_other_copies(),
             index,
             sharing,
@@ -186,6 +190,16 @@ impl<'r> Session<'r> {
     /// The readable snapshots as they were when the session began; its index knows their blocks.
     pub fn history(&self) -> &[SnapshotEntry] {
         &self.history
+    }
+
+    /// The snapshots that could not be read then.
+    pub fn lost_snapshots(&self) -> &[LostSnapshot] {
+        &self.lost
+    }
+
+    /// The packs that the index names and that the store has lost; what they held is stored again.
+    pub fn lost_packs(&self) -> &[String] {
+        &self.lost_packs
     }
 
     /// The index as it was when the session began.

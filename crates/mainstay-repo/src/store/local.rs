@@ -162,6 +162,14 @@ impl Store for LocalStore {
         written.inspect_err(|_| drop(fs::remove_file(&path)))
     }
 
+    fn reserve_len(&self) -> io::Result<u64> {
+        match fs::metadata(self.root.join(RESERVE)) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     fn release_reserve(&self) -> io::Result<bool> {
         match fs::remove_file(self.root.join(RESERVE)) {
             Ok(()) => Ok(true),

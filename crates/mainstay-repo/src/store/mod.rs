@@ -75,6 +75,11 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// Bytes that are set aside.
+    fn reserve_len(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+
     /// Gives that space free, so that what frees more can be written; answers whether there was any.
     fn release_reserve(&self) -> io::Result<bool> {
         Ok(false)

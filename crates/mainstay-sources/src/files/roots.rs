@@ -86,6 +86,19 @@ impl Roots {
         found
     }
 
+    /// Whether a path is a root or lies beneath one.
+    pub(super) fn hold(&self, path: &[u8]) -> bool {
+        let mut node = self.top();
+        for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+            match self.child(node, name) {
+                Some(Way::Root) => return true,
+                Some(Way::Spine(next)) => node = next,
+                None => return self.is_whole,
+            }
+        }
+        self.is_whole
+    }
+
     fn add(&mut self, root: &[u8]) {
         let mut names = root.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).peekable();
         if names.peek().is_none() {

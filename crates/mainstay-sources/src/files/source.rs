@@ -32,22 +32,36 @@ impl FileSource {
     /// slash at its end, which means the directory it leads to. Roots beneath other roots are part of those, and rules
     /// may exclude them there.
     ///
+    /// Of several paths some may be missing: those are still roots, and the walk tells of them.
+    ///
     /// # Errors
-    /// When there is no path, one does not exist or cannot be reached, or an exclude rule cannot be understood.
+    /// When there is no path, none exists or one cannot be reached, or an exclude rule cannot be understood.
     pub fn new<P: AsRef<Path>>(paths: &[P], options: &FileOptions) -> Result<Self> {
         if paths.is_empty() {
             return Err(paths::refused("back up", b"", b"", "no path is given"));
         }
-        let absolute: Vec<PathBuf> = paths.iter().map(|path| resolve(path.as_ref())).collect::<Result<_>>()?;
-        let absolute: Vec<&[u8]> = absolute.iter().map(|path| path.as_os_str().as_bytes()).collect();
-        let mut devices = Vec::new();
-        for path in &absolute {
-            let status = status::of_bytes(CWD, path).map_err(|errno| paths::io_error("open", path, b"", errno))?;
-            devices.push(status::device(&status));
+        let (mut absolute, mut devices, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for path in paths {
+            match examine(path.as_ref()) {
+                Ok((path, device)) => {
+                    absolute.push(path);
+                    devices.push(device);
+                }
+                Err(error) if error.is_vanished() => missing.push((path.as_ref(), error)),
+                Err(error) => return Err(error),
+            }
         }
         devices.sort_unstable();
         devices.dedup();
-        let roots = Roots::arrange(absolute);
+        let present = Roots::arrange(absolute.iter().map(|path| path.as_os_str().as_bytes()));
+        for (path, error) in missing {
+            match spell(path).filter(|path| !absolute.is_empty() && !present.hold(path.as_os_str().as_bytes())) {
+                Some(path) => absolute.push(path),
+                // Nothing is left to save, or nobody would tell that it is not there.
+                None => return Err(error),
+            }
+        }
+        let roots = Roots::arrange(absolute.iter().map(|path| path.as_os_str().as_bytes()));
         let mut rules = std::collections::HashMap::new();
         for root in roots.paths() {
             let for_root = Rules::new(options, &root, &devices)?;
@@ -74,6 +88,25 @@ impl Source for FileSource {
         let rules = rules.ok_or_else(|| paths::refused("open", b"/", b"", "it is not part of the source"))?;
         Ok(Arc::new(FileDirectory::new(open, rules)?))
     }
+}
+
+/// The absolute path, and the number of the file system that it is on.
+fn examine(path: &Path) -> Result<(PathBuf, u64)> {
+    let path = resolve(path)?;
+    let bytes = path.as_os_str().as_bytes();
+    let status = status::of_bytes(CWD, bytes).map_err(|errno| paths::io_error("open", bytes, b"", errno))?;
+    let device = status::device(&status);
+    Ok((path, device))
+}
+
+/// The absolute path of what is not there, as it is spelled; none where that would not be its path.
+fn spell(path: &Path) -> Option<PathBuf> {
+    if let Ok(path) = resolve(path) {
+        return Some(path);
+    }
+    let path: PathBuf = std::path::absolute(path).ok()?.components().collect();
+    let is_plain = path.components().all(|part| part != std::path::Component::ParentDir);
+    is_plain.then_some(path)
 }
 
 /// Makes a path absolute: everything above the last name is resolved, the last name is not.

@@ -50,8 +50,8 @@ pub struct Arguments {
     /// Name of the source [default: HOST:PATH,…]
     #[arg(long, value_name = "NAME", value_parser = not_empty())]
     source: Option<String>,
-    /// Mark the snapshot; may be given several times
-    #[arg(long, value_name = "TAG", value_parser = not_empty())]
+    /// Mark the snapshot; several tags with commas between them, or by several --tag
+    #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = not_empty())]
     tag: Vec<String>,
     /// Walk and decide, store nothing
     #[arg(long, short = 'n')]
@@ -80,6 +80,10 @@ struct Summary<'a> {
     stored_bytes: u64,
     new_bytes: u64,
     duplicate_bytes: u64,
+    /// Damage of the repository that was met.
+    repository_problems: u64,
+    /// The clock is behind the times of snapshots that are there.
+    clock_is_behind: bool,
     seconds_elapsed: f64,
     created_repository: Option<CreatedFields>,
 }
@@ -127,7 +131,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         clock: &SystemClock,
         progress: &long_run.monitor,
         cancel: &long_run.requests.cancel,
-    }))?;
+    }));
+    let report = report.map_err(|failure| failure.if_stopped("run the command again: what was stored is used"))?;
     let printed = match context.output.is_json() {
         true => context.output.message(&summary(arguments, &report, &ready, &long_run)),
         false => show(context, &options, &report, (&ready, &long_run)),
@@ -182,6 +187,8 @@ fn summary<'a>(arguments: &Arguments, report: &'a BackupReport, ready: &Ready, l
         stored_bytes: report.stored_bytes,
         new_bytes: report.new_bytes,
         duplicate_bytes: report.duplicate_bytes,
+        repository_problems: report.repository_problems,
+        clock_is_behind: report.clock_is_behind,
         seconds_elapsed: long_run.elapsed().as_secs_f64(),
         created_repository: ready.created().map(Created::fields),
     }
@@ -210,7 +217,7 @@ fn show(
         context.output.say("next: the same without --dry-run");
         return Ok(());
     };
-    context.output.result(&format!(
+    context.output.outcome(&format!(
         "snapshot {id} of {source} #{sequence} ({kind}): {content}; {read}; {new} new, {stored} stored · {elapsed}\n",
         id = entry.id.short(),
         source = escape::text(&entry.snapshot.source),
@@ -228,9 +235,20 @@ fn show(
 
 /// A backup that could not read everything is finished, and says so.
 fn finish(context: &Context, report: &BackupReport) -> ExitCode {
+    let problems = report.repository_problems;
+    if problems > 0 {
+        let message = format!("{} of the repository met", units::counted(problems, "problem", "problems"));
+        let hint = "this snapshot is whole; run `mainstay check` to see what else is affected, and do not prune";
+        context.output.warn_by_code(&Failure::new(&catalogue::DAMAGED, message).with_hint(hint));
+    }
+    if report.clock_is_behind {
+        let message = "the clock of this machine is behind the times of snapshots that are there";
+        context.output.warn_by_code(&Failure::new(&catalogue::CLOCK_BEHIND, message));
+    }
     let count = report.statistics.warnings;
     if count == 0 {
-        return ExitCode::Success;
+        let is_whole = problems == 0 && !report.clock_is_behind;
+        return if is_whole { ExitCode::Success } else { ExitCode::Incomplete };
     }
     let count = units::counted(count, "entry", "entries");
     let message = format!("{count} could not be read, or changed while being read");

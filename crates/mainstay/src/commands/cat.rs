@@ -7,14 +7,15 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
 use mainstay_jobs::{browse, select};
-use mainstay_repo::{NodeKind, TreeReader};
+use mainstay_repo::{NodeKind, SnapshotEntry, TreeReader};
 use serde::Serialize;
 
 use super::node::{self, NodeFields};
 use super::selection::OfSource;
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
+use crate::listing::query;
 use crate::output::encode::hex;
 use crate::output::escape;
 
@@ -56,12 +57,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         .filter(|path| !path.is_empty())
         .ok_or_else(|| Failure::usage(format!("print {}: expected SNAP:PATH", escape::text(text))))?;
     let opened = context.open()?;
-    let entries = opened.snapshots(&context.output)?;
-    let entry = arguments.source.find(&entries, text)?;
+    query(&opened, &context.output, |listing| {
+        let entry = listing.find(text, arguments.source.name())?;
+        print(context, &opened, entry, &path)
+    })
+}
+
+fn print(context: &Context, opened: &Opened, entry: &SnapshotEntry, path: &[u8]) -> Result<ExitCode> {
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
-    let shown = node::absolute(&path);
-    let found = select::find_with_owners(&trees, entry, &path)?.filter(|(node, _)| node.kind == NodeKind::File);
+    let shown = node::absolute(path);
+    let found = select::find_with_owners(&trees, entry, path)?.filter(|(node, _)| node.kind == NodeKind::File);
     let (found, owners) = found.ok_or_else(|| {
         let message = format!("print {}: it is not a file", escape::bytes(&shown));
         Failure::new(&catalogue::INVALID, message)

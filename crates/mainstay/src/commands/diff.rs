@@ -7,14 +7,15 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use mainstay_jobs::diff::{Change, ChangeKind, Difference, diff};
 use mainstay_jobs::select;
-use mainstay_repo::{Content, NodeKind, SnapshotEntry, TreeReader};
+use mainstay_repo::{Content, NodeKind, TreeReader};
 use serde::Serialize;
 
 use super::node;
 use super::selection::OfSource;
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
+use crate::listing::{Listing, query};
 use crate::output::encode::PathFields;
 use crate::output::stream::{Relay, Stream};
 use crate::output::{escape, units};
@@ -87,11 +88,14 @@ struct Tally {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let entries = opened.snapshots(&context.output)?;
+    query(&opened, &context.output, |listing| compare(arguments, context, &opened, listing))
+}
+
+fn compare(arguments: &Arguments, context: &Context, opened: &Opened, listing: &Listing<'_>) -> Result<ExitCode> {
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let source = arguments.source.name();
-    let find = |text: &OsString| find_directory(&trees, &entries, text.as_bytes(), source);
+    let find = |text: &OsString| find_directory(&trees, listing, text.as_bytes(), source);
     let (old, new) = (find(&arguments.old)?, find(&arguments.new)?);
     let mut stream = Stream::begin(context.output.format);
     let mut relay = Relay::default();
@@ -112,9 +116,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-fn find_directory(trees: &TreeReader, entries: &[SnapshotEntry], text: &[u8], source: Option<&str>) -> Result<Content> {
+fn find_directory(trees: &TreeReader, listing: &Listing<'_>, text: &[u8], source: Option<&str>) -> Result<Content> {
     let (snapshot, path) = select::split_path(text)?;
-    let entry = select::find_snapshot(entries, snapshot, source)?;
+    let entry = listing.find(snapshot, source)?;
     match select::find_in_snapshot(trees, entry, &path.unwrap_or_default())? {
         None => Ok(entry.snapshot.root.clone()),
         Some(node) if node.kind == NodeKind::Directory => Ok(node.content),

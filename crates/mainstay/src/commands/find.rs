@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::node::{self, NodeFields};
 use super::selection::OfSource;
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::listing::{Listing, query};
 use crate::output::stream::{Relay, Stream};
 use crate::output::{time, units};
 
@@ -54,13 +55,23 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let case = if arguments.ignore_case { Case::Ignored } else { Case::Sensitive };
     let pattern = Pattern::parse(&arguments.pattern, case)?;
     let opened = context.open()?;
-    let entries = opened.snapshots(&context.output)?;
-    let searched = searched(arguments, &entries)?;
+    query(&opened, &context.output, |listing| {
+        listing.require_source(arguments.source.name())?;
+        search(arguments, context, &opened, (&searched(arguments, listing)?, &pattern))
+    })
+}
+
+fn search(
+    arguments: &Arguments,
+    context: &Context,
+    opened: &Opened,
+    (searched, pattern): (&[&SnapshotEntry], &Pattern),
+) -> Result<ExitCode> {
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let mut stream = Stream::begin(context.output.format);
     let mut relay = Relay::default();
-    let found = find(&trees, &searched, &pattern, &mut |entry, path, found, owners| {
+    let found = find(&trees, searched, pattern, &mut |entry, path, found, owners| {
         let path = node::absolute(path);
         let shown = || if arguments.long { node::long(&path, found, owners) } else { node::short(&path, found) };
         let line = || format!("{}  {}  {}", entry.id.short(), time::local(entry.snapshot.started), shown());
@@ -79,14 +90,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-fn searched<'e>(arguments: &Arguments, entries: &'e [SnapshotEntry]) -> Result<Vec<&'e SnapshotEntry>> {
+fn searched<'e>(arguments: &Arguments, listing: &'e Listing<'_>) -> Result<Vec<&'e SnapshotEntry>> {
     let source = arguments.source.name();
     let mut searched = Vec::new();
     for text in &arguments.snapshot {
-        searched.push(select::find_snapshot(entries, text, source)?);
+        searched.push(listing.find(text, source)?);
     }
     if arguments.snapshot.is_empty() {
-        searched = select::history(entries, source);
+        searched = select::history(&listing.entries, source);
         searched.reverse();
     }
     Ok(searched)

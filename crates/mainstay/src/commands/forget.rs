@@ -18,7 +18,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::Result;
 use crate::machine;
 use crate::output::table::{Align, Table};
-use crate::output::{escape, time, units};
+use crate::output::{Talk, escape, time, units};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -41,7 +41,7 @@ pub struct Arguments {
     #[command(flatten)]
     source: OfSource,
     /// Show what would be done
-    #[arg(long)]
+    #[arg(long, short = 'n')]
     dry_run: bool,
     /// Prune afterwards
     #[arg(long)]
@@ -136,6 +136,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 
 fn plan(arguments: &Arguments, entries: &[SnapshotEntry]) -> Result<ForgetPlan> {
     let source = arguments.source.name();
+    if let Some(source) = source {
+        select::require_source(entries, source)?;
+    }
     if !arguments.snapshots.is_empty() {
         let named = arguments.snapshots.iter();
         let named = named.map(|text| select::find_snapshot(entries, text, source).map(|entry| entry.id));
@@ -188,6 +191,9 @@ fn show(arguments: &Arguments, context: &Context, entries: &[SnapshotEntry], pla
         };
         let source = format!("{} #{}", escape::text(&entry.snapshot.source), entry.snapshot.sequence);
         table.push(vec![mark.to_owned(), entry.id.short(), time::local(entry.snapshot.started), source, reason]);
+    }
+    if !arguments.dry_run && context.output.talk == Talk::Quiet {
+        return Ok(());
     }
     context.output.table(&table)?;
     let verb = if arguments.dry_run { "would forget" } else { "forgot" };

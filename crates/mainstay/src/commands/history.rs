@@ -13,9 +13,10 @@ use serde::Serialize;
 use super::diff::{DifferenceFields, difference_text};
 use super::node::{self, NodeFields};
 use super::selection::OfSource;
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
+use crate::listing::{Listing, query};
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time, units};
 
@@ -51,16 +52,27 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         std::path::absolute(&arguments.path).map_err(|error| Failure::file("find", arguments.path.as_ref(), &error))?;
     let path = select::normalise(path.as_os_str().as_bytes())?;
     let opened = context.open()?;
-    let entries = opened.snapshots(&context.output)?;
-    let source = arguments.source.name();
+    query(&opened, &context.output, |listing| {
+        listing.require_source(arguments.source.name())?;
+        show(arguments, context, &opened, (listing, &path))
+    })
+}
+
+fn show(
+    arguments: &Arguments,
+    context: &Context,
+    opened: &Opened,
+    (listing, path): (&Listing<'_>, &[u8]),
+) -> Result<ExitCode> {
+    let entries = &listing.entries;
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
     let mut events = Vec::new();
     // Snapshots of different sources do not follow each other.
-    for source in sources(&entries, source) {
-        events.extend(history(&trees, &select::history(&entries, Some(source)), &path)?);
+    for source in sources(entries, arguments.source.name()) {
+        events.extend(history(&trees, &select::history(entries, Some(source)), path)?);
     }
-    let shown = node::absolute(&path);
+    let shown = node::absolute(path);
     if events.is_empty() {
         let message = format!("show history of {}: no snapshot holds it", escape::bytes(&shown));
         return Err(Failure::new(&catalogue::NO_PATH, message));

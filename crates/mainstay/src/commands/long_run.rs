@@ -30,9 +30,10 @@ impl LongRun {
     }
 
     fn begin_with(context: &Context, wish: Wish) -> Self {
+        let monitor = Monitor::start(context.output, wish);
         Self {
-            monitor: Monitor::start(context.output, wish),
-            requests: Requests::listen(context.output),
+            requests: Requests::listen(context.output, monitor.teller()),
+            monitor,
             start: Instant::now(),
             elapsed: None,
         }

@@ -4,13 +4,14 @@
 
 use mainstay_jobs::browse::{Reach, list};
 use mainstay_jobs::select;
-use mainstay_repo::{Content, Node, NodeKind, Owners, TreeReader};
+use mainstay_repo::{Content, Node, NodeKind, Owners, SnapshotEntry, TreeReader};
 
 use super::node::{self, NodeFields};
 use super::selection::Selection;
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::listing::query;
 use crate::output::stream::{Relay, Stream};
 
 const EXAMPLES: &str = "\
@@ -36,12 +37,21 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
     let opened = context.open()?;
-    let entries = opened.snapshots(&context.output)?;
-    let entry = arguments.selection.source.find(&entries, text)?;
+    query(&opened, &context.output, |listing| {
+        let entry = listing.find(text, arguments.selection.source.name())?;
+        show(arguments, context, &opened, (entry, &path.unwrap_or_default()))
+    })
+}
+
+fn show(
+    arguments: &Arguments,
+    context: &Context,
+    opened: &Opened,
+    (entry, path): (&SnapshotEntry, &[u8]),
+) -> Result<ExitCode> {
     let index = opened.repository.index()?;
     let trees = TreeReader::new(opened.repository.block_reader(&index));
-    let path = path.unwrap_or_default();
-    let found = select::find_with_owners(&trees, entry, &path)?;
+    let found = select::find_with_owners(&trees, entry, path)?;
     let mut stream = Stream::begin(context.output.format);
     let mut relay = Relay::default();
     let mut show = |path: &[u8], found: &Node, owners: &Owners| {
@@ -50,11 +60,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         relay.pass(stream.push(line, &NodeFields::new(&path, found, owners)))
     };
     let reach = if arguments.recursive { Reach::Everything } else { Reach::Children };
-    let mut within = |content: &Content| list(&trees, &path, content, reach, &mut show);
+    let mut within = |content: &Content| list(&trees, path, content, reach, &mut show);
     let listed = match &found {
         None => within(&entry.snapshot.root),
         Some((node, _)) if node.kind == NodeKind::Directory => within(&node.content),
-        Some((node, owners)) => show(&path, node, owners),
+        Some((node, owners)) => show(path, node, owners),
     };
     relay.finish(listed)?;
     stream.finish()?;

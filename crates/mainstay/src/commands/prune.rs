@@ -26,7 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Show what would be done
-    #[arg(long)]
+    #[arg(long, short = 'n')]
     dry_run: bool,
 }
 
@@ -77,8 +77,8 @@ impl PruneFields {
     /// Warnings and one line, for people.
     pub fn show(&self, context: &Context) -> Result<()> {
         self.left.iter().for_each(|reason| context.output.warn(&format!("a pack was left as it is: {reason}")));
-        context.output.result(&format!("{}\n", self.line()))?;
-        Ok(())
+        let line = format!("{}\n", self.line());
+        if self.dry_run { context.output.result(&line) } else { context.output.outcome(&line) }
     }
 
     fn line(&self) -> String {

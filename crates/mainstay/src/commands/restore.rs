@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use mainstay_jobs::restore::{
-    Extent, Extra, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore,
+    Extent, Extra, LeftOut, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore,
 };
 use mainstay_repo::SnapshotEntry;
 use mainstay_sources::files::{Ownership, Preserve};
@@ -20,6 +20,7 @@ use super::selection::Selection;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
+use crate::listing::Listing;
 use crate::location::quoted;
 use crate::output::encode::PathFields;
 use crate::output::{Output, escape, units};
@@ -107,6 +108,7 @@ struct Summary {
     snapshot: String,
     target: String,
     files: u64,
+    files_lost: u64,
     directories: u64,
     others: u64,
     bytes: u64,
@@ -115,6 +117,8 @@ struct Summary {
     entries_deleted: u64,
     written_bytes: u64,
     verified_bytes: u64,
+    set_id_left_out: u64,
+    security_left_out: u64,
     warnings: u64,
     seconds_elapsed: f64,
 }
@@ -122,9 +126,10 @@ struct Summary {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
     let opened = context.open()?;
-    let entries = opened.snapshots(&context.output)?;
-    let entry = arguments.selection.source.find(&entries, text)?;
-    let target = arguments.target.clone().unwrap_or_else(|| default_target(entry));
+    let listing = Listing::read(&opened)?;
+    listing.warn(&context.output);
+    let entry = listing.find(text, arguments.selection.source.name())?;
+    let target = arguments.target.clone().unwrap_or_else(|| default_target(arguments, entry));
     require_safe(arguments, &target)?;
     let is_new = !target.exists();
     let options = options(arguments);
@@ -143,29 +148,45 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         },
         progress: &long_run.monitor,
         cancel: &long_run.requests.cancel,
-    }))?;
+    }));
+    let report = report.map_err(|failure| failure.if_stopped(&how_to_go_on(&target)))?;
     require_match(arguments, entry, &report).inspect_err(|_| {
         if is_new {
             // Whatever is in it by now is not of this run, and stays.
             let _ = std::fs::remove_dir(&target);
         }
     })?;
-    let outcome = Outcome { entry, target: &target, report: &report, dry_run: arguments.dry_run };
+    let warnings = report.warning_count + listing.lost.len() as u64;
+    let outcome = Outcome { entry, target: &target, report: &report, dry_run: arguments.dry_run, warnings };
     let printed = plan.print().and_then(|()| match context.output.is_json() {
         true => context.output.message(&outcome.summary(&long_run)),
         false => outcome.show(context, &long_run),
     });
-    conclude(printed, Ok(finish(context, &report)))
+    conclude(printed, Ok(listing.exit_code(finish(context, &report))))
 }
 
-/// A new directory in the working directory, named after what is restored.
-fn default_target(entry: &SnapshotEntry) -> PathBuf {
+/// The same command again would refuse the target, which has something in it by now.
+fn how_to_go_on(target: &Path) -> String {
+    format!(
+        "run the command again with --target {} --overwrite if-changed: what is whole stays as it is",
+        quoted(target)
+    )
+}
+
+/// A new directory in the working directory, named after what is restored; a number tells it from others of the name.
+fn default_target(arguments: &Arguments, entry: &SnapshotEntry) -> PathBuf {
     let is_kept = |character: char| character.is_alphanumeric() || "._-".contains(character);
     let source: String =
         entry.snapshot.source.chars().map(|character| if is_kept(character) { character } else { '-' }).collect();
     let parts: Vec<&str> = source.split('-').filter(|part| !part.is_empty()).collect();
     let source: String = parts.join("-").chars().take(40).collect();
-    PathBuf::from(format!("./restored-{source}-{}", entry.id.short()))
+    let name = format!("./restored-{source}-{}", entry.id.short());
+    if arguments.overwrite.is_some() {
+        return PathBuf::from(name);
+    }
+    let numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+    let mut names = std::iter::once(name.clone()).chain(numbered).map(PathBuf::from);
+    names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| PathBuf::from(&name))
 }
 
 /// Refuses to mix a restore with files that somebody may need.
@@ -276,6 +297,7 @@ struct Outcome<'a> {
     target: &'a Path,
     report: &'a RestoreReport,
     dry_run: bool,
+    warnings: u64,
 }
 
 impl Outcome<'_> {
@@ -287,16 +309,19 @@ impl Outcome<'_> {
             leased: report.is_leased,
             snapshot: self.entry.id.to_string(),
             target: self.target.to_string_lossy().into_owned(),
-            files: report.files,
+            files: report.files.saturating_sub(report.lost_files),
+            files_lost: report.lost_files,
             directories: report.directories,
             others: report.others,
-            bytes: report.bytes,
+            bytes: report.bytes.saturating_sub(report.lost_bytes),
             files_unchanged: report.files_unchanged,
             entries_skipped: report.skipped,
             entries_deleted: report.deleted,
             written_bytes: report.written_bytes,
             verified_bytes: report.verified_bytes,
-            warnings: report.warning_count,
+            set_id_left_out: report.left_out.set_id,
+            security_left_out: report.left_out.security,
+            warnings: self.warnings,
             seconds_elapsed: long_run.elapsed().as_secs_f64(),
         }
     }
@@ -306,8 +331,8 @@ impl Outcome<'_> {
         let verb = if self.dry_run { "would restore" } else { "restored" };
         let mut parts = vec![format!(
             "{verb} {}, {} of snapshot {} into {}",
-            units::counted(report.files, "file", "files"),
-            units::size(report.bytes),
+            units::counted(report.files.saturating_sub(report.lost_files), "file", "files"),
+            units::size(report.bytes.saturating_sub(report.lost_bytes)),
             self.entry.id.short(),
             quoted(self.target)
         )];
@@ -316,6 +341,7 @@ impl Outcome<'_> {
                 parts.push(format!("{} {what}", units::count(count)));
             }
         };
+        add(report.lost_files, "not whole");
         add(report.files_unchanged, "unchanged");
         add(report.skipped, "left alone");
         add(report.deleted, "deleted");
@@ -330,7 +356,26 @@ impl Outcome<'_> {
             true => "next: the same without --dry-run".to_owned(),
             false => format!("next: ls {}", quoted(self.target)),
         });
+        self.tell_left_out(context);
         Ok(())
+    }
+
+    /// What was not asked for, once and not for each entry.
+    fn tell_left_out(&self, context: &Context) {
+        let LeftOut { set_id, security } = self.report.left_out;
+        let mut left_out = Vec::new();
+        if set_id > 0 {
+            let files = units::counted(set_id, "file", "files");
+            left_out.push(format!("set-uid and set-gid bits of {files} (--preserve set-id)"));
+        }
+        if security > 0 {
+            let entries = units::counted(security, "entry", "entries");
+            left_out.push(format!("security attributes of {entries} (--preserve security)"));
+        }
+        if !left_out.is_empty() {
+            let verb = if self.dry_run { "would leave out" } else { "left out" };
+            context.output.say(&format!("note: {verb} {}", left_out.join(", ")));
+        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! Which snapshot a command works on, and what in it.
 //!
-//! Owns the words for it, which are the same for all commands; `mainstay-jobs` finds what they mean.
+//! Owns the words for it, which are the same for all commands; `listing` finds what they mean.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 
 use mainstay_jobs::select;
-use mainstay_repo::SnapshotEntry;
 
 use crate::arguments::not_empty;
 use crate::failure::Result;
@@ -39,10 +38,5 @@ pub struct OfSource {
 impl OfSource {
     pub fn name(&self) -> Option<&str> {
         self.source.as_deref()
-    }
-
-    /// The one snapshot that a word is about.
-    pub fn find<'e>(&self, entries: &'e [SnapshotEntry], word: &str) -> Result<&'e SnapshotEntry> {
-        Ok(select::find_snapshot(entries, word, self.name())?)
     }
 }

@@ -6,12 +6,12 @@ use mainstay_jobs::select;
 use mainstay_repo::{SnapshotEntry, SnapshotStatistics};
 use serde::Serialize;
 
-use super::long_run::conclude;
 use super::selection::OfSource;
 use crate::arguments::not_empty;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::listing::query;
 use crate::machine;
 use crate::output::encode::PathFields;
 use crate::output::table::{Align, Table};
@@ -123,18 +123,17 @@ impl StatisticsFields {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let (entries, mut damaged) = opened.repository.readable_snapshots()?;
-    let source = arguments.source.name();
-    let wanted = |entry: &&SnapshotEntry| {
-        (arguments.all || !entry.forgotten)
-            && source.is_none_or(|source| entry.snapshot.source == source)
-            && arguments.tag.as_ref().is_none_or(|tag| entry.snapshot.tags.contains(tag))
-    };
-    let shown = select::in_order(entries.iter().filter(wanted).collect());
-    let printed = print(context, &opened, &shown);
-    // The list is not whole, and a script must not take it for that.
-    let ended = damaged.pop().map_or(Ok(ExitCode::Success), |error| Err(error.into()));
-    conclude(printed, ended)
+    query(&opened, &context.output, |listing| {
+        let source = arguments.source.name();
+        listing.require_source(source)?;
+        let wanted = |entry: &&SnapshotEntry| {
+            (arguments.all || !entry.forgotten)
+                && source.is_none_or(|source| entry.snapshot.source == source)
+                && arguments.tag.as_ref().is_none_or(|tag| entry.snapshot.tags.contains(tag))
+        };
+        let shown = select::in_order(listing.entries.iter().filter(wanted).collect());
+        print(context, &opened, &shown).map(|()| ExitCode::Success)
+    })
 }
 
 fn print(context: &Context, opened: &Opened, shown: &[&SnapshotEntry]) -> Result<()> {

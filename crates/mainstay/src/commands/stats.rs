@@ -79,9 +79,9 @@ snapshots    {snapshots}{forgotten}
 content      {content} in all snapshots together
 stored       {stored}{ratio}
   packs      {packs} in {pack_count}
-  other      {other} (index, trees of references, keys)
+  other      {other} (index, reference maps, snapshots, keys, reserve)
 blocks       {blocks}
-chunks       {chunks}
+chunks       {chunks} in the index
 objects      {objects}
 ",
         repository = fields.repository,

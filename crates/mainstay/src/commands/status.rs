@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use mainstay_jobs::backup::CLOCK_TOLERANCE;
 use mainstay_jobs::select;
-use mainstay_repo::SnapshotEntry;
+use mainstay_repo::{LostSnapshot, SnapshotEntry};
 use serde::Serialize;
 
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::listing::Listing;
 use crate::location::quoted;
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time, units};
@@ -56,14 +58,14 @@ struct SourceFields<'a> {
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let (entries, damaged) = opened.repository.readable_snapshots()?;
-    let mut warnings: Vec<String> = damaged
-        .iter()
-        .map(|error| format!("damage: {}; run `mainstay check`", escape::message(&error.to_string())))
-        .collect();
+    let listing = Listing::read(&opened)?;
+    let entries = &listing.entries;
+    let damage =
+        |lost: &LostSnapshot| format!("damage: {}; run `mainstay check`", escape::message(&lost.error.to_string()));
+    let mut warnings: Vec<String> = listing.lost.iter().map(damage).collect();
     let packs = opened.repository.list_packs()?;
     let now = machine::now();
-    let kept = select::history(&entries, None);
+    let kept = select::history(entries, None);
     let mut sources = BTreeMap::<&str, Vec<&SnapshotEntry>>::new();
     for entry in &kept {
         sources.entry(&entry.snapshot.source).or_default().push(entry);
@@ -82,7 +84,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     };
     if context.output.is_json() {
         context.output.document(&fields)?;
-        return Ok(ExitCode::Success);
+        return Ok(listing.exit_code(ExitCode::Success));
     }
     context.output.table(&table(&sources, now))?;
     context.output.result(&format!(
@@ -96,7 +98,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     if kept.is_empty() {
         context.output.say(&format!("next: mainstay backup{} PATH", opened.location.flag()));
     }
-    Ok(ExitCode::Success)
+    Ok(listing.exit_code(ExitCode::Success))
 }
 
 fn source_fields<'a>(entries: &[&'a SnapshotEntry], now: i64) -> Option<SourceFields<'a>> {
@@ -159,8 +161,13 @@ fn attention(
                 units::counted(count, "entry", "entries")
             )),
         }
-        if last.snapshot.started > now {
-            warnings.push(format!("{source}: the last snapshot is from the future; check the clocks"));
+        let is_ahead = |entry: &&&SnapshotEntry| entry.snapshot.started.saturating_sub(CLOCK_TOLERANCE) > now;
+        match entries.iter().filter(is_ahead).count() as u64 {
+            0 => {}
+            count => warnings.push(format!(
+                "{source}: {} from the future; check the clocks",
+                units::counted(count, "snapshot is", "snapshots are")
+            )),
         }
     }
     if forgotten > 0 {

@@ -61,6 +61,7 @@ catalogue! {
     SOURCE = "MS-1501", Failure, "check that the path is there and that you may read it";
     REFUSED_NAME = "MS-1502", Failure, "the name cannot be used here; nothing was written";
     INCOMPLETE_BACKUP = "MS-1503", Incomplete, "the snapshot holds everything else; check the entries named above, or exclude them";
+    CLOCK_BEHIND = "MS-1504", Incomplete, "set the clock right; the snapshot is whole, but its time is wrong, and `forget` goes by times";
 
     TARGET_NOT_EMPTY = "MS-1601", Refused, "choose an empty directory, or say by --overwrite what to do with files that exist";
     INCOMPLETE_RESTORE = "MS-1602", Incomplete, "everything else is restored; check the entries named above";
@@ -69,7 +70,7 @@ catalogue! {
 
     BUG = "MS-1901", Failure, "this is a fault in Mainstay: please report it with the command and this message";
     RANDOM = "MS-1902", Failure, "the system's random generator does not work; do not trust keys made on this machine";
-    STOPPED = "MS-1903", Interrupted, "run the command again: what was stored is used";
+    STOPPED = "MS-1903", Interrupted, "run the command again when it suits";
     OUTPUT = "MS-1904", Failure, "check where the output goes";
     OUTPUT_CLOSED = "MS-1905", Success, "the reader of the output ended early";
 }

@@ -13,9 +13,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mainstay_jobs::{Phase, Progress};
-use serde::Serialize;
 
-use super::{Output, Talk, escape};
+use super::{Output, Talk, escape, line_to_stderr};
 use screen::Screen;
 use standing::{Meter, Standing};
 
@@ -106,13 +105,6 @@ pub struct Monitor {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Serialize)]
-struct WarningMessage<'a> {
-    message_type: &'static str,
-    path: &'a str,
-    message: &'a str,
-}
-
 impl Monitor {
     /// Starts to count and, where it is wanted, to show.
     pub fn start(output: Output, wish: Wish) -> Self {
@@ -126,6 +118,17 @@ impl Monitor {
             monitor.thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
         }
         monitor
+    }
+
+    /// Says on standard error where the run stands, whenever somebody asks, even where no progress is shown.
+    pub fn teller(&self) -> impl Fn() + Send + 'static {
+        let (counters, screen, start) = (Arc::clone(&self.counters), Arc::clone(&self.screen), Instant::now());
+        move || {
+            let standing = counters.standing(start.elapsed());
+            let line = standing.line_since_begin();
+            let item = escape::message(&standing.item);
+            screen.above(|| line_to_stderr(format!("{line}  {item}").trim_end()));
+        }
     }
 
     /// Stops showing and leaves nothing on the screen.
@@ -197,9 +200,7 @@ impl Progress for Monitor {
     fn warn(&self, path: &str, message: &str) {
         let earlier = self.counters.warnings.fetch_add(1, Relaxed);
         if self.output.is_json() {
-            // A reader of standard output that went away is noticed at the summary.
-            let _ = self.output.message(&WarningMessage { message_type: "warning", path, message });
-            return;
+            return self.output.warning_message(path, message);
         }
         if earlier < WARNINGS_SHOWN || self.output.talk == Talk::Verbose {
             self.screen.above(|| self.output.warn(&warning_line(path, message)));
@@ -207,10 +208,12 @@ impl Progress for Monitor {
     }
 }
 
-/// A warning with its path; the message of an error about that path, "verb path: reason", has it already.
+/// A warning with its path; the message of an error about that path or object, "verb path: reason", has it already.
 fn warning_line(path: &str, message: &str) -> String {
-    let named = if path.starts_with('/') { format!(" {path}:") } else { format!("/{path}:") };
-    if message.contains(&named) {
+    // A name alone may stand in a message by chance.
+    let is_named = (path.contains('/') && message.contains(&format!(" {path}:")))
+        || (!path.starts_with('/') && message.contains(&format!("/{path}:")));
+    if is_named {
         return escape::message(message);
     }
     format!("{}: {}", escape::message(path), escape::message(message))

@@ -61,12 +61,25 @@ fn one_signal_ends_a_backup_without_a_snapshot_and_the_next_uses_what_was_stored
         waiting.await_line("stopping cleanly");
         drop(waiting.input.take());
         waiting.await_line("error[MS-1903]");
+        waiting.await_line("run the command again: what was stored is used");
         assert_eq!(waiting.finish(), Some(code));
         assert_eq!(world.snapshots(), before);
         world.ok(&["check"]);
         world.ok(&["backup", "docs"]);
         world.ok(&["prune"]);
     }
+}
+
+#[test]
+fn sigusr1_has_a_backup_say_where_it_stands() {
+    let world = World::backed_up();
+    let mut waiting = Waiting::new(&world);
+    for _ in 0..2 {
+        waiting.signal(Signal::USR1);
+        waiting.await_line("Backing up: ");
+    }
+    assert_eq!(waiting.finish(), Some(0));
+    assert_eq!(world.snapshots().len(), 2);
 }
 
 #[test]

@@ -148,6 +148,14 @@ impl World {
         serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
     }
 
+    /// The first document that a command prints with `--json` and this exit code.
+    pub fn document_of(&self, arguments: &[&str], code: i32) -> Value {
+        let ran = self.run(&[arguments, &["--json"]].concat());
+        assert_eq!(ran.code, code, "{ran:#?}");
+        let mut documents = serde_json::Deserializer::from_str(&ran.stdout).into_iter();
+        documents.next().expect("a document").unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
+    }
+
     /// The lines that a command prints with `--json`.
     pub fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         self.run(&[arguments, &["--json"]].concat()).lines()

@@ -43,7 +43,8 @@ fn one_damaged_snapshot_hides_no_other_from_who_asks_for_the_readable_ones() {
     let (entries, damaged) = repository.readable_snapshots().unwrap();
     let sequences: Vec<u64> = entries.iter().map(|entry| entry.snapshot.sequence).collect();
     assert_eq!((sequences, damaged.len()), (vec![1, 3], 1));
-    assert_eq!(damaged[0].kind(), Kind::Corrupt);
+    assert_eq!(damaged[0].error.kind(), Kind::Corrupt);
+    assert_eq!(damaged[0].place.map(|place| (place.source, place.sequence)), Some((repository.source_id("data"), 2)));
 }
 
 #[test]

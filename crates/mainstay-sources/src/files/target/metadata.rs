@@ -105,7 +105,7 @@ impl Preserve {
     }
 
     /// Says whether an attribute is wanted.
-    pub(super) fn wants_attribute(&self, name: &[u8]) -> bool {
+    pub fn wants_attribute(&self, name: &[u8]) -> bool {
         let is_privileged = name.starts_with(b"security.") || name.starts_with(b"trusted.");
         self.privileged_attributes || !is_privileged
     }

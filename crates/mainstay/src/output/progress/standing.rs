@@ -97,6 +97,14 @@ impl Standing {
         format!("{}: {}", title(self.phase), parts.join(" · "))
     }
 
+    /// The line with the rate since the run began.
+    pub fn line_since_begin(&self) -> String {
+        let mut meter = Meter::default();
+        meter.sample(&Self { files: 0, bytes: 0, elapsed: Duration::ZERO, ..self.clone() });
+        meter.sample(self);
+        self.line(&meter)
+    }
+
     pub fn message(&self, meter: &Meter) -> StatusMessage<'_> {
         StatusMessage {
             message_type: "status",

@@ -106,6 +106,7 @@ fn a_warning_names_its_path_and_does_so_once() {
         ("block", "it is lost: read block: cut short", "block: it is lost: read block: cut short"),
         ("docs/a", "open /target/docs/a: permission denied", "open /target/docs/a: permission denied"),
         ("/home/a", "list /home/a: permission denied", "list /home/a: permission denied"),
+        ("packs/1f/1f2e", "read packs/1f/1f2e: cut short", "read packs/1f/1f2e: cut short"),
         ("/home/a", "it changed while it was read", "/home/a: it changed while it was read"),
     ];
     for (path, message, line) in table {

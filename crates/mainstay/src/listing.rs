@@ -1,0 +1,78 @@
+//! The snapshots of a repository as a command sees them: those that can be read, and those that cannot.
+//!
+//! Owns the rule that a snapshot that cannot be read is told of in every form of output, and that no command ends with 0
+//! then. Which snapshot a text means is decided in `mainstay-jobs`.
+
+use mainstay_jobs::select::Listed;
+use mainstay_repo::{LostSnapshot, Repository, SnapshotEntry};
+
+use crate::context::Opened;
+use crate::exit_code::ExitCode;
+use crate::failure::{Failure, Result};
+use crate::output::Output;
+
+/// What a repository lists.
+pub struct Listing<'a> {
+    repository: &'a Repository,
+    /// The snapshots that can be read.
+    pub entries: Vec<SnapshotEntry>,
+    pub lost: Vec<LostSnapshot>,
+}
+
+impl<'a> Listing<'a> {
+    pub fn read(opened: &'a Opened) -> Result<Self> {
+        let repository = &opened.repository;
+        let (entries, lost) = repository.readable_snapshots()?;
+        Ok(Self { repository, entries, lost })
+    }
+
+    /// Finds the snapshot that `text` means, of the source if one is named.
+    pub fn find(&self, text: &str, source: Option<&str>) -> Result<&SnapshotEntry> {
+        Ok(self.listed().find(text, source)?)
+    }
+
+    /// Makes sure that a source that was named has snapshots.
+    pub fn require_source(&self, source: Option<&str>) -> Result<()> {
+        Ok(self.listed().require_source(source)?)
+    }
+
+    /// Tells of the snapshots that cannot be read.
+    pub fn warn(&self, output: &Output) {
+        for lost in &self.lost {
+            let failure = Failure::damaged(&lost.error);
+            match output.is_json() {
+                true => output.warning_message(&lost.name, &failure.message),
+                false => output.warn_by_code(&failure),
+            }
+        }
+    }
+
+    /// How a command ends that did what was asked.
+    pub fn exit_code(&self, otherwise: ExitCode) -> ExitCode {
+        match otherwise {
+            ExitCode::Success if !self.lost.is_empty() => ExitCode::Incomplete,
+            other => other,
+        }
+    }
+
+    fn listed(&self) -> Listed<'_> {
+        Listed { repository: self.repository, entries: &self.entries, lost: &self.lost }
+    }
+}
+
+/// Runs a query over the snapshots. Its warnings stand before a text, and after a JSON document.
+pub fn query(opened: &Opened, output: &Output, run: impl FnOnce(&Listing<'_>) -> Result<ExitCode>) -> Result<ExitCode> {
+    let listing = Listing::read(opened)?;
+    if !output.is_json() {
+        listing.warn(output);
+    }
+    let ended = run(&listing);
+    if output.is_json() {
+        listing.warn(output);
+    }
+    match ended {
+        // A reader that went away takes nothing back of how the run ended.
+        Err(failure) if failure.is_silent() && !listing.lost.is_empty() => Ok(ExitCode::Incomplete),
+        ended => ended.map(|code| listing.exit_code(code)),
+    }
+}
