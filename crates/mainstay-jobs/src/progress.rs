@@ -22,11 +22,21 @@ pub enum Phase {
     Verify,
 }
 
+/// Whether what is expected is all that the run will come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// More is being found: so much at least.
+    AtLeast,
+    InAll,
+}
+
 /// Receives what happens. Calls come from many threads and must be cheap; all counts are increments.
 pub trait Progress: Send + Sync {
     fn phase(&self, phase: Phase);
-    /// What the whole run will come to, as far as it is known now (files, content bytes).
+    /// More that the run will come to (files, content bytes).
     fn expect(&self, files: u64, bytes: u64);
+    /// Whether more will be expected; nothing more is, unless this says so.
+    fn outlook(&self, outlook: Outlook);
     /// The entry that is being worked on.
     fn item(&self, path: &dyn Fn() -> String);
     /// Files done, and bytes of content done (read, believed, written or checked).
@@ -43,6 +53,7 @@ pub struct NoProgress;
 impl Progress for NoProgress {
     fn phase(&self, _: Phase) {}
     fn expect(&self, _: u64, _: u64) {}
+    fn outlook(&self, _: Outlook) {}
     fn item(&self, _: &dyn Fn() -> String) {}
     fn advance(&self, _: u64, _: u64) {}
     fn deduplicated(&self, _: u64) {}

@@ -104,7 +104,7 @@ pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
         None => run.repository.readable_snapshots()?.0,
     };
     let ancestry = Ancestry::choose(&history, run.options);
-    let walked = walk::walk(run, session.as_ref(), ancestry.believed);
+    let walked = walk::walk(run, session.as_ref(), &ancestry);
     let walked = match walked.and_then(|walked| run.cancel.check().map(|()| walked)) {
         Ok(walked) => walked,
         Err(error) => return Err(give_up(session, error)),
@@ -127,6 +127,8 @@ struct Ancestry<'a> {
     backup_type: BackupType,
     /// The snapshot whose metadata is believed.
     believed: Option<&'a SnapshotEntry>,
+    /// The last snapshot, as good a guess as there is of what the source holds now.
+    expected: Option<&'a SnapshotEntry>,
     base: Option<SnapshotId>,
     previous: Option<SnapshotId>,
     sequence: u64,
@@ -152,6 +154,7 @@ impl<'a> Ancestry<'a> {
         Self {
             backup_type,
             believed,
+            expected: last,
             base: if believed.is_some() { last_full.map(|entry| entry.id) } else { None },
             previous: last.map(|entry| entry.id),
             sequence: last.map_or(0, |entry| entry.snapshot.sequence) + 1,

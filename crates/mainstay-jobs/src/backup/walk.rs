@@ -20,7 +20,7 @@ use super::queue::{Batch, FileTask, Queue};
 use super::scan::{Scan, Scanned, Scanner, Ticket};
 use super::store_file::{SMALL_FILE_LEN, Stored, Worker, child_path};
 use super::trees::{Above, Change, Trees};
-use super::{BackupRun, Warnings};
+use super::{Ancestry, BackupRun, Warnings};
 use crate::convert;
 use crate::{Error, Result};
 
@@ -45,13 +45,22 @@ pub struct Walked {
 }
 
 /// Walks the source and stores what is new.
-pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option<&SnapshotEntry>) -> Result<Walked> {
+pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ancestry<'_>) -> Result<Walked> {
+    let believed = ancestry.believed;
     let trees = match (believed, session) {
         (None, _) => None,
         (Some(_), Some(session)) => Some(TreeReader::new(run.repository.block_reader(session.index()))),
         (Some(_), None) => Some(TreeReader::new(run.repository.block_reader(&run.repository.index()?))),
     };
-    let scanner = Scanner::new(trees.as_ref());
+    let counts = match ancestry.expected {
+        Some(entry) => {
+            let statistics = entry.snapshot.statistics;
+            run.progress.expect(statistics.files, statistics.content_bytes);
+            None
+        }
+        None => Some(run.progress),
+    };
+    let scanner = Scanner::new(trees.as_ref(), counts);
     let (queue, buffers, warnings) = (Queue::default(), Buffers::default(), Warnings::default());
     let (sender, results) = unbounded();
     let workers = session.into_iter().flat_map(|session| std::iter::repeat_n(session, WORKERS));
@@ -129,11 +138,6 @@ struct Frame {
 impl Walk<'_> {
     fn run(mut self, believed: Option<&SnapshotEntry>) -> Result<Walked> {
         let root = self.run.source.root()?;
-        if let Some(entry) = believed {
-            // As good a guess as there is: what the source held last time.
-            let statistics = entry.snapshot.statistics;
-            self.run.progress.expect(statistics.files, statistics.content_bytes);
-        }
         let previous = believed.map(|entry| &entry.snapshot.root);
         let scanned = self.scanner.root(root, previous)??;
         let mut frames = vec![self.open(scanned, previous.cloned(), None)];

@@ -107,6 +107,7 @@ impl Files<'_> {
     /// # Errors
     /// When the disk is full. What else does not work with one file is a warning.
     pub fn take_piece(&self, file: &FileState, piece: &Piece, data: &[u8], held: &mut Vec<u8>) -> Result<()> {
+        self.run.progress.item(&|| self.path(&file.planned));
         let taken = match file.planned.extents.len() {
             1 => self.take_whole(&file.planned, data, held),
             _ if file.is_given_up.load(Ordering::Acquire) => Ok(()),
@@ -269,6 +270,10 @@ impl Files<'_> {
             self.telling.pass_on(open.file.finish(&metadata, &self.run.options.preserve));
         }
         self.run.progress.advance(1, 0);
+    }
+
+    fn path(&self, planned: &PlannedNode) -> String {
+        String::from_utf8_lossy(&join(&planned.directory, &planned.node.name)).into_owned()
     }
 
     fn warn(&self, planned: &PlannedNode, message: &str) {

@@ -330,6 +330,7 @@ impl<'a> Planner<'a> {
             (Action::Keep, _) => {
                 report.files += 1;
                 report.files_unchanged += 1;
+                self.shared.run.progress.expect(1, node.size);
                 self.shared.run.progress.advance(1, node.size);
                 return Ok(true);
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::output::progress::Monitor;
+use crate::output::progress::{Counted, Monitor};
 use crate::signals::Requests;
 
 /// A run that shows its progress and can be stopped.
@@ -19,9 +19,15 @@ pub struct LongRun {
 }
 
 impl LongRun {
+    /// A run that counts files.
     pub fn begin(context: &Context) -> Self {
+        Self::counting(context, Counted::Files)
+    }
+
+    /// A run that counts something else.
+    pub fn counting(context: &Context, counted: Counted) -> Self {
         Self {
-            monitor: Monitor::start(context.output, context.global.progress()),
+            monitor: Monitor::start(context.output, context.global.progress(), counted),
             requests: Requests::listen(context.output),
             start: Instant::now(),
             elapsed: None,
