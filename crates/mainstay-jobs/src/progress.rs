@@ -30,6 +30,18 @@ pub enum Outlook {
     InAll,
 }
 
+/// What a backup does with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision<'a> {
+    New,
+    Changed,
+    /// It is read although nothing about it says that it changed.
+    Read,
+    Unchanged,
+    /// By this rule.
+    Excluded(&'a str),
+}
+
 /// Receives what happens. Calls come from many threads and must be cheap; all counts are increments.
 pub trait Progress: Send + Sync {
     fn phase(&self, phase: Phase);
@@ -39,6 +51,8 @@ pub trait Progress: Send + Sync {
     fn outlook(&self, outlook: Outlook);
     /// The entry that is being worked on.
     fn item(&self, path: &dyn Fn() -> String);
+    /// What a backup does with an entry; called in the order of the walk.
+    fn decided(&self, _decision: Decision<'_>, _path: &dyn Fn() -> String) {}
     /// Files done, and bytes of content done (read, believed, written or checked).
     fn advance(&self, files: u64, bytes: u64);
     /// Bytes of content that were in the repository already.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mainstay_jobs::{Outlook, Phase, Progress};
+use mainstay_jobs::{Decision, Outlook, Phase, Progress};
 use serde::Serialize;
 
 use super::{Output, Talk, escape};
@@ -117,6 +117,15 @@ struct WarningMessage<'a> {
     message: &'a str,
 }
 
+/// What becomes of an entry, with `--verbose --json`.
+#[derive(Serialize)]
+struct PlanMessage<'a> {
+    message_type: &'static str,
+    action: &'static str,
+    path: &'a str,
+    rule: Option<&'a str>,
+}
+
 impl Monitor {
     /// Starts to count and, where it is wanted, to show.
     pub fn start(output: Output, wish: Wish, counted: Counted) -> Self {
@@ -191,6 +200,28 @@ impl Progress for Monitor {
             let path = path();
             *self.counters.item.lock().unwrap_or_else(PoisonError::into_inner) = path;
         }
+    }
+
+    fn decided(&self, decision: Decision<'_>, path: &dyn Fn() -> String) {
+        if self.output.talk < Talk::Verbose {
+            return;
+        }
+        let (action, rule) = match decision {
+            Decision::New => ("new", None),
+            Decision::Changed => ("changed", None),
+            Decision::Read => ("read", None),
+            Decision::Unchanged => ("unchanged", None),
+            Decision::Excluded(rule) => ("excluded", Some(rule)),
+        };
+        let path = path();
+        // A reader of standard output that went away is noticed at the summary.
+        if self.output.is_json() {
+            let _ = self.output.message(&PlanMessage { message_type: "plan", action, path: &path, rule });
+            return;
+        }
+        let rule = rule.map(|rule| format!("  ({})", escape::text(rule))).unwrap_or_default();
+        let line = format!("{action:<9}  {}{rule}\n", escape::text(&path));
+        self.screen.above(|| drop(self.output.result(&line)));
     }
 
     fn advance(&self, files: u64, bytes: u64) {

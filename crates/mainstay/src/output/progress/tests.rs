@@ -3,6 +3,7 @@
 use super::*;
 use crate::output::Format;
 use crate::output::color::Choice;
+use crate::output::units;
 
 fn standing() -> Standing {
     Standing {
@@ -39,7 +40,8 @@ fn a_line_says_phase_files_bytes_rate_share_and_rest() {
 fn a_line_says_what_was_found_so_far_until_all_is_found() {
     let found = Standing { outlook: Outlook::AtLeast, ..standing() };
     let line = found.line(&meter());
-    assert!(line.ends_with("1 warning · at least 2,400 files and 1.0 GiB in all"), "{line}");
+    let found_so_far = format!("1 warning · at least 2,400 files and {} in all", units::size(1 << 30));
+    assert!(line.ends_with(&found_so_far), "{line}");
     let text = serde_json::to_value(found.message(&meter())).expect("plain data");
     assert_eq!((&text["is_expected_in_all"], &text["files_expected"]), (&false.into(), &2400.into()));
     assert_eq!(text["seconds_remaining"], serde_json::Value::Null);
