@@ -2,7 +2,8 @@
 //!
 //! Owns what is the same for all commands; each command's own options stand in its file. Never runs anything.
 
-mod layout;
+pub mod layout;
+pub mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
