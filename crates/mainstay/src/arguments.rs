@@ -61,7 +61,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     #[arg(hide_possible_values = true, help = "Colour the output: auto, always or never")]
     pub color: Choice,
-    /// Say more: every warning, and in a backup every entry with what becomes of it
+    /// Say more: list every warning, and in a backup every entry
     #[arg(long, short, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
 }

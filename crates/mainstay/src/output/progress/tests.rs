@@ -43,7 +43,7 @@ fn a_line_says_what_was_found_so_far_until_all_is_found() {
     let found_so_far = format!("1 warning · at least 2,400 files and {} in all", units::size(1 << 30));
     assert!(line.ends_with(&found_so_far), "{line}");
     let text = serde_json::to_value(found.message(&meter())).expect("plain data");
-    assert_eq!((&text["is_expected_in_all"], &text["files_expected"]), (&false.into(), &2400.into()));
+    assert_eq!((&text["expected_in_all"], &text["files_expected"]), (&false.into(), &2400.into()));
     assert_eq!(text["seconds_remaining"], serde_json::Value::Null);
 }
 
