@@ -3,7 +3,6 @@
 
 Owns listing snapshots and restoring one from a repository in a local directory. Shares no code with Mainstay, does not
 use the index, and writes nothing to the repository. Invariant: what is restored came out of a seal that fits.
-
 The password file holds a passphrase or a recovery code (MSK1-...); one line break at its end does not count. SNAPSHOT
 is `latest` or the first digits of an id. Exit code 0: done; 3: done, with warnings; 1: not done."""
 import argparse
@@ -92,7 +91,7 @@ def recovery_key(text):
 
 class Repository:
     def __init__(self, root, secret):
-        self.root = root
+        self.root, self.places = root, {}
         config = json.loads(self.read("mainstay.json", 1 << 16))
         expect(config["magic"] == "mainstay repository", "mainstay.json: not a Mainstay repository")
         expect(config["format"] == 1, f"mainstay.json: unknown format {config['format']}")
@@ -100,7 +99,6 @@ class Repository:
         expect(not unknown and config["suite"] in SUITES, f"mainstay.json: unknown {unknown or config['suite']}")
         self.suite, self.id = SUITES[config["suite"]], bytes.fromhex(config["repository"])
         self.secrets = self.unlock(secret)
-        self.data_keys, self.places = {}, {}
 
     def read(self, name, limit=OBJECT_LIMIT):
         with open(os.path.join(self.root, name), "rb") as file:
@@ -143,17 +141,15 @@ class Repository:
                 continue
         raise Damaged("no key slot opens with this secret")
 
+    @functools.cache
     def data_key(self, session, purpose):
         """A session's data key for content (1) or trees (2)."""
-        if (session, purpose) not in self.data_keys:
-            name = f"keys/data/{session.hex()}"
-            stored = self.clear(name, DATA_KEY)
-            wrapped = [key for key in stored[2] if key[1] == purpose and key[2] == 1]
-            expect(stored[1] == session and wrapped, f"{name}: no key for purpose {purpose} of this session")
-            wrapping = derive(self.secrets[{CONTENT: 4, TREE: 5}[purpose]], b"wrap data key")
-            opened = self.open(name, wrapping, wrapped[0][3], wrapped[0][4], DATA_KEY, session, bytes([purpose]))
-            self.data_keys[session, purpose] = opened
-        return self.data_keys[session, purpose]
+        name = f"keys/data/{session.hex()}"
+        stored = self.clear(name, DATA_KEY)
+        wrapped = [key for key in stored[2] if key[1] == purpose and key[2] == 1]
+        expect(stored[1] == session and wrapped, f"{name}: no key for purpose {purpose} of this session")
+        wrapping = derive(self.secrets[{CONTENT: 4, TREE: 5}[purpose]], b"wrap data key")
+        return self.open(name, wrapping, wrapped[0][3], wrapped[0][4], DATA_KEY, session, bytes([purpose]))
 
     def snapshots(self):
         """(id, fields, forgotten) of every snapshot, oldest first; a clock that was set back makes none older."""
@@ -274,9 +270,8 @@ def to_extents(sessions, numbers):
     while at < len(numbers):
         step = 4 if numbers[at] else 2
         expect(at + step <= len(numbers) and 0 <= numbers[at] <= len(sessions), "an extent is broken")
-        rest = numbers[at + 1 : at + step]
-        extents.append(Data(sessions[numbers[at] - 1], *rest) if numbers[at] else Hole(*rest))
-        at += step
+        session, rest, at = numbers[at], numbers[at + 1 : at + step], at + step
+        extents.append(Data(sessions[session - 1], *rest) if session else Hole(*rest))
     return extents
 
 
@@ -339,11 +334,10 @@ class Restore:
         os.close(parent)
 
     def write_file(self, folder, node, extents):
-        total = sum(extent.length for extent in extents)
+        at, total = 0, sum(extent.length for extent in extents)
         expect(total == node.get(6, 0), f"{node[1]!r}: {total} bytes of content, {node.get(6, 0)} expected")
         file = os.open(node[1], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
         os.ftruncate(file, total)
-        at = 0
         for extent in extents:
             data, done = self.repository.take(extent, CONTENT) if isinstance(extent, Data) else b"", 0
             while done < len(data):
@@ -364,8 +358,7 @@ class Restore:
                 self.warn(node, error)
         if node[2] != SYMLINK:
             os.chmod(path, node[3])
-        modified = node[7][0] * 1_000_000_000 + node[7][1]
-        os.utime(place, ns=(modified, modified), **beneath)
+        os.utime(place, ns=(node[7][0] * 1_000_000_000 + node[7][1],) * 2, **beneath)
 
     def warn(self, node, error):
         self.warnings += 1

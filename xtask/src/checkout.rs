@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Directories that hold no source of ours.
-const SKIPPED_DIRECTORIES: [&str; 4] = ["target", ".git", "node_modules", "__pycache__"];
+/// Directories that hold no source of ours, wherever they are; the root's `target` is one more, since a module may have
+/// that name.
+const SKIPPED_DIRECTORIES: [&str; 3] = [".git", "node_modules", "__pycache__"];
+const BUILD_DIRECTORY: &str = "target";
 const READ_EXTENSIONS: [&str; 5] = ["rs", "toml", "md", "txt", "lock"];
 
 /// Paths are relative to the root and use `/`.
@@ -35,7 +37,7 @@ impl Checkout {
             self.paths.insert(name.clone());
             if kind.is_dir() {
                 let skipped = entry.file_name();
-                if !SKIPPED_DIRECTORIES.iter().any(|known| skipped == *known) {
+                if name != BUILD_DIRECTORY && !SKIPPED_DIRECTORIES.iter().any(|known| skipped == *known) {
                     self.read_directory(root, &path)?;
                 }
             } else if kind.is_file() && is_read(&path) {
@@ -87,3 +89,6 @@ pub fn root() -> PathBuf {
         std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     own.parent().unwrap_or(&own).to_path_buf()
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ impl fmt::Display for Finding {
 
 type Rule = fn(&Checkout) -> Vec<Finding>;
 
-const RULES: [(&str, Rule); 17] = [
+const RULES: [(&str, Rule); 18] = [
     ("crate layers", crate_layers::check),
     ("module layers", module_layers::check),
     ("stored bytes only in format/", confinement::stored_bytes),
@@ -71,6 +71,7 @@ const RULES: [(&str, Rule); 17] = [
     ("sleeping tests", forbidden::sleeping_tests),
     ("decision records", documents::decision_records),
     ("error catalogue", documents::error_catalogue),
+    ("names of tests", documents::named_tests),
     ("links", documents::links),
     ("dependencies", dependencies::check),
 ];

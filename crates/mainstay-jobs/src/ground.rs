@@ -34,14 +34,14 @@ pub use watching::{Moment, Watched};
 pub struct Ground {
     directory: tempfile::TempDir,
     pub repository: Repository,
-    clock: Ticking,
+    pub clock: Ticking,
 }
 
 /// 2200-01-01T00:00:00Z: whatever a test plants changed long before any backup, and may be believed.
 const LATER: i64 = 7_258_118_400 * SECOND;
 
 /// A clock that moves on by a second whenever it is asked.
-struct Ticking(AtomicI64);
+pub struct Ticking(AtomicI64);
 
 impl Clock for Ticking {
     fn now(&self) -> i64 {

@@ -22,7 +22,7 @@ pub mod select;
 pub mod verify;
 
 pub use error::{Error, Result};
-pub use progress::{Cancel, NoProgress, Phase, Progress};
+pub use progress::{Cancel, Decision, NoProgress, Outlook, Phase, Progress};
 
 /// Tells the time; the binary gives the real one, tests give their own.
 pub trait Clock: Send + Sync {

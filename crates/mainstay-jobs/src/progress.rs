@@ -24,13 +24,37 @@ pub enum Phase {
     Prune,
 }
 
+/// Whether what is expected is all that the run will come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// More is being found: so much at least.
+    AtLeast,
+    InAll,
+}
+
+/// What a backup does with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision<'a> {
+    New,
+    Changed,
+    /// It is read although nothing about it says that it changed.
+    Read,
+    Unchanged,
+    /// By this rule.
+    Excluded(&'a str),
+}
+
 /// Receives what happens. Calls come from many threads and must be cheap; all counts are increments.
 pub trait Progress: Send + Sync {
     fn phase(&self, phase: Phase);
-    /// What the whole run will come to, as far as it is known now (files, content bytes).
+    /// More that the run will come to (files, content bytes).
     fn expect(&self, files: u64, bytes: u64);
+    /// Whether more will be expected; nothing more is, unless this says so.
+    fn outlook(&self, outlook: Outlook);
     /// The entry that is being worked on.
     fn item(&self, path: &dyn Fn() -> String);
+    /// What a backup does with an entry; called in the order of the walk.
+    fn decided(&self, _decision: Decision<'_>, _path: &dyn Fn() -> String) {}
     /// Files done, and bytes of content done (read, believed, written or checked).
     fn advance(&self, files: u64, bytes: u64);
     /// Bytes of content that were in the repository already.
@@ -45,6 +69,7 @@ pub struct NoProgress;
 impl Progress for NoProgress {
     fn phase(&self, _: Phase) {}
     fn expect(&self, _: u64, _: u64) {}
+    fn outlook(&self, _: Outlook) {}
     fn item(&self, _: &dyn Fn() -> String) {}
     fn advance(&self, _: u64, _: u64) {}
     fn deduplicated(&self, _: u64) {}

@@ -65,6 +65,16 @@ pub struct Listing {
     pub warnings: Vec<Warning>,
     /// How many entries the exclude rules left out.
     pub excluded: u64,
+    /// These entries, where the source was asked to name them.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An entry that a rule left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub name: Vec<u8>,
+    /// The rule as it is applied, or the option.
+    pub rule: String,
 }
 
 /// Something about one entry that the user should know and that does not end the run.

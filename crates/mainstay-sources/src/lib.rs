@@ -9,7 +9,7 @@ mod entry;
 mod error;
 pub mod files;
 
-pub use entry::{Details, Entry, Kind, Listing, Owner, Timestamp, Warning};
+pub use entry::{Details, Entry, Kind, LeftOut, Listing, Owner, Timestamp, Warning};
 pub use error::{Error, Result, shortened};
 
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //!
 //! Owns what is the same for all commands; each command's own options stand in its file. Never runs anything.
 
-mod layout;
+pub mod layout;
+pub mod words;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -60,7 +61,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     #[arg(hide_possible_values = true, help = "Colour the output: auto, always or never")]
     pub color: Choice,
-    /// Say more, and list every warning
+    /// Say more: list every warning, and in a backup every entry
     #[arg(long, short, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
 }

@@ -68,7 +68,7 @@ impl Context {
                     key.settle(id)?;
                     return Ok(repository);
                 }
-                Err(error @ Error::WrongKey { .. }) => refused = Some((error, &key.path)),
+                Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, &key.path)),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -130,7 +130,11 @@ impl From<mainstay_repo::Error> for Failure {
             E::Bug(_) => &catalogue::BUG,
             E::SessionFailed { .. } => of_kind(error.kind()),
         };
-        let hint = matches!(error, E::UnknownLease { .. }).then(|| UNKNOWN_LEASE_HINT.to_owned());
+        let hint = match &error {
+            E::UnknownLease { .. } => Some(UNKNOWN_LEASE_HINT.to_owned()),
+            E::WrongKey { slots: 0, .. } => Some(NO_SLOTS_HINT.to_owned()),
+            _ => None,
+        };
         Self { hint, ..Self::new(code, error.to_string()) }
     }
 }
@@ -149,6 +153,10 @@ fn hint_of_lost(newest: Option<(mainstay_repo::SnapshotId, i64)>) -> String {
 /// What to do about a lease that tells nothing of its session: the machine cannot know, and people can.
 const UNKNOWN_LEASE_HINT: &str = "make sure that no Mainstay is at work on this repository on any machine, then delete that object from \
                                   the repository's directory and try again";
+
+/// No secret opens a repository whose key slots are gone.
+const NO_SLOTS_HINT: &str = "the objects of keys/slots are missing, and without them nothing can be read: bring them back from another copy \
+                             of the repository";
 
 /// The code of an error that tells no more than its kind.
 fn of_kind(kind: mainstay_repo::Kind) -> &'static Code {

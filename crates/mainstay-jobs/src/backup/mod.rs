@@ -107,7 +107,7 @@ pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
     let history = History::read(run, session.as_ref())?;
     history.tell(run, started);
     let ancestry = Ancestry::choose(&history, run.options);
-    let walked = walk::walk(run, session.as_ref(), ancestry.believed);
+    let walked = walk::walk(run, session.as_ref(), &ancestry);
     let walked = match walked.and_then(|walked| run.cancel.check().map(|()| walked)) {
         Ok(walked) => walked,
         Err(error) => return Err(give_up(session, error)),
@@ -132,6 +132,8 @@ struct Ancestry<'a> {
     backup_type: BackupType,
     /// The snapshot whose metadata is believed.
     believed: Option<&'a SnapshotEntry>,
+    /// The last snapshot, as good a guess as there is of what the source holds now.
+    expected: Option<&'a SnapshotEntry>,
     base: Option<SnapshotId>,
     previous: Option<SnapshotId>,
     sequence: u64,
@@ -157,6 +159,7 @@ impl<'a> Ancestry<'a> {
         Self {
             backup_type,
             believed,
+            expected: last,
             base: if believed.is_some() { last_full.map(|entry| entry.id) } else { None },
             previous: last.map(|entry| entry.id),
             sequence: last.map_or(0, |entry| entry.snapshot.sequence).max(history.lost_sequence) + 1,

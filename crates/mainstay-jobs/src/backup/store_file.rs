@@ -351,6 +351,10 @@ fn fill(reading: &mut dyn Reading, buffer: &mut Buffer) -> Result<bool> {
 }
 
 pub fn child_path(directory: &dyn Directory, entry: &Entry) -> String {
+    path_of(directory, &entry.name)
+}
+
+pub fn path_of(directory: &dyn Directory, name: &[u8]) -> String {
     let parent = directory.display_path();
-    format!("{}/{}", parent.trim_end_matches('/'), String::from_utf8_lossy(&entry.name))
+    format!("{}/{}", parent.trim_end_matches('/'), String::from_utf8_lossy(name))
 }

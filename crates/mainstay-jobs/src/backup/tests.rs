@@ -6,5 +6,6 @@ mod ending;
 mod identity;
 mod large;
 mod lost;
+mod telling;
 mod types;
 mod writing;

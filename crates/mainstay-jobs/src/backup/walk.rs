@@ -18,11 +18,11 @@ use super::buffers::Buffers;
 use super::crew::run_beside;
 use super::queue::{Batch, FileTask, Queue};
 use super::scan::{Scan, Scanned, Scanner, Ticket};
-use super::store_file::{SMALL_FILE_LEN, Stored, Worker, child_path};
+use super::store_file::{SMALL_FILE_LEN, Stored, Worker, child_path, path_of};
 use super::trees::{Above, Change, Trees};
-use super::{BackupRun, Warnings};
+use super::{Ancestry, BackupRun, Warnings};
 use crate::convert;
-use crate::{Error, Result};
+use crate::{Decision, Error, Result};
 
 /// Threads that read and store files. Cold small files need a queue depth of eight.
 const WORKERS: usize = 8;
@@ -45,13 +45,22 @@ pub struct Walked {
 }
 
 /// Walks the source and stores what is new.
-pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option<&SnapshotEntry>) -> Result<Walked> {
+pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ancestry<'_>) -> Result<Walked> {
+    let believed = ancestry.believed;
     let trees = match (believed, session) {
         (None, _) => None,
         (Some(_), Some(session)) => Some(TreeReader::new(run.repository.block_reader(session.index()))),
         (Some(_), None) => Some(TreeReader::new(run.repository.block_reader(&run.repository.index()?))),
     };
-    let scanner = Scanner::new(trees.as_ref());
+    let counts = match ancestry.expected {
+        Some(entry) => {
+            let statistics = entry.snapshot.statistics;
+            run.progress.expect(statistics.files, statistics.content_bytes);
+            None
+        }
+        None => Some(run.progress),
+    };
+    let scanner = Scanner::new(trees.as_ref(), counts);
     let (queue, buffers, warnings) = (Queue::default(), Buffers::default(), Warnings::default());
     let (sender, results) = unbounded();
     let workers = session.into_iter().flat_map(|session| std::iter::repeat_n(session, WORKERS));
@@ -65,6 +74,10 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, believed: Option
         warnings: &warnings,
         session,
         told_duplicates: 0,
+        unmatched: match (believed, ancestry.expected) {
+            (None, Some(_)) => Decision::Read,
+            _ => Decision::New,
+        },
         parent: trees.as_ref(),
         looked: believed.map_or(i64::MIN, |entry| entry.snapshot.started.min(entry.snapshot.ended)),
         present: HashMap::new(),
@@ -104,6 +117,8 @@ struct Walk<'a> {
     session: Option<&'a Session<'a>>,
     /// Deduplicated bytes that the progress knows of.
     told_duplicates: u64,
+    /// What becomes of an entry that no parent snapshot has.
+    unmatched: Decision<'static>,
     /// The trees of the parent snapshot.
     parent: Option<&'a TreeReader>,
     /// When the parent began to look at the source: no node of it was recorded earlier. The earlier one of its times,
@@ -129,11 +144,6 @@ struct Frame {
 impl Walk<'_> {
     fn run(mut self, believed: Option<&SnapshotEntry>) -> Result<Walked> {
         let root = self.run.source.root()?;
-        if let Some(entry) = believed {
-            // As good a guess as there is: what the source held last time.
-            let statistics = entry.snapshot.statistics;
-            self.run.progress.expect(statistics.files, statistics.content_bytes);
-        }
         let previous = believed.map(|entry| &entry.snapshot.root);
         let scanned = self.scanner.root(root, previous)??;
         let mut frames = vec![self.open(scanned, previous.cloned(), None)];
@@ -165,6 +175,10 @@ impl Walk<'_> {
     }
 
     fn open(&mut self, scanned: Scanned, previous: Option<Content>, above: Option<Above>) -> Frame {
+        for left_out in &scanned.listing.left_out {
+            let path = || path_of(&*scanned.directory, &left_out.name);
+            self.run.progress.decided(Decision::Excluded(&left_out.rule), &path);
+        }
         for warning in scanned.listing.warnings {
             self.warnings.add(self.run.progress, warning);
         }
@@ -194,6 +208,13 @@ impl Walk<'_> {
             }
             _ => false,
         };
+        let decision = match &previous {
+            Some(_) if believed => Decision::Unchanged,
+            Some(node) if convert::is_unchanged(&entry, node) => Decision::Read,
+            Some(_) => Decision::Changed,
+            None => self.unmatched,
+        };
+        self.run.progress.decided(decision, &|| child_path(&*frame.directory, &entry));
         match entry.kind {
             Kind::Directory => return self.descend(frame, entry, previous, believed),
             Kind::File => self.statistics.files += 1,

@@ -111,6 +111,7 @@ impl Files<'_> {
     /// # Errors
     /// When the disk is full. What else does not work with one file is a warning.
     pub fn take_piece(&self, file: &FileState, piece: &Piece, data: &[u8], held: &mut Vec<u8>) -> Result<()> {
+        self.run.progress.item(&|| self.path(&file.planned));
         let taken = match file.planned.extents.len() {
             1 => self.take_whole(&file.planned, data, held),
             _ if file.is_given_up.load(Ordering::Acquire) => Ok(()),
@@ -283,6 +284,10 @@ impl Files<'_> {
 
     fn fail(&self, planned: &PlannedNode, error: mainstay_sources::Error) {
         self.telling.failed(&planned.directory, &planned.node.name, Err(error));
+    }
+
+    fn path(&self, planned: &PlannedNode) -> String {
+        String::from_utf8_lossy(&join(&planned.directory, &planned.node.name)).into_owned()
     }
 
     fn warn(&self, planned: &PlannedNode, message: &str) {

@@ -28,7 +28,7 @@ use mainstay_sources::Warning;
 use mainstay_sources::files::{InTheWay, Preserve, TargetTree};
 
 use crate::backup::Warnings;
-use crate::{Cancel, Error, Phase, Progress, Result, reading};
+use crate::{Cancel, Error, Outlook, Phase, Progress, Result, reading};
 use apply::Apply;
 use guard::Guard;
 pub use left_out::LeftOut;
@@ -194,7 +194,7 @@ fn write_and_verify(
     let run = shared.run;
     let apply = Apply::new(shared, target);
     run.progress.phase(Phase::Restore);
-    let Planned { mut report, links } = plan_and_apply(planner, start.clone(), &apply)?;
+    let Planned { mut report, links } = plan_and_apply(run, planner, start.clone(), &apply)?;
     run.progress.phase(Phase::Finish);
     apply.link(&links)?;
     apply.finish_directories()?;
@@ -203,7 +203,7 @@ fn write_and_verify(
     if run.options.extent == Extent::WriteAndVerify {
         run.progress.phase(Phase::Verify);
         let planner = Planner::new(shared, Purpose::Compare)?;
-        let Planned { links, .. } = plan_and_apply(planner, start, &apply)?;
+        let Planned { links, .. } = plan_and_apply(run, planner, start, &apply)?;
         apply.compare_links(&links)?;
         report.verified_bytes = apply.written_bytes() - report.written_bytes;
     }
@@ -212,13 +212,15 @@ fn write_and_verify(
 }
 
 /// Plans on this thread and applies the batches on another.
-fn plan_and_apply(mut planner: Planner<'_>, start: Start, apply: &Apply<'_>) -> Result<Planned> {
+fn plan_and_apply(run: &RestoreRun<'_>, mut planner: Planner<'_>, start: Start, apply: &Apply<'_>) -> Result<Planned> {
     // One batch is written, one is ready and one is being planned.
     let (sender, receiver) = crossbeam_channel::bounded::<Batch>(0);
     std::thread::scope(|scope| {
         let applying = scope.spawn(move || apply.batches(receiver));
         // A receiver that is gone has failed; its error is the one that counts.
+        run.progress.outlook(Outlook::AtLeast);
         let planned = planner.plan(start, &mut |batch| sender.send(batch).map_err(|_| Error::Cancelled));
+        run.progress.outlook(Outlook::InAll);
         drop(sender);
         match applying.join() {
             Ok(applied) => applied.and(planned)?,

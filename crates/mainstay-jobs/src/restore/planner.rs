@@ -334,6 +334,7 @@ impl<'a> Planner<'a> {
             (Action::Keep, _) => {
                 report.files += 1;
                 report.files_unchanged += 1;
+                self.shared.run.progress.expect(1, node.size);
                 self.shared.run.progress.advance(1, node.size);
                 if node.mode & 0o6000 != 0 {
                     // It has the recorded mode already, with bits that are not set unless asked for.

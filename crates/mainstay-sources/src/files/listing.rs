@@ -15,7 +15,7 @@ use rustix::io::{self, Errno};
 use super::paths;
 use super::rules::{PathBuffer, Rules};
 use super::status;
-use crate::{Listing, Result, Warning};
+use crate::{LeftOut, Listing, Result, Warning};
 
 /// Two thousand entries per system call.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -115,7 +115,7 @@ pub(super) fn list(directory: BorrowedFd<'_>, path: &[u8], rules: Option<&Rules>
 fn examine(directory: BorrowedFd<'_>, path: &[u8], names: &mut Names, rules: Option<&Rules>) -> Listing {
     let mut reading = Reading { directory, path, rules, listing: Listing::default(), unexamined: 0 };
     if let Some(rules) = rules.filter(|rules| rules.has_markers()) {
-        reading.listing.excluded = keep_marker(directory, names, rules);
+        keep_marker(directory, names, rules, &mut reading.listing);
     }
     names.records.sort_unstable_by_key(|record| record.inode);
     reading.listing.entries.reserve_exact(names.records.len());
@@ -126,18 +126,22 @@ fn examine(directory: BorrowedFd<'_>, path: &[u8], names: &mut Names, rules: Opt
     reading.finish()
 }
 
-/// Leaves only the marker when there is one; returns how many entries that left out.
-fn keep_marker(directory: BorrowedFd<'_>, names: &mut Names, rules: &Rules) -> u64 {
+/// Leaves only the marker when there is one.
+fn keep_marker(directory: BorrowedFd<'_>, names: &mut Names, rules: &Rules, listing: &mut Listing) {
     let is_marker = |record: &&Record| {
         let name = names.name(record).map(CStr::to_bytes).unwrap_or_default();
         rules.may_be_marker(name) && rules.is_marker(directory, name)
     };
-    let Some(marker) = names.records.iter().find(is_marker).copied() else {
-        return 0;
-    };
-    let excluded = names.records.len() - 1;
+    let Some(position) = names.records.iter().position(|record| is_marker(&record)) else { return };
+    let marker = names.records.swap_remove(position);
+    listing.excluded = names.records.len() as u64;
+    if rules.names_left_out() {
+        let name = |record| names.name(record).map(|name| name.to_bytes().to_vec());
+        let rule = format!("it lies beside {}", String::from_utf8_lossy(&name(&marker).unwrap_or_default()));
+        let left_out = names.records.iter().filter_map(name).map(|name| LeftOut { name, rule: rule.clone() });
+        listing.left_out.extend(left_out);
+    }
     names.records = vec![marker];
-    excluded as u64
 }
 
 /// One directory being examined.
@@ -152,12 +156,13 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn add(&mut self, name: &CStr, kind: FileType, path: Option<&mut PathBuffer>) {
         let mut excluded = path.zip(self.rules).map(|(path, rules)| {
-            move |kind: FileType| rules.excludes_path(path.of(name.to_bytes()), kind == FileType::Directory)
+            move |kind: FileType| rules.path_rule(path.of(name.to_bytes()), kind == FileType::Directory)
         });
         // Before it is examined: what is excluded may be a mount that would hang.
-        if kind != FileType::Unknown && excluded.as_mut().is_some_and(|excluded| excluded(kind)) {
-            self.listing.excluded += 1;
-            return;
+        if kind != FileType::Unknown
+            && let Some(rule) = excluded.as_mut().and_then(|excluded| excluded(kind))
+        {
+            return self.leave_out(name, rule);
         }
         let status = match status::of_name(self.directory, name) {
             Ok(status) => status,
@@ -166,19 +171,25 @@ impl Reading<'_> {
             Err(errno) => return self.warn(name, &std::io::Error::from(errno).to_string()),
         };
         let found = status::file_type(&status);
-        if kind == FileType::Unknown && excluded.as_mut().is_some_and(|excluded| excluded(found)) {
-            self.listing.excluded += 1;
-            return;
+        if kind == FileType::Unknown
+            && let Some(rule) = excluded.as_mut().and_then(|excluded| excluded(found))
+        {
+            return self.leave_out(name, rule);
         }
         let Some(entry) = status::entry(name.to_bytes().to_vec(), &status) else {
             return self.warn(name, "it is of an unknown kind");
         };
-        let rules = self.rules;
-        if rules.is_some_and(|rules| rules.excludes_entry(&entry, status.stx_attributes)) {
-            self.listing.excluded += 1;
-            return;
+        if let Some(rule) = self.rules.and_then(|rules| rules.entry_rule(&entry, status.stx_attributes)) {
+            return self.leave_out(name, rule);
         }
         self.listing.entries.push(entry);
+    }
+
+    fn leave_out(&mut self, name: &CStr, rule: &str) {
+        self.listing.excluded += 1;
+        if self.rules.is_some_and(Rules::names_left_out) {
+            self.listing.left_out.push(LeftOut { name: name.to_bytes().to_vec(), rule: rule.to_owned() });
+        }
     }
 
     fn warn(&mut self, name: &CStr, message: &str) {
@@ -200,6 +211,7 @@ impl Reading<'_> {
                 message: format!("examine entries: {} more could not be examined", self.unexamined),
             });
         }
+        listing.left_out.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         listing.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         // A file system may show a name twice when its directory changes while it is read.
         listing.entries.dedup_by(|later, first| later.name == first.name);

@@ -28,6 +28,8 @@ pub struct FileOptions {
     pub exclude_larger_than: Option<u64>,
     /// Stays on the file systems of the roots named: the directory on which another file system is mounted is kept, empty.
     pub one_file_system: bool,
+    /// Names each entry that is left out, with its rule, in the listing of its directory.
+    pub name_left_out: bool,
 }
 
 impl FileOptions {
@@ -39,6 +41,7 @@ impl FileOptions {
             exclude_if_present: Vec::new(),
             exclude_larger_than: None,
             one_file_system: false,
+            name_left_out: false,
         }
     }
 

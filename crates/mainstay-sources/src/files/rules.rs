@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{Mode, OFlags, StatxAttributes};
 
@@ -28,6 +29,7 @@ pub(super) struct Rules {
     larger_than: Option<u64>,
     /// The file systems that may be entered; `None` when all may.
     devices: Option<Vec<u64>>,
+    names_left_out: bool,
 }
 
 impl Rules {
@@ -42,28 +44,40 @@ impl Rules {
             markers: options.exclude_if_present.clone(),
             larger_than: options.exclude_larger_than,
             devices: options.one_file_system.then(|| devices.to_vec()),
+            names_left_out: options.name_left_out,
         })
     }
 
-    /// Says whether names must be shown to [`Rules::excludes_path`] at all.
+    /// Says whether a listing names what it leaves out.
+    pub(super) fn names_left_out(&self) -> bool {
+        self.names_left_out
+    }
+
+    /// Says whether names must be shown to [`Rules::path_rule`] at all.
     pub(super) fn has_patterns(&self) -> bool {
         self.patterns.is_some()
     }
 
-    /// Says whether the patterns leave out the entry with this absolute path.
-    pub(super) fn excludes_path(&self, path: &[u8], is_directory: bool) -> bool {
+    /// The pattern, if any, that leaves out the entry with this absolute path.
+    pub(super) fn path_rule(&self, path: &[u8], is_directory: bool) -> Option<&str> {
         let path = Path::new(OsStr::from_bytes(path));
-        self.patterns.as_ref().is_some_and(|patterns| patterns.matched(path, is_directory).is_ignore())
+        match self.patterns.as_ref()?.matched(path, is_directory) {
+            Match::Ignore(pattern) => Some(pattern.original()),
+            Match::None | Match::Whitelist(_) => None,
+        }
     }
 
-    /// Says whether an entry is left out for its size, or as a file mounted from another file system.
-    pub(super) fn excludes_entry(&self, entry: &Entry, attributes: StatxAttributes) -> bool {
+    /// The option, if any, that leaves out an entry for its size, or as a file mounted from another file system.
+    pub(super) fn entry_rule(&self, entry: &Entry, attributes: StatxAttributes) -> Option<&'static str> {
         if entry.kind == Kind::Directory {
-            return false;
+            return None;
         }
         // Only mounted files are judged by their device: on an overlay every file may show another device than its directory.
         let foreign = attributes.contains(StatxAttributes::MOUNT_ROOT) && self.is_foreign(entry.device);
-        foreign || self.larger_than.is_some_and(|limit| entry.size > limit)
+        if foreign {
+            return Some("--one-file-system");
+        }
+        self.larger_than.is_some_and(|limit| entry.size > limit).then_some("--exclude-larger-than")
     }
 
     /// Says whether each directory's file system must be looked up.

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use clap::Command;
 
 /// The groups of commands, in the order of a user's life with the program.
-const GROUPS: [(&str, &[&str]); 5] = [
+pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Start", &["init", "backup", "status"]),
     ("Look", &["snapshots", "ls", "find", "history", "diff", "cat"]),
     ("Recover", &["restore"]),
@@ -15,7 +15,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Set up", &["key", "completions", "man", "help"]),
 ];
 
-const EXAMPLES: &str = "\
+pub const EXAMPLES: &str = "\
 Examples:
   mainstay backup ~/Documents            back up; creates the default repository and its key
   mainstay snapshots                     list what there is

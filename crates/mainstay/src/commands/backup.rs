@@ -53,7 +53,7 @@ pub struct Arguments {
     /// Mark the snapshot; several tags with commas between them, or by several --tag
     #[arg(long, value_name = "TAG", value_delimiter = ',', value_parser = not_empty())]
     tag: Vec<String>,
-    /// Walk and decide, store nothing
+    /// Walk and decide, store nothing; with --verbose name each entry and what would become of it
     #[arg(long, short = 'n')]
     dry_run: bool,
 }
@@ -78,8 +78,9 @@ struct Summary<'a> {
     statistics: StatisticsFields,
     packs: u64,
     stored_bytes: u64,
-    new_bytes: u64,
-    duplicate_bytes: u64,
+    /// Unknown after a dry run, as the next, since it reads no content.
+    new_bytes: Option<u64>,
+    duplicate_bytes: Option<u64>,
     /// Damage of the repository that was met.
     repository_problems: u64,
     /// The clock is behind the times of snapshots that are there.
@@ -185,8 +186,8 @@ fn summary<'a>(arguments: &Arguments, report: &'a BackupReport, ready: &Ready, l
         statistics: StatisticsFields::new(&report.statistics),
         packs: report.packs,
         stored_bytes: report.stored_bytes,
-        new_bytes: report.new_bytes,
-        duplicate_bytes: report.duplicate_bytes,
+        new_bytes: report.entry.as_ref().map(|_| report.new_bytes),
+        duplicate_bytes: report.entry.as_ref().map(|_| report.duplicate_bytes),
         repository_problems: report.repository_problems,
         clock_is_behind: report.clock_is_behind,
         seconds_elapsed: long_run.elapsed().as_secs_f64(),

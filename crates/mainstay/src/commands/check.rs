@@ -10,6 +10,7 @@ use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::output::progress::Counted;
 use crate::output::units;
 
 const EXAMPLES: &str = "\
@@ -41,7 +42,7 @@ struct Summary<'a> {
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
-    let mut long_run = LongRun::begin(context);
+    let mut long_run = LongRun::counting(context, Counted::Snapshots);
     let report = long_run.end(check(&opened.repository, &long_run.monitor, &long_run.requests.cancel))?;
     let printed = print(context, &report, &long_run);
     let ended = match findings::damage(&report.findings) {

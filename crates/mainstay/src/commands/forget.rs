@@ -116,7 +116,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     }
     let pruned = match (arguments.prune, arguments.dry_run) {
         (false, _) => None,
-        (true, false) => Some(prune::prune(&opened.repository, LongRun::begin_within_document(context))?),
+        (true, false) => Some(prune::prune(&opened.repository, LongRun::prune_within_document(context))?),
         // What the prune would free depends on marks that a dry run does not set.
         (true, true) => None,
     };

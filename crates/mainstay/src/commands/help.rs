@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::man;
 use crate::arguments::Parsed;
+use crate::arguments::words::Words;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -22,7 +23,7 @@ Examples:
 
 const ERRORS: &str = include_str!("../../../../docs/errors.md");
 
-const ENVIRONMENT: &str = "\
+pub const ENVIRONMENT: &str = "\
 MAINSTAY_REPO              the repository, as --repo
 MAINSTAY_PASSWORD_FILE     a file with the password or a recovery code, as --password-file
 MAINSTAY_PASSWORD_COMMAND  a program and its arguments that prints the password; no shell is asked
@@ -40,7 +41,7 @@ TZ                         the time zone of times that are shown, and of days an
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// A command, exit-codes, environment, errors, or the code of an error such as MS-1101
-    #[arg(value_name = "TOPIC")]
+    #[arg(value_name = "TOPIC", value_parser = Words::Topics, hide_possible_values = true)]
     topic: Vec<String>,
 }
 
@@ -98,7 +99,7 @@ pub fn error_page(code: &str) -> Option<String> {
 }
 
 fn command_help(words: &[String]) -> Result<String> {
-    man::find(&crate::arguments::definition(), words)?;
+    man::find(&crate::arguments::definition(), words, Words::Topics)?;
     // The parser's own answer, so that it is the same as that of the flag.
     let flag = if words.is_empty() { "-h" } else { "--help" };
     let line = ["mainstay"].into_iter().chain(words.iter().map(String::as_str)).chain([flag]);

@@ -2,6 +2,7 @@
 //!
 //! Owns the four verbs on key slots. Never shows a secret: a new recovery code goes to a file for its owner only.
 
+use std::io;
 use std::path::PathBuf;
 
 use mainstay_repo::{KeySlot, Repository, SlotId, SlotKind};
@@ -171,9 +172,14 @@ fn run_remove(remove: &Remove, context: &Context, opened: &Opened) -> Result<Exi
 fn run_export_kit(export: &ExportKit, context: &Context, opened: &Opened) -> Result<ExitCode> {
     let path = match &export.file {
         Some(path) => path.clone(),
-        None => PathBuf::from(format!("mainstay-{}", recovery_kit::file_name(&opened.repository))),
+        None => free_name(&format!("mainstay-{}", recovery_kit::file_name(&opened.repository))),
     };
     let path = std::path::absolute(&path).map_err(|error| Failure::file("write recovery kit", &path, &error))?;
+    if path.symlink_metadata().is_ok() {
+        let error = io::Error::from(io::ErrorKind::AlreadyExists);
+        let failure = Failure::file("write recovery kit", &path, &error);
+        return Err(failure.with_hint("name another file: one that exists is never replaced"));
+    }
     recovery_kit::create(&opened.repository, &opened.location, &path)?;
     if context.output.is_json() {
         context.output.document(&KitFields { recovery_kit: path.to_string_lossy().into_owned() })?;
@@ -182,6 +188,14 @@ fn run_export_kit(export: &ExportKit, context: &Context, opened: &Opened) -> Res
     context.output.result(&format!("wrote recovery kit {}\n", quoted(&path)))?;
     context.output.say("next: print it, keep it away from this machine, delete the file");
     Ok(ExitCode::Success)
+}
+
+/// This name, or one with a number where there is such a file already.
+fn free_name(name: &str) -> PathBuf {
+    let stem = name.trim_end_matches(".txt");
+    let numbered = (2..1000).map(|number| format!("{stem}-{number}.txt"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered).map(PathBuf::from);
+    names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name.into())
 }
 
 fn find<'s>(slots: &'s [KeySlot], text: &str) -> Result<&'s KeySlot> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::output::progress::{Monitor, Wish};
+use crate::output::progress::{Counted, Monitor, Wish};
 use crate::signals::Requests;
 
 /// A run that shows its progress and can be stopped.
@@ -19,20 +19,26 @@ pub struct LongRun {
 }
 
 impl LongRun {
+    /// A run that counts files.
     pub fn begin(context: &Context) -> Self {
-        Self::begin_with(context, context.global.progress())
+        Self::counting(context, Counted::Files)
     }
 
-    /// Begins a run within a command that prints one document: with `--json` no status stands before it.
-    pub fn begin_within_document(context: &Context) -> Self {
+    /// A run that counts something else.
+    pub fn counting(context: &Context, counted: Counted) -> Self {
+        Self::begin_with(context, context.global.progress(), counted)
+    }
+
+    /// Begins a prune within a command that prints one document: with `--json` no status stands before it.
+    pub fn prune_within_document(context: &Context) -> Self {
         let wish = if context.output.is_json() { Wish::Hidden } else { context.global.progress() };
-        Self::begin_with(context, wish)
+        Self::begin_with(context, wish, Counted::Packs)
     }
 
-    fn begin_with(context: &Context, wish: Wish) -> Self {
-        let monitor = Monitor::start(context.output, wish);
+    fn begin_with(context: &Context, wish: Wish, counted: Counted) -> Self {
+        let monitor = Monitor::start(context.output, wish, counted);
         Self {
-            requests: Requests::listen(context.output, monitor.teller()),
+            requests: Requests::listen(context.output, monitor.teller(counted)),
             monitor,
             start: Instant::now(),
             elapsed: None,

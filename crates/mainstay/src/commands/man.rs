@@ -5,12 +5,17 @@
 use std::path::{Path, PathBuf};
 
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Roff, bold, italic, roman};
 use serde::Serialize;
 
+use super::help;
+use crate::arguments::layout;
+use crate::arguments::words::Words;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
+
+const PROGRAM: &str = "mainstay";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +29,7 @@ Examples:
 pub struct Arguments {
     /// The command whose page is printed [default: the overview]
     #[arg(value_name = "COMMAND", conflicts_with = "directory")]
+    #[arg(value_parser = Words::Commands, hide_possible_values = true)]
     command: Vec<String>,
     /// Write all pages into this directory, which is created
     #[arg(long, value_name = "DIR")]
@@ -49,7 +55,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     match &arguments.directory {
         Some(directory) => write_all(&definition, directory, context)?,
         None => {
-            let command = find(&definition, &arguments.command)?;
+            let command = find(&definition, &arguments.command, Words::Commands)?;
             let page = page(command)?;
             match context.output.is_json() {
                 true => context.output.document(&page)?,
@@ -60,12 +66,17 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// The command that words name.
-pub fn find<'c>(definition: &'c clap::Command, words: &[String]) -> Result<&'c clap::Command> {
+/// The command that words name; `known` are the words among which the one that was meant may be.
+pub fn find<'c>(definition: &'c clap::Command, words: &[String], known: Words) -> Result<&'c clap::Command> {
     let mut command = definition;
     for word in words {
         command = command.find_subcommand(word).ok_or_else(|| {
-            Failure::new(&catalogue::UNKNOWN_TOPIC, format!("find the command {:?}: no such one", words.join(" ")))
+            let message = format!("find the command {:?}: no such one", words.join(" "));
+            let failure = Failure::new(&catalogue::UNKNOWN_TOPIC, message);
+            match known.nearest(word) {
+                Some(nearest) => failure.with_hint(format!("did you mean {nearest:?}?")),
+                None => failure,
+            }
         })?;
     }
     Ok(command)
@@ -94,15 +105,20 @@ fn write_all(definition: &clap::Command, directory: &Path, context: &Context) ->
 
 fn page(command: &clap::Command) -> Result<Page> {
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
-    let examples = command.get_after_help().map(ToString::to_string);
+    let is_program = name == PROGRAM;
+    // The help of the program has its examples in its template.
+    let examples = match is_program {
+        true => Some(layout::EXAMPLES.to_owned()),
+        false => command.get_after_help().map(ToString::to_string),
+    };
     let man = Man::new(command.clone()).title(name.to_uppercase()).manual("Mainstay");
     let mut text = Vec::new();
     man.render_title(&mut text)?;
     man.render_name_section(&mut text)?;
-    man.render_synopsis_section(&mut text)?;
+    synopsis_section(command).to_writer(&mut text)?;
     man.render_description_section(&mut text)?;
     if let Some(examples) = examples {
-        examples_section(&examples).to_writer(&mut text)?;
+        verbatim_section("EXAMPLES", examples.lines().skip(1).map(str::trim_start)).to_writer(&mut text)?;
     }
     if command.get_arguments().next().is_some() {
         man.render_options_section(&mut text)?;
@@ -110,29 +126,69 @@ fn page(command: &clap::Command) -> Result<Page> {
     if command.get_subcommands().next().is_some() {
         man.render_subcommands_section(&mut text)?;
     }
+    if is_program {
+        verbatim_section("ENVIRONMENT", help::ENVIRONMENT.lines()).to_writer(&mut text)?;
+    }
     see_also_section(&name).to_writer(&mut text)?;
     Ok(Page { name: format!("{name}.1"), page: String::from_utf8_lossy(&text).into_owned() })
 }
 
-fn examples_section(examples: &str) -> Roff {
+/// How the command is written, each option with the name of its value.
+fn synopsis_section(command: &clap::Command) -> Roff {
+    let name = command.get_bin_name().unwrap_or(command.get_name());
+    let mut words = vec![bold(name)];
+    for option in command.get_arguments().filter(|argument| !argument.is_positional() && !argument.is_hide_set()) {
+        let flag = match (option.get_long(), option.get_short()) {
+            (Some(long), _) => format!("--{long}"),
+            (None, Some(short)) => format!("-{short}"),
+            (None, None) => continue,
+        };
+        words.extend([roman(" ["), bold(flag)]);
+        if option.get_action().takes_values() {
+            words.extend([roman(" "), italic(value_name(option))]);
+        }
+        words.push(roman("]"));
+    }
+    for positional in command.get_positionals() {
+        let (open, close) = if positional.is_required_set() { (" ", "") } else { (" [", "]") };
+        let is_list = positional.get_num_args().is_some_and(|range| range.max_values() > 1);
+        words.extend([
+            roman(open),
+            italic(value_name(positional)),
+            roman(if is_list { "…" } else { "" }),
+            roman(close),
+        ]);
+    }
+    if command.has_subcommands() {
+        words.extend([roman(" "), italic("COMMAND")]);
+    }
     let mut section = Roff::new();
-    section.control("SH", ["EXAMPLES"]).control("nf", []);
-    for line in examples.lines().skip(1) {
-        section.text([roman(line.trim_start())]);
+    section.control("SH", ["SYNOPSIS"]).text(words);
+    section
+}
+
+fn value_name(argument: &clap::Arg) -> String {
+    match argument.get_value_names() {
+        Some(names) => names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "),
+        None => argument.get_id().as_str().to_uppercase(),
+    }
+}
+
+/// A section whose lines stay as they are.
+fn verbatim_section<'l>(title: &str, lines: impl Iterator<Item = &'l str>) -> Roff {
+    let mut section = Roff::new();
+    section.control("SH", [title]).control("nf", []);
+    for line in lines {
+        section.text([roman(line)]);
     }
     section.control("fi", []);
     section
 }
 
 fn see_also_section(name: &str) -> Roff {
-    let mut section = Roff::new();
-    section.control("SH", ["EXIT STATUS"]).control("nf", []);
-    for line in crate::exit_code::ExitCode::table().lines() {
-        section.text([roman(line)]);
-    }
-    section.control("fi", []);
-    if name != "mainstay" {
-        section.control("SH", ["SEE ALSO"]).text([bold("mainstay"), roman("(1)")]);
+    let mut section = verbatim_section("EXIT STATUS", ExitCode::table().lines());
+    if name != PROGRAM {
+        section.control("SH", ["SEE ALSO"]).text([bold(PROGRAM), roman("(1)")]);
     }
     section
 }

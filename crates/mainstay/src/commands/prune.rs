@@ -11,6 +11,7 @@ use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::output::progress::Counted;
 use crate::output::units;
 
 const EXAMPLES: &str = "\
@@ -154,8 +155,8 @@ fn plan(repository: &Repository, mut long_run: LongRun) -> Result<PruneFields> {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let fields = match arguments.dry_run {
-        true => plan(&opened.repository, LongRun::begin(context))?,
-        false => prune(&opened.repository, LongRun::begin(context))?,
+        true => plan(&opened.repository, LongRun::counting(context, Counted::Packs))?,
+        false => prune(&opened.repository, LongRun::counting(context, Counted::Packs))?,
     };
     let exit_code = fields.exit_code();
     let has_more = fields.dry_run && fields.packs_deleted + fields.packs_rewritten + fields.snapshots_removed > 0;

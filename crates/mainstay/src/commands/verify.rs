@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
 use crate::machine;
+use crate::output::progress::Counted;
 use crate::output::units;
 
 const EXAMPLES: &str = "\
@@ -57,7 +58,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs() & SEED_MAX);
     let options = VerifyOptions { sample: arguments.sample, seed };
-    let mut long_run = LongRun::begin(context);
+    let mut long_run = LongRun::counting(context, Counted::Packs);
     let report = long_run.end(verify(&opened.repository, &options, &long_run.monitor, &long_run.requests.cancel))?;
     let printed = print(context, &report, (&options, &long_run));
     let ended = match findings::damage(&report.findings) {

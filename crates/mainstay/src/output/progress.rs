@@ -12,10 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mainstay_jobs::{Phase, Progress};
+use mainstay_jobs::{Decision, Outlook, Phase, Progress};
+use serde::Serialize;
 
 use super::{Output, Talk, escape, line_to_stderr};
 use screen::Screen;
+pub use standing::Counted;
 use standing::{Meter, Standing};
 
 /// Whether progress is shown, as far as the user decides.
@@ -36,6 +38,7 @@ struct Counters {
     bytes: AtomicU64,
     expected_files: AtomicU64,
     expected_bytes: AtomicU64,
+    expects_more: AtomicBool,
     deduplicated: AtomicU64,
     warnings: AtomicU64,
     wants_item: AtomicBool,
@@ -48,18 +51,21 @@ impl Counters {
         for counter in [&self.files, &self.bytes, &self.expected_files, &self.expected_bytes, &self.deduplicated] {
             counter.store(0, Relaxed);
         }
+        self.expects_more.store(false, Relaxed);
     }
 
-    fn standing(&self, elapsed: Duration) -> Standing {
+    fn standing(&self, counted: Counted, elapsed: Duration) -> Standing {
         let item = self.item.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // The next worker that comes by says what it is busy with.
         self.wants_item.store(true, Relaxed);
         Standing {
+            counted,
             phase: phase_of(self.phase.load(Relaxed)),
             files: self.files.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
             expected_files: self.expected_files.load(Relaxed),
             expected_bytes: self.expected_bytes.load(Relaxed),
+            outlook: if self.expects_more.load(Relaxed) { Outlook::AtLeast } else { Outlook::InAll },
             deduplicated: self.deduplicated.load(Relaxed),
             warnings: self.warnings.load(Relaxed),
             item,
@@ -105,15 +111,24 @@ pub struct Monitor {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What becomes of an entry, with `--verbose --json`.
+#[derive(Serialize)]
+struct PlanMessage<'a> {
+    message_type: &'static str,
+    action: &'static str,
+    path: &'a str,
+    rule: Option<&'a str>,
+}
+
 impl Monitor {
     /// Starts to count and, where it is wanted, to show.
-    pub fn start(output: Output, wish: Wish) -> Self {
+    pub fn start(output: Output, wish: Wish, counted: Counted) -> Self {
         let screen = Arc::new(Screen::choose(output, wish));
         let mut monitor =
             Self { output, counters: Arc::default(), screen: Arc::clone(&screen), stop: Arc::default(), thread: None };
         if let Some(interval) = screen.interval() {
             let (counters, stop) = (Arc::clone(&monitor.counters), Arc::clone(&monitor.stop));
-            let show = move || show(&counters, &screen, &stop, interval);
+            let show = move || show((&counters, counted), &screen, &stop, interval);
             // Without a thread for it the run goes on unseen.
             monitor.thread = std::thread::Builder::new().name("progress".to_owned()).spawn(show).ok();
         }
@@ -121,10 +136,10 @@ impl Monitor {
     }
 
     /// Says on standard error where the run stands, whenever somebody asks, even where no progress is shown.
-    pub fn teller(&self) -> impl Fn() + Send + 'static {
+    pub fn teller(&self, counted: Counted) -> impl Fn() + Send + 'static {
         let (counters, screen, start) = (Arc::clone(&self.counters), Arc::clone(&self.screen), Instant::now());
         move || {
-            let standing = counters.standing(start.elapsed());
+            let standing = counters.standing(counted, start.elapsed());
             let line = standing.line_since_begin();
             let item = escape::message(&standing.item);
             screen.above(|| line_to_stderr(format!("{line}  {item}").trim_end()));
@@ -153,12 +168,12 @@ impl Drop for Monitor {
     }
 }
 
-fn show(counters: &Counters, screen: &Screen, stop: &Stop, interval: Duration) {
+fn show((counters, counted): (&Counters, Counted), screen: &Screen, stop: &Stop, interval: Duration) {
     let start = Instant::now();
     let mut meter = Meter::default();
-    meter.sample(&counters.standing(Duration::ZERO));
+    meter.sample(&counters.standing(counted, Duration::ZERO));
     while !stop.wait(interval) {
-        let standing = counters.standing(start.elapsed());
+        let standing = counters.standing(counted, start.elapsed());
         meter.sample(&standing);
         screen.show(&standing, &meter);
     }
@@ -180,12 +195,38 @@ impl Progress for Monitor {
         self.counters.expected_bytes.fetch_add(bytes, Relaxed);
     }
 
+    fn outlook(&self, outlook: Outlook) {
+        self.counters.expects_more.store(outlook == Outlook::AtLeast, Relaxed);
+    }
+
     fn item(&self, path: &dyn Fn() -> String) {
         let wanted = &self.counters.wants_item;
         if wanted.load(Relaxed) && wanted.swap(false, Relaxed) {
             let path = path();
             *self.counters.item.lock().unwrap_or_else(PoisonError::into_inner) = path;
         }
+    }
+
+    fn decided(&self, decision: Decision<'_>, path: &dyn Fn() -> String) {
+        if self.output.talk < Talk::Verbose {
+            return;
+        }
+        let (action, rule) = match decision {
+            Decision::New => ("new", None),
+            Decision::Changed => ("changed", None),
+            Decision::Read => ("read", None),
+            Decision::Unchanged => ("unchanged", None),
+            Decision::Excluded(rule) => ("excluded", Some(rule)),
+        };
+        let path = path();
+        // A reader of standard output that went away is noticed at the summary.
+        if self.output.is_json() {
+            let _ = self.output.message(&PlanMessage { message_type: "plan", action, path: &path, rule });
+            return;
+        }
+        let rule = rule.map(|rule| format!("  ({})", escape::text(rule))).unwrap_or_default();
+        let line = format!("{action:<9}  {}{rule}\n", escape::text(&path));
+        self.screen.above(|| drop(self.output.result(&line)));
     }
 
     fn advance(&self, files: u64, bytes: u64) {

@@ -140,3 +140,56 @@ fn a_repository_beneath_what_is_backed_up_is_left_out() {
     world.ok(&["init", "--repo", "other"]);
     world.ok(&["backup", "--repo", "other", repository.to_str().expect("a plain path")]);
 }
+
+#[test]
+fn a_verbose_backup_says_of_each_entry_what_becomes_of_it_and_by_which_rule() {
+    let world = World::backed_up();
+    world.write("docs/notes.md", b"other");
+    world.write("docs/draft.tmp", b"temporary");
+    world.write("docs/added", b"added");
+    world.write("docs/cache/CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55");
+    world.write("docs/cache/inner", b"cached");
+    world.settle();
+    let arguments =
+        ["backup", "docs", "--exclude", "*.tmp", "--exclude-caches", "--exclude-larger-than", "1M", "--verbose"];
+    let of = |action: &str, name: &str, rule: &str| format!("{action:<9}  {}{rule}", world.absolute(name));
+    let wanted = [
+        of("excluded", "docs/draft.tmp", "  (*.tmp)"),
+        of("excluded", "docs/large", "  (--exclude-larger-than)"),
+        of("excluded", "docs/cache/inner", "  (it lies beside CACHEDIR.TAG)"),
+        of("new", "docs/added", ""),
+        of("new", "docs/cache/CACHEDIR.TAG", ""),
+        of("unchanged", "docs/deep/er/leaf", ""),
+        of("changed", "docs/notes.md", ""),
+    ];
+    // The real run comes last: after it nothing is new.
+    let dry = world.ok(&[&arguments[..], &["--dry-run"]].concat());
+    let lines = world.lines(&[&arguments[..], &["--dry-run"]].concat());
+    let real = world.ok(&arguments);
+    for ran in [dry, real] {
+        for line in &wanted {
+            assert_eq!(ran.stdout.lines().filter(|found| found == line).count(), 1, "{line:?} in {ran:#?}");
+        }
+        assert!(!ran.stdout.contains("deep/er/leaf/"), "{ran:#?}");
+    }
+    let excluded = lines.iter().find(|line| line["path"] == world.absolute("docs/draft.tmp"));
+    let excluded = excluded.expect("a line for it");
+    assert_eq!((&excluded["message_type"], &excluded["action"]), (&"plan".into(), &"excluded".into()));
+    assert_eq!(excluded["rule"], "*.tmp");
+    let again = world.ok(&["backup", "docs", "--type", "full", "--verbose"]);
+    assert!(again.stdout.contains(&of("read", "docs/notes.md", "")), "{again:#?}");
+}
+
+#[test]
+fn a_dry_run_counts_what_it_knows_and_leaves_open_what_it_does_not() {
+    let world = World::backed_up();
+    let ran = world.ok(&["backup", "docs", "--dry-run"]);
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran:#?}");
+    let lines = world.lines(&["backup", "docs", "--dry-run"]);
+    let summary = lines.last().expect("a summary");
+    assert_eq!(
+        (&summary["new_bytes"], &summary["duplicate_bytes"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    assert_eq!(summary["statistics"]["files_believed"], 3);
+}

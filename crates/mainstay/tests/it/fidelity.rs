@@ -3,7 +3,9 @@
 //! Each plants a tree in `docs`, backs it up by the binary, restores it, and compares the two trees whole.
 
 mod content;
+mod directories;
 mod metadata;
+mod moving;
 mod names;
 mod special;
 

@@ -92,3 +92,41 @@ fn every_command_has_a_manual_page() {
     assert!(world.ok(&["man", "key", "add"]).stdout.contains("mainstay\\-key\\-add"));
     world.fails(&["man", "nonsense"], 2, "MS-1007");
 }
+
+#[test]
+fn the_page_of_the_program_has_examples_and_the_environment_and_synopses_name_values() {
+    let world = World::new();
+    let page = world.ok(&["man"]).stdout;
+    for part in [".SH EXAMPLES", "mainstay restore latest", ".SH ENVIRONMENT", "MAINSTAY_PASSWORD_COMMAND", "COMMAND"] {
+        assert!(page.contains(part), "no {part:?} in {page}");
+    }
+    let page = world.ok(&["man", "restore"]).stdout;
+    assert!(!page.contains(".SH ENVIRONMENT"), "{page}");
+    let synopsis = page.split(".SH ").find(|section| section.starts_with("SYNOPSIS")).expect("a synopsis");
+    for part in ["\\fBmainstay restore\\fR", "[\\fB\\-\\-target\\fR \\fIDIR\\fR]", "[\\fB\\-\\-verify\\fR]", "\\fISNAP"]
+    {
+        assert!(synopsis.contains(part), "no {part:?} in {synopsis}");
+    }
+}
+
+#[test]
+fn a_mistyped_topic_or_command_gets_the_nearest_one() {
+    let world = World::new();
+    for (verb, word, nearest) in
+        [("help", "bakup", "backup"), ("help", "enviroment", "environment"), ("man", "restor", "restore")]
+    {
+        let ran = world.run(&[verb, word]);
+        assert_eq!(ran.code, 2, "{ran:#?}");
+        assert!(ran.stderr.contains(&format!("did you mean {nearest:?}?")), "{ran:#?}");
+    }
+    let ran = world.fails(&["help", "qqqqqq"], 2, "MS-1007");
+    assert!(!ran.stderr.contains("did you mean"), "{ran:#?}");
+}
+
+#[test]
+fn completion_offers_topics_and_the_commands_that_have_pages() {
+    let world = World::new();
+    let zsh = world.ok(&["completions", "zsh"]).stdout;
+    let topics = zsh.lines().find(|line| line.contains("TOPIC") || line.contains("topic -- "));
+    assert!(topics.is_some_and(|line| line.contains("exit-codes") && line.contains("MS-1101")), "{topics:?}");
+}

@@ -148,3 +148,26 @@ fn two_different_passphrases_and_ctrl_c_create_nothing() {
     assert_eq!(ran.code, 130, "{ran:#?}");
     assert!(!world.repository().exists());
 }
+
+#[test]
+fn each_kit_gets_a_file_of_its_own_and_no_file_is_replaced() {
+    let world = World::new();
+    world.ok(&["init"]);
+    let first = world.document(&["key", "export-kit"])["recovery_kit"].as_str().expect("a path").to_owned();
+    let second = world.document(&["key", "export-kit"])["recovery_kit"].as_str().expect("a path").to_owned();
+    assert_eq!(second, first.replace(".txt", "-2.txt"));
+    world.ok(&["--password-file", &second, "snapshots"]);
+    let ran = world.fails(&["key", "export-kit", &first], 17, "MS-1006");
+    assert!(ran.stderr.contains("hint: name another file"), "{ran:#?}");
+}
+
+#[test]
+fn a_repository_without_key_slots_says_so_and_blames_no_key_file() {
+    let world = World::new();
+    world.ok(&["init"]);
+    for slot in crate::world::files(&world.repository().join("keys/slots")) {
+        std::fs::remove_file(slot).expect("it is there");
+    }
+    let ran = world.fails(&["snapshots"], 12, "MS-1201");
+    assert!(ran.stderr.contains("hint: the objects of keys/slots are missing"), "{ran:#?}");
+}

@@ -111,6 +111,12 @@ fn write_code(world: &World) {
 }
 
 #[test]
+fn the_reader_is_short_enough_to_be_read() {
+    let text = std::fs::read_to_string(checkout().join("tools/reader.py")).expect("the reader");
+    assert!(text.ends_with('\n') && text.lines().count() <= 400, "{} lines", text.lines().count());
+}
+
+#[test]
 fn the_reader_restores_every_snapshot_byte_for_byte_with_the_recovery_code() {
     let world = World::new();
     plant(&world);

@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::world::{BINARY, Ran, World, run};
 
@@ -39,9 +39,20 @@ impl Unprivileged {
         unprivileged
     }
 
-    fn give(&self, path: &std::path::Path) {
+    fn give(&self, path: &Path) {
         if rustix::process::getuid().is_root() {
             chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give files away");
+        }
+    }
+
+    /// Gives the repository and its key away, so that what root has backed up is restored by somebody else.
+    pub fn give_repository(&self) {
+        let mut pending = vec![self.world.path(".local"), self.world.path(".config")];
+        while let Some(path) = pending.pop() {
+            self.give(&path);
+            if path.is_dir() {
+                pending.extend(path.read_dir().expect("a directory").map(|entry| entry.expect("an entry").path()));
+            }
         }
     }
 

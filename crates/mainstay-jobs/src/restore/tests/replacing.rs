@@ -8,7 +8,7 @@ use crate::backup::Requested;
 use crate::fixture::noise;
 use crate::ground::{Ground, as_recorded, look, paths, read, write};
 use crate::restore::{Extent, Extra, RestoreOptions, RestoreRun, restore};
-use crate::{Cancel, Error, Phase, Progress};
+use crate::{Cancel, Error, Outlook, Phase, Progress};
 
 /// Asks the run to stop when the first bytes are written.
 struct StopEarly<'a>(&'a Cancel);
@@ -16,6 +16,7 @@ struct StopEarly<'a>(&'a Cancel);
 impl Progress for StopEarly<'_> {
     fn phase(&self, _: Phase) {}
     fn expect(&self, _: u64, _: u64) {}
+    fn outlook(&self, _: Outlook) {}
     fn item(&self, _: &dyn Fn() -> String) {}
     fn advance(&self, _: u64, bytes: u64) {
         if bytes > 0 {

@@ -10,7 +10,7 @@ use crate::backup::Requested;
 use crate::fixture::noise;
 use crate::ground::{Ground, as_recorded, paths, set_time, write};
 use crate::restore::{Extent, Overwrite, RestoreOptions, RestoreReport, RestoreRun, restore};
-use crate::{Cancel, Phase, Progress};
+use crate::{Cancel, Outlook, Phase, Progress};
 
 const TIME: i64 = 1_700_000_000;
 
@@ -24,6 +24,7 @@ impl<F: Fn() + Send + Sync> Progress for BeforeVerifying<F> {
         }
     }
     fn expect(&self, _: u64, _: u64) {}
+    fn outlook(&self, _: Outlook) {}
     fn item(&self, _: &dyn Fn() -> String) {}
     fn advance(&self, _: u64, _: u64) {}
     fn deduplicated(&self, _: u64) {}

@@ -54,7 +54,7 @@ fn patterns_match_as_documented() {
     for (lines, path, expected) in table {
         let is_directory = path.ends_with('/');
         let path = path.trim_end_matches('/');
-        let excluded = rules(lines, b"/home/u").excludes_path(path.as_bytes(), is_directory);
+        let excluded = rules(lines, b"/home/u").path_rule(path.as_bytes(), is_directory).is_some();
         assert_eq!(excluded, *expected, "{lines:?} and {path}");
     }
 }
@@ -64,16 +64,16 @@ fn a_root_with_special_characters_is_taken_literally() {
     for root in [r"/a [b]*?{c}\!#d", "/", "/ü"] {
         let rules = rules(&["sub/x"], root.as_bytes());
         let path = format!("{}/sub/x", root.trim_end_matches('/'));
-        assert!(rules.excludes_path(path.as_bytes(), false), "{root}");
-        assert!(!rules.excludes_path(b"/other/sub/x", false), "{root}");
+        assert!(rules.path_rule(path.as_bytes(), false).is_some(), "{root}");
+        assert!(rules.path_rule(b"/other/sub/x", false).is_none(), "{root}");
     }
 }
 
 #[test]
 fn a_root_that_is_not_text_has_relative_rules_too() {
     let rules = rules(&["sub/x"], b"/a\xffb");
-    assert!(rules.excludes_path(b"/a\xffb/sub/x", false));
-    assert!(!rules.excludes_path(b"/ab/sub/x", false));
+    assert!(rules.path_rule(b"/a\xffb/sub/x", false).is_some());
+    assert!(rules.path_rule(b"/ab/sub/x", false).is_none());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_pattern_that_cannot_be_understood_is_named() {
 #[test]
 fn without_patterns_nothing_is_matched() {
     assert!(!rules(&["# only a comment"], b"/").has_patterns());
-    assert!(!rules(&[], b"/").excludes_path(b"/a", false));
+    assert!(rules(&[], b"/").path_rule(b"/a", false).is_none());
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn size_and_mounts_leave_out_files_but_never_directories() {
         (Kind::Directory, 8, 0, mounted, false),
     ] {
         (entry.kind, entry.device, entry.size) = (kind, device, size);
-        assert_eq!(rules.excludes_entry(&entry, attributes), expected, "{entry:?} {attributes:?}");
+        assert_eq!(rules.entry_rule(&entry, attributes).is_some(), expected, "{entry:?} {attributes:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use mainstay_sources::{Owner, Source, Timestamp};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result, catalogue};
-use crate::output::units;
+use crate::output::{Talk, units};
 use crate::{list_file, machine};
 
 /// Roots that the default name of a source spells out.
@@ -117,7 +117,7 @@ fn open_files(arguments: &InputArguments, context: &Context) -> Result<Input> {
         }
         paths.extend(read_list(list)?);
     }
-    let options = options(arguments)?;
+    let options = options(arguments, context)?;
     let source = FileSource::new(&paths, &options)?;
     let roots = source.roots();
     let name = match arguments.files_from.first() {
@@ -150,13 +150,14 @@ fn require_free_input(context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn options(arguments: &InputArguments) -> Result<FileOptions> {
+fn options(arguments: &InputArguments, context: &Context) -> Result<FileOptions> {
     let mut options = FileOptions {
         excludes: arguments.exclude.clone(),
         exclude_caches: arguments.exclude_caches,
         exclude_if_present: arguments.exclude_if_present.iter().map(|name| name.as_bytes().to_vec()).collect(),
         exclude_larger_than: arguments.exclude_larger_than,
         one_file_system: arguments.one_file_system,
+        name_left_out: context.output.talk == Talk::Verbose,
     };
     for path in &arguments.exclude_file {
         options.add_excludes(&read_rules(path)?);

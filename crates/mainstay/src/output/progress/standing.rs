@@ -4,21 +4,41 @@
 
 use std::time::Duration;
 
-use mainstay_jobs::Phase;
+use mainstay_jobs::{Outlook, Phase};
 use serde::Serialize;
 
 use crate::output::rate::Rate;
 use crate::output::units;
 
+/// What a run counts beside bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    Files,
+    Packs,
+    Snapshots,
+}
+
+impl Counted {
+    fn count(self, number: u64) -> String {
+        match self {
+            Self::Files => units::counted(number, "file", "files"),
+            Self::Packs => units::counted(number, "pack", "packs"),
+            Self::Snapshots => units::counted(number, "snapshot", "snapshots"),
+        }
+    }
+}
+
 /// A reading of all counters.
 #[derive(Clone, Debug)]
 pub struct Standing {
+    pub counted: Counted,
     pub phase: Option<Phase>,
     pub files: u64,
     pub bytes: u64,
     /// 0 where nothing is known.
     pub expected_files: u64,
     pub expected_bytes: u64,
+    pub outlook: Outlook,
     pub deduplicated: u64,
     pub warnings: u64,
     pub item: String,
@@ -42,6 +62,7 @@ impl Meter {
     }
 
     fn remaining(&self, standing: &Standing) -> Option<Duration> {
+        standing.fraction()?;
         self.work.remaining(standing.work(), standing.expected_work())
     }
 }
@@ -57,6 +78,7 @@ pub struct StatusMessage<'a> {
     files_expected: Option<u64>,
     bytes_done: u64,
     bytes_expected: Option<u64>,
+    expected_in_all: bool,
     bytes_per_second: u64,
     bytes_deduplicated: u64,
     warnings: u64,
@@ -73,10 +95,16 @@ impl Standing {
         self.expected_bytes.saturating_add(self.expected_files.saturating_mul(FILE_WORK))
     }
 
+    /// Work done of all work; `None` where its end is not known, or what was expected was too little.
+    fn fraction(&self) -> Option<(u64, u64)> {
+        let (done, all) = (self.work(), self.expected_work());
+        (self.outlook == Outlook::InAll && all > 0 && done <= all).then_some((done, all))
+    }
+
     /// The line of a terminal or of a log.
     pub fn line(&self, meter: &Meter) -> String {
         let mut parts = vec![
-            units::counted(self.files, "file", "files"),
+            self.counted.count(self.files),
             units::size(self.bytes),
             format!("{}/s", units::size(meter.bytes.per_second() as u64)),
         ];
@@ -86,10 +114,11 @@ impl Standing {
         if self.warnings > 0 {
             parts.push(units::counted(self.warnings, "warning", "warnings"));
         }
-        if let Some(percent) =
-            (self.work().min(self.expected_work()) as u128 * 100).checked_div(self.expected_work().into())
-        {
-            parts.push(format!("{percent} %"));
+        if let Some((done, all)) = self.fraction() {
+            parts.push(format!("{} %", u128::from(done) * 100 / u128::from(all)));
+        } else if self.outlook == Outlook::AtLeast && self.expected_files > 0 {
+            let (files, bytes) = (self.counted.count(self.expected_files), units::size(self.expected_bytes));
+            parts.push(format!("at least {files} and {bytes} in all"));
         }
         if let Some(remaining) = meter.remaining(self) {
             parts.push(format!("{} left", units::duration(remaining)));
@@ -114,6 +143,7 @@ impl Standing {
             files_done: self.files,
             files_expected: Some(self.expected_files).filter(|files| *files > 0),
             bytes_done: self.bytes,
+            expected_in_all: self.outlook == Outlook::InAll,
             bytes_expected: Some(self.expected_bytes).filter(|bytes| *bytes > 0),
             bytes_per_second: meter.bytes.per_second() as u64,
             bytes_deduplicated: self.deduplicated,

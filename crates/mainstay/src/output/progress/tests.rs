@@ -3,14 +3,17 @@
 use super::*;
 use crate::output::Format;
 use crate::output::color::Choice;
+use crate::output::units;
 
 fn standing() -> Standing {
     Standing {
+        counted: Counted::Files,
         phase: Some(Phase::BackUp),
         files: 1200,
         bytes: 512 << 20,
         expected_files: 2400,
         expected_bytes: 1 << 30,
+        outlook: Outlook::InAll,
         deduplicated: 256 << 20,
         warnings: 1,
         item: "/etc/\u{1b}[2J".to_owned(),
@@ -34,6 +37,31 @@ fn a_line_says_phase_files_bytes_rate_share_and_rest() {
 }
 
 #[test]
+fn a_line_says_what_was_found_so_far_until_all_is_found() {
+    let found = Standing { outlook: Outlook::AtLeast, ..standing() };
+    let line = found.line(&meter());
+    let found_so_far = format!("1 warning · at least 2,400 files and {} in all", units::size(1 << 30));
+    assert!(line.ends_with(&found_so_far), "{line}");
+    let text = serde_json::to_value(found.message(&meter())).expect("plain data");
+    assert_eq!((&text["expected_in_all"], &text["files_expected"]), (&false.into(), &2400.into()));
+    assert_eq!(text["seconds_remaining"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_line_promises_no_end_once_there_is_more_than_was_expected() {
+    let more = Standing { files: 3000, bytes: 2 << 30, ..standing() };
+    let line = more.line(&meter());
+    assert!(line.ends_with("1 warning"), "{line}");
+}
+
+#[test]
+fn a_line_names_what_is_counted() {
+    let line = |counted| Standing { counted, phase: Some(Phase::Verify), ..standing() }.line(&meter());
+    assert!(line(Counted::Packs).starts_with("Verifying: 1,200 packs · "));
+    assert!(line(Counted::Snapshots).starts_with("Verifying: 1,200 snapshots · "));
+}
+
+#[test]
 fn a_status_message_leaves_unknown_ends_empty() {
     let standing = standing();
     let text = serde_json::to_value(standing.message(&meter())).expect("plain data");
@@ -50,7 +78,7 @@ fn a_status_message_leaves_unknown_ends_empty() {
 #[test]
 fn the_item_is_asked_for_only_when_it_will_be_shown() {
     let output = Output::new(Format::Text, Talk::Quiet, Choice::Never);
-    let monitor = Monitor::start(output, Wish::Hidden);
+    let monitor = Monitor::start(output, Wish::Hidden, Counted::Files);
     let asked = std::cell::Cell::new(0);
     let path = || {
         asked.set(asked.get() + 1);
@@ -58,42 +86,42 @@ fn the_item_is_asked_for_only_when_it_will_be_shown() {
     };
     monitor.item(&path);
     assert_eq!(asked.get(), 0);
-    monitor.counters.standing(Duration::ZERO);
+    monitor.counters.standing(Counted::Files, Duration::ZERO);
     monitor.item(&path);
     monitor.item(&path);
     assert_eq!(asked.get(), 1);
-    assert_eq!(monitor.counters.standing(Duration::ZERO).item, "a");
+    assert_eq!(monitor.counters.standing(Counted::Files, Duration::ZERO).item, "a");
 }
 
 #[test]
 fn every_phase_survives_being_counted() {
     let output = Output::new(Format::Text, Talk::Quiet, Choice::Never);
-    let monitor = Monitor::start(output, Wish::Hidden);
-    assert_eq!(monitor.counters.standing(Duration::ZERO).phase, None);
+    let monitor = Monitor::start(output, Wish::Hidden, Counted::Files);
+    assert_eq!(monitor.counters.standing(Counted::Files, Duration::ZERO).phase, None);
     for phase in PHASES {
         monitor.phase(phase);
-        assert_eq!(monitor.counters.standing(Duration::ZERO).phase, Some(phase));
+        assert_eq!(monitor.counters.standing(Counted::Files, Duration::ZERO).phase, Some(phase));
     }
 }
 
 #[test]
 fn what_is_expected_adds_up_and_reading_back_counts_anew() {
     let output = Output::new(Format::Text, Talk::Quiet, Choice::Never);
-    let monitor = Monitor::start(output, Wish::Hidden);
+    let monitor = Monitor::start(output, Wish::Hidden, Counted::Files);
     monitor.phase(Phase::Restore);
     for _ in 0..3 {
         monitor.expect(1, 100);
         monitor.advance(1, 100);
     }
-    let standing = monitor.counters.standing(Duration::ZERO);
+    let standing = monitor.counters.standing(Counted::Files, Duration::ZERO);
     assert_eq!((standing.expected_files, standing.expected_bytes, standing.bytes), (3, 300, 300));
     monitor.phase(Phase::Finish);
-    assert_eq!(monitor.counters.standing(Duration::ZERO).files, 3);
+    assert_eq!(monitor.counters.standing(Counted::Files, Duration::ZERO).files, 3);
     for anew in [Phase::Verify, Phase::Prune] {
         monitor.expect(1, 100);
         monitor.advance(1, 100);
         monitor.phase(anew);
-        let standing = monitor.counters.standing(Duration::ZERO);
+        let standing = monitor.counters.standing(Counted::Files, Duration::ZERO);
         assert_eq!((standing.files, standing.expected_bytes), (0, 0));
     }
 }

@@ -44,7 +44,7 @@ fn fidelity_keeps_modes() {
 }
 
 #[test]
-fn set_user_id_bits_are_dropped_unless_asked_for() {
+fn fidelity_keeps_set_id_when_asked() {
     let world = world();
     for bits in [0o4755, 0o2755, 0o6755] {
         set_mode(&world.write(&format!("docs/{bits:04o}"), b"program"), bits);
@@ -223,7 +223,7 @@ fn fidelity_keeps_extended_attributes() {
 }
 
 #[test]
-fn attributes_that_grant_rights_come_back_only_when_asked_for() {
+fn fidelity_keeps_privileged_attributes_when_asked() {
     let world = world();
     let file = world.write("docs/file", b"content");
     // A capability to bind low ports: revision 2, effective, `CAP_NET_BIND_SERVICE` (Linux `capability.h`).

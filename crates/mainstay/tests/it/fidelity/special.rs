@@ -96,7 +96,7 @@ fn fidelity_keeps_sockets() {
 }
 
 #[test]
-fn fidelity_keeps_devices() {
+fn fidelity_keeps_devices_when_asked() {
     let world = world();
     // A device that every machine has, since not everybody may make one.
     let mut sources = vec!["/dev/null"];

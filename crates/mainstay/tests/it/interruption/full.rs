@@ -94,7 +94,7 @@ fn a_target_that_is_full_is_told_apart_from_a_store_that_is_full() {
     let ran = run(command.env("BINARY", BINARY));
     if ran.stderr.contains("MS-") {
         ran.failed(14, "MS-1604");
-        // Whichever of the files came last.
+        // Whichever file comes when the disk is full.
         assert!(ran.stderr.contains("docs/") && ran.stderr.contains("where the target is"), "{ran:#?}");
     }
 }
