@@ -117,8 +117,8 @@ struct Summary {
     entries_deleted: u64,
     written_bytes: u64,
     verified_bytes: u64,
-    set_id_left_out: u64,
-    security_left_out: u64,
+    set_id_dropped: u64,
+    security_dropped: u64,
     warnings: u64,
     seconds_elapsed: f64,
 }
@@ -319,8 +319,8 @@ impl Outcome<'_> {
             entries_deleted: report.deleted,
             written_bytes: report.written_bytes,
             verified_bytes: report.verified_bytes,
-            set_id_left_out: report.left_out.set_id,
-            security_left_out: report.left_out.security,
+            set_id_dropped: report.left_out.set_id,
+            security_dropped: report.left_out.security,
             warnings: self.warnings,
             seconds_elapsed: long_run.elapsed().as_secs_f64(),
         }

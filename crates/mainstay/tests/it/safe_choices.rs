@@ -63,8 +63,8 @@ fn what_grants_rights_and_was_not_asked_for_is_told_in_the_plan_and_at_the_end()
         assert!(ran.stderr.contains(&note), "{ran:#?}");
         assert_eq!(ran.stderr.contains("security attributes of 1 entry (--preserve security)"), has_capability);
         let summary = world.lines(&[&["restore", "latest"], arguments].concat()).pop().expect("a summary");
-        assert_eq!(summary["set_id_left_out"], 1);
-        assert_eq!(summary["security_left_out"], u64::from(has_capability));
+        assert_eq!(summary["set_id_dropped"], 1);
+        assert_eq!(summary["security_dropped"], u64::from(has_capability));
     }
     let ran = world.ok(&["restore", "latest", "--preserve", "set-id,security"]);
     assert!(!ran.stderr.contains("note:"), "{ran:#?}");
