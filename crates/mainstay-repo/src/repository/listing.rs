@@ -1,9 +1,12 @@
-//! What a listing of the snapshots finds: those that can be read, and what the names of the others still tell.
+//! Listing the snapshots: those that can be read, and what the names of the others still tell.
 //!
-//! Owns the two shapes. Reads nothing.
+//! Owns their order. Never takes what cannot be read for what is not there.
 
-use super::SnapshotEntry;
-use crate::error::Error;
+use std::collections::{HashMap, HashSet};
+
+use super::{Repository, SnapshotEntry, list};
+use crate::error::{Error, Kind, Result};
+use crate::format::names;
 use crate::id::{SnapshotId, SourceId};
 
 /// A snapshot that is in the store and cannot be read.
@@ -26,9 +29,93 @@ pub struct SnapshotPlace {
 }
 
 /// Everything that a listing found.
-pub(super) struct Listed {
-    pub entries: Vec<SnapshotEntry>,
-    pub lost: Vec<LostSnapshot>,
+struct Listed {
+    entries: Vec<SnapshotEntry>,
+    lost: Vec<LostSnapshot>,
     /// A snapshot that was listed and then not there.
-    pub vanished: Option<Error>,
+    vanished: Option<Error>,
+}
+
+impl Repository {
+    /// Every snapshot, the oldest first; within a source the sequence decides, whatever its clock said.
+    ///
+    /// # Errors
+    /// At the first snapshot that cannot be read: whoever deletes must know them all.
+    pub fn snapshots(&self) -> Result<Vec<SnapshotEntry>> {
+        let (entries, mut lost) = self.readable_snapshots()?;
+        match lost.pop() {
+            Some(lost) => Err(lost.error),
+            None => Ok(entries),
+        }
+    }
+
+    /// Every snapshot that is listed: for the collector, beside whom nobody deletes.
+    ///
+    /// # Errors
+    /// Also when a listed snapshot is not there: then a listing is wrong, and nothing may be concluded from it.
+    pub(crate) fn every_snapshot(&self) -> Result<Vec<SnapshotEntry>> {
+        let Listed { entries, mut lost, vanished } = self.list_snapshots()?;
+        match lost.pop().map(|lost| lost.error).or(vanished) {
+            Some(error) => Err(error),
+            None => Ok(entries),
+        }
+    }
+
+    /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds.
+    pub fn readable_snapshots(&self) -> Result<(Vec<SnapshotEntry>, Vec<LostSnapshot>)> {
+        let listed = self.list_snapshots()?;
+        Ok((listed.entries, listed.lost))
+    }
+
+    fn list_snapshots(&self) -> Result<Listed> {
+        let listed = list(&*self.store, names::SNAPSHOTS)?;
+        let forgotten: HashSet<String> =
+            list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let is_forgotten = |id| forgotten.contains(&names::trash(id));
+        let (mut entries, mut lost, mut vanished) = (Vec::with_capacity(listed.len()), Vec::new(), None);
+        for object in &listed {
+            let parsed = names::parse_snapshot(&object.name)
+                .map_err(|problem| Error::damaged("list snapshots", &object.name, problem));
+            let place = parsed.as_ref().ok().map(|&(source, sequence, id)| SnapshotPlace { source, sequence, id });
+            let read = parsed.and_then(|(source, sequence, id)| Ok((id, self.read_snapshot(source, sequence, id)?)));
+            match read {
+                Ok((id, snapshot)) => {
+                    entries.push(SnapshotEntry { id, snapshot, forgotten: is_forgotten(id) });
+                }
+                // Pruned since it was listed; a missing data key is something else.
+                Err(Error::Missing { verb, name }) if name == object.name => {
+                    vanished = Some(Error::Missing { verb, name });
+                }
+                Err(error) if error.kind() == Kind::Corrupt => lost.push(LostSnapshot {
+                    name: object.name.clone(),
+                    error,
+                    place,
+                    forgotten: place.is_some_and(|place| is_forgotten(place.id)),
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        order_by_history(&mut entries);
+        Ok(Listed { entries, lost, vanished })
+    }
+}
+
+/// Orders snapshots by time, but never against the sequence of their source: a clock that was set back does not make a
+/// later snapshot older.
+fn order_by_history(entries: &mut [SnapshotEntry]) {
+    entries.sort_by(|a, b| {
+        let key = |entry: &SnapshotEntry| (entry.snapshot.sequence, entry.snapshot.started, entry.id);
+        a.snapshot.source.cmp(&b.snapshot.source).then(key(a).cmp(&key(b)))
+    });
+    let mut times = Vec::with_capacity(entries.len());
+    let mut last: Option<(&str, i64)> = None;
+    for entry in entries.iter() {
+        let source = entry.snapshot.source.as_str();
+        let floor = last.filter(|(known, _)| *known == source).map_or(i64::MIN, |(_, time)| time);
+        let time = entry.snapshot.started.max(floor);
+        times.push((entry.id, time));
+        last = Some((source, time));
+    }
+    let times: HashMap<SnapshotId, i64> = times.into_iter().collect();
+    entries.sort_by_key(|entry| times.get(&entry.id).copied());
 }
