@@ -6,6 +6,8 @@
 mod buffers;
 mod crew;
 mod cutting;
+mod pages;
+mod previous;
 mod queue;
 mod scan;
 mod store_file;

@@ -7,4 +7,5 @@ mod identity;
 mod large;
 mod lost;
 mod types;
+mod wide;
 mod writing;
