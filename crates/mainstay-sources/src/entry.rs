@@ -2,6 +2,8 @@
 //!
 //! Owns the shapes only. Never touches a file system.
 
+use std::fmt;
+
 /// Seconds and nanoseconds since the Unix epoch; seconds may be negative, nanoseconds are 0..1_000_000_000.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
@@ -57,8 +59,8 @@ pub struct Details {
     pub attributes: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
-/// What one directory holds.
-#[derive(Clone, Debug, Default)]
+/// What one directory holds, or part of it.
+#[derive(Debug, Default)]
 pub struct Listing {
     /// Sorted by name bytes, unique.
     pub entries: Vec<Entry>,
@@ -67,6 +69,46 @@ pub struct Listing {
     pub excluded: u64,
     /// These entries, where the source was asked to name them.
     pub left_out: Vec<LeftOut>,
+    /// What comes after these entries, in a directory of so many that they are not examined at once.
+    pub rest: Option<Box<dyn Rest>>,
+}
+
+/// The entries of a directory that are still to be examined.
+pub trait Rest: Send {
+    /// Examines the next ones, whose names all come after those before.
+    fn list(self: Box<Self>) -> Listing;
+}
+
+impl fmt::Debug for dyn Rest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Rest")
+    }
+}
+
+impl Listing {
+    /// All entries, examined as they are asked for. Warnings are not told.
+    pub fn into_entries(self) -> Entries {
+        Entries { entries: self.entries.into_iter(), rest: self.rest }
+    }
+}
+
+/// The entries of a whole directory.
+pub struct Entries {
+    entries: std::vec::IntoIter<Entry>,
+    rest: Option<Box<dyn Rest>>,
+}
+
+impl Iterator for Entries {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        loop {
+            if let Some(entry) = self.entries.next() {
+                return Some(entry);
+            }
+            *self = self.rest.take()?.list().into_entries();
+        }
+    }
 }
 
 /// An entry that a rule left out.

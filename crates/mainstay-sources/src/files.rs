@@ -11,6 +11,7 @@ mod direct;
 mod directory;
 mod limits;
 mod listing;
+mod names;
 mod open_directory;
 mod options;
 mod owners;

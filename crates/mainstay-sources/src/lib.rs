@@ -9,7 +9,7 @@ mod entry;
 mod error;
 pub mod files;
 
-pub use entry::{Details, Entry, Kind, LeftOut, Listing, Owner, Timestamp, Warning};
+pub use entry::{Details, Entries, Entry, Kind, LeftOut, Listing, Owner, Rest, Timestamp, Warning};
 pub use error::{Error, Result, shortened};
 
 use std::sync::Arc;
@@ -26,13 +26,13 @@ pub trait Directory: Send + Sync {
     fn display_path(&self) -> String;
 
     /// Reads all entries with their metadata, sorted by name bytes, each name once; excluded entries are left out, and
-    /// entries that could not be examined are warnings.
+    /// entries that could not be examined are warnings. A directory of very many entries is answered in parts.
     ///
     /// # Errors
     /// When the directory itself cannot be read.
     fn list(&self) -> Result<Listing>;
 
-    /// Opens a subdirectory that [`Directory::list`] returned.
+    /// Opens a subdirectory that was listed.
     ///
     /// # Errors
     /// When it has vanished, is no longer a directory, or may not be read.

@@ -7,6 +7,8 @@ mod buffers;
 mod crew;
 mod cutting;
 mod history;
+mod pages;
+mod previous;
 mod queue;
 mod scan;
 mod store_file;

@@ -1,45 +1,54 @@
 //! Reading directories ahead of the walk: the source's listing and, beside it, the parent snapshot's nodes.
 //!
 //! Owns a few threads and the order in which they read: depth first, like the walk, so that what is ready is what is
-//! needed next. Waiting for a cold disk overlaps with work this way. Safety: the walk never waits for work that nobody
+//! needed next. Waiting for a cold disk overlaps with work this way. A large directory is read in parts. Safety: the walk never waits for work that nobody
 //! has begun, because it then does it itself; the threads stop reading ahead at a bound.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use mainstay_repo::{Content, Node, NodeKind, TreeReader, limits};
-use mainstay_sources::{Directory, Kind, Listing};
+use mainstay_sources::{Directory, Entry, Kind, LeftOut, Listing, Rest, Warning};
 
+use super::previous::{Beside, Previous};
 use crate::{Error, Outlook, Progress, Result};
 
 /// Threads that read ahead. Listing a cold source tree takes 1.1 s with one and 0.24 s with eight.
 pub const SCAN_THREADS: usize = 4;
 /// Entries that may be read ahead.
-const AHEAD: usize = 50_000;
+pub const AHEAD: usize = 50_000;
 
-/// A directory that somebody will read.
+/// A directory, or the rest of one, that somebody will read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
-/// A directory that was read.
+/// A directory that was read, or a part of one.
 pub struct Scanned {
     pub directory: Arc<dyn Directory>,
-    pub listing: Listing,
-    /// The nodes of the same directory in the parent snapshot, by name.
-    pub previous: Vec<Node>,
-    /// False where the parent snapshot has the directory and it cannot be read.
-    pub is_previous_readable: bool,
-    /// Where its own subdirectories will be found, in the order of the listing; none for those that lie too deep.
+    pub entries: Vec<Entry>,
+    pub warnings: Vec<Warning>,
+    pub excluded: u64,
+    pub left_out: Vec<LeftOut>,
+    /// What the parent snapshot has beside these entries.
+    pub beside: Beside,
+    /// Where the subdirectories among them will be found, in their order; none for those that lie too deep.
     pub tickets: Vec<Ticket>,
+    /// Where the entries that come after these will be found.
+    pub rest: Option<Ticket>,
 }
 
 /// What the walk gets: a directory that cannot be read is the source's problem, a tree that cannot be read is ours.
 pub type Scan = Result<Scanned, mainstay_sources::Error>;
 
-struct Request {
-    parent: Arc<dyn Directory>,
-    name: Vec<u8>,
-    previous: Option<Content>,
+enum Request {
+    Subdirectory { parent: Arc<dyn Directory>, name: Vec<u8>, previous: Option<Content>, depth: usize },
+    Rest { rest: Box<dyn Rest>, reading: Reading },
+}
+
+/// A directory whose entries are not all read yet.
+struct Reading {
+    directory: Arc<dyn Directory>,
+    previous: Previous,
     /// How many directories lie above it.
     depth: usize,
 }
@@ -82,10 +91,9 @@ impl<'a> Scanner<'a> {
     /// Reads the root; the threads go on from there.
     pub fn root(&self, directory: Arc<dyn Directory>, previous: Option<&Content>) -> Result<Scan> {
         self.tell(Outlook::AtLeast);
+        self.lock().unlisted = 1;
         let scan = self.read(directory, previous, 0);
-        if self.lock().unlisted == 0 {
-            self.tell(Outlook::InAll);
-        }
+        self.finish_one();
         scan
     }
 
@@ -147,10 +155,19 @@ impl<'a> Scanner<'a> {
     }
 
     fn serve(&self, request: Request) -> Result<Scan> {
-        let scan = match request.parent.open_dir(&request.name) {
-            Ok(directory) => self.read(directory, request.previous.as_ref(), request.depth),
-            Err(error) => Ok(Err(error)),
+        let scan = match request {
+            Request::Subdirectory { parent, name, previous, depth } => match parent.open_dir(&name) {
+                Ok(directory) => self.read(directory, previous.as_ref(), depth),
+                Err(error) => Ok(Err(error)),
+            },
+            Request::Rest { rest, reading } => self.complete(rest.list(), reading).map(Ok),
         };
+        self.finish_one();
+        scan
+    }
+
+    /// One listing is there; the last one, whoever makes it, completes what is expected.
+    fn finish_one(&self) {
         let mut state = self.lock();
         state.unlisted -= 1;
         let is_all = state.unlisted == 0;
@@ -158,7 +175,6 @@ impl<'a> Scanner<'a> {
         if is_all {
             self.tell(Outlook::InAll);
         }
-        scan
     }
 
     fn tell(&self, outlook: Outlook) {
@@ -181,58 +197,50 @@ impl<'a> Scanner<'a> {
             Ok(listing) => listing,
             Err(error) => return Ok(Err(error)),
         };
-        self.count(&listing);
-        let read = match (self.trees, previous) {
-            (Some(trees), Some(content)) => trees.directory(content).map(|page| page.nodes),
-            _ => Ok(Vec::new()),
+        let previous = match (self.trees, previous) {
+            (Some(trees), Some(content)) => Previous::open(trees, content)?,
+            _ => Previous::default(),
         };
-        let (previous, is_previous_readable) = match read {
-            Ok(nodes) => (nodes, true),
-            // What the parent snapshot lost is read from the source again.
-            Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => (Vec::new(), false),
-            Err(error) => return Err(error.into()),
-        };
-        // One that lies too deep is not asked for, so that nobody reads ahead there.
-        let tickets = if depth + 1 < limits::TREE_DEPTH {
-            self.request_subdirectories(&directory, &listing, &previous, depth + 1)
-        } else {
-            Vec::new()
-        };
-        Ok(Ok(Scanned { directory, listing, previous, is_previous_readable, tickets }))
+        self.complete(listing, Reading { directory, previous, depth }).map(Ok)
     }
 
-    fn request_subdirectories(
-        &self,
-        directory: &Arc<dyn Directory>,
-        listing: &Listing,
-        previous: &[Node],
-        depth: usize,
-    ) -> Vec<Ticket> {
-        let names: Vec<&Vec<u8>> =
-            listing.entries.iter().filter(|entry| entry.kind == Kind::Directory).map(|entry| &entry.name).collect();
-        if names.is_empty() {
-            return Vec::new();
+    /// Adds to a listing what the parent has, and asks for what comes next.
+    fn complete(&self, listing: Listing, mut reading: Reading) -> Result<Scanned> {
+        self.count(&listing);
+        let Listing { entries, warnings, excluded, left_out, rest } = listing;
+        let mut beside = match self.trees {
+            Some(trees) => reading.previous.take_beside(trees, &entries)?,
+            None => Beside::default(),
+        };
+        let directory = reading.directory.clone();
+        let subdirectories = subdirectories(&reading, &entries, &beside.nodes);
+        if rest.is_none() {
+            beside.is_changed |= !reading.previous.is_at_end();
         }
-        let requests: Vec<Request> = names
-            .into_iter()
-            .map(|name| Request {
-                parent: directory.clone(),
-                name: name.clone(),
-                previous: find_directory(previous, name).map(|node| node.content.clone()),
-                depth,
-            })
-            .collect();
+        let rest = rest.map(|rest| Request::Rest { rest, reading });
+        let (tickets, rest) = self.request(subdirectories, rest);
+        Ok(Scanned { directory, entries, warnings, excluded, left_out, beside, tickets, rest })
+    }
+
+    /// Asks for subdirectories, and for the rest of their directory after them.
+    fn request(&self, subdirectories: Vec<Request>, rest: Option<Request>) -> (Vec<Ticket>, Option<Ticket>) {
+        let count = subdirectories.len() + usize::from(rest.is_some());
+        if count == 0 {
+            return (Vec::new(), None);
+        }
         let mut state = self.lock();
         let first = state.next;
-        state.next += requests.len() as u64;
-        state.unlisted += requests.len();
-        let tickets: Vec<Ticket> = (first..state.next).map(Ticket).collect();
+        state.next += count as u64;
+        state.unlisted += count;
+        let mut tickets: Vec<Ticket> = (first..state.next).map(Ticket).collect();
         state.stack.extend(tickets.iter().rev());
-        state.requested.extend(tickets.iter().copied().zip(requests));
-        let woken = state.idle.min(tickets.len());
+        let has_rest = rest.is_some();
+        state.requested.extend(tickets.iter().copied().zip(subdirectories.into_iter().chain(rest)));
+        let woken = state.idle.min(count);
         drop(state);
         (0..woken).for_each(|_| self.work.notify_one());
-        tickets
+        let rest = if has_rest { tickets.pop() } else { None };
+        (tickets, rest)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -249,6 +257,23 @@ impl Drop for Closing<'_, '_> {
     }
 }
 
+/// One request for each directory among the entries. One that lies too deep is not asked for, so that nobody reads ahead
+/// there.
+fn subdirectories(reading: &Reading, entries: &[Entry], previous: &[Node]) -> Vec<Request> {
+    let depth = reading.depth + 1;
+    if depth >= limits::TREE_DEPTH {
+        return Vec::new();
+    }
+    let directories = entries.iter().filter(|entry| entry.kind == Kind::Directory);
+    let request = |entry: &Entry| Request::Subdirectory {
+        parent: reading.directory.clone(),
+        name: entry.name.clone(),
+        previous: find_directory(previous, &entry.name).map(|node| node.content.clone()),
+        depth,
+    };
+    directories.map(request).collect()
+}
+
 fn find_directory<'n>(nodes: &'n [Node], name: &[u8]) -> Option<&'n Node> {
     let position = nodes.binary_search_by(|node| node.name.as_slice().cmp(name)).ok()?;
     nodes.get(position).filter(|node| node.kind == NodeKind::Directory)
@@ -256,7 +281,7 @@ fn find_directory<'n>(nodes: &'n [Node], name: &[u8]) -> Option<&'n Node> {
 
 fn weight(scan: &Result<Scan>) -> usize {
     match scan {
-        Ok(Ok(scanned)) => scanned.listing.entries.len() + 1,
+        Ok(Ok(scanned)) => scanned.entries.len() + 1,
         _ => 1,
     }
 }

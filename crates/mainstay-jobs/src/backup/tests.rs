@@ -8,4 +8,5 @@ mod large;
 mod lost;
 mod telling;
 mod types;
+mod wide;
 mod writing;

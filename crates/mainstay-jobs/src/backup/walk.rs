@@ -10,16 +10,17 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use mainstay_repo::{
-    BlockId, BlockSet, Content, Extent, Node, Session, SnapshotEntry, SnapshotStatistics, TreeReader, limits,
+    BlockId, BlockSet, Content, Extent, Node, NodeKind, Session, SnapshotEntry, SnapshotStatistics, TreeReader, limits,
 };
 use mainstay_sources::{Details, Directory, Entry, Kind, Timestamp, Warning};
 
 use super::buffers::Buffers;
 use super::crew::run_beside;
+use super::pages::{Change, Shelf};
 use super::queue::{Batch, FileTask, Queue};
 use super::scan::{Scan, Scanned, Scanner, Ticket};
 use super::store_file::{SMALL_FILE_LEN, Stored, Worker, child_path, path_of};
-use super::trees::{Above, Change, Trees};
+use super::trees::{Above, Trees};
 use super::{Ancestry, BackupRun, Warnings};
 use crate::convert;
 use crate::{Decision, Error, Result};
@@ -27,8 +28,11 @@ use crate::{Decision, Error, Result};
 /// Threads that read and store files. Cold small files need a queue depth of eight.
 const WORKERS: usize = 8;
 /// A batch of small files is closed at this number or at about this many bytes.
-const BATCH_FILES: usize = 128;
+pub const BATCH_FILES: usize = 128;
 const BATCH_BYTES: u64 = 1 << 20;
+/// Nodes that may wait for files which are not stored yet; more than the queue holds, so that only a file that takes long
+/// makes the walk wait.
+pub const NODES_AHEAD: usize = 32 * 1024;
 
 /// What the walk counted.
 #[derive(Default)]
@@ -81,7 +85,8 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ances
         parent: trees.as_ref(),
         looked: believed.map_or(i64::MIN, |entry| entry.snapshot.started.min(entry.snapshot.ended)),
         present: HashMap::new(),
-        trees: Trees::new(session, trees.as_ref(), &run.options.owner_names),
+        trees: Trees::new(Shelf { session, reader: trees.as_ref(), owner_names: &run.options.owner_names }),
+        reading: 0,
         statistics: SnapshotStatistics::default(),
     };
     run_beside(&scanner, &queue, workers, || walk.run(believed))
@@ -127,6 +132,8 @@ struct Walk<'a> {
     /// Blocks of the parent that were looked up, and whether they are there.
     present: HashMap<BlockId, bool>,
     trees: Trees<'a>,
+    /// Files that were given to the workers and are not stored.
+    reading: u64,
     statistics: SnapshotStatistics,
 }
 
@@ -134,11 +141,17 @@ struct Walk<'a> {
 struct Frame {
     id: u64,
     directory: Arc<dyn Directory>,
+    part: Part,
+    batch: Vec<FileTask>,
+    batch_bytes: u64,
+}
+
+/// Entries of a directory that follow each other: all of them, unless they are very many.
+struct Part {
     entries: std::vec::IntoIter<Entry>,
     previous: Peekable<std::vec::IntoIter<Node>>,
     tickets: std::vec::IntoIter<Ticket>,
-    batch: Vec<FileTask>,
-    batch_bytes: u64,
+    rest: Option<Ticket>,
 }
 
 impl Walk<'_> {
@@ -148,16 +161,17 @@ impl Walk<'_> {
         let scanned = self.scanner.root(root, previous)??;
         let mut frames = vec![self.open(scanned, previous.cloned(), None)];
         while let Some(frame) = frames.last_mut() {
-            match frame.entries.next() {
-                Some(entry) => {
-                    if let Some(child) = self.take(frame, entry)? {
-                        frames.push(child);
-                    }
+            if let Some(entry) = frame.part.entries.next() {
+                if let Some(child) = self.take(frame, entry)? {
+                    frames.push(child);
                 }
-                None => {
-                    self.close(frame)?;
-                    frames.pop();
-                }
+            } else if let Some(rest) = frame.part.rest.take() {
+                self.run.cancel.check()?;
+                let scanned = self.scanner.take(rest)??;
+                frame.part = self.part(frame.id, scanned);
+            } else {
+                self.close(frame)?;
+                frames.pop();
             }
         }
         self.queue.close();
@@ -175,33 +189,38 @@ impl Walk<'_> {
     }
 
     fn open(&mut self, scanned: Scanned, previous: Option<Content>, above: Option<Above>) -> Frame {
-        for left_out in &scanned.listing.left_out {
+        let directory = scanned.directory.clone();
+        self.run.progress.item(&|| directory.display_path());
+        let id = self.trees.open(previous, above);
+        Frame { id, directory, part: self.part(id, scanned), batch: Vec::new(), batch_bytes: 0 }
+    }
+
+    fn part(&mut self, id: u64, scanned: Scanned) -> Part {
+        for left_out in &scanned.left_out {
             let path = || path_of(&*scanned.directory, &left_out.name);
             self.run.progress.decided(Decision::Excluded(&left_out.rule), &path);
         }
-        for warning in scanned.listing.warnings {
+        for warning in scanned.warnings {
             self.warnings.add(self.run.progress, warning);
         }
-        self.statistics.excluded += scanned.listing.excluded;
-        self.run.progress.item(&|| scanned.directory.display_path());
-        Frame {
-            id: self.trees.open(scanned.listing.entries.len(), previous, above),
-            directory: scanned.directory,
-            entries: scanned.listing.entries.into_iter(),
-            previous: scanned.previous.into_iter().peekable(),
+        self.statistics.excluded += scanned.excluded;
+        if scanned.beside.is_changed {
+            self.trees.mark_changed(id);
+        }
+        Part {
+            entries: scanned.entries.into_iter(),
+            previous: scanned.beside.nodes.into_iter().peekable(),
             tickets: scanned.tickets.into_iter(),
-            batch: Vec::new(),
-            batch_bytes: 0,
+            rest: scanned.rest,
         }
     }
 
     /// Takes one entry; a directory is answered as the next frame.
     fn take(&mut self, frame: &mut Frame, entry: Entry) -> Result<Option<Frame>> {
-        while let Some(gone) = frame.previous.next_if(|node| node.name < entry.name) {
-            drop(gone);
-            self.trees.mark_changed(frame.id);
+        if self.trees.waiting() > NODES_AHEAD {
+            self.wait_for_workers(frame)?;
         }
-        let previous = frame.previous.next_if(|node| node.name == entry.name);
+        let previous = frame.part.previous.next_if(|node| node.name == entry.name);
         let believed = match &previous {
             Some(node) if convert::is_unchanged(&entry, node) && convert::would_show_change(node, self.looked) => {
                 self.is_present(&node.content)?
@@ -236,7 +255,7 @@ impl Walk<'_> {
             }
             _ if entry.kind == Kind::File => self.read_later(frame, entry)?,
             _ => match frame.directory.details(&entry) {
-                Ok(details) => self.trees.add_changed(frame.id, convert::node(entry, details)),
+                Ok(details) => self.trees.add_changed(frame.id, convert::node(entry, details))?,
                 Err(error) => self.warn(&*frame.directory, &entry, &error, frame.id),
             },
         }
@@ -284,7 +303,7 @@ impl Walk<'_> {
         self.statistics.directories += 1;
         self.run.cancel.check()?;
         self.drain()?;
-        let Some(ticket) = frame.tickets.next() else {
+        let Some(ticket) = frame.part.tickets.next() else {
             let message = format!("it is not backed up: no directory deeper than {} is", limits::TREE_DEPTH);
             self.leave_out(&*frame.directory, &entry, message, frame.id);
             return Ok(None);
@@ -299,12 +318,13 @@ impl Walk<'_> {
                 return Ok(None);
             }
         };
+        // What was something else before has no pages that could serve again.
+        let previous = previous.filter(|node| node.kind == NodeKind::Directory);
         let (previous_content, attributes) = match previous {
             Some(node) if believed => (Some(node.content), Some(node.attributes)),
             Some(node) => (Some(node.content), None),
             None => (None, None),
         };
-        let previous_content = previous_content.filter(|_| scanned.is_previous_readable);
         let details = match attributes {
             Some(attributes) => Details { link_target: None, attributes },
             None => match frame.directory.details(&entry) {
@@ -334,6 +354,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let size = entry.size;
+        self.reading += 1;
         let task = FileTask { slot: self.trees.await_node(frame.id), entry };
         if size > SMALL_FILE_LEN {
             self.queue.push_large(Batch { directory: frame.directory.clone(), files: vec![task] });
@@ -360,9 +381,6 @@ impl Walk<'_> {
     /// All entries of a directory were taken.
     fn close(&mut self, frame: &mut Frame) -> Result<()> {
         self.flush(frame);
-        if frame.previous.next().is_some() {
-            self.trees.mark_changed(frame.id);
-        }
         self.trees.listed(frame.id)
     }
 
@@ -382,7 +400,20 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Waits until the workers have caught up. Something waits for them then: what waits for a directory only is one node in
+    /// each that is open.
+    fn wait_for_workers(&mut self, frame: &mut Frame) -> Result<()> {
+        self.flush(frame);
+        while self.trees.waiting() > NODES_AHEAD / 2 && self.reading > 0 {
+            // They end early only when one of them failed; its error is what is reported.
+            let stored = self.results.recv().map_err(|_| Error::Cancelled)?;
+            self.fill(stored)?;
+        }
+        self.drain()
+    }
+
     fn fill(&mut self, stored: Stored) -> Result<()> {
+        self.reading -= 1;
         self.statistics.read_bytes += stored.read_bytes;
         // What a file that changed or a stream came to is known only now.
         match &stored.node {

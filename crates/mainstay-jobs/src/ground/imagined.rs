@@ -3,8 +3,11 @@
 //! Owns the shape that every source has; what is in a directory and in a file, the test says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mainstay_sources::{Content, Details, Directory, Entry, Kind, Listing, Owner, Result, Run, Source, Timestamp};
+use mainstay_sources::{
+    Content, Details, Directory, Entry, Kind, Listing, Owner, Rest, Result, Run, Source, Timestamp,
+};
 
 /// What a directory holds, by its depth (the root's is 0).
 type List = Box<dyn Fn(usize) -> Vec<Entry> + Send + Sync>;
@@ -17,6 +20,9 @@ pub struct Imagined(Arc<Mind>);
 struct Mind {
     list: List,
     read: Read,
+    /// Entries that are told at once.
+    part: usize,
+    told: Arc<AtomicUsize>,
 }
 
 impl Imagined {
@@ -24,7 +30,17 @@ impl Imagined {
         list: impl Fn(usize) -> Vec<Entry> + Send + Sync + 'static,
         read: impl Fn(&Entry) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(Mind { list: Box::new(list), read: Box::new(read) }))
+        Self::in_parts(usize::MAX, Arc::default(), list, read)
+    }
+
+    /// Whose directories are told in parts of this length; `told` counts the entries that were.
+    pub fn in_parts(
+        part: usize,
+        told: Arc<AtomicUsize>,
+        list: impl Fn(usize) -> Vec<Entry> + Send + Sync + 'static,
+        read: impl Fn(&Entry) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Mind { list: Box::new(list), read: Box::new(read), part, told }))
     }
 }
 
@@ -61,7 +77,8 @@ impl Directory for ImaginedDirectory {
     }
 
     fn list(&self) -> Result<Listing> {
-        Ok(Listing { entries: (self.mind.list)(self.depth), ..Listing::default() })
+        let rest = ImaginedRest { mind: Arc::clone(&self.mind), entries: (self.mind.list)(self.depth).into_iter() };
+        Ok(Box::new(rest).list())
     }
 
     fn open_dir(&self, _: &[u8]) -> Result<Arc<dyn Directory>> {
@@ -74,6 +91,20 @@ impl Directory for ImaginedDirectory {
 
     fn open_file(&self, entry: &Entry) -> Result<Box<dyn Content>> {
         Ok(Box::new(ImaginedContent { entry: entry.clone(), bytes: (self.mind.read)(entry), run_is_told: false }))
+    }
+}
+
+struct ImaginedRest {
+    mind: Arc<Mind>,
+    entries: std::vec::IntoIter<Entry>,
+}
+
+impl Rest for ImaginedRest {
+    fn list(mut self: Box<Self>) -> Listing {
+        let entries: Vec<Entry> = self.entries.by_ref().take(self.mind.part).collect();
+        self.mind.told.fetch_add(entries.len(), Ordering::Relaxed);
+        let rest = if self.entries.as_slice().is_empty() { None } else { Some(self as Box<dyn Rest>) };
+        Listing { entries, rest, ..Listing::default() }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use mainstay_repo::{Node, NodeKind};
 use mainstay_sources::files::{Ownership, TargetTree};
-use mainstay_sources::{Entry, Kind};
+use mainstay_sources::{Entry, Kind, Listing};
 
 use super::guard::Guard;
 use super::plan::Action;
@@ -64,7 +64,9 @@ impl Choosing<'_> {
         }
         let is_empty = || {
             let listed = self.target.map(|target| target.directory(path).and_then(|directory| directory.list()));
-            listed.is_some_and(|listed| listed.is_ok_and(|found| found.entries.is_empty() && found.warnings.is_empty()))
+            let has_nothing =
+                |found: Listing| found.entries.is_empty() && found.warnings.is_empty() && found.rest.is_none();
+            listed.is_some_and(|listed| listed.is_ok_and(has_nothing))
         };
         if self.shared.run.options.extra == Extra::Delete || is_empty() {
             return Action::Replace;

@@ -5,7 +5,7 @@
 
 use mainstay_repo::{Content, Extent as ContentExtent, Node, NodeKind, limits};
 use mainstay_sources::files::{Part, TargetTree};
-use mainstay_sources::{Entry, Kind};
+use mainstay_sources::{Entries, Entry, Kind};
 
 use super::choose::Choosing;
 use super::filter::{Decision, Filter};
@@ -63,7 +63,7 @@ struct Frame {
     existing: Option<Existing>,
 }
 
-type Existing = std::iter::Peekable<std::vec::IntoIter<Entry>>;
+type Existing = std::iter::Peekable<Entries>;
 
 impl Frame {
     fn new(path: SharedPath, pages: Vec<ContentExtent>) -> Self {
@@ -155,7 +155,7 @@ impl<'a> Planner<'a> {
     fn list(&self, path: &[u8]) -> mainstay_sources::Result<Option<Existing>> {
         match &self.purpose {
             Purpose::Write { target: Some(target), .. } => {
-                Ok(Some(target.directory(path)?.list()?.entries.into_iter().peekable()))
+                Ok(Some(target.directory(path)?.list()?.into_entries().peekable()))
             }
             _ => Ok(None),
         }

@@ -19,7 +19,7 @@ enum Position {
 
 /// One directory of a tree that is backed up.
 pub(super) struct FileDirectory {
-    open: OpenDirectory,
+    open: Arc<OpenDirectory>,
     rules: Arc<Rules>,
     /// Another file system, which must not be entered: it is empty.
     is_foreign: bool,
@@ -38,7 +38,7 @@ impl FileDirectory {
                 status::of_open(open.borrow()).map_err(|errno| paths::io_error("examine", &open.path, b"", errno))?;
             rules.is_foreign(status::device(&status))
         };
-        Ok(Self { open, rules, is_foreign, position: Mutex::new(Position::Start) })
+        Ok(Self { open: Arc::new(open), rules, is_foreign, position: Mutex::new(Position::Start) })
     }
 }
 
@@ -57,7 +57,7 @@ impl Directory for FileDirectory {
                 .map_err(|errno| paths::io_error("list", &self.open.path, b"", errno))?;
         }
         *position = Position::Moved;
-        listing::list(self.open.borrow(), &self.open.path, Some(&self.rules))
+        listing::list(&self.open, Some(&self.rules))
     }
 
     fn open_dir(&self, name: &[u8]) -> Result<Arc<dyn Directory>> {

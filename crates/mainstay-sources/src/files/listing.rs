@@ -2,87 +2,31 @@
 //!
 //! Must do a million entries in about a second: one allocation per entry (its name), buffers that are used again. Entries
 //! are examined in the order of their inodes, which saves a spinning disk most of its seeks (as borg does), and sorted
-//! by name last.
+//! by name last. Of a large directory only the names are read at once; the entries are examined in parts, so that nobody
+//! holds a million of them.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
-use rustix::fs::{FileType, RawDir};
-use rustix::io::{self, Errno};
+use rustix::fs::FileType;
+use rustix::io::Errno;
 
+use super::names::{Names, PackedNames};
+use super::open_directory::OpenDirectory;
 use super::paths;
 use super::rules::{PathBuffer, Rules};
 use super::status;
-use crate::{LeftOut, Listing, Result, Warning};
+use crate::{LeftOut, Listing, Rest, Result, Warning};
 
 /// Two thousand entries per system call.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// What a thread keeps for the next directory; a larger directory's buffers are given back.
-const KEPT_BYTES: usize = 1024 * 1024;
-/// Warnings about single entries of one directory; the rest is one warning with their number.
+/// Entries of one directory that are examined at once.
+const PART: usize = 16 * 1024;
+/// Warnings about single entries of one part of a directory; the rest is one warning with their number.
 const WARNINGS_MAX: usize = 100;
-
-/// The names of one directory, end to end in one buffer, each followed by a zero byte.
-#[derive(Default)]
-pub(super) struct Names {
-    bytes: Vec<u8>,
-    records: Vec<Record>,
-}
-
-#[derive(Clone, Copy)]
-struct Record {
-    inode: u64,
-    start: usize,
-    /// Including the zero byte.
-    len: u16,
-    kind: FileType,
-}
-
-impl Names {
-    /// Reads all names of a directory, from its start, but `.` and `..`.
-    ///
-    /// # Errors
-    /// When the directory cannot be read to its end: half a listing would look like deleted files.
-    pub(super) fn read(&mut self, directory: BorrowedFd<'_>, buffer: &mut [MaybeUninit<u8>]) -> io::Result<()> {
-        self.bytes.clear();
-        self.records.clear();
-        let mut raw = RawDir::new(directory, buffer);
-        while let Some(found) = raw.next() {
-            let found = match found {
-                Err(Errno::INTR) => continue,
-                found => found?,
-            };
-            let name = found.file_name().to_bytes_with_nul();
-            if matches!(name, b".\0" | b"..\0" | b"\0") {
-                continue;
-            }
-            // A directory entry's length is 16 bits in the kernel, so its name's is too.
-            let len = u16::try_from(name.len()).map_err(|_| Errno::NAMETOOLONG)?;
-            self.records.push(Record { inode: found.ino(), start: self.bytes.len(), len, kind: found.file_type() });
-            self.bytes.extend_from_slice(name);
-        }
-        Ok(())
-    }
-
-    /// Each name with the kind that the directory itself tells, which may be unknown.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&CStr, FileType)> {
-        self.records.iter().filter_map(|record| Some((self.name(record)?, record.kind)))
-    }
-
-    fn name(&self, record: &Record) -> Option<&CStr> {
-        let bytes = self.bytes.get(record.start..record.start + usize::from(record.len))?;
-        CStr::from_bytes_with_nul(bytes).ok()
-    }
-
-    fn shrink(&mut self) {
-        self.bytes.clear();
-        self.records.clear();
-        self.bytes.shrink_to(KEPT_BYTES);
-        self.records.shrink_to(KEPT_BYTES / size_of::<Record>());
-    }
-}
 
 struct Scratch {
     buffer: Vec<MaybeUninit<u8>>,
@@ -96,52 +40,70 @@ thread_local! {
     });
 }
 
-/// Reads a directory whose position is at its start; `path` is its absolute path.
+/// Reads a directory whose position is at its start: all names, and of up to [`PART`] of them what they are.
 ///
 /// # Errors
 /// When its names cannot be read.
-pub(super) fn list(directory: BorrowedFd<'_>, path: &[u8], rules: Option<&Rules>) -> Result<Listing> {
+pub(super) fn list(open: &Arc<OpenDirectory>, rules: Option<&Arc<Rules>>) -> Result<Listing> {
     SCRATCH.with_borrow_mut(|scratch| {
         let Scratch { buffer, names } = scratch;
-        let read = names.read(directory, buffer);
-        let listing = read
-            .map_err(|errno| paths::io_error("list", path, b"", errno))
-            .map(|()| examine(directory, path, names, rules));
+        let read = names.read(open.borrow(), buffer);
+        let listing =
+            read.map_err(|errno| paths::io_error("list", &open.path, b"", errno)).map(|()| examine(open, names, rules));
         names.shrink();
         listing
     })
 }
 
-fn examine(directory: BorrowedFd<'_>, path: &[u8], names: &mut Names, rules: Option<&Rules>) -> Listing {
-    let mut reading = Reading { directory, path, rules, listing: Listing::default(), unexamined: 0 };
-    if let Some(rules) = rules.filter(|rules| rules.has_markers()) {
-        keep_marker(directory, names, rules, &mut reading.listing);
+fn examine(open: &Arc<OpenDirectory>, names: &mut Names, rules: Option<&Arc<Rules>>) -> Listing {
+    let beside_marker = match rules.filter(|rules| rules.has_markers()) {
+        Some(rules) => names.keep_only(|name| rules.may_be_marker(name) && rules.is_marker(open.borrow(), name)),
+        None => Names::default(),
+    };
+    let mut listing = if names.len() <= PART {
+        examine_part(open, names, rules.map(Arc::as_ref))
+    } else {
+        let names = PackedNames::new(names);
+        Box::new(Unexamined { open: Arc::clone(open), rules: rules.cloned(), names }).list()
+    };
+    listing.excluded += beside_marker.len() as u64;
+    if rules.is_some_and(|rules| rules.names_left_out()) {
+        let marker = listing.entries.first().map(|marker| String::from_utf8_lossy(&marker.name).into_owned());
+        let rule = format!("it lies beside {}", marker.unwrap_or_default());
+        let left_out = |(name, _): (&CStr, FileType)| LeftOut { name: name.to_bytes().to_vec(), rule: rule.clone() };
+        listing.left_out.extend(beside_marker.iter().map(left_out));
     }
-    names.records.sort_unstable_by_key(|record| record.inode);
-    reading.listing.entries.reserve_exact(names.records.len());
-    let mut buffer = rules.filter(|rules| rules.has_patterns()).map(|_| PathBuffer::new(path));
+    listing
+}
+
+/// A large directory that is examined part by part.
+struct Unexamined {
+    open: Arc<OpenDirectory>,
+    rules: Option<Arc<Rules>>,
+    names: PackedNames,
+}
+
+impl Rest for Unexamined {
+    fn list(mut self: Box<Self>) -> Listing {
+        let mut part = self.names.take(PART);
+        let mut listing = examine_part(&self.open, &mut part, self.rules.as_deref());
+        if !self.names.is_at_end() {
+            listing.rest = Some(self);
+        }
+        listing
+    }
+}
+
+fn examine_part(open: &OpenDirectory, names: &mut Names, rules: Option<&Rules>) -> Listing {
+    let mut reading =
+        Reading { directory: open.borrow(), path: &open.path, rules, listing: Listing::default(), unexamined: 0 };
+    names.sort_by_inode();
+    reading.listing.entries.reserve_exact(names.len());
+    let mut buffer = rules.filter(|rules| rules.has_patterns()).map(|_| PathBuffer::new(&open.path));
     for (name, kind) in names.iter() {
         reading.add(name, kind, buffer.as_mut());
     }
     reading.finish()
-}
-
-/// Leaves only the marker when there is one.
-fn keep_marker(directory: BorrowedFd<'_>, names: &mut Names, rules: &Rules, listing: &mut Listing) {
-    let is_marker = |record: &&Record| {
-        let name = names.name(record).map(CStr::to_bytes).unwrap_or_default();
-        rules.may_be_marker(name) && rules.is_marker(directory, name)
-    };
-    let Some(position) = names.records.iter().position(|record| is_marker(&record)) else { return };
-    let marker = names.records.swap_remove(position);
-    listing.excluded = names.records.len() as u64;
-    if rules.names_left_out() {
-        let name = |record| names.name(record).map(|name| name.to_bytes().to_vec());
-        let rule = format!("it lies beside {}", String::from_utf8_lossy(&name(&marker).unwrap_or_default()));
-        let left_out = names.records.iter().filter_map(name).map(|name| LeftOut { name, rule: rule.clone() });
-        listing.left_out.extend(left_out);
-    }
-    names.records = vec![marker];
 }
 
 /// One directory being examined.

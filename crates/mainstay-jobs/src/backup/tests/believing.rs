@@ -53,6 +53,18 @@ fn names_of_one_file_agree_on_its_file_system_when_that_has_another_number_now()
 }
 
 #[test]
+fn an_empty_directory_in_the_place_of_a_file_is_empty() {
+    let (ground, _) = Ground::in_memory();
+    ground.write("name", b"content");
+    ground.back_up(Requested::Full);
+    std::fs::remove_file(ground.source().join("name")).unwrap();
+    std::fs::create_dir(ground.source().join("name")).unwrap();
+    let (report, _) = back_up(&ground);
+    let restored = ground.restore(&report.entry.unwrap(), "target");
+    assert_eq!(difference(&restored, &ground.source(), Holes::Exact), None);
+}
+
+#[test]
 fn a_file_whose_list_of_extents_cannot_be_read_is_read_again() {
     let (ground, store) = Ground::in_memory();
     let stretches = |seed: u16| [Stretch::Noise { seed: seed as u8, len: 4096 }, Stretch::Hole { len: 64 << 10 }];

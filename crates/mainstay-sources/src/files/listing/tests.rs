@@ -1,18 +1,23 @@
 //! Tests of reading directories on the real file system.
 
 use std::ffi::OsStr;
-use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::CWD;
 
-use super::{BUFFER_BYTES, Names, examine, list};
+use super::{BUFFER_BYTES, Names, OpenDirectory, PART, examine, list};
 use crate::{Kind, Listing};
 
-fn list_path(path: &std::path::Path) -> Listing {
-    let directory = std::fs::File::open(path).unwrap();
-    list(directory.as_fd(), path.as_os_str().as_bytes(), None).unwrap()
+fn open(path: &Path) -> Arc<OpenDirectory> {
+    let descriptor = std::fs::File::open(path).unwrap().into();
+    Arc::new(OpenDirectory { descriptor, path: path.as_os_str().as_bytes().into() })
+}
+
+fn list_path(path: &Path) -> Listing {
+    list(&open(path), None).unwrap()
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn every_field_is_what_the_system_says() {
 
 #[test]
 fn devices_have_their_numbers() {
-    let listing = list_path(std::path::Path::new("/dev"));
+    let listing = list_path(Path::new("/dev"));
     let null = listing.entries.iter().find(|entry| entry.name == b"null").unwrap();
     assert_eq!(null.kind, Kind::CharacterDevice { major: 1, minor: 3 });
 }
@@ -84,16 +89,33 @@ fn a_directory_of_many_buffers_is_read_to_its_end() {
 }
 
 #[test]
+fn a_large_directory_is_examined_in_parts_and_what_vanishes_before_its_part_was_never_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let count = PART + 100;
+    for number in 0..count {
+        // Neither in the order of their names nor against it.
+        std::fs::write(directory.path().join(format!("{:05}", number * 7919 % count)), b"").unwrap();
+    }
+    let first = list_path(directory.path());
+    assert_eq!(first.entries.len(), PART);
+    std::fs::remove_file(directory.path().join(format!("{:05}", count - 1))).unwrap();
+    std::fs::write(directory.path().join("later"), b"").unwrap();
+    let listed: Vec<Vec<u8>> = first.into_entries().map(|entry| entry.name).collect();
+    let expected: Vec<Vec<u8>> = (0..count - 1).map(|number| format!("{number:05}").into_bytes()).collect();
+    assert_eq!(listed, expected);
+}
+
+#[test]
 fn what_vanishes_while_a_directory_is_read_was_never_there() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["stays", "vanishes"] {
         std::fs::write(directory.path().join(name), b"").unwrap();
     }
-    let open = std::fs::File::open(directory.path()).unwrap();
+    let open = open(directory.path());
     let mut names = Names::default();
-    names.read(open.as_fd(), &mut vec![std::mem::MaybeUninit::uninit(); BUFFER_BYTES]).unwrap();
+    names.read(open.borrow(), &mut vec![std::mem::MaybeUninit::uninit(); BUFFER_BYTES]).unwrap();
     std::fs::remove_file(directory.path().join("vanishes")).unwrap();
-    let listing = examine(open.as_fd(), b"/", &mut names, None);
+    let listing = examine(&open, &mut names, None);
     let listed: Vec<&[u8]> = listing.entries.iter().map(|entry| entry.name.as_slice()).collect();
     assert_eq!(listed, [b"stays"]);
     assert_eq!(listing.warnings, []);
@@ -101,7 +123,7 @@ fn what_vanishes_while_a_directory_is_read_was_never_there() {
 
 #[test]
 fn what_is_not_a_directory_is_an_error() {
-    let file = tempfile::tempfile().unwrap();
-    let error = list(file.as_fd(), b"/x", None).unwrap_err();
-    assert!(error.to_string().starts_with("list /x: "), "{error}");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = list(&open(file.path()), None).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("list {}: ", file.path().display())), "{error}");
 }

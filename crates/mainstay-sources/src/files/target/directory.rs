@@ -18,6 +18,7 @@ use super::metadata::{Applied, Metadata, Ownership, Preserve};
 use super::staged::{InTheWay, Staged};
 use super::{removal, walk};
 use crate::files::attributes::descriptor_path;
+use crate::files::open_directory::OpenDirectory;
 use crate::files::{details, listing, paths, status};
 use crate::{Entry, Kind, Listing, Owner, Result, Timestamp};
 
@@ -105,9 +106,9 @@ impl TargetDirectory {
     /// When the directory may not be read.
     pub fn list(&self) -> Result<Listing> {
         let flags = ENTRY | OFlags::RDONLY | OFlags::DIRECTORY;
-        let readable = rustix::fs::openat(&self.descriptor, c".", flags, Mode::empty())
+        let descriptor = rustix::fs::openat(&self.descriptor, c".", flags, Mode::empty())
             .map_err(|errno| self.error("list", b"", errno))?;
-        listing::list(readable.as_fd(), &self.path, None)
+        listing::list(&Arc::new(OpenDirectory { descriptor, path: Arc::clone(&self.path) }), None)
     }
 
     /// Makes a directory with the mode 0700; one that is there already will do.

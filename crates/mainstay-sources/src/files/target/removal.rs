@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxAttributes};
 use rustix::io::{self, Errno};
 
 use crate::Result;
-use crate::files::listing::Names;
+use crate::files::names::Names;
 use crate::files::{paths, status};
 
 const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
