@@ -53,7 +53,7 @@ struct State {
     stack: Vec<Ticket>,
     done: HashMap<Ticket, Result<Scan>>,
     entries_ahead: usize,
-    /// Subdirectories that were found and not listed yet.
+    /// Directories that were found and not listed yet.
     unlisted: usize,
     /// Threads that wait for something to read: to wake one costs a system call, and often there is none.
     idle: usize,
@@ -82,10 +82,9 @@ impl<'a> Scanner<'a> {
     /// Reads the root; the threads go on from there.
     pub fn root(&self, directory: Arc<dyn Directory>, previous: Option<&Content>) -> Result<Scan> {
         self.tell(Outlook::AtLeast);
+        self.lock().unlisted = 1;
         let scan = self.read(directory, previous, 0);
-        if self.lock().unlisted == 0 {
-            self.tell(Outlook::InAll);
-        }
+        self.finish_one();
         scan
     }
 
@@ -151,6 +150,12 @@ impl<'a> Scanner<'a> {
             Ok(directory) => self.read(directory, request.previous.as_ref(), request.depth),
             Err(error) => Ok(Err(error)),
         };
+        self.finish_one();
+        scan
+    }
+
+    /// One directory is listed; the last one, whoever lists it, completes what is expected.
+    fn finish_one(&self) {
         let mut state = self.lock();
         state.unlisted -= 1;
         let is_all = state.unlisted == 0;
@@ -158,7 +163,6 @@ impl<'a> Scanner<'a> {
         if is_all {
             self.tell(Outlook::InAll);
         }
-        scan
     }
 
     fn tell(&self, outlook: Outlook) {
