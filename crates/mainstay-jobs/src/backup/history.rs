@@ -10,6 +10,9 @@ use crate::Result;
 /// Clocks of machines that share a repository differ; a clock that is wrong differs by more. Nanoseconds.
 pub const CLOCK_TOLERANCE: i64 = 600 * 1_000_000_000;
 
+/// No source has so many snapshots. Nothing vouches for the name of an object that cannot be read.
+const SEQUENCES: u64 = 100_000_000_000;
+
 /// The snapshots before this one.
 pub struct History {
     pub entries: Vec<SnapshotEntry>,
@@ -38,7 +41,7 @@ impl History {
         lost.iter().for_each(|lost| run.progress.warn(&lost.name, &lost.error.to_string()));
         let source = run.repository.source_id(&run.options.source);
         let own = lost.iter().filter_map(|lost| lost.place).filter(|place| place.source == source);
-        let lost_sequence = own.map(|place| place.sequence).max().unwrap_or(0);
+        let lost_sequence = own.map(|place| place.sequence).filter(|sequence| *sequence < SEQUENCES).max().unwrap_or(0);
         Self { entries, lost_sequence, problems: lost.len() as u64 }
     }
 

@@ -164,7 +164,7 @@ impl<'a> Ancestry<'a> {
             expected: last,
             base: if believed.is_some() { last_full.map(|entry| entry.id) } else { None },
             previous: last.map(|entry| entry.id),
-            sequence: last.map_or(0, |entry| entry.snapshot.sequence).max(history.lost_sequence) + 1,
+            sequence: last.map_or(0, |entry| entry.snapshot.sequence).max(history.lost_sequence).saturating_add(1),
         }
     }
 

@@ -100,7 +100,10 @@ impl<'a> Scanner<'a> {
     /// Takes what was read under a ticket, reading it now if nobody has begun.
     pub fn take(&self, ticket: Ticket) -> Result<Scan> {
         let mut state = self.lock();
-        if let Some(request) = state.requested.remove(&ticket) {
+        // Whatever is begun by a thread that ended never comes, and may be far ahead: the walk does not go on alone.
+        if !state.closed
+            && let Some(request) = state.requested.remove(&ticket)
+        {
             drop(state);
             return self.serve(request);
         }

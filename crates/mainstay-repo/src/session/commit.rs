@@ -66,6 +66,9 @@ impl Session<'_> {
             self.confirm(&draft.blocks, &index)?;
         }
         let mut snapshot = draft.snapshot;
+        if snapshot.sequence == 0 {
+            return Err(Error::Bug("commit a snapshot: its sequence is 0, which no reader takes".to_owned()));
+        }
         let map = refs::encode(self.repository.id(), &draft.blocks);
         snapshot.references = *blake3::hash(&map).as_bytes();
         snapshot.session = self.id;

@@ -141,3 +141,16 @@ fn a_lost_snapshot_of_one_source_leaves_latest_of_another_alone() {
     // Of all sources the lost one may be the newest: when it was made cannot be read.
     assert_eq!(world.run(&["restore", "latest", "--target", "all"]).code, 4);
 }
+
+#[test]
+fn the_name_of_an_object_that_is_no_snapshot_makes_no_sequence_run_over() {
+    let world = World::backed_up();
+    let ids = world.snapshots();
+    let junk = format!("{}-{}", u64::MAX, "5a".repeat(32));
+    fs::write(object(&world, &ids[0]).with_file_name(junk), b"junk").expect("an object");
+    assert_eq!(world.run(&["backup", "docs"]).code, 3);
+    let listed = world.document_of(&["snapshots"], 3);
+    let sequences: Vec<u64> =
+        listed.as_array().expect("a list").iter().filter_map(|one| one["sequence"].as_u64()).collect();
+    assert_eq!(sequences, [1, 2], "{listed}");
+}
