@@ -154,7 +154,6 @@ impl Leases<'_> {
         for (session, mut numbers) in claims.into_iter().filter(|(session, _)| !ended.contains(session)) {
             numbers.sort_unstable_by(|a, b| b.cmp(a));
             match self.read_latest(session, &numbers) {
-                // Ended and collected since it was listed.
                 Ok(None) => {}
                 Ok(Some(lease)) => open.known.push(lease),
                 Err(lease) => open.unknown.push(lease),
@@ -170,6 +169,7 @@ impl Leases<'_> {
             let name = names::lease(session, *number);
             let problem = match self.read(session, &name) {
                 Ok(lease) => return Ok(Some(lease)),
+                // Ended and collected since it was listed.
                 Err(Error::Missing { .. }) => continue,
                 Err(Error::Damaged { problem, .. }) => problem,
                 Err(Error::Store { source, .. }) => source.to_string(),

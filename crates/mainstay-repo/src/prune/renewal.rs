@@ -46,11 +46,11 @@ impl<'r> Renewal<'r> {
         self.spare.give_back(buffer);
     }
 
-    /// Reads what is needed of a pack, as long as somebody takes it.
+    /// Reads what is needed of a pack, as long as somebody takes it; answers whether all of it was taken.
     ///
     /// Its chunk tables were read before, to plan. To keep them until now would take 36 bytes for each chunk of the
     /// repository, since which packs are sparse is known only when all were looked at.
-    pub fn read_pack(&self, pack: &PackUse, blocks: &SyncSender<Standing>) -> Result<()> {
+    pub fn read_pack(&self, pack: &PackUse, blocks: &SyncSender<Standing>) -> Result<bool> {
         let object = Object { name: names::pack(pack.id, pack.session), len: pack.len };
         let mut is_taken = true;
         self.repository.read_pack_listing(&object)?.for_each_table(&*self.repository.store, |row, table| {
@@ -61,7 +61,8 @@ impl<'r> Renewal<'r> {
                 is_taken = blocks.send(Standing { pack: pack.id, row: *row, table: table.to_vec(), bytes }).is_ok();
             }
             Ok(())
-        })
+        })?;
+        Ok(is_taken)
     }
 
     /// Makes a block what it will be in its new pack.

@@ -93,7 +93,7 @@ impl<'r> Repack<'r> {
     }
 
     /// Reads packs until they are all read, a stop is asked for, or nobody takes their blocks; answers how many were begun.
-    fn read_packs(
+    pub(super) fn read_packs(
         &self,
         renewal: &Renewal<'_>,
         packs: &[PackUse],
@@ -103,9 +103,13 @@ impl<'r> Repack<'r> {
             if self.observer.is_cancelled() {
                 return number;
             }
-            if let Err(error) = renewal.read_pack(pack, standing) {
+            let is_taken = match renewal.read_pack(pack, standing) {
+                Ok(is_taken) => is_taken,
+                Err(error) => renewed.send((pack.id, Err(error))).is_ok(),
+            };
+            if !is_taken {
                 // Whoever has ended has said why.
-                let _ = renewed.send((pack.id, Err(error)));
+                return number + 1;
             }
             self.observer.advance(1, pack.len);
         }
@@ -114,7 +118,7 @@ impl<'r> Repack<'r> {
 }
 
 /// What became of a block of this pack.
-type Answer = (PackId, Result<Renewed>);
+pub(super) type Answer = (PackId, Result<Renewed>);
 
 fn renew_all(renewal: &Renewal<'_>, blocks: &Mutex<Receiver<Standing>>, renewed: &SyncSender<Answer>) {
     let next = || blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use super::needs::Needs;
 use super::plan::PackUse;
 use crate::error::{Error, Kind, Result};
+use crate::format::block::BlockKind;
 use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
-use crate::id::PackId;
+use crate::id::{BlockId, PackId};
 use crate::pack_reader::{BlockReader, PackListing};
 use crate::repository::Repository;
 use crate::store::Object;
@@ -31,8 +32,6 @@ struct Use {
     indexed_bytes: u64,
     /// Those of them that nothing needs.
     dead_bytes: u64,
-    /// Whether there is a needed block among those, of which the copy in another pack counts.
-    holds_spare: bool,
 }
 
 impl<'r> Survey<'r> {
@@ -45,36 +44,35 @@ impl<'r> Survey<'r> {
     pub fn judge(&mut self, pack: &Object) -> Result<PackUse> {
         let (id, session) =
             names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
+        let judged = |live_bytes| Ok(PackUse { id, session, len: pack.len, live_bytes });
         let used = self.uses.remove(&id);
-        if used.as_ref().is_none_or(|used| used.holds_spare) && self.stands_in(pack)? {
-            return Ok(PackUse { id, session, len: pack.len, live_bytes: pack.len });
+        if self.needs.index.is_condemned(id) {
+            return judged(0);
         }
-        let live_bytes = match used {
-            Some(used) if used.is_needed => {
-                let dead = self.dead_bytes(id, pack, &used)?;
-                // A table may name a dead block twice; a pack with a living block is never taken for dead.
-                pack.len.saturating_sub(dead).max(1)
-            }
-            Some(_) => 0,
-            None => {
-                self.require_nothing_of(pack)?;
-                0
-            }
+        let listing = match self.repository.read_pack_listing(pack) {
+            Err(error) if error.kind() == Kind::Corrupt => None,
+            read => Some(read?),
         };
-        Ok(PackUse { id, session, len: pack.len, live_bytes })
+        let dead = match &used {
+            Some(used) if used.is_needed => self.dead_bytes(pack, listing.as_ref(), used)?,
+            _ => pack.len,
+        };
+        if dead > 0 && self.stands_in(id, listing.as_ref())? {
+            return judged(pack.len);
+        }
+        if used.is_none() {
+            self.require_nothing_of(listing.as_ref())?;
+        }
+        // A table may name a dead block twice; a pack with a living block is never taken for dead.
+        let least = u64::from(used.is_some_and(|used| used.is_needed));
+        judged(pack.len.saturating_sub(dead).max(least))
     }
 
     /// Whether a pack that no table names may go: it must hold no copy of a needed block that is less thinned than the one
     /// that the index knows. If it does, a table is gone without a trace.
-    fn require_nothing_of(&self, pack: &Object) -> Result<()> {
-        let listing = match self.repository.read_pack_listing(pack) {
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(()),
-            read => read?,
-        };
-        if self.needs.index.is_condemned(listing.id) {
-            return Ok(());
-        }
-        for row in listing.rows.iter().filter(|row| self.needs.live.contains(row.block)) {
+    fn require_nothing_of(&self, listing: Option<&PackListing>) -> Result<()> {
+        let rows = listing.into_iter().flat_map(|listing| &listing.rows);
+        for row in rows.filter(|row| self.needs.live.contains(row.block)) {
             if self.needs.index.find_block(row.block)?.is_none_or(|place| row.thinned < place.thinned) {
                 return Err(Error::BlockMissing { block: row.block.to_string() });
             }
@@ -82,20 +80,16 @@ impl<'r> Survey<'r> {
         Ok(())
     }
 
-    /// Whether a pack has a good copy of a needed block, and the one that counts is not good: then it stays as it is.
-    fn stands_in(&self, pack: &Object) -> Result<bool> {
-        let listing = match self.repository.read_pack_listing(pack) {
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
-            read => read?,
+    /// Whether a pack has a copy of a needed block of which the copy that counts, in another pack, is not good: then it stays
+    /// as it is. The index alone cannot tell, since it does not name every copy.
+    fn stands_in(&self, id: PackId, listing: Option<&PackListing>) -> Result<bool> {
+        let blocks = match listing {
+            Some(listing) => listing.rows.iter().map(|row| (row.block, row.kind)).collect(),
+            None => self.indexed_blocks(id)?,
         };
-        if self.needs.index.is_condemned(listing.id) {
-            return Ok(false);
-        }
-        for row in listing.rows.iter().filter(|row| self.needs.live.contains(row.block)) {
-            let counted = self.needs.index.find_block(row.block)?.filter(|place| place.pack != listing.id);
-            if let Some(place) = counted
-                && !is_good(self.blocks.check_copy((row.block, row.kind), &place))?
-                && is_good(self.check_block(pack, row))?
+        for block in blocks.into_iter().filter(|(block, _)| self.needs.live.contains(*block)) {
+            if let Some(place) = self.needs.index.find_block(block.0)?.filter(|place| place.pack != id)
+                && !is_good(self.blocks.check_copy(block, &place))?
             {
                 return Ok(true);
             }
@@ -103,14 +97,22 @@ impl<'r> Survey<'r> {
         Ok(false)
     }
 
+    /// The blocks of a pack as far as the index names them.
+    fn indexed_blocks(&self, id: PackId) -> Result<Vec<(BlockId, BlockKind)>> {
+        let mut blocks = Vec::new();
+        self.needs.index.for_each_block(|block, place| {
+            if place.pack == id {
+                blocks.push((block, place.kind));
+            }
+        })?;
+        Ok(blocks)
+    }
+
     /// Bytes of a pack that rewriting it would save.
-    fn dead_bytes(&self, id: PackId, pack: &Object, used: &Use) -> Result<u64> {
-        let listing = match self.repository.read_pack_listing(pack) {
-            // Of a pack whose account of itself is damaged, nothing more than its blocks is known.
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(used.dead_bytes),
-            read => read?,
-        };
-        let dead = used.dead_bytes + self.dead_parts(id, &listing)?;
+    fn dead_bytes(&self, pack: &Object, listing: Option<&PackListing>, used: &Use) -> Result<u64> {
+        // Of a pack whose account of itself is damaged, nothing more than its blocks is known.
+        let Some(listing) = listing else { return Ok(used.dead_bytes) };
+        let dead = used.dead_bytes + self.dead_parts(listing)?;
         // What an earlier prune moved away, and what is in another pack as well.
         let all: u64 = listing.rows.iter().map(|row| u64::from(row.stored_len)).sum();
         let unnamed = all.saturating_sub(used.indexed_bytes);
@@ -118,14 +120,14 @@ impl<'r> Survey<'r> {
             return Ok(dead);
         }
         // If that prune left the pack for what is damaged in it, the rest of it was all that could be moved.
-        Ok(if self.opens(pack, &listing)? { dead + unnamed } else { 0 })
+        Ok(if self.opens(pack, listing)? { dead + unnamed } else { 0 })
     }
 
     /// Bytes that thinning the blocks of a pack would save.
-    fn dead_parts(&self, id: PackId, listing: &PackListing) -> Result<u64> {
+    fn dead_parts(&self, listing: &PackListing) -> Result<u64> {
         let mut saved = 0;
         let surveyed = listing.for_each_table(&*self.repository.store, |row, sealed| {
-            if self.needs.is_needed(row.block, id)? {
+            if self.needs.is_needed(row.block, listing.id)? {
                 let table = PackListing::open_table(&self.repository.keys, row.block, sealed)?;
                 saved += self.needs.thinning(row, &table).map_or(0, |thinning| thinning.saved(row.stored_len));
             }
@@ -185,11 +187,9 @@ fn count_blocks(needs: &Needs) -> Result<HashMap<PackId, Use>> {
         });
         let pack = uses.entry(place.pack).or_default();
         pack.indexed_bytes += u64::from(place.stored_len);
-        let is_live = needs.live.contains(block);
-        if is_chosen && is_live {
+        if is_chosen && needs.live.contains(block) {
             pack.is_needed = true;
         } else {
-            pack.holds_spare |= is_live;
             pack.dead_bytes += u64::from(place.stored_len);
         }
     })?;

@@ -67,7 +67,9 @@ impl<'r> NewTables<'r> {
     /// Puts tables of blocks in the place of all others: blocks where they stay, and where they moved to. Answers the tables
     /// that are superseded by the last of them. Reads the index once for each table.
     ///
-    /// Of a pack that was left, what is in a new pack counts there alone, so that the next prune does not move it again.
+    /// Of a pack that was left, what is in a new pack counts there alone, so that the next prune does not move it again. A
+    /// pack with further copies of blocks gets a table of its own, since of two rows of a block a table keeps one: the other
+    /// may be all that leads to the good copy.
     pub fn succeed(mut self, index: &Index, kept: &[PackUse], left: &[PackUse]) -> Result<Vec<TableId>> {
         let ids = |packs: &[PackUse]| packs.iter().map(|pack| pack.id).collect::<HashSet<PackId>>();
         let (kept, left, named) = (ids(kept), ids(left), index.packs());
@@ -78,21 +80,29 @@ impl<'r> NewTables<'r> {
         let stays = |moved: &BlockSet, block, place: &BlockPlace| {
             kept.contains(&place.pack) || left.contains(&place.pack) && !moved.contains(block)
         };
-        let mut counts = BTreeMap::<PackId, usize>::new();
+        let (mut counts, mut named_once) = (BTreeMap::<PackId, usize>::new(), self.moved.clone());
+        let mut apart = HashSet::new();
         index.for_each_block(|block, place| {
             if stays(&self.moved, block, &place) {
                 *counts.entry(place.pack).or_default() += 1;
+                if !named_once.insert(block) {
+                    apart.insert(place.pack);
+                }
             }
         })?;
         self.rows.packs.extend(named.values().map(|pack| (pack.id, pack.len)));
-        for packs in gather(counts) {
+        for packs in gather(counts, &apart) {
+            let is_apart = !packs.is_disjoint(&apart);
+            if is_apart {
+                self.write(&[])?;
+            }
             let (rows, moved) = (&mut self.rows.blocks, &self.moved);
             index.for_each_block(|block, place| {
                 if packs.contains(&place.pack) && stays(moved, block, &place) {
                     rows.push((block, place));
                 }
             })?;
-            self.write_when_many()?;
+            if is_apart { self.write(&[]) } else { self.write_when_many() }?;
         }
         let superseded = index.block_tables();
         self.write(&superseded)?;
@@ -109,9 +119,11 @@ impl<'r> NewTables<'r> {
     }
 }
 
-/// Packs by the numbers of their blocks, gathered for one table each.
-fn gather(counts: BTreeMap<PackId, usize>) -> Vec<HashSet<PackId>> {
-    let (mut tables, mut packs, mut rows) = (Vec::new(), HashSet::new(), 0);
+/// Packs by the numbers of their blocks, gathered for one table each; those that stand apart have one for themselves.
+fn gather(mut counts: BTreeMap<PackId, usize>, apart: &HashSet<PackId>) -> Vec<HashSet<PackId>> {
+    let (mut packs, mut rows) = (HashSet::new(), 0);
+    let mut tables: Vec<_> = apart.iter().map(|pack| HashSet::from([*pack])).collect();
+    counts.retain(|pack, _| !apart.contains(pack));
     for (pack, count) in counts {
         if rows + count > BLOCKS_AT_ONCE {
             tables.push(std::mem::take(&mut packs));

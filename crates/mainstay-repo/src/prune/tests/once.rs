@@ -7,7 +7,7 @@ use crate::store::Call;
 
 /// A pack with a block that is needed, one that is needed in part, and a dead one; the place of the first, and the files that
 /// are needed.
-fn sparse_pack() -> (MemoryStore, Repository, BlockPlace, Files) {
+pub fn sparse_pack() -> (MemoryStore, Repository, BlockPlace, Files) {
     let (store, repository) = new_repository();
     let with_large = |files: Files| files.into_iter().chain(files_of(&[("a", 1, 600_000)])).collect::<Files>();
     let kept = with_large(small((0..200).step_by(4)));
@@ -33,7 +33,7 @@ fn sparse_pack() -> (MemoryStore, Repository, BlockPlace, Files) {
     (store, repository, large, kept)
 }
 
-fn flip(store: &MemoryStore, place: BlockPlace) {
+pub fn flip(store: &MemoryStore, place: BlockPlace) {
     let at = place.offset as usize + 100;
     store.damage(&names::pack(place.pack, place.pack_session), |bytes| bytes[at] ^= 1);
 }

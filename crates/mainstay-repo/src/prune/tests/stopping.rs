@@ -127,3 +127,16 @@ fn a_prune_tells_its_phases_and_how_far_it_is() {
     ];
     assert_eq!(phases, expected);
 }
+
+#[test]
+fn packs_are_read_no_more_when_nobody_takes_their_blocks() {
+    let (_store, repository, _) = half_dead();
+    let inventory = Inventory::take(&repository, &Unobserved).unwrap();
+    let pack = inventory.plan().repack.remove(0);
+    let repack =
+        Repack { repository: &repository, inventory: &inventory, session: session_id(9), observer: &Unobserved };
+    let renewal = renewal::Renewal::new(&repository, &inventory.needs);
+    let (standing, _) = std::sync::mpsc::sync_channel(1);
+    let (renewed, _) = std::sync::mpsc::sync_channel(1);
+    assert_eq!(repack.read_packs(&renewal, &[pack.clone(), pack], (&standing, &renewed)), 1);
+}
