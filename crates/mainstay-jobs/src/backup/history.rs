@@ -67,6 +67,7 @@ impl History {
     }
 
     fn newest(&self) -> Option<&SnapshotEntry> {
-        self.entries.iter().max_by_key(|entry| entry.snapshot.started)
+        // One with a wrong time is forgotten to be rid of it.
+        self.entries.iter().filter(|entry| !entry.forgotten).max_by_key(|entry| entry.snapshot.started)
     }
 }

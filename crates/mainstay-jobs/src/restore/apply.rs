@@ -84,7 +84,7 @@ impl<'a> Apply<'a> {
             self.shared.run.cancel.check()?;
             match planned.action {
                 Action::Compare => _ = self.comparing.compare(planned),
-                _ => self.shared.telling.applied(&planned.directory, &planned.node.name, self.make_other(planned)),
+                _ => self.shared.telling.made(&planned.directory, &planned.node.name, self.make_other(planned)),
             }
         }
         let mut files = batch.files;
@@ -126,7 +126,7 @@ impl<'a> Apply<'a> {
                 .target
                 .directory(&parent)
                 .and_then(|parent| parent.set_metadata(&name, &metadata, &self.shared.run.options.preserve));
-            self.shared.telling.applied(&parent, &name, set);
+            self.shared.telling.set(&parent, &name, set);
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ impl Files<'_> {
                     &self.run.options.preserve,
                 )
             });
-            self.telling.applied(&planned.directory, &planned.node.name, set);
+            self.telling.set(&planned.directory, &planned.node.name, set);
             self.run.progress.advance(1, planned.node.size);
             return;
         }
@@ -137,16 +137,22 @@ impl Files<'_> {
     /// One piece cannot be had.
     pub fn lose(&self, file: &FileState, piece: &Piece, error: &mainstay_repo::Error) {
         let is_new = !file.is_incomplete.swap(true, Ordering::AcqRel);
-        // What is only compared was told when it was written, or could not be.
+        let path = join(&file.planned.directory, &file.planned.node.name);
+        let passed_over = &self.telling.passed_over;
         if file.planned.action != Action::Compare {
             if is_new {
                 self.lost.files.fetch_add(1, Ordering::Relaxed);
                 self.lost.bytes.fetch_add(file.planned.node.size, Ordering::Relaxed);
+                // It keeps its new modification time.
+                passed_over.insert(&path, Scope::Metadata);
+                passed_over.insert(&path, Scope::Loss);
             }
             let message = format!("{} bytes at offset {} are lost: {error}", piece.len, piece.file_offset);
-            self.warn(&file.planned, &message);
-            let path = join(&file.planned.directory, &file.planned.node.name);
-            self.telling.passed_over.insert(&path, Scope::Metadata);
+            self.telling.about(&path, &message);
+        } else if !passed_over.contains(&path, Scope::Loss) {
+            // A file that was believed and kept: nobody asked for its blocks before.
+            let message = format!("{} bytes at offset {} cannot be compared: {error}", piece.len, piece.file_offset);
+            self.telling.about(&path, &message);
         }
         self.close_piece(file);
     }
@@ -277,7 +283,7 @@ impl Files<'_> {
         if open.way != Way::Compare {
             let metadata = convert::metadata(&planned.node);
             let applied = open.file.finish(&metadata, &self.run.options.preserve);
-            self.telling.applied(&planned.directory, &planned.node.name, applied);
+            self.telling.made(&planned.directory, &planned.node.name, applied);
         }
         self.run.progress.advance(1, 0);
     }

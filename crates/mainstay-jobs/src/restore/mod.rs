@@ -207,7 +207,9 @@ fn write_and_verify(
         apply.compare_links(&links)?;
         report.verified_bytes = apply.written_bytes() - report.written_bytes;
     }
-    (report.lost_files, report.lost_bytes) = apply.lost();
+    let (lost_files, lost_bytes) = apply.lost();
+    report.lost_files += lost_files;
+    report.lost_bytes += lost_bytes;
     Ok(report)
 }
 

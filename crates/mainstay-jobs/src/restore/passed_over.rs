@@ -18,6 +18,8 @@ pub enum Scope<'a> {
     /// All but its content.
     Metadata,
     Part(&'a Part),
+    /// What is lost of its content.
+    Loss,
 }
 
 /// Paths and parts, by a hash of 64 bits under a key of this run: one of 2⁴⁴ pairs of a million by a million is taken for

@@ -49,8 +49,8 @@ pub struct Planned {
 
 /// A directory being planned, a page at a time.
 struct Frame {
+    /// The path beneath the target, which is also what patterns match.
     path: SharedPath,
-    /// The path in the snapshot, for patterns.
     decision: Decision,
     pages: std::vec::IntoIter<ContentExtent>,
     nodes: std::vec::IntoIter<Node>,
@@ -358,6 +358,11 @@ impl<'a> Planner<'a> {
                 Ok(extents) => extents,
                 Err(problem) => {
                     self.warn(path, &problem);
+                    let report = &mut self.planned.report;
+                    report.files += 1;
+                    report.bytes += node.size;
+                    report.lost_files += 1;
+                    report.lost_bytes += node.size;
                     return Ok(false);
                 }
             },

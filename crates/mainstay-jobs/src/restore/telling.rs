@@ -43,19 +43,30 @@ impl<'a> Telling<'a> {
         }
     }
 
-    /// Warns about what of an entry's metadata could not be set.
-    pub fn applied(&self, directory: &[u8], name: &[u8], applied: mainstay_sources::Result<Applied>) {
-        let Applied { warnings, unset } = match applied {
-            Ok(applied) => applied,
-            Err(error) => return self.failed(directory, name, Err(error)),
-        };
-        self.pass_on(warnings);
-        if unset.is_empty() {
-            return;
+    /// Warns about an entry that could not be made, or what of its metadata could not be set.
+    pub fn made(&self, directory: &[u8], name: &[u8], made: mainstay_sources::Result<Applied>) {
+        match made {
+            Ok(applied) => self.applied(&join(directory, name), applied),
+            Err(error) => self.failed(directory, name, Err(error)),
         }
+    }
+
+    /// Warns about what of the metadata of an entry that is there could not be set: what is in it is still compared.
+    pub fn set(&self, directory: &[u8], name: &[u8], set: mainstay_sources::Result<Applied>) {
         let path = join(directory, name);
+        match set {
+            Ok(applied) => self.applied(&path, applied),
+            Err(error) => {
+                self.about(&path, &error.to_string());
+                self.passed_over.insert(&path, Scope::Metadata);
+            }
+        }
+    }
+
+    fn applied(&self, path: &[u8], Applied { warnings, unset }: Applied) {
+        self.pass_on(warnings);
         for part in &unset {
-            self.passed_over.insert(&path, Scope::Part(part));
+            self.passed_over.insert(path, Scope::Part(part));
         }
     }
 

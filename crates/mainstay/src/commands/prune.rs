@@ -169,3 +169,6 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     }
     conclude(printed, Ok(exit_code))
 }
+
+#[cfg(test)]
+mod tests;

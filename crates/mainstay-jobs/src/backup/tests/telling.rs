@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{BackupRun, Requested, backup};
+use crate::backup::{BackupRun, CLOCK_TOLERANCE, Requested, backup};
 use crate::ground::{Ground, Watched, options};
 use crate::{Cancel, Outlook, Phase, Progress};
 
@@ -95,4 +95,17 @@ fn a_full_backup_expects_what_the_last_snapshot_had() {
         assert_eq!(noted.expected, if requested == Requested::Full { (4, 301_110) } else { (5, 301_115) });
         assert_eq!(noted.done, (5, 301_115));
     }
+}
+
+#[test]
+fn a_snapshot_from_the_future_that_was_forgotten_no_longer_makes_the_clock_wrong() {
+    let ground = ground();
+    let now = 1_700_000_000 * 1_000_000_000;
+    ground.set_clock(now + 2 * CLOCK_TOLERANCE);
+    let future = ground.back_up(Requested::Full).entry.unwrap();
+    ground.set_clock(now);
+    assert!(ground.back_up(Requested::Full).clock_is_behind);
+    ground.repository.forget(future.id, now).unwrap();
+    ground.set_clock(now);
+    assert!(!ground.back_up(Requested::Full).clock_is_behind);
 }

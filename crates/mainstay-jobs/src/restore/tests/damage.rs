@@ -1,5 +1,9 @@
 //! Damage in the store: what was in it is lost and named, everything else comes back.
 
+use std::collections::HashSet;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use mainstay_repo::{
     BlockKind, Extent as ContentExtent, MemoryStore, PackId, SnapshotEntry, Store as _, TreeReader, names,
 };
@@ -7,7 +11,7 @@ use mainstay_repo::{
 use crate::backup::Requested;
 use crate::fixture::noise;
 use crate::ground::{Ground, as_recorded, look, paths};
-use crate::restore::{Extent, RestoreOptions};
+use crate::restore::{Extent, Overwrite, RestoreOptions};
 use crate::{Error, select};
 
 /// Files in blocks of their own, and small ones that share one.
@@ -106,6 +110,32 @@ fn a_pack_that_is_gone_loses_and_names_what_was_in_it() {
     let (pack, _) = place(&ground, &entry, "one");
     store.delete(&pack).unwrap();
     assert_lost(&ground, &entry, |_| true);
+}
+
+#[test]
+fn files_that_were_kept_are_named_where_what_they_are_compared_with_is_gone() {
+    let (ground, store, entry) = ground();
+    let target = ground.restore(&entry, "target");
+    // One gets new metadata, the others are kept as they are.
+    std::fs::set_permissions(target.join("two"), Permissions::from_mode(0o711)).unwrap();
+    let gone: HashSet<String> =
+        ["one", "two"].into_iter().flat_map(|name| places(&ground, &entry, name)).map(|(pack, _)| pack).collect();
+    let mut lost: Vec<String> = look(&ground.source())
+        .into_iter()
+        .filter(|(_, seen)| seen.content.is_some())
+        .map(|(path, _)| String::from_utf8(path).unwrap())
+        .filter(|path| places(&ground, &entry, path).iter().any(|(pack, _)| gone.contains(pack)))
+        .collect();
+    lost.sort_unstable();
+    gone.iter().for_each(|pack| store.delete(pack).unwrap());
+    let believing = RestoreOptions { overwrite: Overwrite::IfChanged, extent: Extent::WriteAndVerify, ..as_recorded() };
+    let report = ground.restore_with(&entry, &target, &believing);
+    let mut named = paths(&report.warnings);
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named, lost, "{:?}", report.warnings);
+    // They are whole, as far as anybody knows.
+    assert_eq!((report.lost_files, report.files_unchanged), (0, 22));
 }
 
 #[test]

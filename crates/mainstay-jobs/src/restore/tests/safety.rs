@@ -182,6 +182,8 @@ fn content_of_another_length_than_its_node_says_is_a_warning() {
     let report = ground.restore_with(&entry, &target, &as_recorded());
     assert_eq!(paths(&report.warnings), ["file"]);
     assert_eq!(look(&target).len(), 0);
+    assert_eq!((report.files, report.lost_files), (1, 1));
+    assert_eq!((report.bytes, report.lost_bytes), (1 << 40, 1 << 40));
 }
 
 #[test]

@@ -14,14 +14,12 @@ use crate::{Cancel, Outlook, Phase, Progress};
 
 const TIME: i64 = 1_700_000_000;
 
-/// Acts when everything is written and nothing is compared yet.
-struct BeforeVerifying<F>(F);
+/// Acts when a phase begins.
+struct AtPhase<F>(F);
 
-impl<F: Fn() + Send + Sync> Progress for BeforeVerifying<F> {
+impl<F: Fn(Phase) + Send + Sync> Progress for AtPhase<F> {
     fn phase(&self, phase: Phase) {
-        if phase == Phase::Verify {
-            self.0();
-        }
+        self.0(phase);
     }
     fn expect(&self, _: u64, _: u64) {}
     fn outlook(&self, _: Outlook) {}
@@ -42,6 +40,20 @@ pub(super) fn restore_spoilt(
     options: &RestoreOptions,
     spoil: impl Fn(&Path) + Send + Sync,
 ) -> RestoreReport {
+    restore_while(ground, entry, options, |phase, target| {
+        if phase == Phase::Verify {
+            spoil(target);
+        }
+    })
+}
+
+/// Restores, and lets `act` change the target when a phase begins: `Finish` when the files are written.
+pub(super) fn restore_while(
+    ground: &Ground,
+    entry: &SnapshotEntry,
+    options: &RestoreOptions,
+    act: impl Fn(Phase, &Path) + Send + Sync,
+) -> RestoreReport {
     let target = ground.path("target");
     restore(&RestoreRun {
         repository: &ground.repository,
@@ -50,7 +62,7 @@ pub(super) fn restore_spoilt(
         target: &target,
         options,
         planned: &|_| {},
-        progress: &BeforeVerifying(|| spoil(&target)),
+        progress: &AtPhase(|phase| act(phase, &target)),
         cancel: &Cancel::default(),
     })
     .unwrap()

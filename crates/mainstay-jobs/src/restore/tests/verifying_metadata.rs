@@ -8,7 +8,8 @@ use mainstay_repo::{Node, SnapshotEntry};
 use mainstay_sources::files::{Ownership, Preserve};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 
-use super::verifying::{restore_spoilt, verifying};
+use super::verifying::{restore_spoilt, restore_while, verifying};
+use crate::Phase;
 use crate::backup::Requested;
 use crate::ground::{Ground, paths, set_time, write};
 use crate::restore::{Overwrite, RestoreOptions};
@@ -92,6 +93,26 @@ fn something_of_another_kind_is_found() {
         std::fs::remove_file(path).unwrap();
         rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RUSR, 0).unwrap();
     });
+}
+
+#[test]
+fn what_is_in_a_directory_whose_metadata_could_not_be_set_is_compared_all_the_same() {
+    let (ground, entry) = ground();
+    let report = restore_while(&ground, &entry, &verifying(), |phase, target| {
+        let (directory, away) = (target.join("directory"), target.with_file_name("away"));
+        match phase {
+            Phase::Finish => std::fs::rename(directory, away).unwrap(),
+            Phase::Verify => {
+                std::fs::rename(away, &directory).unwrap();
+                write(&directory.join("inner"), b"other");
+            }
+            _ => {}
+        }
+    });
+    let mut named = paths(&report.warnings);
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(named, ["directory", "directory/inner"], "{:?}", report.warnings);
 }
 
 #[test]
