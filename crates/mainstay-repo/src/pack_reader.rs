@@ -164,7 +164,7 @@ impl BlockReader {
     }
 
     /// The same for whoever wants to rely on a block later: any copy but the one that the index leads to may be gone then.
-    pub(crate) fn without_other_copies(self) -> Self {
+    pub fn without_other_copies(self) -> Self {
         Self { copies: None, ..self }
     }
 

@@ -53,7 +53,10 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ances
     let believed = ancestry.believed;
     let trees = match (believed, session) {
         (None, _) => None,
-        (Some(_), Some(session)) => Some(TreeReader::new(run.repository.block_reader(session.index()))),
+        // What is believed is relied on later, so only copies count that the session's index leads to.
+        (Some(_), Some(session)) => {
+            Some(TreeReader::new(run.repository.block_reader(session.index()).without_other_copies()))
+        }
         (Some(_), None) => Some(TreeReader::new(run.repository.block_reader(&run.repository.index()?))),
     };
     let counts = match ancestry.expected {
