@@ -39,13 +39,17 @@ pub fn find(document: &str) -> Result<Vec<Block>, String> {
     Ok(blocks)
 }
 
+/// A reader types more slowly than the 20 ms within which a change may have escaped a backup, so that the next one reads
+/// the file again.
+const AS_A_READER: &str = r#"mainstay() { sleep 0.1; command mainstay "$@"; }"#;
+
 impl Block {
     /// Runs the block with `mainstay` on the search path and checks what it prints.
     pub fn run(&self, binary: &Binary, home: &Path) -> Result<(), String> {
         let mut command = binary.shell(home);
         command.args(["-euo", "pipefail", "-c"]);
         // What goes to standard error is part of what a reader sees.
-        command.arg(format!("exec 2>&1\n{}", self.script));
+        command.arg(format!("exec 2>&1\n{AS_A_READER}\n{}", self.script));
         let output = command.output();
         let output = output.map_err(|error| format!("run the block: {error}"))?;
         let printed = text(&output.stdout);
