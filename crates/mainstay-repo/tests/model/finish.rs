@@ -1,0 +1,164 @@
+//! Finishing a condemned list (F1 to F5), by whoever published it or found it.
+//!
+//! Owns the checks between a list and its deletions. Each step is one operation on the store.
+
+use crate::collector::{At, absent, first_listing, next_list, open_sessions, own_lists, second_listing};
+use crate::rules::{Flaw, Rules};
+use crate::world::{Packs, Set, World, lowest, members};
+
+pub fn first_step(rules: &Rules) -> At {
+    if rules.has(Flaw::NoLookAtLeases) { second_step(rules) } else { At::FinishListLeases }
+}
+
+fn second_step(rules: &Rules) -> At {
+    if rules.has(Flaw::NoLookAtSnapshots) { At::FinishListLists } else { At::FinishListMarks }
+}
+
+pub fn step(rules: &Rules, world: &mut World, collector: usize) -> At {
+    match world.collectors[collector].at {
+        At::FinishListLeases => list_leases(rules, world, collector),
+        At::FinishListMarks => list_marks(rules, world, collector),
+        At::FinishListSnapshots => list_snapshots(rules, world, collector),
+        At::FinishListLists => list_lists(rules, world, collector),
+        At::FinishListPacks => list_packs(rules, world, collector),
+        At::DeleteListEarly => delete_list_early(world, collector),
+        At::DeleteSnapshot => delete_snapshot(world, collector),
+        At::DeleteMark => delete_mark(world, collector),
+        At::DeletePack => delete_pack(world, collector),
+        At::DeleteList => delete_list(world, collector),
+        at => at,
+    }
+}
+
+fn list_of(world: &World, collector: usize) -> usize {
+    usize::from(world.collectors[collector].list)
+}
+
+/// Leaves the list to a later prune.
+fn leave(world: &mut World, collector: usize) -> At {
+    let own = &mut world.collectors[collector];
+    (own.list, own.left_snapshots, own.left_packs, own.stays) = (0, 0, 0, false);
+    (own.listing, own.blocks) = (0, 0);
+    next_list(world, collector)
+}
+
+/// F1: whoever is at work must have known the list from its beginning.
+fn list_leases(rules: &Rules, world: &mut World, collector: usize) -> At {
+    if rules.has(Flaw::NoLookAtLeases) {
+        return second_step(rules);
+    }
+    let list = list_of(world, collector);
+    let mut open = members(u16::from(open_sessions(rules, world, collector)));
+    let is_in_the_way = open.any(|session| world.leases[session].named >> list & 1 == 0);
+    if is_in_the_way { leave(world, collector) } else { second_step(rules) }
+}
+
+fn list_marks(rules: &Rules, world: &mut World, collector: usize) -> At {
+    first_listing(rules, world, collector);
+    At::FinishListSnapshots
+}
+
+/// F2: what is needed now.
+fn list_snapshots(rules: &Rules, world: &mut World, collector: usize) -> At {
+    let (listed, marks) = second_listing(rules, world, collector);
+    let list = list_of(world, collector);
+    let named = world.list_snapshots[list];
+    let doomed = world.doomed_snapshots(known_lists(world, collector));
+    let own = &mut world.collectors[collector];
+    own.left_snapshots = named & marks;
+    own.stays = named & listed & !marks != 0;
+    own.blocks = rules.needs_of(listed & !(doomed & marks));
+    if rules.has(Flaw::NoLookAtPacks) {
+        let (new, old_packs) = (own.blocks & !own.old_blocks, own.old_packs);
+        let good = old_packs & !absent(rules, world, collector);
+        if new & !world.blocks_of(good) != 0 {
+            return leave(world, collector);
+        }
+    }
+    if rules.has(Flaw::NoLookAtLists) { At::FinishListPacks } else { At::FinishListLists }
+}
+
+fn known_lists(world: &World, collector: usize) -> Set {
+    world.collectors[collector].known | own_lists(collector)
+}
+
+/// F3: another collector's list that this one does not know of.
+fn list_lists(rules: &Rules, world: &mut World, collector: usize) -> At {
+    let list = list_of(world, collector);
+    if rules.has(Flaw::NoLookAtSnapshots) {
+        let named = world.list_snapshots[list];
+        let own = &mut world.collectors[collector];
+        (own.left_snapshots, own.blocks) = (named, own.old_blocks);
+    }
+    if world.lists & !known_lists(world, collector) != 0 {
+        return leave(world, collector);
+    }
+    if rules.has(Flaw::NoLookAtPacks) { begin_deleting(rules, world, collector) } else { At::FinishListPacks }
+}
+
+/// F3, second half: what is needed of the list has a copy in a pack that is there and not condemned.
+fn list_packs(rules: &Rules, world: &mut World, collector: usize) -> At {
+    let list = list_of(world, collector);
+    let own_condemned = world.doomed(own_lists(collector));
+    let good = world.there & !absent(rules, world, collector) & !own_condemned;
+    let at_stake = world.collectors[collector].blocks & world.blocks_of(world.list_packs[list]);
+    if at_stake & !world.blocks_of(good) != 0 {
+        return leave(world, collector);
+    }
+    begin_deleting(rules, world, collector)
+}
+
+fn begin_deleting(rules: &Rules, world: &mut World, collector: usize) -> At {
+    let packs: Packs = world.list_packs[list_of(world, collector)];
+    let own = &mut world.collectors[collector];
+    (own.left_packs, own.blocks) = (packs, 0);
+    if rules.has(Flaw::ListDeletedBeforeSnapshots) {
+        own.stays = false;
+    }
+    if rules.has(Flaw::ListDeletedBeforePacks) {
+        return At::DeleteListEarly;
+    }
+    next_deletion(world, collector)
+}
+
+/// F4 and F5: snapshots, then packs, then the list.
+fn next_deletion(world: &World, collector: usize) -> At {
+    let own = &world.collectors[collector];
+    match (own.left_snapshots, own.left_packs) {
+        (0, 0) => At::DeleteList,
+        (0, _) => At::DeletePack,
+        _ => At::DeleteSnapshot,
+    }
+}
+
+fn delete_list_early(world: &mut World, collector: usize) -> At {
+    world.lists &= !(1 << list_of(world, collector));
+    next_deletion(world, collector)
+}
+
+fn delete_snapshot(world: &mut World, collector: usize) -> At {
+    let left = world.collectors[collector].left_snapshots;
+    world.snapshots &= !(1 << lowest(u16::from(left)));
+    At::DeleteMark
+}
+
+fn delete_mark(world: &mut World, collector: usize) -> At {
+    let left = &mut world.collectors[collector].left_snapshots;
+    world.marks &= !(1 << lowest(u16::from(*left)));
+    *left &= *left - 1;
+    next_deletion(world, collector)
+}
+
+fn delete_pack(world: &mut World, collector: usize) -> At {
+    let left = &mut world.collectors[collector].left_packs;
+    world.there &= !(1 << lowest(*left));
+    *left &= *left - 1;
+    next_deletion(world, collector)
+}
+
+fn delete_list(world: &mut World, collector: usize) -> At {
+    if !world.collectors[collector].stays {
+        world.lists &= !(1 << list_of(world, collector));
+    }
+    leave(world, collector)
+}
