@@ -59,6 +59,7 @@ pub struct Collector {
     pub silent: Set,
     /// Marks or snapshots of the last listing.
     pub listing: Set,
+    pub looks_again: bool,
     /// Snapshots that go.
     pub goes: Set,
     /// Blocks that are needed; after the plan those to rescue.
@@ -88,6 +89,7 @@ impl Collector {
             seen: 0,
             silent: 0,
             listing: 0,
+            looks_again: false,
             goes: 0,
             blocks: 0,
             drop: 0,
@@ -332,18 +334,33 @@ fn plan(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> Optio
     if rules.has(Flaw::NoLookAtPacks) {
         own.old_packs = good & !drop;
     }
-    (own.drop, own.moved, own.blocks, own.seen) = (drop | dead, moved, missing, 0);
-    Some(if missing == 0 { next_list(world, collector) } else { At::ReadCondemned })
+    (own.drop, own.moved, own.blocks) = (drop | dead, moved, missing);
+    Some(if missing == 0 { begin_lists(world, collector) } else { At::ReadCondemned })
 }
 
-fn read_condemned(world: &World, collector: usize) -> At {
+/// What is needed and cannot be read may have been given up since: it looks again, once.
+fn read_condemned(world: &mut World, collector: usize) -> At {
     let readable = world.blocks_of(world.there);
-    if world.collectors[collector].blocks & !readable == 0 { At::PutRescued } else { At::Refused }
+    let own = &mut world.collectors[collector];
+    if own.blocks & !readable == 0 {
+        return At::PutRescued;
+    }
+    if std::mem::replace(&mut own.looks_again, true) {
+        return At::Refused;
+    }
+    (own.goes, own.blocks, own.drop, own.moved, own.carried) = (0, 0, 0, 0, 0);
+    At::ListMarks
 }
 
 fn put_rescued(world: &mut World, collector: usize) -> At {
     let blocks = std::mem::take(&mut world.collectors[collector].blocks);
     world.put_pack(collector_pack(collector), blocks);
+    begin_lists(world, collector)
+}
+
+fn begin_lists(world: &mut World, collector: usize) -> At {
+    let own = &mut world.collectors[collector];
+    (own.seen, own.looks_again) = (0, false);
     next_list(world, collector)
 }
 

@@ -3,7 +3,7 @@
 //! Owns one test a flaw. A flaw that the model does not find shows a step that is not needed, or a model that is blind.
 
 use crate::rules::{Flaw, Rules};
-use crate::settings::{SECOND_COPIES, SYNC, TWO_COLLECTORS, TWO_WRITERS, UNDELETE};
+use crate::settings::{SECOND_COPIES, SYNC, TWO_COLLECTORS, TWO_WRITERS, UNDELETE, UNDELETE_TWICE};
 use crate::{break_a_promise, exhaust};
 
 const LOSS: &str = "confirmed snapshots are whole";
@@ -98,4 +98,9 @@ fn the_model_finds_a_prune_that_is_refused_when_packs_are_listed_once() {
 #[test]
 fn the_model_finds_a_prune_that_is_refused_when_marks_are_listed_last() {
     assert_broken("no prune is refused", TWO_COLLECTORS, [Flaw::MarksListedLast, Flaw::Nothing]);
+}
+
+#[test]
+fn the_model_finds_a_loss_when_a_list_goes_before_its_snapshots() {
+    assert_loss(UNDELETE_TWICE, Flaw::ListDeletedBeforeSnapshots);
 }

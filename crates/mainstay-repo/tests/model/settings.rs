@@ -68,6 +68,37 @@ pub const SYNC: Rules = Rules {
 pub const TWO_AND_TWO: Rules =
     Rules { writers: [1, 1], collectors: 2, old_packs: [1, 0], ..Rules::named("2 writers, 2 collectors") };
 
-pub const SHORT: [Rules; 6] = [TWO_WRITERS, TWO_COLLECTORS, SECOND_COPIES, UNDELETE, SYNC, TWO_AND_TWO];
+pub const UNDELETE_TWICE: Rules = Rules {
+    collectors: 2,
+    undeletes: 2,
+    old_packs: [1, 0],
+    old_snapshot: 1,
+    begins_forgotten: true,
+    forgets: 1,
+    fenceable: UNDELETE_FENCED | FIRST_COLLECTOR_FENCED,
+    ..Rules::named("2 collectors, undelete twice")
+};
 
-pub const LONG: [Rules; 0] = [];
+pub const MIXED_PACKS: Rules = Rules {
+    writers: [1, 0],
+    collectors: 2,
+    old_packs: [0b11, 1],
+    old_snapshot: 0b10,
+    fenceable: 1 | FIRST_COLLECTOR_FENCED,
+    drops_copies: true,
+    moves: true,
+    ..Rules::named("1 writer, 2 collectors, packs of living and dead blocks")
+};
+
+pub const TWO_AND_TWO_FENCED: Rules = Rules {
+    old_snapshot: 1,
+    begins_forgotten: true,
+    fenceable: 1 | FIRST_COLLECTOR_FENCED,
+    name: "2 writers, 2 collectors, some of them fenced",
+    ..TWO_AND_TWO
+};
+
+pub const SHORT: [Rules; 8] =
+    [TWO_WRITERS, TWO_COLLECTORS, SECOND_COPIES, UNDELETE, UNDELETE_TWICE, SYNC, TWO_AND_TWO, MIXED_PACKS];
+
+pub const LONG: [Rules; 1] = [TWO_AND_TWO_FENCED];
