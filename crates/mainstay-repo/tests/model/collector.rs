@@ -4,6 +4,7 @@
 //! operation on the store. Where the protocol leaves a choice (whom to fence, which packs go), every choice is tried.
 
 use crate::finish;
+use crate::leftovers;
 use crate::rules::{Flaw, Rules};
 use crate::world::{
     Packs, SESSIONS, SWEEPER, Set, UNDELETER, World, collector_pack, lowest, members, session_of_collector,
@@ -40,6 +41,11 @@ pub enum At {
     DeleteMark,
     DeletePack,
     DeleteList,
+    // Leftovers, done wrong.
+    ListKeys,
+    KeysListLeases,
+    KeysListPacks,
+    DeleteKeys,
     PutEnd,
     Ended,
     /// Something that is needed is nowhere: it changed nothing, and asks for help.
@@ -160,11 +166,14 @@ pub fn step(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> O
         At::ListSnapshots => list_snapshots(rules, world, collector),
         At::ListPacksAgain => plan(rules, world, collector, choice)?,
         At::ReadCondemned => read_condemned(world, collector),
-        At::PutRescued => put_rescued(world, collector),
+        At::PutRescued => put_rescued(rules, world, collector),
         At::PutFirstList => put_first_list(rules, world, collector),
         At::PutMoved => put_moved(world, collector),
         At::PutSecondList => put_second_list(rules, world, collector),
         At::PutEnd => put_end(world, collector),
+        At::ListKeys | At::KeysListLeases | At::KeysListPacks | At::DeleteKeys => {
+            leftovers::step(rules, world, collector)
+        }
         _ => finish::step(rules, world, collector),
     };
     world.collectors[collector].at = next;
@@ -335,7 +344,7 @@ fn plan(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> Optio
         own.old_packs = good & !drop;
     }
     (own.drop, own.moved, own.blocks) = (drop | dead, moved, missing);
-    Some(if missing == 0 { begin_lists(world, collector) } else { At::ReadCondemned })
+    Some(if missing == 0 { begin_lists(rules, world, collector) } else { At::ReadCondemned })
 }
 
 /// What is needed and cannot be read may have been given up since: it looks again, once.
@@ -352,20 +361,20 @@ fn read_condemned(world: &mut World, collector: usize) -> At {
     At::ListMarks
 }
 
-fn put_rescued(world: &mut World, collector: usize) -> At {
+fn put_rescued(rules: &Rules, world: &mut World, collector: usize) -> At {
     let blocks = std::mem::take(&mut world.collectors[collector].blocks);
     world.put_pack(collector_pack(collector), blocks);
-    begin_lists(world, collector)
+    begin_lists(rules, world, collector)
 }
 
-fn begin_lists(world: &mut World, collector: usize) -> At {
+fn begin_lists(rules: &Rules, world: &mut World, collector: usize) -> At {
     let own = &mut world.collectors[collector];
     (own.seen, own.looks_again) = (0, false);
-    next_list(world, collector)
+    next_list(rules, world, collector)
 }
 
 /// Lists that were found come first, then those of this prune.
-pub fn next_list(world: &mut World, collector: usize) -> At {
+pub fn next_list(rules: &Rules, world: &mut World, collector: usize) -> At {
     let own = &mut world.collectors[collector];
     if own.found != 0 {
         own.list = u8::try_from(lowest(u16::from(own.found))).expect("there are few lists");
@@ -376,7 +385,7 @@ pub fn next_list(world: &mut World, collector: usize) -> At {
     } else if own.moved != 0 {
         At::PutMoved
     } else {
-        At::PutEnd
+        leftovers::first_step(rules)
     }
 }
 

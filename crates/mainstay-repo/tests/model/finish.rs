@@ -25,7 +25,7 @@ pub fn step(rules: &Rules, world: &mut World, collector: usize) -> At {
         At::DeleteSnapshot => delete_snapshot(world, collector),
         At::DeleteMark => delete_mark(world, collector),
         At::DeletePack => delete_pack(world, collector),
-        At::DeleteList => delete_list(world, collector),
+        At::DeleteList => delete_list(rules, world, collector),
         at => at,
     }
 }
@@ -35,11 +35,11 @@ fn list_of(world: &World, collector: usize) -> usize {
 }
 
 /// Leaves the list to a later prune.
-fn leave(world: &mut World, collector: usize) -> At {
+fn leave(rules: &Rules, world: &mut World, collector: usize) -> At {
     let own = &mut world.collectors[collector];
     (own.list, own.left_snapshots, own.left_packs, own.stays) = (0, 0, 0, false);
     (own.listing, own.blocks) = (0, 0);
-    next_list(world, collector)
+    next_list(rules, world, collector)
 }
 
 /// F1: whoever is at work must have known the list from its beginning.
@@ -50,7 +50,7 @@ fn list_leases(rules: &Rules, world: &mut World, collector: usize) -> At {
     let list = list_of(world, collector);
     let mut open = members(u16::from(open_sessions(rules, world, collector)));
     let is_in_the_way = open.any(|session| world.leases[session].named >> list & 1 == 0);
-    if is_in_the_way { leave(world, collector) } else { second_step(rules) }
+    if is_in_the_way { leave(rules, world, collector) } else { second_step(rules) }
 }
 
 fn list_marks(rules: &Rules, world: &mut World, collector: usize) -> At {
@@ -72,7 +72,7 @@ fn list_snapshots(rules: &Rules, world: &mut World, collector: usize) -> At {
         let (new, old_packs) = (own.blocks & !own.old_blocks, own.old_packs);
         let good = old_packs & !absent(rules, world, collector);
         if new & !world.blocks_of(good) != 0 {
-            return leave(world, collector);
+            return leave(rules, world, collector);
         }
     }
     if rules.has(Flaw::NoLookAtLists) { At::FinishListPacks } else { At::FinishListLists }
@@ -91,7 +91,7 @@ fn list_lists(rules: &Rules, world: &mut World, collector: usize) -> At {
         (own.left_snapshots, own.blocks) = (named, own.old_blocks);
     }
     if world.lists & !known_lists(world, collector) != 0 {
-        return leave(world, collector);
+        return leave(rules, world, collector);
     }
     if rules.has(Flaw::NoLookAtPacks) { begin_deleting(rules, world, collector) } else { At::FinishListPacks }
 }
@@ -103,7 +103,7 @@ fn list_packs(rules: &Rules, world: &mut World, collector: usize) -> At {
     let good = world.there & !absent(rules, world, collector) & !own_condemned;
     let at_stake = world.collectors[collector].blocks & world.blocks_of(world.list_packs[list]);
     if at_stake & !world.blocks_of(good) != 0 {
-        return leave(world, collector);
+        return leave(rules, world, collector);
     }
     begin_deleting(rules, world, collector)
 }
@@ -156,9 +156,9 @@ fn delete_pack(world: &mut World, collector: usize) -> At {
     next_deletion(world, collector)
 }
 
-fn delete_list(world: &mut World, collector: usize) -> At {
+fn delete_list(rules: &Rules, world: &mut World, collector: usize) -> At {
     if !world.collectors[collector].stays {
         world.lists &= !(1 << list_of(world, collector));
     }
-    leave(world, collector)
+    leave(rules, world, collector)
 }

@@ -104,3 +104,9 @@ fn the_model_finds_a_prune_that_is_refused_when_marks_are_listed_last() {
 fn the_model_finds_a_loss_when_a_list_goes_before_its_snapshots() {
     assert_loss(UNDELETE_TWICE, Flaw::ListDeletedBeforeSnapshots);
 }
+
+#[test]
+fn the_model_finds_a_loss_when_data_keys_go() {
+    let settings = Rules { old_packs: [0, 0], old_snapshot: 0, ..TWO_WRITERS };
+    assert_loss(settings, Flaw::DataKeysGo);
+}

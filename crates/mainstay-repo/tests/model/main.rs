@@ -11,6 +11,7 @@ mod collector;
 mod errands;
 mod finish;
 mod flaws;
+mod leftovers;
 mod promises;
 mod rules;
 mod settings;
@@ -27,7 +28,7 @@ use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 use collector::Collector;
 use errands::Syncer;
 use rules::Rules;
-use world::{COLLECTORS, LISTS, Lease, OLD, PACKS, SESSIONS, WRITERS, World};
+use world::{COLLECTORS, LISTS, Lease, OLD, PACKS, SESSIONS, Set, WRITERS, World};
 use writer::Writer;
 
 /// The model of one setting.
@@ -72,6 +73,7 @@ impl Protocol {
             list_snapshots: [0; LISTS],
             snapshots: old,
             marks: if rules.begins_forgotten { old } else { 0 },
+            keys: if rules.has(rules::Flaw::DataKeysGo) { 0 } else { Set::MAX },
             leases: [Lease::default(); SESSIONS],
             confirmed: old,
             forgotten: if rules.begins_forgotten { old } else { 0 },

@@ -16,7 +16,7 @@ fn are_whole(rules: &Rules, world: &World, snapshots: Set, packs: Packs) -> bool
 /// A snapshot that was confirmed, and not given up, is there, counts, and has all its blocks.
 pub fn confirmed_snapshots_are_whole(rules: &Rules, world: &World) -> bool {
     let owed = world.confirmed & !world.forgotten;
-    owed & !world.counted() == 0 && are_whole(rules, world, owed, world.there)
+    owed & !world.counted() == 0 && are_whole(rules, world, owed, world.readable())
 }
 
 /// So has one that merely counts. Half an undelete by a session that was fenced promises nothing.

@@ -79,6 +79,8 @@ pub struct World {
     pub list_snapshots: [Set; LISTS],
     pub snapshots: Set,
     pub marks: Set,
+    /// Writers whose data key is in the store; kept only where `Flaw::DataKeysGo` is tried.
+    pub keys: Set,
     pub leases: [Lease; SESSIONS],
     /// Snapshots that were confirmed to a user.
     pub confirmed: Set,
@@ -128,6 +130,12 @@ impl World {
     pub fn counted(&self) -> Set {
         let void = (0..UNDELETER).filter(|writer| self.leases[*writer].void);
         void.fold(self.snapshots, |snapshots, writer| snapshots & !(1 << snapshot_of(writer)))
+    }
+
+    /// Packs in the store that somebody can decrypt.
+    pub fn readable(&self) -> Packs {
+        let keyless = (0..UNDELETER).filter(|writer| self.keys >> writer & 1 == 0);
+        keyless.fold(self.there, |packs, writer| packs & !(1 << own_pack(writer)))
     }
 
     pub fn put_pack(&mut self, pack: usize, blocks: Set) {

@@ -13,6 +13,7 @@ pub enum At {
     ListLists,
     PutLeaseAgain,
     ListPacks,
+    PutKey,
     Store,
     /// Undelete: is the snapshot there?
     ReadSnapshot,
@@ -61,6 +62,7 @@ pub fn step(rules: &Rules, world: &mut World, writer: usize) {
         At::ListLists => list_lists(world, writer),
         At::PutLeaseAgain => put_lease_again(world, writer),
         At::ListPacks => first_look(rules, world, writer),
+        At::PutKey => put_key(world, writer),
         At::Store => store(rules, world, writer),
         At::ReadSnapshot if world.counted() >> OLD & 1 == 1 => At::ListListsAgain,
         At::ReadSnapshot => At::PutEnd,
@@ -145,8 +147,14 @@ fn after_storing(rules: &Rules, blocks: Set) -> At {
     match blocks {
         0 if rules.has(Flaw::NoSecondLook) => At::PutSnapshot,
         0 => At::ListListsAgain,
+        _ if rules.has(Flaw::DataKeysGo) => At::PutKey,
         _ => At::Store,
     }
+}
+
+fn put_key(world: &mut World, writer: usize) -> At {
+    world.keys |= 1 << writer;
+    At::Store
 }
 
 fn store(rules: &Rules, world: &mut World, writer: usize) -> At {
