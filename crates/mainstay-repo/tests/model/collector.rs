@@ -3,13 +3,11 @@
 //! Owns what a collector does next, what it knows, and what it may plan. Finishing a list is in `finish`. Each step is one
 //! operation on the store. Where the protocol leaves a choice (whom to fence, which packs go), every choice is tried.
 
+use crate::fences;
 use crate::finish;
 use crate::leftovers;
 use crate::rules::{Flaw, Rules};
-use crate::world::{
-    Packs, SESSIONS, SWEEPER, Set, UNDELETER, World, collector_pack, lowest, members, session_of_collector,
-    session_of_pack, snapshot_of,
-};
+use crate::world::{Packs, SWEEPER, Set, World, collector_pack, lowest, members, session_of_collector};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum At {
@@ -128,27 +126,12 @@ pub fn choices(rules: &Rules, world: &World, collector: usize) -> u8 {
     match world.collectors[collector].at {
         At::Away | At::Ended | At::Refused => 0,
         At::ListLeases => {
-            let silent = open_sessions(rules, world, collector) & fenceable(rules, collector);
+            let silent = fences::open_sessions(rules, world, collector) & fences::fenceable(rules, collector);
             1 << silent.count_ones()
         }
         At::ListPacksAgain => 3_u8.pow(worth_a_thought(rules, world, collector).count_ones()),
         _ => 1,
     }
-}
-
-/// Sessions of others that are at work.
-pub fn open_sessions(rules: &Rules, world: &World, collector: usize) -> Set {
-    let own = session_of_collector(collector);
-    let open = (0..SESSIONS).filter(|session| {
-        let lease = &world.leases[*session];
-        let gone = lease.settled || rules.has(Flaw::FenceAloneCounts) && lease.fenced;
-        *session != own && lease.put && !lease.ended && !gone
-    });
-    open.fold(0, |sessions, session| sessions | 1 << session)
-}
-
-fn fenceable(rules: &Rules, collector: usize) -> Set {
-    if collector == SWEEPER { Set::MAX } else { rules.fenceable }
 }
 
 /// Does one step, if the choice makes sense.
@@ -158,14 +141,14 @@ pub fn step(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> O
         At::ListLists => list_lists(world, collector),
         At::PutLeaseAgain => put_lease_again(world, collector),
         At::ListPacks => list_packs(world, collector),
-        At::ListLeases => list_leases(rules, world, collector, choice),
-        At::PutFence => put_fence(rules, world, collector),
-        At::ListSnapshotsOfFenced => list_snapshots_of_fenced(world, collector),
-        At::PutSettlement => put_settlement(rules, world, collector),
+        At::ListLeases => fences::list_leases(rules, world, collector, choice),
+        At::PutFence => fences::put_fence(rules, world, collector),
+        At::ListSnapshotsOfFenced => fences::list_snapshots_of_fenced(world, collector),
+        At::PutSettlement => fences::put_settlement(rules, world, collector),
         At::ListMarks => list_marks(rules, world, collector),
         At::ListSnapshots => list_snapshots(rules, world, collector),
         At::ListPacksAgain => plan(rules, world, collector, choice)?,
-        At::ReadCondemned => read_condemned(world, collector),
+        At::ReadCondemned => read_condemned(rules, world, collector),
         At::PutRescued => put_rescued(rules, world, collector),
         At::PutFirstList => put_first_list(rules, world, collector),
         At::PutMoved => put_moved(world, collector),
@@ -203,61 +186,6 @@ fn put_lease_again(world: &mut World, collector: usize) -> At {
 fn list_packs(world: &mut World, collector: usize) -> At {
     world.collectors[collector].seen = world.there;
     At::ListLeases
-}
-
-fn list_leases(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> At {
-    let open = open_sessions(rules, world, collector);
-    let may_be_silent = members(u16::from(open & fenceable(rules, collector)));
-    let chosen = may_be_silent.enumerate().filter(|(index, _)| choice >> index & 1 == 1);
-    let silent = chosen.fold(0, |silent: Set, (_, session)| silent | 1 << session);
-    let at_work = open & !silent;
-    let own = &mut world.collectors[collector];
-    own.silent = silent;
-    let of_at_work = |pack: &usize| session_of_pack(*pack).is_some_and(|session| at_work >> session & 1 == 1);
-    own.seen = members(own.seen).filter(|pack| !of_at_work(pack)).fold(0, |packs, pack| packs | 1 << pack);
-    next_fence(rules, world, collector)
-}
-
-fn next_fence(rules: &Rules, world: &World, collector: usize) -> At {
-    match world.collectors[collector].silent {
-        0 => At::ListMarks,
-        _ if rules.has(Flaw::SettledBeforeFenced) => At::ListSnapshotsOfFenced,
-        silent if world.leases[lowest(u16::from(silent))].fenced => At::ListSnapshotsOfFenced,
-        _ => At::PutFence,
-    }
-}
-
-fn put_fence(rules: &Rules, world: &mut World, collector: usize) -> At {
-    let session = lowest(u16::from(world.collectors[collector].silent));
-    world.leases[session].fenced = true;
-    if !rules.has(Flaw::SettledBeforeFenced) {
-        return At::ListSnapshotsOfFenced;
-    }
-    fenced_and_settled(rules, world, collector)
-}
-
-fn list_snapshots_of_fenced(world: &mut World, collector: usize) -> At {
-    world.collectors[collector].listing = world.snapshots;
-    At::PutSettlement
-}
-
-fn put_settlement(rules: &Rules, world: &mut World, collector: usize) -> At {
-    let listed = std::mem::take(&mut world.collectors[collector].listing);
-    let session = lowest(u16::from(world.collectors[collector].silent));
-    let lease = &mut world.leases[session];
-    lease.settled = true;
-    let is_backup = (0..UNDELETER).find(|writer| *writer == session);
-    lease.void |= is_backup.is_some_and(|writer| listed >> snapshot_of(writer) & 1 == 0);
-    if rules.has(Flaw::SettledBeforeFenced) {
-        return At::PutFence;
-    }
-    fenced_and_settled(rules, world, collector)
-}
-
-fn fenced_and_settled(rules: &Rules, world: &mut World, collector: usize) -> At {
-    let silent = &mut world.collectors[collector].silent;
-    *silent &= *silent - 1;
-    next_fence(rules, world, collector)
 }
 
 /// The first of two listings that C3 and F2 are made of. Marks come first: of a snapshot that another collector removes
@@ -348,13 +276,13 @@ fn plan(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> Optio
 }
 
 /// What is needed and cannot be read may have been given up since: it looks again, once.
-fn read_condemned(world: &mut World, collector: usize) -> At {
+fn read_condemned(rules: &Rules, world: &mut World, collector: usize) -> At {
     let readable = world.blocks_of(world.there);
     let own = &mut world.collectors[collector];
     if own.blocks & !readable == 0 {
         return At::PutRescued;
     }
-    if std::mem::replace(&mut own.looks_again, true) {
+    if std::mem::replace(&mut own.looks_again, true) || rules.has(Flaw::RefusesAtOnce) {
         return At::Refused;
     }
     (own.goes, own.blocks, own.drop, own.moved, own.carried) = (0, 0, 0, 0, 0);

@@ -2,7 +2,8 @@
 //!
 //! Owns the checks between a list and its deletions. Each step is one operation on the store.
 
-use crate::collector::{At, absent, first_listing, next_list, open_sessions, own_lists, second_listing};
+use crate::collector::{At, absent, first_listing, next_list, own_lists, second_listing};
+use crate::fences::open_sessions;
 use crate::rules::{Flaw, Rules};
 use crate::world::{Packs, Set, World, lowest, members};
 

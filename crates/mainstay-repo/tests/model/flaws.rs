@@ -18,8 +18,8 @@ fn assert_loss(settings: Rules, flaw: Flaw) {
 }
 
 /// One of the flaws alone does no harm, for the step that the other one spoils makes up for it.
-fn assert_loss_only_together(settings: Rules, flaws: [Flaw; 2]) {
-    assert_broken(LOSS, settings, flaws);
+fn assert_broken_only_together(promise: &'static str, settings: Rules, flaws: [Flaw; 2]) {
+    assert_broken(promise, settings, flaws);
     for flaw in flaws {
         exhaust(&settings.with([flaw, Flaw::Nothing]));
     }
@@ -27,7 +27,7 @@ fn assert_loss_only_together(settings: Rules, flaws: [Flaw; 2]) {
 
 #[test]
 fn the_model_finds_a_loss_when_lists_are_read_before_the_lease_and_never_again() {
-    assert_loss_only_together(TWO_WRITERS, [Flaw::ListsBeforeLease, Flaw::NoSecondLook]);
+    assert_broken_only_together(LOSS, TWO_WRITERS, [Flaw::ListsBeforeLease, Flaw::NoSecondLook]);
 }
 
 #[test]
@@ -96,8 +96,14 @@ fn the_model_finds_a_prune_that_is_refused_when_packs_are_listed_once() {
 }
 
 #[test]
-fn the_model_finds_a_prune_that_is_refused_when_marks_are_listed_last() {
-    assert_broken("no prune is refused", TWO_COLLECTORS, [Flaw::MarksListedLast, Flaw::Nothing]);
+fn the_model_finds_a_prune_that_is_refused_when_marks_are_listed_last_and_nobody_looks_again() {
+    let flaws = [Flaw::MarksListedLast, Flaw::RefusesAtOnce];
+    assert_broken_only_together("no prune is refused", TWO_COLLECTORS, flaws);
+}
+
+#[test]
+fn the_model_finds_a_prune_that_is_refused_when_nobody_looks_again() {
+    assert_broken("no prune is refused", UNDELETE_TWICE, [Flaw::RefusesAtOnce, Flaw::Nothing]);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Owns the deletion of data keys under which no listed pack holds a block, while nobody is at work. A pack that another one
 //! rescued counts as sealed anew, which is kinder than the truth.
 
-use crate::collector::{At, open_sessions};
+use crate::collector::At;
+use crate::fences::open_sessions;
 use crate::rules::{Flaw, Rules};
 use crate::world::{Set, UNDELETER, World, own_pack};
 

@@ -9,6 +9,7 @@
 
 mod collector;
 mod errands;
+mod fences;
 mod finish;
 mod flaws;
 mod leftovers;
@@ -124,52 +125,25 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let rules = &self.rules;
-        let writes = rules.writers != [0, 0];
-        let mut properties = vec![
-            Property::always("confirmed snapshots are whole", |model: &Self, world| {
-                promises::confirmed_snapshots_are_whole(&model.rules, world)
-            }),
-            Property::always("counted snapshots are whole", |model: &Self, world| {
-                promises::counted_snapshots_are_whole(&model.rules, world)
-            }),
-            Property::always("no prune is refused", |model: &Self, world| {
-                promises::no_prune_is_refused(&model.rules, world)
-            }),
-            Property::always("synced snapshots are whole", |model: &Self, world| {
-                promises::synced_snapshots_are_whole(&model.rules, world)
-            }),
-            Property::always("a later prune cleans up", |model: &Self, world| {
-                promises::a_later_prune_cleans_up(&model.rules, world)
-            }),
-            Property::sometimes("a list is finished", |model: &Self, world| {
-                promises::a_list_is_finished(&model.rules, world)
-            }),
-        ];
-        let possible: [(bool, Property<Self>); 4] = [
+        let possible = [
+            (true, Property::sometimes("a list is finished", promises::a_list_is_finished)),
             (
                 rules.fenceable & 0b111 != 0,
-                Property::sometimes("a fenced writer notices", |model: &Self, world| {
-                    promises::a_fenced_writer_notices(&model.rules, world)
-                }),
+                Property::sometimes("a fenced writer notices", promises::a_fenced_writer_notices),
             ),
             (
-                writes,
-                Property::sometimes("a writer confirms beside a list", |model: &Self, world| {
-                    promises::a_writer_confirms_beside_a_list(&model.rules, world)
-                }),
+                rules.writers != [0, 0],
+                Property::sometimes("a writer confirms beside a list", promises::a_writer_confirms_beside_a_list),
             ),
-            (
-                rules.undeletes > 0,
-                Property::sometimes("a snapshot comes back", |model: &Self, world| {
-                    promises::a_snapshot_comes_back(&model.rules, world)
-                }),
-            ),
-            (
-                rules.syncer,
-                Property::sometimes("a snapshot is synced", |model: &Self, world| {
-                    promises::a_snapshot_is_synced(&model.rules, world)
-                }),
-            ),
+            (rules.undeletes > 0, Property::sometimes("a snapshot comes back", promises::a_snapshot_comes_back)),
+            (rules.syncer, Property::sometimes("a snapshot is synced", promises::a_snapshot_is_synced)),
+        ];
+        let mut properties = vec![
+            Property::always("confirmed snapshots are whole", promises::confirmed_snapshots_are_whole),
+            Property::always("counted snapshots are whole", promises::counted_snapshots_are_whole),
+            Property::always("no prune is refused", promises::no_prune_is_refused),
+            Property::always("synced snapshots are whole", promises::synced_snapshots_are_whole),
+            Property::always("a later prune cleans up", promises::a_later_prune_cleans_up),
         ];
         properties.extend(possible.into_iter().filter(|(is_open, _)| *is_open).map(|(_, property)| property));
         properties

@@ -42,6 +42,8 @@ pub enum Flaw {
     PacksListedOnce,
     /// Snapshots are listed before marks.
     MarksListedLast,
+    /// A prune is refused at once when something that it needs is gone.
+    RefusesAtOnce,
     /// Data keys are deleted when no pack holds a block that is sealed under them, and nobody is at work.
     DataKeysGo,
 }
