@@ -77,11 +77,12 @@ pub struct Collector {
     pub list: u8,
     pub left_snapshots: Set,
     pub left_packs: Packs,
-    /// A snapshot of the list came back, so the list stays.
+    /// Something of the list is needed, so the list stays.
     pub stays: bool,
-    /// What C3 knew; only flawed finishing uses it.
-    pub old_blocks: Set,
-    pub old_packs: Packs,
+    /// What C3 found: snapshots that are needed, those that were forgotten, and the packs in which it counts copies.
+    pub kept: Set,
+    pub forgotten: Set,
+    pub relied_on: Packs,
 }
 
 impl Collector {
@@ -103,8 +104,9 @@ impl Collector {
             left_snapshots: 0,
             left_packs: 0,
             stays: false,
-            old_blocks: 0,
-            old_packs: 0,
+            kept: 0,
+            forgotten: 0,
+            relied_on: 0,
         }
     }
 }
@@ -208,13 +210,9 @@ fn list_marks(rules: &Rules, world: &mut World, collector: usize) -> At {
 
 fn list_snapshots(rules: &Rules, world: &mut World, collector: usize) -> At {
     let (listed, marks) = second_listing(rules, world, collector);
-    let doomed = world.doomed_snapshots(world.collectors[collector].known);
     let own = &mut world.collectors[collector];
-    own.goes = listed & marks & !doomed;
-    own.blocks = rules.needs_of(listed & !marks);
-    if rules.has(Flaw::NoLookAtSnapshots) || rules.has(Flaw::NoLookAtPacks) {
-        own.old_blocks = own.blocks;
-    }
+    (own.kept, own.forgotten, own.goes) = (listed & !marks, listed & marks, listed & marks);
+    own.blocks = rules.needs_of(own.kept);
     At::ListPacksAgain
 }
 
@@ -268,9 +266,7 @@ fn plan(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> Optio
     let carried = world.blocks_of(moved) & needed;
     let own = &mut world.collectors[collector];
     own.carried = carried;
-    if rules.has(Flaw::NoLookAtPacks) {
-        own.old_packs = good & !drop;
-    }
+    own.relied_on = good & !drop & !dead;
     (own.drop, own.moved, own.blocks) = (drop | dead, moved, missing);
     Some(if missing == 0 { begin_lists(rules, world, collector) } else { At::ReadCondemned })
 }
@@ -285,13 +281,15 @@ fn read_condemned(rules: &Rules, world: &mut World, collector: usize) -> At {
     if std::mem::replace(&mut own.looks_again, true) || rules.has(Flaw::RefusesAtOnce) {
         return At::Refused;
     }
-    (own.goes, own.blocks, own.drop, own.moved, own.carried) = (0, 0, 0, 0, 0);
+    *own =
+        Collector { known: own.known, found: own.found, seen: own.seen, looks_again: true, ..Collector::new(own.at) };
     At::ListMarks
 }
 
 fn put_rescued(rules: &Rules, world: &mut World, collector: usize) -> At {
     let blocks = std::mem::take(&mut world.collectors[collector].blocks);
     world.put_pack(collector_pack(collector), blocks);
+    world.collectors[collector].relied_on |= 1 << collector_pack(collector);
     begin_lists(rules, world, collector)
 }
 
@@ -341,6 +339,7 @@ fn put_moved(world: &mut World, collector: usize) -> At {
         return At::PutEnd;
     }
     let blocks = std::mem::take(&mut own.carried);
+    own.relied_on = own.relied_on & !own.moved | 1 << (collector_pack(collector) + 1);
     world.put_pack(collector_pack(collector) + 1, blocks);
     At::PutSecondList
 }

@@ -5,7 +5,7 @@
 use crate::collector::{At, absent, first_listing, next_list, own_lists, second_listing};
 use crate::fences::open_sessions;
 use crate::rules::{Flaw, Rules};
-use crate::world::{Packs, Set, World, lowest, members};
+use crate::world::{Packs, World, lowest, members};
 
 pub fn first_step(rules: &Rules) -> At {
     if rules.has(Flaw::NoLookAtLeases) { second_step(rules) } else { At::FinishListLeases }
@@ -59,63 +59,43 @@ fn list_marks(rules: &Rules, world: &mut World, collector: usize) -> At {
     At::FinishListSnapshots
 }
 
-/// F2: what is needed now.
+/// F2: snapshots that are needed, of which C3 did not know it, and what of the list goes.
 fn list_snapshots(rules: &Rules, world: &mut World, collector: usize) -> At {
     let (listed, marks) = second_listing(rules, world, collector);
-    let list = list_of(world, collector);
-    let named = world.list_snapshots[list];
-    let doomed = world.doomed_snapshots(known_lists(world, collector));
+    let named = world.list_snapshots[list_of(world, collector)];
     let own = &mut world.collectors[collector];
-    own.left_snapshots = named & marks;
-    own.stays = named & listed & !marks != 0;
-    own.blocks = rules.needs_of(listed & !(doomed & marks));
-    if rules.has(Flaw::NoLookAtPacks) {
-        let (new, old_packs) = (own.blocks & !own.old_blocks, own.old_packs);
-        let good = old_packs & !absent(rules, world, collector);
-        if new & !world.blocks_of(good) != 0 {
-            return leave(rules, world, collector);
-        }
-    }
+    let new = listed & !own.kept & !(own.forgotten & marks);
+    let stay = if rules.has(Flaw::KeptSnapshotsOfListsGo) { new } else { listed & own.kept | new };
+    own.left_snapshots = named & !stay & (listed | marks);
+    own.stays = named & stay != 0;
+    own.blocks = rules.needs_of(new);
     if rules.has(Flaw::NoLookAtLists) { At::FinishListPacks } else { At::FinishListLists }
-}
-
-fn known_lists(world: &World, collector: usize) -> Set {
-    world.collectors[collector].known | own_lists(collector)
 }
 
 /// F3: another collector's list that this one does not know of.
 fn list_lists(rules: &Rules, world: &mut World, collector: usize) -> At {
-    let list = list_of(world, collector);
     if rules.has(Flaw::NoLookAtSnapshots) {
-        let named = world.list_snapshots[list];
-        let own = &mut world.collectors[collector];
-        (own.left_snapshots, own.blocks) = (named, own.old_blocks);
+        world.collectors[collector].left_snapshots = world.list_snapshots[list_of(world, collector)];
     }
-    if world.lists & !known_lists(world, collector) != 0 {
-        return leave(rules, world, collector);
-    }
-    if rules.has(Flaw::NoLookAtPacks) { begin_deleting(rules, world, collector) } else { At::FinishListPacks }
+    let known = world.collectors[collector].known | own_lists(collector);
+    if world.lists & !known != 0 { leave(rules, world, collector) } else { At::FinishListPacks }
 }
 
-/// F3, second half: what is needed of the list has a copy in a pack that is there and not condemned.
+/// F3, second half: the packs in which C3 and C7 count copies must be there. F4: what else is needed of the list stays, if
+/// it has no copy in a pack that is there and not condemned.
 fn list_packs(rules: &Rules, world: &mut World, collector: usize) -> At {
-    let list = list_of(world, collector);
-    let own_condemned = world.doomed(own_lists(collector));
-    let good = world.there & !absent(rules, world, collector) & !own_condemned;
-    let at_stake = world.collectors[collector].blocks & world.blocks_of(world.list_packs[list]);
-    if at_stake & !world.blocks_of(good) != 0 {
+    let own = &world.collectors[collector];
+    if own.relied_on & !world.there != 0 && !rules.has(Flaw::NoLookAtPacks) {
         return leave(rules, world, collector);
     }
-    begin_deleting(rules, world, collector)
-}
-
-fn begin_deleting(rules: &Rules, world: &mut World, collector: usize) -> At {
+    let good = world.there & !absent(rules, world, collector) & !world.doomed(own_lists(collector));
+    let at_stake = own.blocks & !world.blocks_of(good);
     let packs: Packs = world.list_packs[list_of(world, collector)];
+    let held = members(packs & world.there).filter(|pack| world.content[*pack] & at_stake != 0);
+    let held: Packs = held.fold(0, |packs, pack| packs | 1 << pack);
     let own = &mut world.collectors[collector];
-    (own.left_packs, own.blocks) = (packs, 0);
-    if rules.has(Flaw::ListDeletedBeforeSnapshots) {
-        own.stays = false;
-    }
+    (own.left_packs, own.blocks) = (packs & !held, 0);
+    own.stays = (own.stays || held != 0) && !rules.has(Flaw::ListDeletedBeforeSnapshots);
     if rules.has(Flaw::ListDeletedBeforePacks) {
         return At::DeleteListEarly;
     }

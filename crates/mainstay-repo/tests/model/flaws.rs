@@ -116,3 +116,8 @@ fn the_model_finds_a_loss_when_data_keys_go() {
     let settings = Rules { old_packs: [0, 0], old_snapshot: 0, ..TWO_WRITERS };
     assert_loss(settings, Flaw::DataKeysGo);
 }
+
+#[test]
+fn the_model_finds_a_loss_when_a_snapshot_goes_that_had_come_back() {
+    assert_loss(UNDELETE_TWICE, Flaw::KeptSnapshotsOfListsGo);
+}

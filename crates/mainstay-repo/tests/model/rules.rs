@@ -34,6 +34,8 @@ pub enum Flaw {
     FenceAloneCounts,
     /// A list of which a snapshot came back is deleted all the same.
     ListDeletedBeforeSnapshots,
+    /// A snapshot of a list is deleted although it had come back when the prune began.
+    KeptSnapshotsOfListsGo,
     /// An undelete does not look for its fence.
     NoLookForFenceOfUndelete,
     /// Packs to copy are listed before snapshots to copy.
