@@ -108,7 +108,7 @@ impl Model for Protocol {
             add(Actor::Collector(collector), collector::choices(&self.rules, world, collector));
         }
         let forgettable = errands::forgettable(&self.rules, world).count_ones();
-        add(Actor::Forgetter, u8::try_from(forgettable).unwrap());
+        add(Actor::Forgetter, u8::try_from(forgettable).expect("there are three snapshots"));
         add(Actor::Syncer, u8::from(errands::is_enabled(world)));
     }
 

@@ -98,7 +98,29 @@ pub const TWO_AND_TWO_FENCED: Rules = Rules {
     ..TWO_AND_TWO
 };
 
+pub const EVERYBODY: Rules = Rules {
+    writers: [1, 0],
+    collectors: 2,
+    undeletes: 1,
+    old_packs: [1, 0],
+    old_snapshot: 1,
+    begins_forgotten: true,
+    fenceable: 1 | UNDELETE_FENCED | FIRST_COLLECTOR_FENCED,
+    ..Rules::named("writer, 2 collectors, undelete, some of them fenced")
+};
+
+pub const SYNC_BESIDE_TWO: Rules = Rules {
+    writers: [1, 0],
+    collectors: 2,
+    syncer: true,
+    old_packs: [1, 0],
+    old_snapshot: 1,
+    forgets: 1,
+    moves: true,
+    ..Rules::named("writer, 2 collectors, syncer")
+};
+
 pub const SHORT: [Rules; 8] =
     [TWO_WRITERS, TWO_COLLECTORS, SECOND_COPIES, UNDELETE, UNDELETE_TWICE, SYNC, TWO_AND_TWO, MIXED_PACKS];
 
-pub const LONG: [Rules; 1] = [TWO_AND_TWO_FENCED];
+pub const LONG: [Rules; 3] = [TWO_AND_TWO_FENCED, EVERYBODY, SYNC_BESIDE_TWO];
