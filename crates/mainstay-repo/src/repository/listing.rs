@@ -77,9 +77,10 @@ impl Repository {
     }
 
     fn list_snapshots(&self) -> Result<Listed> {
-        let listed = list(&*self.store, names::SNAPSHOTS)?;
+        // Marks first: a mark goes after its snapshot, so what is listed and has none is not about to vanish.
         let forgotten: HashSet<String> =
             list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let listed = list(&*self.store, names::SNAPSHOTS)?;
         let is_forgotten = |id| forgotten.contains(&names::trash(id));
         let (mut entries, mut lost, mut vanished) = (Vec::with_capacity(listed.len()), Vec::new(), None);
         for object in &listed {
