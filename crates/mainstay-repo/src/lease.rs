@@ -189,10 +189,11 @@ impl Leases<'_> {
 
     /// Writes what may have been written already.
     fn put_once(&self, name: String, bytes: &[u8]) -> Result<()> {
-        match self.store.put(&name, bytes) {
-            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            put => put.map_err(|source| Error::Store { verb: "write", name, source }),
-        }
+        let put = match self.store.put(&name, bytes) {
+            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => self.store.make_durable(&name),
+            put => put,
+        };
+        put.map_err(|source| Error::Store { verb: "write", name, source })
     }
 }
 

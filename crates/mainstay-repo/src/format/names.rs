@@ -123,5 +123,11 @@ pub fn intent(session: SessionId, number: u32) -> String {
     format!("{INTENTS}{session}/{number:06}")
 }
 
+pub fn parse_intent(name: &str) -> Decoded<(SessionId, u32)> {
+    let wrong = || Problem(format!("{name:?} is not the name of an intent"));
+    let (session, number) = name.strip_prefix(INTENTS).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+    Ok((SessionId::from_hex(session).map_err(|_| wrong())?, number.parse().map_err(|_| wrong())?))
+}
+
 #[cfg(test)]
 mod tests;
