@@ -9,6 +9,7 @@ mod binary;
 mod checkout;
 mod documents;
 mod golden;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ usage: cargo xtask <tool>
   bench [options]   measure Mainstay beside its peers (--help lists the options)
   golden [--check]  write tests/golden/v<FORMAT> with the built binary, or restore every one
   docs [--check]    write docs/reference/cli.md and run the documents' shell blocks
+  soak [options]    run the gates of reliability in their long form (--help lists the options)
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(&rest),
         "golden" => golden::run(&rest),
         "docs" => documents::run(&rest),
+        "soak" => soak::run(&rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             Ok(())

@@ -68,6 +68,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         let problem = format!("{}; the next prune goes on without its session", lease.problem);
         findings.push(Finding::damage(lease.name, problem));
     }
+    report_small_objects(repository, &mut findings)?;
     sort_findings(&mut findings);
     Ok(CheckReport {
         is_leased: lease.is_published(),
@@ -78,6 +79,17 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         tree_pages,
         nodes,
     })
+}
+
+/// Reports small objects that are damaged, those that nothing above had a use for among them.
+fn report_small_objects(repository: &Repository, findings: &mut Vec<Finding>) -> Result<()> {
+    for damage in repository.damaged_small_objects()? {
+        let is_told = |finding: &Finding| finding.severity == Severity::Damage && finding.object == damage.name;
+        if !findings.iter().any(is_told) {
+            findings.push(inventory::damage_of(&damage.name, &damage.error));
+        }
+    }
+    Ok(())
 }
 
 /// The part of a check that reads trees.

@@ -9,7 +9,7 @@ mod cursor;
 use mainstay_repo::{Content, Node, NodeKind, TreeReader, limits};
 
 use crate::browse::BlockBuffer;
-use crate::{Error, Result};
+use crate::{Error, Result, own_ancestor};
 use cursor::Cursor;
 
 #[cfg(test)]
@@ -151,8 +151,21 @@ impl Walk<'_, '_> {
         }
         let open = |content: Option<&Content>| content.map(|content| Cursor::open(self.trees, content)).transpose();
         let frame = Frame { old: open(old)?, new: open(new)?, path_len: self.path.len() };
+        self.refuse_own_ancestor(&frame, |frame| frame.old.as_ref())?;
+        self.refuse_own_ancestor(&frame, |frame| frame.new.as_ref())?;
         self.stack.push(frame);
         Ok(())
+    }
+
+    /// On one side; a directory of the other may well have moved into this one.
+    fn refuse_own_ancestor<'f>(
+        &'f self,
+        frame: &'f Frame<'_>,
+        side: fn(&'f Frame<'_>) -> Option<&'f Cursor<'f>>,
+    ) -> Result<()> {
+        let Some(cursor) = side(frame) else { return Ok(()) };
+        let way = self.stack.iter().filter_map(|frame| side(frame)?.page());
+        Ok(own_ancestor::refuse(cursor.unread_pages(), way, &self.path)?)
     }
 
     fn visit(&mut self, (old, new): Pair) -> Result<()> {

@@ -14,6 +14,7 @@ mod error;
 mod fixture;
 #[cfg(test)]
 mod ground;
+mod own_ancestor;
 pub mod progress;
 mod reading;
 pub mod restore;

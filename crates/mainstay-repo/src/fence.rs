@@ -74,10 +74,12 @@ pub fn put_settlement(store: &dyn Store, repository: RepositoryId, settled: &Set
 
 /// Writes what may have been written already.
 pub(crate) fn put_once(store: &dyn Store, name: String, bytes: &[u8]) -> Result<()> {
-    match store.put(&name, bytes) {
-        Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        put => put.map_err(|source| Error::Store { verb: "write", name, source }),
-    }
+    let put = match store.put(&name, bytes) {
+        // Whoever wrote it may have died before it was durable.
+        Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => store.make_durable(&name),
+        put => put,
+    };
+    put.map_err(|source| Error::Store { verb: "write", name, source })
 }
 
 fn list(store: &dyn Store, prefix: &str) -> Result<Vec<crate::store::Object>> {

@@ -41,7 +41,7 @@ pub use keys::{KeySlot, RecoveryCode, Secret, SlotKind};
 pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
 pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, Waiting, plan_prune};
-pub use repository::{LostSnapshot, ReadLease, Repository, SnapshotEntry, SnapshotPlace, Statistics};
+pub use repository::{LostSnapshot, ReadLease, Repository, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics};
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
 pub use store::{LocalStore, MemoryStore, Store};
 pub use tree_reader::TreeReader;

@@ -66,7 +66,7 @@ impl DataKeys {
 
 /// Reads a small object whole.
 pub(crate) fn read_object(store: &dyn Store, name: &str, verb: &'static str) -> Result<Vec<u8>> {
-    store.read(name, limits::OBJECT_LEN).map_err(|source| {
+    store.read(name, limits::object_len(name)).map_err(|source| {
         if is_absent(&source) {
             return Error::Missing { verb, name: name.to_owned() };
         }

@@ -3,6 +3,7 @@
 //! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
 
 mod listing;
+mod small_objects;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::seal::{preferred_suite, random};
 use crate::store::{Object, Store, Vacancy, is_absent};
 pub(crate) use listing::AllSnapshots;
 pub use listing::{LostSnapshot, SnapshotPlace};
+pub use small_objects::SmallDamage;
 
 /// A snapshot and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +108,9 @@ impl Repository {
     pub fn open(store: Arc<dyn Store>, secret: &Secret, liveness: Liveness) -> Result<Self> {
         let config = Self::read_config(&*store)?;
         let (slots, mut damaged) = readable_slots(&*store, config.repository)?;
+        if slots.is_empty() {
+            small_objects::refuse_other_repository(&*store, config.repository)?;
+        }
         let (keys, slot) = match (Keys::unlock(config, &slots, secret), damaged.pop()) {
             // The slot that fits may be the one that is damaged; another that is damaged keeps nobody out.
             (Err(Error::WrongKey { .. }), Some(damage)) => return Err(damage),
@@ -277,9 +282,17 @@ impl Repository {
         let mark = coord::Trash { snapshot: id, forgotten: now };
         let put_mark = || put(&*self.store, &names::trash(id), &coord::encode_trash(self.id(), &mark));
         match self.with_reserve(put_mark) {
-            Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            // By a command before this one, or by the first try of this one: whether it lasts, nobody knows yet.
+            Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+                self.make_durable(&names::trash(id))
+            }
             other => other,
         }
+    }
+
+    /// Makes sure that an object that somebody else may have published lasts.
+    pub(crate) fn make_durable(&self, name: &str) -> Result<()> {
+        self.store.make_durable(name).map_err(|source| store_error("sync", name, source))
     }
 
     /// Lists the packs with their lengths.

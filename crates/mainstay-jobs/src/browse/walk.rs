@@ -1,13 +1,13 @@
 //! Walking a tree.
 //!
-//! Owns the order (names ascending, a directory before what is in it) and the bounds: no recursion, a limit on depth,
-//! names in order across pages. What is done with the nodes is the visitor's business.
+//! Owns the order (names ascending, a directory before what is in it) and the bounds: no recursion, a limit on depth, no
+//! directory within itself, names in order across pages. What is done with the nodes is the visitor's business.
 
 use std::vec::IntoIter;
 
 use mainstay_repo::{Content, Error as RepositoryError, Extent, Node, NodeKind, Owners, TreeReader, limits};
 
-use crate::Result;
+use crate::{Result, own_ancestor};
 
 /// Whether a walk goes into a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ struct Frame {
     content: Content,
     path_len: usize,
     pages: IntoIter<Extent>,
+    /// The page that the nodes are from.
+    page: Option<Extent>,
     nodes: IntoIter<Node>,
     /// Those of the page that the nodes are from.
     owners: Owners,
@@ -73,7 +75,12 @@ pub fn walk(trees: &TreeReader, path: &[u8], directory: &Content, visitor: &mut 
             visitor.unreadable(&path, error)?;
             continue;
         }
-        stack.push(open(trees, &path, node.content, visitor)?);
+        let directory = open(trees, &path, node.content, visitor)?;
+        let way = stack.iter().filter_map(|frame| frame.page.as_ref());
+        match own_ancestor::refuse(directory.pages.as_slice(), way, &path) {
+            Ok(()) => stack.push(directory),
+            Err(error) => visitor.unreadable(&path, error)?,
+        }
     }
     Ok(())
 }
@@ -98,6 +105,7 @@ fn open(trees: &TreeReader, path: &[u8], content: Content, visitor: &mut dyn Vis
         content,
         path_len: path.len(),
         pages: pages.into_iter(),
+        page: None,
         nodes: Vec::new().into_iter(),
         owners: Owners::default(),
         last_name: None,
@@ -126,6 +134,7 @@ fn next_page(trees: &TreeReader, path: &[u8], frame: &mut Frame, visitor: &mut d
     if let Some(last) = page.nodes.last() {
         frame.last_name = Some(last.name.clone());
     }
+    frame.page = Some(extent);
     frame.nodes = page.nodes.into_iter();
     frame.owners = page.owners;
     Ok(true)

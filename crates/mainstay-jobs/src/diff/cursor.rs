@@ -12,18 +12,29 @@ use crate::Result;
 pub struct Cursor<'t> {
     trees: &'t TreeReader,
     pages: IntoIter<Extent>,
+    /// The page that the nodes are from.
+    page: Option<Extent>,
     nodes: IntoIter<Node>,
 }
 
 impl<'t> Cursor<'t> {
     pub fn open(trees: &'t TreeReader, directory: &Content) -> Result<Self> {
         let pages = trees.extents(directory)?.into_iter();
-        Ok(Self { trees, pages, nodes: Vec::new().into_iter() })
+        Ok(Self { trees, pages, page: None, nodes: Vec::new().into_iter() })
     }
 
     /// The page that comes next, unless part of the one before is still to be taken.
     pub fn next_page(&self) -> Option<&Extent> {
         if self.nodes.as_slice().is_empty() { self.pages.as_slice().first() } else { None }
+    }
+
+    /// The page that entries are being taken from.
+    pub fn page(&self) -> Option<&Extent> {
+        self.page.as_ref()
+    }
+
+    pub fn unread_pages(&self) -> &[Extent] {
+        self.pages.as_slice()
     }
 
     pub fn skip_page(&mut self) {
@@ -34,6 +45,7 @@ impl<'t> Cursor<'t> {
         while self.nodes.as_slice().is_empty() {
             let Some(page) = self.pages.next() else { return Ok(None) };
             self.nodes = self.trees.page(&page)?.nodes.into_iter();
+            self.page = Some(page);
         }
         Ok(self.nodes.as_slice().first())
     }

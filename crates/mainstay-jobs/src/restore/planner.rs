@@ -15,7 +15,7 @@ use super::owners::OwnerNumbers;
 use super::passed_over::Scope;
 use super::plan::{Action, Batch, PlannedEntry, PlannedNode};
 use super::{Extra, Overwrite, RestoreReport, Shared, SharedPath, Start, join};
-use crate::Result;
+use crate::{Result, own_ancestor};
 
 /// Makes the plan.
 pub struct Planner<'a> {
@@ -53,6 +53,8 @@ struct Frame {
     path: SharedPath,
     decision: Decision,
     pages: std::vec::IntoIter<ContentExtent>,
+    /// The page that the nodes are from.
+    page: Option<ContentExtent>,
     nodes: std::vec::IntoIter<Node>,
     /// Part of the snapshot's directory could not be read: nothing in the target counts as extra then.
     is_incomplete: bool,
@@ -71,6 +73,7 @@ impl Frame {
             path,
             decision: Decision::Take,
             pages: pages.into_iter(),
+            page: None,
             nodes: Vec::new().into_iter(),
             is_incomplete: false,
             last_name: Vec::new(),
@@ -118,7 +121,13 @@ impl<'a> Planner<'a> {
                         if frames.len() >= limits::TREE_DEPTH {
                             return Err(crate::Error::Invalid("restore: the tree is too deep".to_owned()));
                         }
-                        frames.push(child);
+                        let way = frames.iter().filter_map(|frame| frame.page.as_ref());
+                        match own_ancestor::refuse(child.pages.as_slice(), way, &child.path) {
+                            Ok(()) => frames.push(child),
+                            Err(error) => {
+                                self.warn(&child.path, &format!("what is in this directory is lost: {error}"))
+                            }
+                        }
                     }
                 }
                 None => {
@@ -177,6 +186,7 @@ impl<'a> Planner<'a> {
                     self.owners.learn(&page.owners);
                     frame.last_name = page.nodes.last().map(|node| node.name.clone()).unwrap_or_default();
                     frame.nodes = page.nodes.into_iter();
+                    frame.page = Some(extent);
                 }
                 // A page that is damaged loses its own entries and no others.
                 Err(error) if error.kind() == mainstay_repo::Kind::Corrupt => {

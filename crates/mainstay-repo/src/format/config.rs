@@ -33,29 +33,33 @@ pub struct Config {
     pub suite: Suite,
 }
 
+/// What every version has.
+#[derive(Deserialize)]
+struct Head {
+    magic: String,
+    format: u32,
+}
+
+/// All of it. A name that is not known is damage: it may have been that of a list of features.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     magic: String,
     format: u32,
-    #[serde(default)]
     repository: String,
-    #[serde(default)]
     suite: String,
-    #[serde(default)]
     features: Features,
 }
 
 /// Features beyond the format version, by what a program that does not know them may still do.
 #[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Features {
     /// May be ignored.
-    #[serde(default)]
     compatible: Vec<String>,
     /// Reading is safe, writing is not.
-    #[serde(default)]
     read_compatible: Vec<String>,
     /// Neither is safe.
-    #[serde(default)]
     incompatible: Vec<String>,
 }
 
@@ -75,25 +79,38 @@ pub fn encode(config: &Config) -> Vec<u8> {
         suite: config.suite.name().to_owned(),
         features: Features::default(),
     };
-    let mut bytes = serde_json::to_vec_pretty(&stored).expect("plain fields always encode");
+    write(&stored)
+}
+
+fn write(stored: &Stored) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(stored).expect("plain fields always encode");
     bytes.push(b'\n');
     bytes
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Config, ConfigProblem> {
-    let stored: Stored = serde_json::from_slice(bytes)
-        .map_err(|error| ConfigProblem::Damaged(Problem(format!("it is not valid JSON: {error}"))))?;
-    if stored.magic != MAGIC {
+    let head: Head = from_json(bytes).map_err(ConfigProblem::Damaged)?;
+    if head.magic != MAGIC {
         return Err(ConfigProblem::Damaged(Problem::new("its magic is not that of a Mainstay repository")));
     }
-    if stored.format != FORMAT_VERSION {
-        return Err(ConfigProblem::TooNew(format!("format {}", stored.format)));
+    if head.format != FORMAT_VERSION {
+        return Err(ConfigProblem::TooNew(format!("format {}", head.format)));
     }
+    let stored: Stored = from_json(bytes).map_err(ConfigProblem::Damaged)?;
     let unknown = [&stored.features.incompatible, &stored.features.read_compatible];
     if let Some(feature) = unknown.into_iter().flatten().next() {
         return Err(ConfigProblem::TooNew(format!("the feature {feature:?}")));
     }
     decode_fields(&stored).map_err(ConfigProblem::Damaged)
+}
+
+/// Whether every byte is as this program writes it: what can be read all the same may have lost a byte, and has no checksum.
+pub fn is_as_written(bytes: &[u8]) -> bool {
+    from_json(bytes).is_ok_and(|stored: Stored| write(&stored) == bytes)
+}
+
+fn from_json<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Decoded<T> {
+    serde_json::from_slice(bytes).map_err(|error| Problem(format!("it is not valid JSON: {error}")))
 }
 
 fn decode_fields(stored: &Stored) -> Decoded<Config> {

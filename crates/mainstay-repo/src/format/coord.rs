@@ -3,7 +3,7 @@
 //! Owns their encodings: intents, condemned lists, fences and their settlements, trash. All are readable without keys.
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
-use super::refs::{BlockSet, encode_set};
+use super::refs::{BlockSet, decode_set, encode_set};
 use super::{Decoded, Problem, from_cbor, to_cbor};
 use crate::id::{PackId, RepositoryId, SessionId, SnapshotId, SourceId, TableId};
 
@@ -32,10 +32,9 @@ pub fn encode_intent(repository: RepositoryId, intent: &Intent) -> Vec<u8> {
     encode_clear(ObjectKind::Intent, repository, &to_cbor(&stored))
 }
 
-#[cfg(test)]
 pub fn decode_intent(repository: RepositoryId, bytes: &[u8]) -> Decoded<Intent> {
     let stored: StoredIntent = from_cbor("intent", decode_clear(ObjectKind::Intent, repository, bytes)?)?;
-    Ok(Intent { session: stored.session, number: stored.number, blocks: super::refs::decode_set(&stored.blocks)? })
+    Ok(Intent { session: stored.session, number: stored.number, blocks: decode_set(&stored.blocks)? })
 }
 
 /// What is doomed: snapshots and packs that a collector is about to delete. For whoever looks for a copy of a block to rely on
@@ -104,6 +103,18 @@ pub struct Fence {
 
 pub fn encode_fence(repository: RepositoryId, fence: &Fence) -> Vec<u8> {
     encode_clear(ObjectKind::Fence, repository, &to_cbor(fence))
+}
+
+pub fn decode_fence(
+    repository: RepositoryId,
+    (session, collector): (SessionId, SessionId),
+    bytes: &[u8],
+) -> Decoded<Fence> {
+    let fence: Fence = from_cbor("fence", decode_clear(ObjectKind::Fence, repository, bytes)?)?;
+    if fence.session != session || fence.collector != collector {
+        return Err(Problem(format!("it fences session {} for {}", fence.session, fence.collector)));
+    }
+    Ok(fence)
 }
 
 /// Which snapshots of a fenced session were there after the fence, and so count.

@@ -67,6 +67,15 @@ pub fn decode_clear(kind: ObjectKind, repository: RepositoryId, bytes: &[u8]) ->
     Ok(fields.rest())
 }
 
+/// The repository that a clear object says it belongs to, if its frame is whole.
+pub fn repository_of(bytes: &[u8]) -> Option<RepositoryId> {
+    let (framed, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_LEN)?)?;
+    let mut fields = Fields::new(framed);
+    let is_clear = fields.array::<4>().ok()? == CLEAR_MAGIC && blake3::hash(framed).as_bytes() == checksum;
+    fields.array::<4>().ok()?;
+    fields.array().ok().map(RepositoryId).filter(|_| is_clear)
+}
+
 /// Length of the header of a sealed object.
 pub const SEALED_HEADER_LEN: usize = 40;
 const SEALED_MAGIC: [u8; 4] = *b"MSO1";

@@ -98,5 +98,10 @@ pub(crate) fn encode_end(repository: RepositoryId, session: SessionId) -> Vec<u8
     encode_clear(ObjectKind::LeaseEnd, repository, &to_cbor(&session))
 }
 
+/// The session that an end is of.
+pub(crate) fn decode_end(repository: RepositoryId, bytes: &[u8]) -> Decoded<SessionId> {
+    from_cbor("end of a lease", decode_clear(ObjectKind::LeaseEnd, repository, bytes)?)
+}
+
 #[cfg(test)]
 mod tests;

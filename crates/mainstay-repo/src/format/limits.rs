@@ -1,5 +1,7 @@
 //! The limits of the format: no length, count or depth read from a store passes unchecked against one of these.
 
+use super::names;
+
 /// Longest chunk, plaintext bytes.
 pub const CHUNK_LEN: usize = 1 << 20;
 /// A block is closed once it holds this many plaintext bytes: compression gains less than 2 % from a block twice as
@@ -19,8 +21,10 @@ pub const PACK_TARGET_MIN: u64 = 16 << 20;
 pub const PACK_TARGET_MAX: u64 = 128 << 20;
 /// Most blocks in one pack.
 pub const PACK_BLOCKS: usize = 1 << 20;
-/// Longest object that is read whole (snapshots, reference maps, leases, key slots).
-pub const OBJECT_LEN: u64 = 256 << 20;
+/// Longest object that is read whole and grows with the repository (snapshots, reference maps, intents, condemned lists).
+pub const OBJECT_LEN: u64 = 128 << 20;
+/// Longest of the others (keys, leases and their ends, marks): whoever may write to a store can put very long ones there.
+pub const SMALL_OBJECT_LEN: u64 = 1 << 20;
 /// Longest configuration object.
 pub const CONFIG_LEN: u64 = 1 << 16;
 /// Most rows in one index table.
@@ -48,3 +52,9 @@ pub const ATTRIBUTES_LEN: usize = 512 << 10;
 /// Largest memory and most passes that an Argon2id slot may ask of a reader.
 pub const ARGON2_MEMORY_KIB: u32 = 4 << 20;
 pub const ARGON2_PASSES: u32 = 64;
+
+/// Longest object of this name that is read whole.
+pub fn object_len(name: &str) -> u64 {
+    let grows = [names::SNAPSHOTS, names::REFS, names::INTENTS, names::CONDEMNED];
+    if grows.iter().any(|folder| name.starts_with(folder)) { OBJECT_LEN } else { SMALL_OBJECT_LEN }
+}

@@ -161,5 +161,11 @@ pub fn parse_fence(name: &str) -> Decoded<(SessionId, FenceName)> {
     Ok((session, if is_settled { FenceName::Settlement(collector) } else { FenceName::Fence(collector) }))
 }
 
+pub fn parse_intent(name: &str) -> Decoded<(SessionId, u32)> {
+    let wrong = || Problem(format!("{name:?} is not the name of an intent"));
+    let (session, number) = name.strip_prefix(INTENTS).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+    Ok((SessionId::from_hex(session).map_err(|_| wrong())?, number.parse().map_err(|_| wrong())?))
+}
+
 #[cfg(test)]
 mod tests;

@@ -73,6 +73,8 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
     }
     let mut completion = Completion { repository, rows: NewRows::default(), chunks_at_once: CHUNKS_AT_ONCE };
     for pack in unnamed {
+        // Its session was killed, perhaps before the pack's name was durable.
+        repository.make_durable(&pack.name)?;
         let found = completion.read_pack(pack, |_| Ok(true))?;
         completion.add(found)?;
     }

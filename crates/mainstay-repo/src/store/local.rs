@@ -1,18 +1,17 @@
 //! A store in a directory of a local or mounted file system.
 //!
-//! Owns how a file becomes durable: written under `tmp/`, fsync'ed, renamed without replacing, its directory fsync'ed.
+//! Owns the protocol by which a file becomes an object: written under `tmp/`, fsync'ed, renamed without replacing, its
+//! directory fsync'ed. So is a directory's parent before the first object is put into it, and a directory after something
+//! was deleted from it: deletions come in an order that others rely on.
 //! Invariant: after a failed fsync the file is given up, since the kernel may have dropped its dirty pages (Rebello et
 //! al., USENIX ATC 2020).
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::collections::HashSet;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
-use rustix::io::Errno;
-
-use super::direct::{Buffers, DirectFile};
+use super::disk::{Disk, DiskEntry, EntryKind, KernelDisk, NewFile, StoredFile, not_a_file};
 use super::{Object, RESERVE_LEN, Store, Upload, Vacancy};
 use crate::format::names;
 
@@ -24,35 +23,37 @@ const RESERVE: &str = "reserve";
 #[derive(Debug)]
 pub struct LocalStore {
     root: PathBuf,
-    buffers: Buffers,
+    folders: Arc<Folders>,
 }
 
 impl LocalStore {
     /// Names the directory; nothing is touched until the store is used.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), buffers: Buffers::default() }
+        Self::on(Arc::new(KernelDisk::default()), root)
+    }
+
+    /// The same on another file system than the kernel's.
+    pub fn on(disk: Arc<dyn Disk>, root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        Self { folders: Arc::new(Folders { disk, root: root.clone(), durable: Mutex::default() }), root }
+    }
+
+    fn disk(&self) -> &dyn Disk {
+        &*self.folders.disk
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
-    /// Opens an object. What stands in its place and is no file is refused: a FIFO would wait for ever.
-    fn open(&self, name: &str) -> io::Result<File> {
-        let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
-        let opened = fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(self.path(name));
-        let file = opened.map_err(|error| match Errno::from_io_error(&error) {
-            // A symbolic link and a socket.
-            Some(Errno::LOOP | Errno::NXIO) => not_a_file(),
-            _ => error,
-        })?;
-        if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_file()) }
+    fn open(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
+        self.disk().open(&self.path(name))
     }
 
     /// Turns "not found" into doubt where the repository itself is not there: its disk may be gone.
     fn absence(&self, error: io::Error) -> io::Error {
         match error.kind() {
-            io::ErrorKind::NotFound => require_repository(&self.root).err().unwrap_or(error),
+            io::ErrorKind::NotFound => self.folders.require_repository().err().unwrap_or(error),
             _ => error,
         }
     }
@@ -67,29 +68,24 @@ impl Store for LocalStore {
         let staging = self.root.join(STAGING);
         let number = crate::seal::random::<16>().map_err(io::Error::other)?;
         let path = staging.join(crate::id::SessionId(number).to_string());
-        let open = || fs::OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(&path);
-        let file = match open() {
+        let file = match self.disk().create(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                require_repository(&self.root)?;
-                create_dir(&staging)?;
-                open()?
+                self.folders.require_repository()?;
+                self.folders.create(&staging)?;
+                self.disk().create(&path)?
             }
             other => other?,
         };
-        // Shows whoever clears the folder that somebody is writing here; file systems without locks are cleared only while
-        // nobody is at work.
-        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        let file = DirectFile::new(file, self.buffers.clone());
-        Ok(Box::new(LocalUpload { root: self.root.clone(), path, file, published: false }))
+        Ok(Box::new(LocalUpload { folders: Arc::clone(&self.folders), path, file, published: false }))
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
-        let metadata = fs::symlink_metadata(self.path(name)).map_err(|error| self.absence(error))?;
-        if metadata.is_file() { Ok(metadata.len()) } else { Err(not_a_file()) }
+        let (kind, len) = self.disk().status(&self.path(name)).map_err(|error| self.absence(error))?;
+        if kind == EntryKind::File { Ok(len) } else { Err(not_a_file()) }
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.open(name).map_err(|error| self.absence(error))?.read_exact_at(buffer, offset)
+        self.open(name).map_err(|error| self.absence(error))?.read_at(offset, buffer)
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
@@ -98,12 +94,12 @@ impl Store for LocalStore {
             Err(error) if name != names::CONFIG => return Err(self.absence(error)),
             opened => opened?,
         };
-        let len = file.metadata()?.len();
+        let len = file.size()?;
         if len > limit {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes exceed the limit of {limit}")));
         }
-        let mut bytes = Vec::with_capacity(len as usize + 1);
-        file.take(limit + 1).read_to_end(&mut bytes)?;
+        let mut bytes = vec![0; len as usize];
+        file.read_at(0, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -111,43 +107,60 @@ impl Store for LocalStore {
         let mut objects = Vec::new();
         let mut folders = vec![prefix.trim_end_matches('/').to_owned()];
         while let Some(folder) = folders.pop() {
-            for entry in read_dir_if_present(&self.path(&folder))? {
-                let file_name = entry.file_name();
-                let Some(file_name) = file_name.to_str() else { continue };
+            for entry in self.folders.list_if_present(&self.path(&folder))? {
+                let Some(file_name) = entry.name.to_str() else { continue };
                 let name = format!("{folder}/{file_name}");
-                match entry.file_type()? {
-                    kind if kind.is_dir() => folders.push(name),
-                    kind if kind.is_file() => objects.extend(len_if_present(&entry)?.map(|len| Object { len, name })),
+                match entry.kind {
+                    EntryKind::Directory => folders.push(name),
+                    EntryKind::File => objects.extend(self.len_if_present(&name)?.map(|len| Object { len, name })),
                     // Links, FIFOs and the like are no objects: whoever needs one of that name finds it missing.
-                    _ => {}
+                    EntryKind::Other => {}
                 }
             }
         }
         // An absent folder is empty only inside a repository; outside one it means that the disk is not mounted.
         if objects.is_empty() {
-            require_repository(&self.root)?;
+            self.folders.require_repository()?;
         }
         Ok(objects)
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {
         let path = self.path(name);
-        match fs::remove_file(&path) {
+        match self.disk().remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }
+        let Some(mut folder) = path.parent() else { return Ok(()) };
         // Folders of sessions come and go with them; one that still holds something stays by itself.
         let is_of_a_session = [names::LEASES, names::INTENTS].iter().any(|prefix| name.starts_with(prefix));
-        if let Some(folder) = path.parent().filter(|_| is_of_a_session) {
-            let _ = fs::remove_dir(folder);
+        if is_of_a_session && self.folders.remove(folder) {
+            folder = folder.parent().unwrap_or(folder);
         }
-        Ok(())
+        match self.disk().sync_dir(folder) {
+            // Somebody else removed it, or it never was.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            synced => synced,
+        }
+    }
+
+    fn make_durable(&self, name: &str) -> io::Result<()> {
+        // Its content was synced before it had its name.
+        let path = self.path(name);
+        let folder = path.parent().unwrap_or(&self.root);
+        self.folders.make_durable(folder)?;
+        self.disk().sync_dir(folder)
     }
 
     fn clear_staging(&self) -> io::Result<()> {
-        for entry in read_dir_if_present(&self.root.join(STAGING))? {
-            if !is_being_written(&entry.path())? {
-                remove_if_present(&entry.path())?;
+        let staging = self.root.join(STAGING);
+        let left = self.folders.list_if_present(&staging)?;
+        for path in left.iter().map(|entry| staging.join(&entry.name)) {
+            if !self.disk().is_being_written(&path)? {
+                match self.disk().remove_file(&path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    other => other?,
+                }
             }
         }
         Ok(())
@@ -155,29 +168,29 @@ impl Store for LocalStore {
 
     fn keep_reserve(&self) -> io::Result<()> {
         let path = self.root.join(RESERVE);
-        let mut file = match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        let mut file = match self.disk().create(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-            opened => opened?,
+            created => created?,
         };
         // Random, so that no file system stores it in less.
         let mut bytes = vec![0; RESERVE_LEN as usize];
         let seed = crate::seal::random::<32>().map_err(io::Error::other)?;
         blake3::Hasher::new_keyed(&seed).finalize_xof().fill(&mut bytes);
-        let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+        let written = file.write(&bytes).and_then(|()| file.finish());
         // Half a reserve would never be made whole.
-        written.inspect_err(|_| drop(fs::remove_file(&path)))
+        written.inspect_err(|_| drop(self.disk().remove_file(&path)))
     }
 
     fn reserve_len(&self) -> io::Result<u64> {
-        match fs::metadata(self.root.join(RESERVE)) {
-            Ok(metadata) => Ok(metadata.len()),
+        match self.disk().status(&self.root.join(RESERVE)) {
+            Ok((_, len)) => Ok(len),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
         }
     }
 
     fn release_reserve(&self) -> io::Result<bool> {
-        match fs::remove_file(self.root.join(RESERVE)) {
+        match self.disk().remove_file(&self.root.join(RESERVE)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
@@ -185,28 +198,33 @@ impl Store for LocalStore {
     }
 
     fn prepare(&self) -> io::Result<Vacancy> {
-        create_dir_all(&self.root)?;
-        if self.path(names::CONFIG).try_exists()? {
+        self.folders.create_root()?;
+        if self.folders.exists(&self.path(names::CONFIG))? {
             return Ok(Vacancy::Repository);
         }
-        let staging = self.root.join(STAGING);
-        let foreign = fs::read_dir(&self.root)?
-            .map(|entry| entry.map(|entry| entry.file_name()))
-            .collect::<io::Result<Vec<_>>>()?
-            .iter()
-            .any(|name| name != STAGING && name != "lost+found" && name != "keys");
-        if foreign {
+        let is_ours = |entry: &DiskEntry| [STAGING, "lost+found", "keys"].iter().any(|name| entry.name == *name);
+        if !self.disk().list(&self.root)?.iter().all(is_ours) {
             return Ok(Vacancy::Foreign);
         }
-        create_dir(&staging)?;
+        self.folders.create(&self.root.join(STAGING))?;
         Ok(Vacancy::Empty)
     }
 }
 
+impl LocalStore {
+    /// Length of a listed file, unless it was deleted since.
+    fn len_if_present(&self, name: &str) -> io::Result<Option<u64>> {
+        match self.disk().status(&self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            status => status.map(|(_, len)| Some(len)),
+        }
+    }
+}
+
 struct LocalUpload {
-    root: PathBuf,
+    folders: Arc<Folders>,
     path: PathBuf,
-    file: DirectFile,
+    file: Box<dyn NewFile>,
     published: bool,
 }
 
@@ -217,23 +235,21 @@ impl Upload for LocalUpload {
 
     fn publish(mut self: Box<Self>, name: &str) -> io::Result<()> {
         self.file.finish()?;
-        let target = self.root.join(name);
-        let folder = target.parent().unwrap_or(&self.root);
-        let rename = || renameat_with(CWD, &self.path, CWD, &target, RenameFlags::NOREPLACE);
-        match rename() {
-            Err(Errno::NOENT) => {
-                create_dirs_beneath(&self.root, folder)?;
-                rename()?;
+        let folders = &*self.folders;
+        let target = folders.root.join(name);
+        let folder = target.parent().unwrap_or(&folders.root);
+        folders.make_durable(folder)?;
+        match folders.disk.rename(&self.path, &target) {
+            // The folder of a session that another one took for ended.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                folders.forget(folder);
+                folders.make_durable(folder)?;
+                folders.disk.rename(&self.path, &target)?;
             }
-            // Some network file systems lack the flag; names are unique, so a hard link does the same.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                fs::hard_link(&self.path, &target)?;
-                fs::remove_file(&self.path)?;
-            }
-            other => other?,
+            renamed => renamed?,
         }
         self.published = true;
-        File::open(folder)?.sync_all()
+        self.folders.disk.sync_dir(folder)
     }
 }
 
@@ -241,77 +257,106 @@ impl Drop for LocalUpload {
     fn drop(&mut self) {
         if !self.published {
             // What stays behind is harmless: nothing reads the staging folder.
-            let _ = fs::remove_file(&self.path);
+            let _ = self.folders.disk.remove_file(&self.path);
         }
     }
 }
 
-fn require_repository(root: &Path) -> io::Result<()> {
-    if root.join(names::CONFIG).try_exists()? || root.join(STAGING).try_exists()? {
-        return Ok(());
+/// The directories of a repository.
+#[derive(Debug)]
+struct Folders {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    /// Those that are known to survive a power cut, with all that lead to them. That one is there says nothing: whoever
+    /// created it may have died before it was synced.
+    durable: Mutex<HashSet<PathBuf>>,
+}
+
+impl Folders {
+    fn require_repository(&self) -> io::Result<()> {
+        if self.exists(&self.root.join(names::CONFIG))? || self.exists(&self.root.join(STAGING))? {
+            return Ok(());
+        }
+        Err(io::Error::other("the directory holds no repository: is its disk mounted?"))
     }
-    Err(io::Error::other("the directory holds no repository: is its disk mounted?"))
-}
 
-fn read_dir_if_present(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
-    match fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-        Ok(entries) => entries.collect(),
-    }
-}
-
-/// Whether somebody holds the lock of an unfinished object. One that was made and not locked yet is taken for abandoned: then
-/// the write of the session that begins just now fails, and says so.
-fn is_being_written(path: &Path) -> io::Result<bool> {
-    match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        opened => Ok(flock(&opened?, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)),
-    }
-}
-
-fn remove_if_present(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
-}
-
-fn not_a_file() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file")
-}
-
-/// Length of a listed file, unless it was deleted since.
-fn len_if_present(entry: &fs::DirEntry) -> io::Result<Option<u64>> {
-    match entry.metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        metadata => metadata.map(|metadata| Some(metadata.len())),
-    }
-}
-
-fn create_dir(path: &Path) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
-}
-
-fn create_dir_all(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
-}
-
-/// Creates the folders from the root down to `folder`, each durable before anything is put into it.
-fn create_dirs_beneath(root: &Path, folder: &Path) -> io::Result<()> {
-    let mut path = root.to_path_buf();
-    for part in folder.strip_prefix(root).unwrap_or(Path::new("")).components() {
-        let parent = path.clone();
-        path.push(part);
-        if !path.is_dir() {
-            create_dir(&path)?;
-            File::open(&parent)?.sync_all()?;
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        match self.disk.status(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            status => status.map(|_| true),
         }
     }
-    Ok(())
+
+    fn list_if_present(&self, path: &Path) -> io::Result<Vec<DiskEntry>> {
+        match self.disk.list(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            listed => listed,
+        }
+    }
+
+    fn create(&self, path: &Path) -> io::Result<()> {
+        match self.disk.create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created,
+        }
+    }
+
+    /// Creates the root and what leads to it, each durable before the next. What is there may have been created a moment
+    /// ago by somebody who was killed, so it is synced as well, where that can be done.
+    fn create_root(&self) -> io::Result<()> {
+        let named = |path: &&Path| !path.as_os_str().is_empty();
+        let way: Vec<&Path> = self.root.ancestors().filter(named).collect();
+        for path in way.into_iter().rev() {
+            let is_new = !self.exists(path)?;
+            if is_new {
+                self.create(path)?;
+            }
+            // The topmost of a relative path lies in the working directory.
+            let parent =
+                path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+            match parent.map(|parent| self.disk.sync_dir(parent)) {
+                Some(Err(error)) if is_new && error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a folder of the repository and all above it durable, and creates what is missing of them.
+    fn make_durable(&self, folder: &Path) -> io::Result<()> {
+        if self.durable().contains(folder) {
+            return Ok(());
+        }
+        let mut path = self.root.clone();
+        for part in folder.strip_prefix(&self.root).unwrap_or(Path::new("")).components() {
+            let parent = path.clone();
+            path.push(part);
+            if self.durable().contains(&path) {
+                continue;
+            }
+            self.create(&path)?;
+            self.disk.sync_dir(&parent)?;
+            // Folders of sessions come and go, by the hands of others too.
+            if path != folder || !folder.starts_with(self.root.join(names::COORD)) {
+                self.durable().insert(path.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a folder if it is empty; answers whether it was.
+    fn remove(&self, folder: &Path) -> bool {
+        self.forget(folder);
+        self.disk.remove_dir(folder).is_ok()
+    }
+
+    fn forget(&self, folder: &Path) {
+        self.durable().remove(folder);
+    }
+
+    fn durable(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]

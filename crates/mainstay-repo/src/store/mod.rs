@@ -4,9 +4,11 @@
 //! that was published is durable, and is found by every later read and listing. No renames, no conditions, no times.
 
 mod direct;
+mod disk;
 mod local;
 mod memory;
 
+pub use disk::{Disk, DiskEntry, EntryKind, NewFile, StoredFile};
 pub use local::LocalStore;
 pub use memory::{Call, MemoryStore};
 
@@ -62,8 +64,15 @@ pub trait Store: Send + Sync {
     /// that was never written to is empty; one that cannot be read is an error.
     fn list(&self, prefix: &str) -> io::Result<Vec<Object>>;
 
-    /// Deletes an object; one that is already gone is no error.
+    /// Deletes an object; one that is already gone is no error. When this returns it does not come back, and neither does
+    /// any that was deleted before.
     fn delete(&self, name: &str) -> io::Result<()>;
+
+    /// Makes sure that an object that can be seen is durable: whoever published it may have been killed, or have failed,
+    /// before it knew.
+    fn make_durable(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Removes what uploads that never were published have left. Call it while no other session is open.
     fn clear_staging(&self) -> io::Result<()> {

@@ -55,10 +55,23 @@ fn what_is_no_configuration_is_damaged() {
 }
 
 #[test]
-fn a_flipped_bit_in_the_configuration_never_panics() {
+fn every_flipped_bit_in_the_configuration_is_noticed_or_names_another_repository() {
     for bit in 0..STORED.len() * 8 {
         let mut bytes = STORED.as_bytes().to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let _ = decode(&bytes);
+        let decoded = decode(&bytes);
+        let is_other = decoded.as_ref().is_ok_and(|config| config.repository != CONFIG.repository);
+        assert!(decoded.is_err() || is_other, "bit {bit} of byte {} means nothing", bit / 8);
+    }
+}
+
+#[test]
+fn a_byte_more_or_less_can_be_read_and_is_noticed() {
+    assert!(is_as_written(STORED.as_bytes()));
+    let with_feature = STORED.replace("\"compatible\": []", "\"compatible\": [\n      \"notes\"\n    ]");
+    assert!(is_as_written(with_feature.as_bytes()));
+    for changed in [STORED.trim_end().to_owned(), format!("{STORED} "), STORED.replace("  ", " ")] {
+        assert_eq!(decode(changed.as_bytes()), Ok(CONFIG));
+        assert!(!is_as_written(changed.as_bytes()));
     }
 }

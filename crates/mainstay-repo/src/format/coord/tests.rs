@@ -67,6 +67,8 @@ fn a_fence_has_these_bytes_for_ever() {
     let body = format!("a20150{}0250{}", "5e".repeat(16), "cc".repeat(16));
     let bytes = encode_fence(REPOSITORY, &fence());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("0e") + &body);
+    assert_eq!(decode_fence(REPOSITORY, (session_id(0x5e), session_id(0xcc)), &bytes), Ok(fence()));
+    assert!(decode_fence(REPOSITORY, (session_id(0x5f), session_id(0xcc)), &bytes).is_err());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What only the local store has to promise: folders, permissions and disks that are not there.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
+
+use rustix::fs::CWD;
 
 use super::*;
 

@@ -1,0 +1,196 @@
+//! Gate: every bit, every length, every exchange of objects.
+//!
+//! Owns the kinds of damage and the count of what is noticed. Check and verify together must notice each of them and name
+//! the object; no snapshot may restore to other bytes than it had.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::effort::{Draws, Effort, Figures};
+use crate::journal_store::JournalStore;
+use crate::reference::{Noticed, Outcome, Reference};
+
+/// What was noticed, by kind of object.
+#[derive(Default)]
+struct Tally {
+    damages: u64,
+    deceived: u64,
+    bad: BTreeMap<(String, Noticed), Vec<String>>,
+}
+
+impl Tally {
+    fn note(&mut self, name: &str, outcome: Outcome, story: impl FnOnce() -> String) {
+        self.damages += 1;
+        self.deceived += u64::from(outcome.is_deceived);
+        if outcome.noticed != Noticed::Named || outcome.is_deceived {
+            self.bad.entry((kind_of(name), outcome.noticed)).or_default().push(story());
+        }
+    }
+
+    fn count(&self, noticed: Noticed) -> u64 {
+        self.bad.iter().filter(|((_, how), _)| *how == noticed).map(|(_, stories)| stories.len() as u64).sum()
+    }
+
+    fn publish(self, mut figures: Figures, effort: Effort) {
+        figures.add(self.damages, "damages");
+        figures.add(self.count(Noticed::Not), "unnoticed");
+        figures.add(self.count(Noticed::Misnamed), "put to another object");
+        figures.add(self.deceived, "wrong bytes accepted");
+        figures.publish(effort);
+        let told: Vec<String> = self
+            .bad
+            .iter()
+            .map(|((kind, how), stories)| {
+                format!("{kind}: {how:?} {} times, first {:?}", stories.len(), stories.first())
+            })
+            .collect();
+        assert!(told.is_empty(), "{told:#?}");
+    }
+}
+
+/// The kind of an object, by its folder or the beginning of its name.
+fn kind_of(name: &str) -> String {
+    let end = name.rfind('/').map_or(name.len(), |end| end + 1);
+    let folder = name.get(..end).unwrap_or(name);
+    let parts: Vec<&str> = folder.split('/').take(2).collect();
+    match name {
+        _ if name.starts_with("index/") => name.get(..8).unwrap_or(name).to_owned(),
+        _ if name.ends_with("/end") => "coord/leases/…/end".to_owned(),
+        _ if name.starts_with("packs/") || name.starts_with("snapshots/") => parts[0].to_owned(),
+        _ => parts.join("/"),
+    }
+}
+
+/// Objects of which every bit is flipped even in the short form.
+fn is_small(bytes: &[u8]) -> bool {
+    bytes.len() <= 600
+}
+
+fn flip(reference: &Reference, store: &JournalStore, (name, bytes): (&Arc<str>, &Arc<[u8]>), bit: usize) -> Outcome {
+    let mut flipped = bytes.to_vec();
+    flipped[bit / 8] ^= 1 << (bit % 8);
+    store.exchange(name, Some(flipped.into()));
+    let outcome = reference.outcome(store, &[name]);
+    store.exchange(name, Some(bytes.clone()));
+    outcome
+}
+
+#[test]
+fn every_flipped_bit_is_noticed_in_the_right_object() {
+    let effort = Effort::asked();
+    let mut figures = Figures::of("flipped bits");
+    let mut tally = Tally::default();
+    let mut kinds = std::collections::BTreeSet::new();
+    let mut round = 0;
+    loop {
+        let seed = effort.seed(round);
+        let reference = Reference::new(seed);
+        let store = JournalStore::with(reference.objects.clone());
+        for object in &reference.objects {
+            kinds.insert(kind_of(object.0));
+            let every = is_small(object.1) || effort.is_long();
+            for byte in 0..object.1.len() {
+                let bits = if every { 0..8 } else { byte % 8..byte % 8 + 1 };
+                for bit in bits {
+                    let outcome = flip(&reference, &store, object, byte * 8 + bit);
+                    tally.note(object.0, outcome, || format!("{}, bit {bit} of byte {byte}", object.0));
+                }
+            }
+        }
+        round += 1;
+        if !effort.goes_on() {
+            break;
+        }
+    }
+    figures.add(kinds.len() as u64, "kinds of objects");
+    tally.publish(figures, effort);
+}
+
+#[test]
+fn every_truncation_and_all_that_is_put_behind_or_zeroed_is_noticed() {
+    let effort = Effort::asked();
+    let figures = Figures::of("truncations");
+    let mut tally = Tally::default();
+    let reference = Reference::new(effort.seed(u64::from(effort.is_long())));
+    let store = JournalStore::with(reference.objects.clone());
+    for (name, bytes) in &reference.objects {
+        let stride = if is_small(bytes) || effort.is_long() { 1 } else { 7 };
+        let cut = (0..bytes.len()).step_by(stride).map(|len| (format!("cut to {len}"), bytes[..len].to_vec()));
+        let longer = [1, 512].map(|more| (format!("{more} bytes more"), [&bytes[..], &vec![0; more]].concat()));
+        let zeroed = (0..bytes.len()).step_by(512).map(|start| {
+            let mut zeroed = bytes.to_vec();
+            let end = bytes.len().min(start + 512);
+            zeroed[start..end].fill(0);
+            (format!("zeros from {start}"), zeroed)
+        });
+        for (story, changed) in cut.chain(longer).chain(zeroed).filter(|(_, changed)| changed[..] != bytes[..]) {
+            store.exchange(name, Some(changed.into()));
+            let outcome = reference.outcome(&store, &[name]);
+            tally.note(name, outcome, || format!("{name}, {story}"));
+        }
+        store.exchange(name, Some(bytes.clone()));
+    }
+    tally.publish(figures, effort);
+}
+
+#[test]
+fn an_object_under_the_name_of_another_is_noticed() {
+    let effort = Effort::asked();
+    let figures = Figures::of("exchanged objects");
+    let mut tally = Tally::default();
+    let reference = Reference::new(effort.seed(0));
+    let stranger = Reference::new(effort.seed(0));
+    let store = JournalStore::with(reference.objects.clone());
+    for (name, bytes) in &reference.objects {
+        // Every other object under this name, of its own kind and of others; both the older and the newer.
+        for (other, its_bytes) in reference.objects.iter().filter(|(_, its_bytes)| *its_bytes != bytes) {
+            store.exchange(name, Some(its_bytes.clone()));
+            let outcome = reference.outcome(&store, &[name]);
+            tally.note(name, outcome, || format!("{other} as {name}"));
+            if name < other {
+                store.exchange(other, Some(bytes.clone()));
+                let outcome = reference.outcome(&store, &[name, other]);
+                tally.note(name, outcome, || format!("{name} and {other} exchanged"));
+                store.exchange(other, Some(its_bytes.clone()));
+            }
+        }
+        // Objects of the same kind of another repository.
+        for (_, foreign) in stranger.objects.iter().filter(|(other, _)| kind_of(other) == kind_of(name)) {
+            store.exchange(name, Some(foreign.clone()));
+            let outcome = reference.outcome(&store, &[name]);
+            tally.note(name, outcome, || format!("one of another repository as {name}"));
+        }
+        store.exchange(name, Some(bytes.clone()));
+    }
+    tally.publish(figures, effort);
+}
+
+#[test]
+fn any_damage_at_random_is_noticed() {
+    let effort = Effort::asked();
+    let figures = Figures::of("random damage");
+    let mut tally = Tally::default();
+    let mut draws = Draws::new(effort.seed(u64::from(effort.is_long())));
+    let reference = Reference::new(draws.next() >> 8);
+    let store = JournalStore::with(reference.objects.clone());
+    let objects: Vec<_> = reference.objects.iter().collect();
+    let mut count = 0;
+    while if effort.is_long() { effort.goes_on() } else { count < 2_000 } {
+        count += 1;
+        let (name, bytes) = objects[draws.below(objects.len())];
+        let mut changed = bytes.to_vec();
+        for _ in 0..1 + draws.below(4) {
+            let start = draws.below(changed.len());
+            let end = changed.len().min(start + 1 + draws.below(40));
+            changed[start..end].iter_mut().for_each(|byte| *byte = draws.next() as u8);
+        }
+        if changed[..] == bytes[..] {
+            continue;
+        }
+        store.exchange(name, Some(changed.into()));
+        let outcome = reference.outcome(&store, &[name]);
+        tally.note(name, outcome, || format!("{name}, damage {count}"));
+        store.exchange(name, Some(bytes.clone()));
+    }
+    tally.publish(figures, effort);
+}

@@ -1,0 +1,174 @@
+//! A small repository that has an object of every kind, and what is noticed when one of them is damaged.
+//!
+//! Owns making it and asking the engine: opening, check, verify, and reading every snapshot back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mainstay_jobs::check::{Finding, Severity, check};
+use mainstay_jobs::verify::{VerifyOptions, verify};
+use mainstay_jobs::{Cancel, NoProgress};
+use mainstay_repo::{Error, Repository, Secret, SnapshotId, Store, names};
+
+use crate::commands::{Command, Process, secret, unborn};
+use crate::journal_store::{JournalStore, Objects, Operation};
+use crate::ledger::Ledger;
+use crate::tree::{Reader, Tree};
+
+pub struct Reference {
+    pub objects: Objects,
+    ledger: Ledger,
+    /// What check and verify note while nothing is damaged.
+    usual: BTreeSet<(String, String)>,
+    /// Every snapshot by the name of its object, forgotten ones too.
+    snapshots: BTreeMap<SnapshotId, Tree>,
+}
+
+/// How a damage was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Noticed {
+    /// The object was named.
+    Named,
+    /// Another object was named, or none.
+    Misnamed,
+    Not,
+}
+
+/// What comes of a damaged repository.
+pub struct Outcome {
+    pub noticed: Noticed,
+    /// Bytes that are wrong were taken for right.
+    pub is_deceived: bool,
+}
+
+impl Reference {
+    /// Backups, keys of both kinds, a forgotten snapshot, a prune that was killed between condemning and deleting, and a
+    /// backup that was killed before its snapshot.
+    pub fn new(seed: u64) -> Self {
+        let mut objects = Objects::new();
+        let mut ledger = unborn(seed);
+        ledger.tree = small(&ledger.tree);
+        use Command::{AddKey, Backup, Forget, Init};
+        for command in [Init, AddKey, Backup, Backup, Forget] {
+            let store = JournalStore::with(objects);
+            ledger = command.run(Arc::new(store.clone()), Process::FIRST, &ledger).unwrap();
+            objects = store.objects();
+        }
+        let second = Process::FIRST.after_kill();
+        objects = killed((&objects, &ledger), Command::Prune, Process::FIRST, names::CONDEMNED);
+        objects = killed((&objects, &ledger), Command::Backup, second, names::REFS);
+        let store = JournalStore::with(objects);
+        for command in [Backup, Forget] {
+            ledger = command.run(Arc::new(store.clone()), second.after_kill(), &ledger).unwrap();
+        }
+        let repository = open(Arc::new(store.clone()), &ledger).unwrap();
+        repository.add_key(&Secret::from_text("correct horse"), "passphrase", 4).unwrap();
+        let reader = Reader::new(&repository).unwrap();
+        let entries = repository.snapshots().unwrap();
+        let snapshots = entries.iter().filter_map(|entry| Some((entry.id, reader.read(entry).ok()?))).collect();
+        let mut reference = Self { objects: store.objects(), ledger, usual: BTreeSet::new(), snapshots };
+        reference.usual = reference.findings(&store).into_iter().map(|found| (found.object, found.problem)).collect();
+        reference
+    }
+
+    /// What a damage to these objects does: at least one of `names` must be named.
+    pub fn outcome(&self, store: &JournalStore, names: &[&str]) -> Outcome {
+        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let repository = match open(shared, &self.ledger) {
+            Ok(repository) => repository,
+            Err(error) => return Outcome { noticed: judge(error_names(&error, names)), is_deceived: false },
+        };
+        let is_deceived = self.is_deceived(&repository);
+        let found = self.findings(store);
+        let is_new = |found: &&Finding| !self.usual.contains(&(found.object.clone(), found.problem.clone()));
+        let fresh: Vec<&Finding> = found.iter().filter(is_new).collect();
+        let is_named = fresh.iter().any(|found| names.iter().any(|name| found.object.contains(name)));
+        let noticed = if fresh.is_empty() { Noticed::Not } else { judge(is_named) };
+        Outcome { noticed, is_deceived }
+    }
+
+    /// Everything that check and verify find; what they cannot even begin with is a finding as well.
+    fn findings(&self, store: &JournalStore) -> Vec<Finding> {
+        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let options = VerifyOptions { sample: None, seed: 0 };
+        let repository = open(shared, &self.ledger).unwrap();
+        let mut findings = match check(&repository, &NoProgress, &Cancel::default()) {
+            Ok(report) => report.findings,
+            Err(error) => vec![ended(&error)],
+        };
+        match verify(&repository, &options, &NoProgress, &Cancel::default()) {
+            Ok(report) => findings.extend(report.findings),
+            Err(error) => findings.push(ended(&error)),
+        }
+        // Their own leases.
+        store.take_operations().iter().for_each(|operation| {
+            if let Operation::Put(name, _) = operation {
+                store.exchange(name, None);
+            }
+        });
+        findings
+    }
+
+    /// Whether some snapshot can be read and is not what it was.
+    fn is_deceived(&self, repository: &Repository) -> bool {
+        let (Ok((entries, _)), Ok(reader)) = (repository.readable_snapshots(), Reader::new(repository)) else {
+            return false;
+        };
+        entries.iter().any(|entry| {
+            let read = reader.read(entry);
+            read.is_ok_and(|tree| self.snapshots.get(&entry.id).is_none_or(|expected| *expected != tree))
+        })
+    }
+}
+
+fn judge(is_named: bool) -> Noticed {
+    if is_named { Noticed::Named } else { Noticed::Misnamed }
+}
+
+/// What ended a check: as a finding about the object that the error names.
+fn ended(error: &mainstay_jobs::Error) -> Finding {
+    Finding {
+        severity: Severity::Damage,
+        object: error.to_string(),
+        problem: "it ends the run".to_owned(),
+        snapshots: Vec::new(),
+        paths: Vec::new(),
+        path_count: 0,
+    }
+}
+
+/// Whether an error of opening is about one of these objects: the configuration has messages of its own.
+fn error_names(error: &Error, names: &[&str]) -> bool {
+    let is_of_config = matches!(error, Error::NoRepository { .. } | Error::TooNew { .. });
+    let text = error.to_string();
+    names.iter().any(|name| text.contains(name) || is_of_config && *name == names::CONFIG)
+}
+
+fn open(store: Arc<dyn Store>, ledger: &Ledger) -> mainstay_repo::Result<Repository> {
+    Repository::open(store, &secret(&ledger.codes[0].1), Process::FIRST.after_kill().after_kill().liveness())
+}
+
+/// Only the short files: every bit of theirs is flipped.
+fn small(tree: &Tree) -> Tree {
+    Tree(
+        tree.0
+            .iter()
+            .filter(|(_, bytes)| bytes.len() < 1000)
+            .map(|(path, bytes)| (path.clone(), bytes.clone()))
+            .collect(),
+    )
+}
+
+/// The store after a command was killed right behind its first object of such a name.
+fn killed((objects, ledger): (&Objects, &Ledger), command: Command, process: Process, prefix: &str) -> Objects {
+    let store = JournalStore::with(objects.clone());
+    command.run(Arc::new(store.clone()), process, ledger).unwrap();
+    let mut left = objects.clone();
+    for operation in store.take_operations() {
+        operation.apply(&mut left);
+        if matches!(&operation, Operation::Put(name, _) if name.starts_with(prefix)) {
+            break;
+        }
+    }
+    left
+}

@@ -1,0 +1,156 @@
+//! The small objects, each read for its own sake.
+//!
+//! Owns looking at what opening, listing and reading pass over as long as something else serves: keys of others, keys of
+//! sessions, leases and their ends, intents, condemned lists, fences and settlements, marks. Damage to one of them costs nothing today, and is
+//! damage: the next one may cost a key. Changes nothing.
+
+use std::collections::HashSet;
+
+use super::{Repository, list, readable_slots, store_error};
+use crate::error::{Error, Kind, Result};
+use crate::format::envelope::repository_of;
+use crate::format::names::{self, FenceName, LeaseName};
+use crate::format::{Decoded, Problem, config, coord, keys, lease, limits, refs};
+use crate::id::{RepositoryId, SessionId, SnapshotId};
+use crate::pack_reader::read_object;
+use crate::store::Store;
+
+/// A small object that is not what it should be.
+#[derive(Debug)]
+pub struct SmallDamage {
+    /// The object.
+    pub name: String,
+    pub error: Error,
+}
+
+/// Decides whether the bytes of a name are what the name says.
+type Look = fn(&Repository, &str, &[u8]) -> Decoded<()>;
+
+/// The folders, and how each of their objects is looked at.
+const FOLDERS: [(&str, Look); 6] = [
+    (names::DATA_KEYS, look_at_data_key),
+    (names::LEASES, look_at_lease),
+    (names::INTENTS, look_at_intent),
+    (names::CONDEMNED, look_at_condemned),
+    (names::FENCES, look_at_fence),
+    (names::TRASH, look_at_mark),
+];
+
+impl Repository {
+    /// Reads every object that is neither a pack, nor a table, nor a snapshot with its map, and answers those that are
+    /// damaged.
+    ///
+    /// # Errors
+    /// When the store cannot be listed.
+    pub fn damaged_small_objects(&self) -> Result<Vec<SmallDamage>> {
+        let (_, slots) = readable_slots(&*self.store, self.id())?;
+        let mut damages: Vec<SmallDamage> = slots.into_iter().filter_map(named).collect();
+        let config = self.store.read(names::CONFIG, limits::CONFIG_LEN);
+        if !config::is_as_written(&config.map_err(|source| store_error("read", names::CONFIG, source))?) {
+            let error = Error::damaged("read", names::CONFIG, "it can be read, and is not as it was written");
+            damages.push(SmallDamage { name: names::CONFIG.to_owned(), error });
+        }
+        for (folder, look) in FOLDERS {
+            let objects = list(&*self.store, folder)?;
+            damages.extend(objects.into_iter().filter_map(|object| self.look_at(object.name, look)));
+        }
+        damages.extend(self.damaged_maps_of_no_snapshot()?);
+        Ok(damages)
+    }
+
+    /// Reference maps that belong to no snapshot; the others are read with theirs.
+    fn damaged_maps_of_no_snapshot(&self) -> Result<Vec<SmallDamage>> {
+        let maps = list(&*self.store, names::REFS)?;
+        let snapshots = list(&*self.store, names::SNAPSHOTS)?;
+        let owners: HashSet<String> = snapshots
+            .iter()
+            .filter_map(|object| names::parse_snapshot(&object.name).ok())
+            .map(|(_, _, id)| names::refs(id))
+            .collect();
+        let others = maps.into_iter().filter(|map| !owners.contains(&map.name));
+        Ok(others.filter_map(|map| self.look_at(map.name, look_at_map)).collect())
+    }
+
+    fn look_at(&self, name: String, look: Look) -> Option<SmallDamage> {
+        let read = read_object(&*self.store, &name, "read");
+        let looked =
+            read.and_then(|bytes| look(self, &name, &bytes).map_err(|problem| Error::damaged("read", &name, problem)));
+        match looked {
+            // What is short-lived may have gone since it was listed.
+            Ok(()) | Err(Error::Missing { .. }) => None,
+            Err(error) => Some(SmallDamage { name, error }),
+        }
+    }
+}
+
+/// What is wrong with a slot, and which it is.
+fn named(error: Error) -> Option<SmallDamage> {
+    match &error {
+        Error::Damaged { name, .. } if error.kind() == Kind::Corrupt => Some(SmallDamage { name: name.clone(), error }),
+        _ => None,
+    }
+}
+
+/// Tells a configuration that names another repository than all keys do: its id has no checksum of its own.
+pub fn refuse_other_repository(store: &dyn Store, named: RepositoryId) -> Result<()> {
+    let mut owners = HashSet::new();
+    for object in list(store, names::KEY_SLOTS)?.into_iter().chain(list(store, names::DATA_KEYS)?) {
+        owners.extend(read_object(store, &object.name, "read key").ok().and_then(|bytes| repository_of(&bytes)));
+    }
+    match owners.into_iter().collect::<Vec<_>>().as_slice() {
+        [owner] if *owner != named => {
+            let problem = format!("it names the repository {named}, and all keys are of {owner}");
+            Err(Error::damaged("open repository", names::CONFIG, problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn look_at_data_key(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    let session = name.strip_prefix(names::DATA_KEYS).and_then(|id| SessionId::from_hex(id).ok());
+    let session = session.ok_or_else(|| Problem::new("it is not the name of a data key"))?;
+    let stored = keys::decode_data_key(repository.id(), session, bytes)?;
+    repository.keys.open_data_key(&stored).map(drop)
+}
+
+fn look_at_lease(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    let (session, part) = names::parse_lease(name)?;
+    let is_right = match part {
+        LeaseName::End => lease::decode_end(repository.id(), bytes)? == session,
+        LeaseName::Claim(number) => lease::decode(repository.id(), session, bytes)?.number == number,
+    };
+    expect(is_right, "it is another one than its name says")
+}
+
+fn look_at_intent(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    let intent = coord::decode_intent(repository.id(), bytes)?;
+    expect((intent.session, intent.number) == names::parse_intent(name)?, "it is another one than its name says")
+}
+
+fn look_at_condemned(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    coord::decode_condemned(repository.id(), names::parse_condemned(name)?, bytes).map(drop)
+}
+
+fn look_at_fence(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    let (session, part) = names::parse_fence(name)?;
+    match part {
+        FenceName::Fence(collector) => coord::decode_fence(repository.id(), (session, collector), bytes).map(drop),
+        FenceName::Settlement(collector) => {
+            coord::decode_settlement(repository.id(), (session, collector), bytes).map(drop)
+        }
+    }
+}
+
+fn look_at_map(repository: &Repository, _: &str, bytes: &[u8]) -> Decoded<()> {
+    refs::decode(repository.id(), bytes).map(drop)
+}
+
+fn look_at_mark(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    let id = name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
+    let id = id.ok_or_else(|| Problem::new("it is not the name of a mark"))?;
+    coord::decode_trash(repository.id(), id, bytes).map(drop)
+}
+
+fn expect(is_so: bool, otherwise: &str) -> Decoded<()> {
+    if is_so { Ok(()) } else { Err(Problem::new(otherwise)) }
+}
