@@ -87,6 +87,9 @@ impl<'r> Removal<'r> {
     /// Removes reference maps and marks of snapshots that are gone, and the lists of prunes that were killed.
     fn marks(&mut self) -> Result<()> {
         let kept = self.inventory.snapshots.kept_ids();
+        // A prune that was killed may have deleted a snapshot without a trace that lasts: without its mark it must not be
+        // able to come back.
+        self.repository.make_durable(names::SNAPSHOTS)?;
         for prefix in [names::REFS, names::TRASH] {
             for object in list(&*self.repository.store, prefix)? {
                 let id = object.name.strip_prefix(prefix).and_then(|id| SnapshotId::from_hex(id).ok());
