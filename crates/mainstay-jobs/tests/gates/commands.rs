@@ -148,7 +148,7 @@ fn remove_key(repository: &Repository, label: &str) -> Result<()> {
 
 /// A ledger of nothing yet, and of the code that will open it.
 pub fn unborn(seed: u64) -> Ledger {
-    let code = RecoveryCode::generate().unwrap().to_text().to_string();
+    let code = RecoveryCode::generate().expect("a gate begins with what is healthy").to_text().to_string();
     Ledger { codes: vec![("first".to_owned(), code)], tree: Tree::planted(seed), step: seed, ..Ledger::default() }
 }
 

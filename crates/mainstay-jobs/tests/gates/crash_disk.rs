@@ -115,7 +115,7 @@ impl Explorer {
             }
             self.tally.distinct += 1;
             let store = store(&disk);
-            let goes_on = self.tally.distinct % self.stride == 0;
+            let goes_on = self.tally.distinct.is_multiple_of(self.stride);
             let verdict = ledger.look(&store, &process);
             let verdict = verdict.and_then(|()| if goes_on { ledger.go_on(&store, &process) } else { Ok(()) });
             if let Err(why) = verdict {

@@ -120,7 +120,9 @@ impl Explorer {
             .map(|more| {
                 let store = JournalStore::with(place.objects.clone());
                 let ledger = Ledger { step: place.ledger.step + more, ..place.ledger.clone() };
-                let after = Command::Backup.run(Arc::new(store.clone()), Process::FIRST, &ledger).unwrap();
+                let after = Command::Backup
+                    .run(Arc::new(store.clone()), Process::FIRST, &ledger)
+                    .expect("a gate begins with what is healthy");
                 (store.take_operations(), Command::Backup.under_way(&ledger).under_way, after.kept)
             })
             .into();
@@ -154,7 +156,9 @@ fn with_a_past(seed: u64) -> Place {
     use Command::{AddKey, Backup, Forget, Init, Prune};
     for command in [Init, AddKey, Backup, Backup, Forget, Prune, Backup, Backup, Forget] {
         let store = JournalStore::with(place.objects);
-        let ledger = command.run(Arc::new(store.clone()), Process::FIRST, &place.ledger).unwrap();
+        let ledger = command
+            .run(Arc::new(store.clone()), Process::FIRST, &place.ledger)
+            .expect("a gate begins with what is healthy");
         place = Place { objects: store.objects(), ledger };
     }
     place

@@ -70,7 +70,9 @@ impl Figures {
             format!("{}\t{form}\t{}\t{:.0} s\n", self.gate, self.parts.join(", "), self.begun.elapsed().as_secs_f64());
         let folder = folder();
         let file = folder.join(format!("{}.txt", self.gate));
-        std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(file, &line)).unwrap();
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(file, &line))
+            .expect("a gate begins with what is healthy");
         println!("{}", line.trim_end());
     }
 }
@@ -84,7 +86,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

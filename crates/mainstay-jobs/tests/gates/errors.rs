@@ -66,9 +66,12 @@ impl InMemory {
     fn with_a_past() -> Self {
         use Command::{AddKey, Backup, Forget, Init};
         let mut place = Self { objects: Objects::new(), ledger: unborn(5) };
-        for command in [Init, AddKey, Backup, Backup, Backup, Forget] {
+        // What is forgotten is the first by its identifier, so it must not be the newest that a restore is compared with.
+        for command in [Init, AddKey, Backup, Forget, Backup, Backup] {
             let store = JournalStore::with(place.objects);
-            let ledger = command.run(Arc::new(store.clone()), Process::FIRST, &place.ledger).unwrap();
+            let ledger = command
+                .run(Arc::new(store.clone()), Process::FIRST, &place.ledger)
+                .expect("a gate begins with what is healthy");
             place = Self { objects: store.objects(), ledger };
         }
         place
@@ -81,7 +84,9 @@ impl InMemory {
 
     fn try_command(&self, command: Command, tally: &mut Tally) {
         let (_, healthy) = self.over(None);
-        command.run(Arc::new(healthy.clone()), Process::FIRST, &self.ledger).unwrap();
+        command
+            .run(Arc::new(healthy.clone()), Process::FIRST, &self.ledger)
+            .expect("a gate begins with what is healthy");
         for plan in plans(healthy.trigger.calls()) {
             tally.injected += 1;
             let story = || format!("{command:?} with {plan:?}");
@@ -119,7 +124,10 @@ fn damaged(place: &InMemory, largest: bool) -> InMemory {
     let mut place = place.clone();
     let packs = place.objects.iter().filter(|(name, _)| name.starts_with(names::PACKS));
     let key = |bytes: &Arc<[u8]>| if largest { bytes.len() as i64 } else { -(bytes.len() as i64) };
-    let (name, bytes) = packs.max_by_key(|(_, bytes)| key(bytes)).map(|(name, bytes)| (name.clone(), bytes)).unwrap();
+    let (name, bytes) = packs
+        .max_by_key(|(_, bytes)| key(bytes))
+        .map(|(name, bytes)| (name.clone(), bytes))
+        .expect("a gate begins with what is healthy");
     let mut bytes = bytes.to_vec();
     bytes[100] ^= 1;
     place.objects.insert(name, bytes.into());
@@ -187,7 +195,7 @@ fn an_error_of_a_store_never_makes_damage_look_sound() {
 fn an_error_of_a_store_never_makes_a_restore_silently_wrong() {
     let (figures, mut tally) = (Figures::of("errors under restore"), Tally::default());
     let place = InMemory::with_a_past();
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a gate begins with what is healthy");
     let (_, healthy) = place.over(None);
     assert!(restores(Arc::new(healthy.clone()), &place.ledger, &directory.path().join("whole")));
     for (number, plan) in plans(healthy.trigger.calls()).enumerate() {
@@ -231,7 +239,9 @@ impl OnDisk {
         let mut place = Self { state: SimDisk::new(Honesty::Honest).state(), ledger: unborn(6) };
         for command in [Init, AddKey, Backup, Backup, Forget] {
             let disk = place.disk(None);
-            let ledger = command.run(on(disk.clone()), Process::FIRST, &place.ledger).unwrap();
+            let ledger = command
+                .run(on(disk.clone()), Process::FIRST, &place.ledger)
+                .expect("a gate begins with what is healthy");
             place = Self { state: disk.disk.state(), ledger };
         }
         place
@@ -244,7 +254,7 @@ impl OnDisk {
 
     fn try_command(&self, command: Command, tally: &mut Tally) {
         let healthy = self.disk(None);
-        command.run(on(healthy.clone()), Process::FIRST, &self.ledger).unwrap();
+        command.run(on(healthy.clone()), Process::FIRST, &self.ledger).expect("a gate begins with what is healthy");
         for plan in plans(healthy.trigger.calls()) {
             tally.injected += 1;
             let story = || format!("{command:?} on a disk with {plan:?}");

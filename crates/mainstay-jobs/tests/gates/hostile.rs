@@ -27,11 +27,11 @@ const MEMORY_MAX: u64 = 256 << 20;
 /// The most memory that the process has held since this was asked last.
 fn peak_memory(what: impl FnOnce()) -> u64 {
     // 5 sets the highest mark back to what is held now (proc(5)).
-    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    std::fs::write("/proc/self/clear_refs", "5").expect("a gate begins with what is healthy");
     what();
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    let status = std::fs::read_to_string("/proc/self/status").expect("a gate begins with what is healthy");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a gate begins with what is healthy");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a gate begins with what is healthy") << 10
 }
 
 struct Hostile {
@@ -41,10 +41,12 @@ struct Hostile {
 
 impl Hostile {
     fn new() -> Self {
-        let hostile = Self { directory: tempfile::tempdir().unwrap(), ledger: unborn(1) };
+        let hostile =
+            Self { directory: tempfile::tempdir().expect("a gate begins with what is healthy"), ledger: unborn(1) };
         let code = secret(&hostile.ledger.codes[0].1);
-        Repository::create(hostile.store(), &code, "test", Process::FIRST.liveness(), 1).unwrap();
-        back_up(&hostile.open().unwrap(), &hostile.ledger.tree).unwrap();
+        Repository::create(hostile.store(), &code, "test", Process::FIRST.liveness(), 1)
+            .expect("a gate begins with what is healthy");
+        back_up(&hostile.open().expect("a gate begins with what is healthy"), &hostile.ledger.tree).unwrap();
         hostile
     }
 
@@ -75,9 +77,9 @@ impl Hostile {
 
 /// A file that claims a length and takes no space.
 fn plant(path: &Path, head: &[u8], len: u64) {
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, head).unwrap();
-    std::fs::File::options().write(true).open(path).unwrap().set_len(len).unwrap();
+    std::fs::create_dir_all(path.parent().expect("a gate begins with what is healthy")).unwrap();
+    std::fs::write(path, head).expect("a gate begins with what is healthy");
+    std::fs::File::options().write(true).open(path).expect("a gate begins with what is healthy").set_len(len).unwrap();
 }
 
 #[test]
@@ -145,7 +147,10 @@ fn commit(session: Session<'_>, root: Content) -> SnapshotEntry {
         statistics: SnapshotStatistics::default(),
         program: "test".to_owned(),
     };
-    session.commit(Draft { snapshot, blocks, presence: Presence::Believed }).unwrap().entry
+    session
+        .commit(Draft { snapshot, blocks, presence: Presence::Believed })
+        .expect("a gate begins with what is healthy")
+        .entry
 }
 
 fn directory(name: &str, page: Extent) -> Node {
@@ -180,12 +185,13 @@ fn walk_everything(repository: &Repository, entry: &SnapshotEntry, target: &Path
         }
     }
     let mut count = Count(0);
-    let trees = TreeReader::new(repository.block_reader(&repository.index().unwrap()));
+    let trees =
+        TreeReader::new(repository.block_reader(&repository.index().expect("a gate begins with what is healthy")));
     let walked = walk(&trees, b"", &entry.snapshot.root, &mut count);
     assert!(walked.is_err(), "a tree without end was walked to its end");
     let diffed = mainstay_jobs::diff::diff(&trees, &Content::default(), &entry.snapshot.root, &mut |_| Ok(()));
     assert!(diffed.is_err(), "a tree without end was compared to its end");
-    drop(check(repository, &NoProgress, &Cancel::default()).unwrap());
+    drop(check(repository, &NoProgress, &Cancel::default()).expect("a gate begins with what is healthy"));
     let options = RestoreOptions {
         overwrite: Overwrite::Always,
         extra: Extra::Keep,
@@ -214,10 +220,10 @@ fn a_tree_that_contains_itself_ends_where_it_begins_again() {
     let mut highest = 0;
     for subdirectories in [1, 2, 500] {
         let hostile = Hostile::new();
-        let repository = hostile.open().unwrap();
-        let session = Session::begin(&repository, Sharing::Shared).unwrap();
+        let repository = hostile.open().expect("a gate begins with what is healthy");
+        let session = Session::begin(&repository, Sharing::Shared).expect("a gate begins with what is healthy");
         let page = page_of_itself(BlockId { session: session.id(), serial: 0 }, subdirectories);
-        let stored = session.store_tree_page(&page.encode()).unwrap();
+        let stored = session.store_tree_page(&page.encode()).expect("a gate begins with what is healthy");
         let entry = commit(session, Content { extents: vec![stored], lists: Vec::new() });
         let target = hostile.directory.path().join("target");
         let peak = peak_memory(|| assert!(walk_everything(&repository, &entry, &target) <= 1));
@@ -233,15 +239,16 @@ fn a_tree_that_contains_itself_ends_where_it_begins_again() {
 fn a_tree_deeper_than_the_limit_is_bounded() {
     let mut figures = Figures::of("trees deeper than the limit");
     let hostile = Hostile::new();
-    let repository = hostile.open().unwrap();
-    let session = Session::begin(&repository, Sharing::Shared).unwrap();
-    let store = |page: &TreePage| session.store_tree_page(&page.encode()).unwrap();
+    let repository = hostile.open().expect("a gate begins with what is healthy");
+    let session = Session::begin(&repository, Sharing::Shared).expect("a gate begins with what is healthy");
+    let store = |page: &TreePage| session.store_tree_page(&page.encode()).expect("a gate begins with what is healthy");
     let mut root = store(&TreePage::default());
     for _ in 0..limits::TREE_DEPTH + 100 {
         root = store(&TreePage { nodes: vec![directory("deeper", root)], ..TreePage::default() });
     }
     let entry = commit(session, Content { extents: vec![root], lists: Vec::new() });
-    let trees = TreeReader::new(repository.block_reader(&repository.index().unwrap()));
+    let trees =
+        TreeReader::new(repository.block_reader(&repository.index().expect("a gate begins with what is healthy")));
     struct Nothing;
     impl Visitor for Nothing {
         fn node(&mut self, _: &[u8], _: &Node, _: &Owners) -> mainstay_jobs::Result<Descend> {
@@ -250,7 +257,7 @@ fn a_tree_deeper_than_the_limit_is_bounded() {
     }
     let peak = peak_memory(|| {
         assert!(walk(&trees, b"", &entry.snapshot.root, &mut Nothing).is_err());
-        drop(check(&repository, &NoProgress, &Cancel::default()).unwrap());
+        drop(check(&repository, &NoProgress, &Cancel::default()).expect("a gate begins with what is healthy"));
     });
     assert!(peak <= MEMORY_MAX, "{} MiB", peak >> 20);
     figures.add(1, "cases");

@@ -45,7 +45,7 @@ impl JournalStore {
     }
 
     fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.0.lock().unwrap()
+        self.0.lock().expect("a gate begins with what is healthy")
     }
 
     pub fn objects(&self) -> Objects {

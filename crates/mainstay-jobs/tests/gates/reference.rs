@@ -51,7 +51,9 @@ impl Reference {
         use Command::{AddKey, Backup, Forget, Init};
         for command in [Init, AddKey, Backup, Backup, Forget] {
             let store = JournalStore::with(objects);
-            ledger = command.run(Arc::new(store.clone()), Process::FIRST, &ledger).unwrap();
+            ledger = command
+                .run(Arc::new(store.clone()), Process::FIRST, &ledger)
+                .expect("a gate begins with what is healthy");
             objects = store.objects();
         }
         let second = Process::FIRST.after_kill();
@@ -59,12 +61,16 @@ impl Reference {
         objects = killed((&objects, &ledger), Command::Backup, second, names::REFS);
         let store = JournalStore::with(objects);
         for command in [Backup, Forget] {
-            ledger = command.run(Arc::new(store.clone()), second.after_kill(), &ledger).unwrap();
+            ledger = command
+                .run(Arc::new(store.clone()), second.after_kill(), &ledger)
+                .expect("a gate begins with what is healthy");
         }
-        let repository = open(Arc::new(store.clone()), &ledger).unwrap();
-        repository.add_key(&Secret::from_text("correct horse"), "passphrase", 4).unwrap();
-        let reader = Reader::new(&repository).unwrap();
-        let entries = repository.snapshots().unwrap();
+        let repository = open(Arc::new(store.clone()), &ledger).expect("a gate begins with what is healthy");
+        repository
+            .add_key(&Secret::from_text("correct horse"), "passphrase", 4)
+            .expect("a gate begins with what is healthy");
+        let reader = Reader::new(&repository).expect("a gate begins with what is healthy");
+        let entries = repository.snapshots().expect("a gate begins with what is healthy");
         let snapshots = entries.iter().filter_map(|entry| Some((entry.id, reader.read(entry).ok()?))).collect();
         let mut reference = Self { objects: store.objects(), ledger, usual: BTreeSet::new(), snapshots };
         reference.usual = reference.findings(&store).into_iter().map(|found| (found.object, found.problem)).collect();
@@ -91,7 +97,7 @@ impl Reference {
     fn findings(&self, store: &JournalStore) -> Vec<Finding> {
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let options = VerifyOptions { sample: None, seed: 0 };
-        let repository = open(shared, &self.ledger).unwrap();
+        let repository = open(shared, &self.ledger).expect("a gate begins with what is healthy");
         let mut findings = match check(&repository, &NoProgress, &Cancel::default()) {
             Ok(report) => report.findings,
             Err(error) => vec![ended(&error)],
@@ -162,7 +168,7 @@ fn small(tree: &Tree) -> Tree {
 /// The store after a command was killed right behind its first object of such a name.
 fn killed((objects, ledger): (&Objects, &Ledger), command: Command, process: Process, prefix: &str) -> Objects {
     let store = JournalStore::with(objects.clone());
-    command.run(Arc::new(store.clone()), process, ledger).unwrap();
+    command.run(Arc::new(store.clone()), process, ledger).expect("a gate begins with what is healthy");
     let mut left = objects.clone();
     for operation in store.take_operations() {
         operation.apply(&mut left);

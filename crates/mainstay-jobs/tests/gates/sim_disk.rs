@@ -132,7 +132,7 @@ impl SimDisk {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap()
+        self.0.lock().expect("a gate begins with what is healthy")
     }
 
     pub fn state(&self) -> State {

@@ -197,7 +197,7 @@ pub fn visible(state: &State, staging: &Path) -> u64 {
             }
         }
     }
-    u64::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().unwrap())
+    u64::from_le_bytes(*hasher.finalize().as_bytes().first_chunk().expect("a gate begins with what is healthy"))
 }
 
 fn hash(bytes: &[u8]) -> u64 {

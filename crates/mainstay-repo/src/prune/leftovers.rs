@@ -90,6 +90,9 @@ impl<'r> Leftovers<'r> {
     }
 
     fn remove_maps_and_marks(&self, present: &HashSet<SnapshotId>, removal: &mut Removal<'_>) -> Result<()> {
+        // A prune that was killed may have deleted a snapshot without a trace that lasts: without its mark it must not be
+        // able to come back.
+        self.repository.make_durable(names::SNAPSHOTS)?;
         for name in &self.maps_and_marks {
             let id = name.rsplit_once('/').and_then(|(_, id)| SnapshotId::from_hex(id).ok());
             if id.is_some_and(|id| !present.contains(&id)) {

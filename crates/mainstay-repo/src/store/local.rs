@@ -145,6 +145,9 @@ impl Store for LocalStore {
     }
 
     fn make_durable(&self, name: &str) -> io::Result<()> {
+        if name.ends_with('/') {
+            return self.folders.sync_beneath(&self.path(name.trim_end_matches('/')));
+        }
         // Its content was synced before it had its name.
         let path = self.path(name);
         let folder = path.parent().unwrap_or(&self.root);
@@ -340,6 +343,20 @@ impl Folders {
             if path != folder || !folder.starts_with(self.root.join(names::COORD)) {
                 self.durable().insert(path.clone());
             }
+        }
+        Ok(())
+    }
+
+    /// Syncs a folder and all folders in it.
+    fn sync_beneath(&self, folder: &Path) -> io::Result<()> {
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            match self.disk.sync_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                synced => synced?,
+            }
+            let inner = self.list_if_present(&folder)?.into_iter().filter(|entry| entry.kind == EntryKind::Directory);
+            folders.extend(inner.map(|entry| folder.join(entry.name)));
         }
         Ok(())
     }

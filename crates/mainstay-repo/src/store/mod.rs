@@ -69,7 +69,7 @@ pub trait Store: Send + Sync {
     fn delete(&self, name: &str) -> io::Result<()>;
 
     /// Makes sure that an object that can be seen is durable: whoever published it may have been killed, or have failed,
-    /// before it knew.
+    /// before it knew. Of a folder (ending in `/`), that what is listed there, and what is not, stays so.
     fn make_durable(&self, _name: &str) -> io::Result<()> {
         Ok(())
     }
