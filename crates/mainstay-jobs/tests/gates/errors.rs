@@ -268,7 +268,7 @@ impl OnDisk {
             // What is there now, and what is there when the power is cut at once.
             let now = failing.disk.state();
             let process = Process::FIRST.after_power_cut();
-            let goes_on = tally.injected % 5 == 0;
+            let goes_on = tally.injected.is_multiple_of(5);
             for found in [SimDisk::with(now.clone(), Honesty::Honest), persisted(&now)[0].disk(&now)] {
                 let store = on(FaultDisk { disk: found, trigger: Trigger::new(None) });
                 let verdict = ledger.look(&store, &process);

@@ -46,7 +46,8 @@ impl Hostile {
         let code = secret(&hostile.ledger.codes[0].1);
         Repository::create(hostile.store(), &code, "test", Process::FIRST.liveness(), 1)
             .expect("a gate begins with what is healthy");
-        back_up(&hostile.open().expect("a gate begins with what is healthy"), &hostile.ledger.tree).unwrap();
+        back_up(&hostile.open().expect("a gate begins with what is healthy"), &hostile.ledger.tree)
+            .expect("a gate begins with what is healthy");
         hostile
     }
 
@@ -77,9 +78,15 @@ impl Hostile {
 
 /// A file that claims a length and takes no space.
 fn plant(path: &Path, head: &[u8], len: u64) {
-    std::fs::create_dir_all(path.parent().expect("a gate begins with what is healthy")).unwrap();
+    std::fs::create_dir_all(path.parent().expect("a gate begins with what is healthy"))
+        .expect("a gate begins with what is healthy");
     std::fs::write(path, head).expect("a gate begins with what is healthy");
-    std::fs::File::options().write(true).open(path).expect("a gate begins with what is healthy").set_len(len).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(path)
+        .expect("a gate begins with what is healthy")
+        .set_len(len)
+        .expect("a gate begins with what is healthy");
 }
 
 #[test]
