@@ -32,6 +32,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::lease::Role;
 use crate::id::SessionId;
 use crate::index::Care;
+use crate::keys::Right;
 use crate::lease::{OpenLeases, refuse_conflict};
 use crate::repository::{Repository, store_error};
 use crate::seal::random;
@@ -76,6 +77,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Cancelled`] once a stop is asked for.
     pub fn plan_prune_observed(&self, observer: &dyn PruneObserver) -> Result<PrunePlan> {
+        self.require(Right::Maintain, "prune")?;
         observer.phase(PrunePhase::Plan);
         Ok(Inventory::take(self, observer)?.plan())
     }
@@ -94,6 +96,7 @@ impl Repository {
     /// [`Error::Cancelled`] once a stop is asked for: packs that were rewritten by then have freed their space, and the rest
     /// is for the next prune.
     pub fn prune_observed(&self, observer: &dyn PruneObserver) -> Result<PruneReport> {
+        self.require(Right::Maintain, "prune")?;
         let session = SessionId(random()?);
         let leases = self.leases();
         // Of a lease that is not whole nothing may be left: half of it stands in everybody's way.

@@ -29,7 +29,7 @@ impl<'r> Removal<'r> {
 
     pub fn snapshots(&mut self) -> Result<()> {
         for entry in &self.inventory.snapshots.forgotten {
-            let source = self.repository.keys.source_id(&entry.snapshot.source);
+            let source = self.repository.source_id_of(&entry.snapshot);
             self.delete(&names::snapshot(source, entry.snapshot.sequence, entry.id))?;
             self.delete(&names::refs(entry.id))?;
             self.delete(&names::trash(entry.id))?;

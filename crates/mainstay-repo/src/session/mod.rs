@@ -31,7 +31,7 @@ use crate::keys::DataKey;
 use crate::lease::refuse_conflict;
 use crate::pack_reader::BlockReader;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
-use crate::repository::{LostSnapshot, Repository, SnapshotEntry, put};
+use crate::repository::{Listing, LostSnapshot, Repository, SnapshotEntry, SnapshotPlace, put};
 use crate::seal::random;
 
 pub(crate) use adopt::complete_index;
@@ -115,6 +115,7 @@ pub struct Session<'r> {
     data_key: Arc<DataKey>,
     history: Vec<SnapshotEntry>,
     lost: Vec<LostSnapshot>,
+    hidden: Vec<SnapshotPlace>,
     lost_packs: Vec<String>,
     index: Arc<Index>,
     sharing: Sharing,
@@ -152,7 +153,7 @@ impl<'r> Session<'r> {
         let open = leases.open_leases(id)?;
         refuse_conflict(&open, Role::Writer, "begin backup")?;
         // Snapshots before the index: what they refer to is indexed before they appear.
-        let (history, lost) = repository.readable_snapshots()?;
+        let Listing { entries: history, lost, hidden, .. } = repository.list_snapshots()?;
         let (index, lost_packs) = present_index(repository, &open)?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
@@ -167,6 +168,7 @@ impl<'r> Session<'r> {
             data_key,
             history,
             lost,
+            hidden,
             lost_packs,
             trees: repository.block_reader(&index).without_other_copies(),
             index,
@@ -195,6 +197,11 @@ impl<'r> Session<'r> {
     /// The snapshots that could not be read then.
     pub fn lost_snapshots(&self) -> &[LostSnapshot] {
         &self.lost
+    }
+
+    /// The snapshots that this key may not read.
+    pub fn hidden_snapshots(&self) -> &[SnapshotPlace] {
+        &self.hidden
     }
 
     /// The packs that the index names and that the store has lost; what they held is stored again.
@@ -229,6 +236,8 @@ impl<'r> Session<'r> {
         match self.trees.read(place.block, BlockKind::Tree, place.offset..place.offset.saturating_add(place.len)) {
             Ok(block) => Ok(block.range(place.block, place.offset, place.len).is_ok_and(|held| held == page)),
             Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+            // A key that may not read believes the index.
+            Err(Error::NotAllowed { .. }) => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -5,7 +5,7 @@
 mod input;
 
 use mainstay_jobs::backup::{BackupOptions, BackupReport, BackupRun, Mode, Requested, backup};
-use mainstay_repo::{Error, Repository, Sharing};
+use mainstay_repo::{Error, Repository, Right, Sharing};
 use mainstay_sources::files::Owners;
 use serde::Serialize;
 
@@ -227,7 +227,11 @@ fn show(
         new = units::size(report.new_bytes),
         stored = units::size(report.stored_bytes),
     ))?;
-    context.output.say(&format!("next: mainstay restore{flag} {} --verify", entry.id.short()));
+    if ready.opened().repository.rights().has(Right::Restore) {
+        context.output.say(&format!("next: mainstay restore{flag} {} --verify", entry.id.short()));
+    } else {
+        context.output.say("next: verify and restore it with a key that may; this one cannot read it");
+    }
     if ready.created().is_some_and(|created| created.files.is_some()) {
         context.output.say("next: print the recovery kit named above and keep it elsewhere");
     }

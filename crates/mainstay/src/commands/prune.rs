@@ -4,7 +4,7 @@
 //! shares all of it.
 
 use mainstay_jobs::{Cancel, Phase, Progress};
-use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository};
+use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository, Right};
 use serde::Serialize;
 
 use super::long_run::{LongRun, conclude};
@@ -153,7 +153,7 @@ fn plan(repository: &Repository, mut long_run: LongRun) -> Result<PruneFields> {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::Maintain, "prune")?;
     let fields = match arguments.dry_run {
         true => plan(&opened.repository, LongRun::counting(context, Counted::Packs))?,
         false => prune(&opened.repository, LongRun::counting(context, Counted::Packs))?,
