@@ -66,7 +66,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
     let (tree_pages, nodes) = (check.pages.len(), check.pages.nodes());
     trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
     for lease in repository.unknown_leases()? {
-        let problem = format!("{}; until it is gone, prune takes its session for open", lease.problem);
+        let problem = format!("{}; the next prune goes on without its session", lease.problem);
         findings.push(Finding::damage(lease.name, problem));
     }
     sort_findings(&mut findings);

@@ -6,7 +6,9 @@
 
 mod chunker;
 mod compress;
+mod condemned;
 mod error;
+mod fence;
 #[cfg(test)]
 mod fixtures;
 mod format;
@@ -25,6 +27,7 @@ mod tree_reader;
 
 pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
 pub use error::{Error, Kind, Result};
+pub use fence::Fences;
 pub use format::block::{BlockKind, ChunkTable};
 pub use format::limits;
 pub use format::names;
@@ -37,7 +40,7 @@ pub use index::Index;
 pub use keys::{KeySlot, Recipient, RecipientCode, RecoveryCode, Right, Rights, Secret, SlotKind};
 pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
-pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, plan_prune};
+pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, Waiting, plan_prune};
 pub use repository::{
     Listing, LostSnapshot, ReadLease, Repository, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };

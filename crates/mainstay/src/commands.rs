@@ -24,6 +24,7 @@ mod selection;
 pub mod snapshots;
 pub mod stats;
 pub mod status;
+pub mod undelete;
 pub mod verify;
 
 use crate::arguments::Command;
@@ -46,6 +47,7 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Forget(arguments) => forget::run(arguments, context),
         Command::Prune(arguments) => prune::run(arguments, context),
+        Command::Undelete(arguments) => undelete::run(arguments, context),
         Command::Check(arguments) => check::run(arguments, context),
         Command::Verify(arguments) => verify::run(arguments, context),
         Command::Stats(arguments) => stats::run(arguments, context),

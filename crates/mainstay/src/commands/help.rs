@@ -33,6 +33,7 @@ XDG_CONFIG_HOME            where generated keys and recovery kits are: $XDG_CONF
                            [default: ~/.config]
 NO_COLOR, FORCE_COLOR      no colours, or colours even where there is no terminal; --color beats both
 TERM                       `dumb` means neither colours nor a redrawn progress line
+MAINSTAY_HOLD              how long forgotten snapshots can be taken back, as by --hold
 TZ                         the time zone of times that are shown, and of days and weeks in `forget`
 ";
 
