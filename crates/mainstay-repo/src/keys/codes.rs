@@ -88,7 +88,7 @@ impl RecipientCode {
 pub struct Recipient(pub(super) PublicKey);
 
 impl Recipient {
-    /// `MSP1-` and 1,952 letters and digits on 32 lines: the key and four bytes of its BLAKE3.
+    /// `MSP1-` and 1,952 letters and digits on 31 lines: the key and four bytes of its BLAKE3.
     pub fn to_text(&self) -> String {
         PUBLIC.write(&self.0.to_bytes()).to_string()
     }

@@ -43,7 +43,7 @@ fn identifiers_have_these_bytes_for_ever() {
             "e88f95dc1f3845bb8b64d54801c57ca63a4e74618934163915133e395133a9b6",
             "9dd50ecd9682b02b7a7d718e8d34f7bbb140d73139a4b1e9caa97c6fa9652665",
             "be78b3546ae093c19cabf82fe1f6a2e2",
-            "458fb60ff9d7bd41a71652fe18e6f898",
+            "e08b60b109f8a71b6751ca93b97011f0",
         ]
     );
 }
