@@ -39,8 +39,9 @@ fn denied<T>(result: Result<T>) -> bool {
 #[test]
 fn what_a_writer_backs_up_others_restore_and_it_cannot_read() {
     let (store, full) = new_repository();
-    let repository = Writer::of(&full, WriterMay::Nothing).open(&store);
-    let report = back_up(&repository, 1, &some_files()).unwrap();
+    let writer = Writer::of(&full, WriterMay::Nothing);
+    let report = back_up(&writer.open(&store), 1, &some_files()).unwrap();
+    let repository = writer.open(&store);
     assert!(denied(repository.snapshots()) && denied(repository.readable_snapshots()));
     assert!(denied(read_back(&repository, &report.entry)), "it has the root of its tree, and no key for it");
     let hidden = repository.list_snapshots().unwrap().hidden;
@@ -136,8 +137,8 @@ fn a_snapshot_of_another_domain_is_shown_apart_from_a_source_of_the_same_name() 
 /// Publishes rows that say of every chunk of these files that it is in a block of garbage.
 fn poison(repository: &Repository, ids: &Repository, files: &Files) {
     let session = Session::begin(repository, Sharing::Independent).unwrap();
-    let garbage = session.store_small_file(&seeded(77, 800_000)).unwrap();
-    let Extent::Data { block, .. } = garbage else { panic!("it is not a hole") };
+    let garbage = store_large(&session, &seeded(77, 900_000)).unwrap();
+    let block = *blocks_of(&garbage).first().unwrap();
     drop(session.abandon());
     let rows = files.values().map(|data| {
         let place = ChunkPlace { block, offset: 0, len: data.len() as u32, thinned: 0 };
