@@ -301,6 +301,14 @@ impl BlockReader {
         self.check_seal(Expected { block, kind, thinned: place.thinned }, &mut stored)
     }
 
+    /// Whether the copy of a block at a place is there and opens.
+    pub(crate) fn has_good_copy(&self, wanted: (BlockId, BlockKind), place: &BlockPlace) -> Result<bool> {
+        match self.check_copy(wanted, place) {
+            Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     /// Reads a block that has these bytes of its plaintext, from memory if it was read lately.
     ///
     /// # Errors

@@ -40,9 +40,11 @@ impl<'r> Leftovers<'r> {
 
     /// Removes what is left over; what others may still use is for a later prune.
     pub fn remove(self, collector: SessionId, inventory: &Inventory, removal: &mut Removal<'_>) -> Result<()> {
+        let open = self.repository.leases().open_leases(collector)?;
+        // After the leases: whoever is not among them because it is settled is settled here too.
         let fences = self.repository.fences()?;
         self.remove_leases(&fences, removal)?;
-        if !self.repository.leases().open_leases(collector)?.is_empty() {
+        if !open.is_empty() {
             return Ok(());
         }
         let present: HashSet<SnapshotId> = names_of(self.repository, names::SNAPSHOTS)?

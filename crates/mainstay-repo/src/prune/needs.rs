@@ -72,14 +72,12 @@ impl Needs {
 }
 
 impl Needs {
-    /// Whether the copy of a block that counts is as good as the one of this row: thinned no more often, or with everything
-    /// in it that is needed.
+    /// Whether the copy of a block that counts opens and is as good as the one of this row: thinned no more often, or with
+    /// everything in it that is needed.
     pub fn has_copy_as_good(&self, repository: &Repository, row: &PackRow) -> Result<bool> {
         let Some(place) = self.index.find_block(row.block)? else { return Ok(false) };
-        if place.thinned <= row.thinned {
-            return Ok(true);
-        }
-        self.is_covered(repository, row.block, &place)
+        let is_as_good = place.thinned <= row.thinned || self.is_covered(repository, row.block, &place)?;
+        Ok(is_as_good && repository.block_reader(&self.index).has_good_copy((row.block, row.kind), &place)?)
     }
 
     /// Whether a copy of a block has everything that is needed of it, as its own table of chunks says. Where that is not known

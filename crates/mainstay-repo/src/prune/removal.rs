@@ -185,8 +185,8 @@ impl<'r> Removal<'r> {
     /// Looks which snapshots are needed that the inventory did not count as such: new ones, and forgotten ones whose mark is
     /// gone.
     fn snapshots_now(&self) -> Result<Now> {
-        let listed = names_of(self.repository, names::SNAPSHOTS)?;
         let marks: HashSet<String> = names_of(self.repository, names::TRASH)?.into_iter().collect();
+        let listed = names_of(self.repository, names::SNAPSHOTS)?;
         let fences = self.repository.fences()?;
         let snapshots = &self.inventory.snapshots;
         let mut known = HashSet::new();
@@ -220,6 +220,7 @@ impl<'r> Removal<'r> {
         let mut absent = condemned;
         absent.extend(repository.index_beside(HashSet::new(), Care::Tails)?.packs_beside(&repository.list_packs()?));
         let outside = repository.index_beside(absent, Care::Tails)?;
+        let blocks = repository.block_reader(&outside);
         for pack in listed_packs(repository, list.packs.iter())? {
             let (id, _) =
                 names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
@@ -231,7 +232,9 @@ impl<'r> Removal<'r> {
                 listing => listing?,
             };
             for row in listing.rows.iter().filter(|row| needed.contains(row.block)) {
-                if outside.find_block(row.block)?.is_none_or(|copy| copy.thinned > row.thinned) {
+                let copy = outside.find_block(row.block)?.filter(|copy| copy.thinned <= row.thinned);
+                let is_good = |copy| blocks.has_good_copy((row.block, row.kind), copy);
+                if !copy.as_ref().map_or(Ok(false), is_good)? {
                     held.insert(id);
                 }
             }

@@ -86,7 +86,7 @@ impl<'r> Survey<'r> {
         };
         for block in blocks.into_iter().filter(|(block, _)| self.needs.live.contains(*block)) {
             if let Some(place) = self.needs.index.find_block(block.0)?.filter(|place| place.pack != id)
-                && !(is_good(self.blocks.check_copy(block, &place))?
+                && !(self.blocks.has_good_copy(block, &place)?
                     && self.needs.is_covered(self.repository, block.0, &place)?)
             {
                 return Ok(true);

@@ -90,9 +90,10 @@ impl Repository {
     /// Every snapshot, as far as this key may look.
     pub fn list_snapshots(&self) -> Result<Listing> {
         let may_list = self.keys.rights().has(Right::List);
-        let listed = list(&*self.store, names::SNAPSHOTS)?;
+        // Marks first: a mark goes after its snapshot, so what is listed and has none is not about to vanish.
         let forgotten: HashSet<String> =
             list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let listed = list(&*self.store, names::SNAPSHOTS)?;
         let is_forgotten = |id| forgotten.contains(&names::trash(id));
         let (mut entries, mut lost, mut hidden) = (Vec::with_capacity(listed.len()), Vec::new(), Vec::new());
         let mut vanished = None;

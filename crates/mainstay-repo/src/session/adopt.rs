@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::condemned::CondemnedLists;
 use crate::error::{Kind, Result};
 use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
@@ -25,12 +26,17 @@ const CHUNKS_AT_ONCE: usize = 1 << 20;
 /// being referred to.
 ///
 /// Answers the names of the packs that are gone, too.
-pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<(Arc<Index>, Vec<String>)> {
-    // Packs before the index: a pack that is listed was there when the tables are read.
+pub fn present_index(
+    repository: &Repository,
+    open: &OpenLeases,
+    condemned: &CondemnedLists,
+) -> Result<(Arc<Index>, Vec<String>)> {
+    // Packs before the index: a pack that is listed was there when the tables are read. What the lease names counts as
+    // absent even if its list is gone by now, and with it a pack that is listed still.
     let packs = repository.list_packs()?;
-    let mut index = repository.index_without(HashSet::new(), Care::BlockPages)?;
+    let mut index = repository.index_without(condemned.packs(), Care::BlockPages)?;
     if complete_index(repository, &index, &packs, open)? {
-        index = repository.index()?;
+        index = repository.index_without(condemned.packs(), Care::Tails)?;
     }
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
     let is_absent = |pack: &TablePack| listed.get(&*names::pack(pack.id, pack.session)) != Some(&pack.len);
@@ -43,7 +49,8 @@ pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<(Arc<
     let lost = absent.iter().filter(|pack| !index.is_condemned(pack.id));
     let lost = lost.map(|pack| (pack, names::pack(pack.id, pack.session)));
     let lost = lost.filter(|(pack, name)| !is_there(pack, name)).map(|(_, name)| name).collect();
-    let absent: HashSet<PackId> = absent.iter().map(|pack| pack.id).collect();
+    let mut absent: HashSet<PackId> = absent.iter().map(|pack| pack.id).collect();
+    absent.extend(condemned.packs());
     Ok((repository.index_without(absent, Care::Tails)?, lost))
 }
 

@@ -155,7 +155,7 @@ impl<'r> Session<'r> {
         let open = repository.leases().open_leases(id)?;
         // Snapshots before the index: what they refer to is indexed before they appear.
         let Listing { entries: history, lost, hidden, .. } = repository.list_snapshots()?;
-        let (index, lost_packs) = present_index(repository, &open)?;
+        let (index, lost_packs) = present_index(repository, &open, &condemned)?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
         let data_key = Arc::new(data_key);
