@@ -35,7 +35,7 @@ fn a_forced_backup_believes_no_cache() {
 fn forgetting_is_followed_by_pruning() {
     let action = Action::ForgetAndPrune { keep: 2 };
     let mainstay = mainstay::Mainstay::new(Path::new("mainstay"));
-    assert_eq!(words(&mainstay, &action).expect("can"), ["forget --keep-last 2", "prune"]);
+    assert_eq!(words(&mainstay, &action).expect("can"), ["forget --keep-last 2", "prune --hold 0d"]);
     assert_eq!(words(&borg::Borg, &action).expect("can"), ["prune --keep-last 2", "compact"]);
     assert_eq!(words(&tar::Tar, &action), None);
 }
