@@ -3,24 +3,17 @@
 
 Owns listing snapshots and restoring one from a repository in a local directory. Shares no code with Mainstay, does not
 use the index, and writes nothing to the repository. Invariant: what is restored came out of a seal that fits.
-The password file holds a passphrase or a recovery code (MSK1-...); one line break at its end does not count. SNAPSHOT
-is `latest` or the first digits of an id. Exit code 0: done; 3: done, with warnings; 1: not done."""
-import argparse
-import bisect
-import functools
-import hmac
-import json
-import os
-import resource
-import stat
-import struct
-import sys
-import time
+The password file holds a passphrase, a recovery code (MSK1-...) or a recipient's private half (MSR1-...), as one line;
+one line break at its end does not count. SNAPSHOT is `latest` or the first digits of an id. Exit code 0: done; 3: done,
+with warnings; 1: not done."""
+import argparse, bisect, functools, hashlib, hmac, json, os, resource, stat, struct, sys, time  # noqa: E401
 from collections import namedtuple
 
 import zstandard
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 CONTENT, TREE, CHUNK_TABLE, SNAPSHOT, DATA_KEY, KEY_SLOT = 1, 2, 3, 6, 7, 8
@@ -28,9 +21,9 @@ FILE, DIRECTORY, SYMLINK, ENTER = 1, 2, 3, os.O_DIRECTORY | os.O_NOFOLLOW
 SPECIAL = {4: stat.S_IFCHR, 5: stat.S_IFBLK, 6: stat.S_IFIFO, 7: stat.S_IFSOCK}
 BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 4 << 20, 1 << 20, 256 << 20, 16384, 32
 SUITES = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
+HPKE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
-Data = namedtuple("Data", "session serial offset length")
-Hole = namedtuple("Hole", "length")
+Data, Hole = namedtuple("Data", "session serial offset length"), namedtuple("Hole", "length")
 
 
 class Damaged(Exception):
@@ -80,13 +73,29 @@ def derive(key, *info):
     return hmac.digest(hmac.digest(b"", key, "sha256"), b"".join(info) + b"\x01", "sha256")
 
 
-def recovery_key(text):
-    """The 32 bytes of a recovery code, or None if the text is none."""
+def coded_key(prefix, text):
+    """The 32 bytes of a code, or None if the text is none."""
     digits = "".join(text.split()).replace("-", "").upper().translate(str.maketrans("OIL", "011"))
     alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-    if len(digits) != 60 or not digits.startswith("MSK1") or set(digits[4:]) - set(alphabet):
+    if len(digits) != 60 or not digits.startswith(prefix) or set(digits[4:]) - set(alphabet):
         return None
     return sum(alphabet.index(digit) << 5 * at for at, digit in enumerate(digits[:3:-1])).to_bytes(35, "big")[:32]
+
+
+def slot_key(slot, secret):
+    """What the secret makes of a slot: its key, for a recipient the seed of one; None if it is of another kind."""
+    if slot[2] == 1 and slot[6] <= 4 << 20 and slot[7] <= 64 and slot[8] <= 64:
+        stretch = Argon2id(salt=slot[5], length=32, iterations=slot[7], lanes=slot[8], memory_cost=slot[6])
+        return stretch.derive(secret.encode("utf-8"))
+    key = coded_key({2: "MSK1", 3: "MSR1"}.get(slot[2], "none"), secret)
+    return derive(key, b"key slot", slot[5]) if key and slot[2] == 2 else key
+
+
+def pair(seed):
+    """The two private keys of X-Wing, which its seed is expanded into."""
+    keys = hashlib.shake_256(seed).digest(96)
+    lattice, curve = mlkem.MLKEM768PrivateKey.from_seed_bytes, x25519.X25519PrivateKey.from_private_bytes
+    return MLKEM768X25519PrivateKey(lattice(keys[:64]), curve(keys[64:]))
 
 
 class Repository:
@@ -118,38 +127,43 @@ class Repository:
         return cbor(data[24:-32])
 
     def open(self, what, key, nonce, sealed, kind, *says):
+        """Opens a seal; without a nonce, one that was made by HPKE to the public half of the seed `key`."""
+        data = b"".join((b"mainstay-1", bytes([kind]), self.id, *says))
         try:
-            return self.suite(key).decrypt(nonce, sealed, b"".join((b"mainstay-1", bytes([kind]), self.id, *says)))
+            return self.suite(key).decrypt(nonce, sealed, data) if nonce else HPKE.decrypt(sealed, pair(key), data)
         except InvalidTag:
             raise Damaged(f"{what}: its seal does not match") from None
 
     def unlock(self, secret):
-        code = recovery_key(secret)
         for name in self.names("keys/slots"):
             slot = self.clear(name, KEY_SLOT)
             expect(name.endswith("/" + slot[1].hex()), f"{name}: it is another slot")
-            if slot[2] == 2 and code:
-                key = derive(code, b"key slot", slot[5])
-            elif slot[2] == 1 and slot[6] <= 4 << 20 and slot[7] <= 64 and slot[8] <= 64:
-                stretch = Argon2id(salt=slot[5], length=32, iterations=slot[7], lanes=slot[8], memory_cost=slot[6])
-                key = stretch.derive(secret.encode("utf-8"))
-            else:
-                continue
+            key, nonce = slot_key(slot, secret), None if slot[2] == 3 else slot[9]
             try:
-                return cbor(self.open(name, key, slot[9], slot[10], KEY_SLOT, slot[1]))
+                if key:
+                    return cbor(self.open(name, key, nonce, slot[10], KEY_SLOT, slot[1]))
             except Damaged:
                 continue
         raise Damaged("no key slot opens with this secret")
 
     @functools.cache
+    def of_session(self, session):
+        """The data key object of a session, and the secrets of its domain: our own, or made of the secret *domains*."""
+        stored = self.clear(f"keys/data/{session.hex()}", DATA_KEY)
+        domain, own = stored.get(3, bytes(8)), self.secrets.get(9, bytes(8))
+        expect(stored[1] == session and (domain == own or 6 in self.secrets), "a data key of another session or domain")
+        names = enumerate((b"identity", b"chunker", b"index", b"content", b"tree"), 1) if domain != own else ()
+        return stored, {key: derive(self.secrets[6], b"domain ", name, domain) for key, name in names} or self.secrets
+
+    @functools.cache
     def data_key(self, session, purpose):
         """A session's data key for content (1) or trees (2)."""
-        name = f"keys/data/{session.hex()}"
-        stored = self.clear(name, DATA_KEY)
-        wrapped = [key for key in stored[2] if key[1] == purpose and key[2] == 1]
-        expect(stored[1] == session and wrapped, f"{name}: no key for purpose {purpose} of this session")
-        wrapping = derive(self.secrets[{CONTENT: 4, TREE: 5}[purpose]], b"wrap data key")
-        return self.open(name, wrapping, wrapped[0][3], wrapped[0][4], DATA_KEY, session, bytes([purpose]))
+        name, number = f"keys/data/{session.hex()}", {CONTENT: 4, TREE: 5}[purpose]
+        stored, secrets = self.of_session(session)
+        wrapped = next((key for key in stored[2] if key[1] == purpose and key[2] in (1, 2)), None)
+        expect(wrapped and number in secrets, f"{name}: no key for purpose {purpose}, or none that this secret may open")
+        key = derive(secrets[number], (b"wrap" if wrapped[2] == 1 else b"seal") + b" data key")
+        return self.open(name, key, wrapped.get(3), wrapped[4], DATA_KEY, session, bytes([purpose]))
 
     def snapshots(self):
         """(id, fields, forgotten) of every snapshot, oldest first; a clock that was set back makes none older."""
@@ -163,25 +177,20 @@ class Repository:
         return sorted(found, key=lambda one: max((e[1][6], e[1][2]) for e in found if earlier(one, e)))
 
     def snapshot(self, name):
-        data = self.read(name)
-        header = data[:40]
+        header = (data := self.read(name))[:40]
         expect(header[:8] == b"MSO1" + bytes([SNAPSHOT, 0, 0, 0]) and header[36:] == bytes(4), f"{name}: no snapshot")
         key = derive(self.data_key(header[8:24], TREE), b"object", bytes([SNAPSHOT]))
         return cbor(self.open(name, key, header[24:36], data[40:], SNAPSHOT, header))
 
-    def find_blocks(self):  # from the packs' own directories
-        for name in (name for folder in self.names("packs") for name in self.names(folder)):
-            with open(os.path.join(self.root, name), "rb") as pack:
-                self.read_directory(name, pack)
-
-    def read_directory(self, name, pack):
-        length = os.fstat(pack.fileno()).st_size
-        header = b"MSPACK\x01\0" + self.id + bytes.fromhex(name.partition("-")[2])
-        expect(96 <= length <= 1 << 30 and pack.read(40) == header, f"{name}: not a pack of this repository")
-        at, count, zero, _checksum, magic = struct.unpack("<QII32s8s", os.pread(pack.fileno(), 56, length - 56))
-        fits = magic == b"MSPKEND\x01" and at + 40 * count + 56 == length and zero == 0 and count <= 1 << 20
-        expect(fits, f"{name}: it does not end like a pack")
-        rows = struct.iter_unpack("<16sIBB2sIIII", os.pread(pack.fileno(), 40 * count, at))
+    def find_blocks(self, name):  # from the pack's own directory
+        with open(os.path.join(self.root, name), "rb") as pack:
+            length, header = os.fstat(pack.fileno()).st_size, self.id + bytes.fromhex(name.partition("-")[2])
+            is_pack = 96 <= length <= 1 << 30 and pack.read(40) == b"MSPACK\x01\0" + header
+            expect(is_pack, f"{name}: not a pack of this repository")
+            at, count, zero, _hash, magic = struct.unpack("<QII32s8s", os.pread(pack.fileno(), 56, length - 56))
+            ends = (magic, at + 40 * count + 56, zero) == (b"MSPKEND\x01", length, 0)
+            expect(ends and count <= 1 << 20, f"{name}: it does not end like a pack")
+            rows = struct.iter_unpack("<16sIBB2sIIII", os.pread(pack.fileno(), 40 * count, at))
         for session, serial, kind, thinned, zero, offset, size, table, table_size in rows:
             expect(max(offset + size, table + table_size) <= at and zero == bytes(2), f"{name}: a broken directory")
             block, place = (session, serial, kind), (thinned, name, offset, size, table, table_size)
@@ -197,7 +206,10 @@ class Repository:
             stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
             table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
         plain, kept = self.open_block(what, session, serial, kind, stored)
-        expect(len(plain) == self.chunks_length(what, session, serial, table), f"{what}: not as long as its chunks")
+        key = derive(self.of_session(session)[1][3], b"chunk table", session, struct.pack("<I", serial))
+        says = CHUNK_TABLE, session, struct.pack("<I", serial)
+        rows = self.open(f"chunk table of {what}", key, table[:12], table[12:], *says)
+        expect(len(plain) == sum(struct.unpack("<" + "32xI" * (len(rows) // 36), rows)), f"{what}: not all its chunks")
         return plain, kept
 
     def open_block(self, what, session, serial, kind, stored):
@@ -213,26 +225,18 @@ class Repository:
             coded = zstandard.ZstdDecompressor().decompress(coded, max_output_size=declared)
         return spread(what, coded) if header[6] else (coded, [(0, len(coded))])
 
-    def chunks_length(self, what, session, serial, table):
-        number = struct.pack("<I", serial)
-        key = derive(self.secrets[3], b"chunk table", session, number)
-        rows = self.open(f"chunk table of {what}", key, table[:12], table[12:], CHUNK_TABLE, session, number)
-        return sum(length for _id, length in struct.iter_unpack("<32sI", rows))
-
     def take(self, extent, kind):
         expect(isinstance(extent, Data), "a hole where a tree page should be")
         plain, kept = self.block(extent.session, extent.serial, kind)
         start, end = extent.offset, extent.offset + extent.length
-        expect(end <= len(plain), f"an extent ends beyond its block {extent.serial}")
-        # Zeros that stand where chunks were taken out are nobody's bytes.
-        before = bisect.bisect(kept, (start, BLOCK_LIMIT << 1)) - 1
-        is_there = start == end or before >= 0 and end <= kept[before][1]
-        expect(is_there, f"{extent.length} bytes at {start} were taken out of block {extent.serial}")
+        before = bisect.bisect(kept, (start, BLOCK_LIMIT << 1)) - 1  # zeros where chunks were taken out are nobody's
+        is_there = start == end <= len(plain) or before >= 0 and end <= kept[before][1]
+        expect(is_there, f"{extent.length} bytes at {start} are not in block {extent.serial}, or were taken out of it")
         return memoryview(plain)[start:end]
 
     def all_extents(self, inline, lists):
-        """The extents of a content, wherever they are kept."""
-        return inline + [extent for part in lists for extent in read_extent_list(self.take(part, TREE))]
+        pages = (map(cbor(self.take(part, TREE)).get, (1, 2)) for part in lists)
+        return inline + [extent for page in pages for extent in to_extents(*page)]
 
     def nodes(self, pages):
         """The nodes of a directory, in the order of their names, each with the extents of its content."""
@@ -259,10 +263,6 @@ def spread(what, coded):
         plain[start : start + size], at = coded[at : at + size], at + size
         kept.append((start, start + size))
     return plain, kept
-
-
-def read_extent_list(data):
-    return to_extents(*map(cbor(data).get, (1, 2)))
 
 
 def to_extents(sessions, numbers):
@@ -382,13 +382,13 @@ def main():
             when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(fields[6] // 1_000_000_000))
             print(id, when, f"#{fields[2]}", fields[1], "forgotten" if forgotten else "", sep="\t")
         return 0
-    repository.find_blocks()
-    latest = [id for id, _fields, forgotten in snapshots if not forgotten][-1:] or ["none"]
-    wanted = latest[0] if arguments.snapshot == "latest" else arguments.snapshot
-    fitting = [fields for id, fields, _forgotten in snapshots if id.startswith(wanted)]
+    for name in (name for folder in repository.names("packs") for name in repository.names(folder)):
+        repository.find_blocks(name)
+    latest = [id for id, _fields, forgotten in snapshots if not forgotten and arguments.snapshot == "latest"]
+    fitting = [one[1] for one in snapshots if one[0].startswith(latest[-1] if latest else arguments.snapshot)]
     expect(len(fitting) == 1, f"{len(fitting)} snapshots fit {arguments.snapshot!r}")
     writer = Restore(repository, arguments.target)
-    writer.run(repository.all_extents(*map(read_extent_list, fitting[0][13])))
+    writer.run(repository.all_extents(*(to_extents(*map(cbor(part).get, (1, 2))) for part in fitting[0][13])))
     return 3 if writer.warnings else 0
 
 

@@ -11,7 +11,7 @@ mod trace;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, BlockSet, Repository, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, BlockSet, Repository, Right, SnapshotId, TreeReader};
 
 pub(crate) use finding::sort as sort_findings;
 pub use finding::{Finding, Severity};
@@ -53,6 +53,7 @@ impl CheckReport {
 /// # Errors
 /// When the store cannot be listed, or the run is cancelled.
 pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) -> Result<CheckReport> {
+    repository.require(Right::Maintain, "check")?;
     let lease = reading::begin(repository, progress)?;
     progress.phase(Phase::Plan);
     let mut findings = Vec::new();

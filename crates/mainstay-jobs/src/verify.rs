@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mainstay_repo::store::Object;
-use mainstay_repo::{Index, PackId, Repository, TreeReader, names};
+use mainstay_repo::{Index, PackId, Repository, Right, TreeReader, names};
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
 use crate::{Cancel, Error, Phase, Progress, Result, reading};
@@ -74,6 +74,7 @@ pub fn verify(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<VerifyReport> {
+    repository.require(Right::Restore, "verify")?;
     let lease = reading::begin(repository, progress)?;
     progress.phase(Phase::Verify);
     let mut findings = Vec::new();

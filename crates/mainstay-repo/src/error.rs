@@ -14,7 +14,7 @@ pub enum Kind {
     NotFound,
     /// Bytes are not what was once written.
     Corrupt,
-    /// The key does not open this repository.
+    /// The key does not open this repository, or not what was asked for.
     Denied,
     /// Another session came in the way: the same again will do.
     Busy,
@@ -56,6 +56,14 @@ pub enum Error {
     /// No key slot opens with the secret given.
     #[error("unlock repository {repository}: none of its {slots} key slots opens with this secret")]
     WrongKey { repository: String, slots: usize },
+    /// The key that opened the repository lacks a right.
+    #[error("{verb}: this key may not {right}{holders}")]
+    NotAllowed {
+        verb: &'static str,
+        right: &'static str,
+        /// Which other keys have it, as far as that is known; begins with a semicolon.
+        holders: String,
+    },
     /// The format or a feature is unknown to this version.
     #[error("open repository {location}: it needs {needs}, this version reads format {reads}")]
     TooNew { location: String, needs: String, reads: u32 },
@@ -94,7 +102,7 @@ impl Error {
             Self::Store { .. } => Kind::Unavailable,
             Self::NoRepository { .. } => Kind::NotFound,
             Self::Missing { .. } | Self::BlockMissing { .. } | Self::Damaged { .. } => Kind::Corrupt,
-            Self::WrongKey { .. } => Kind::Denied,
+            Self::WrongKey { .. } | Self::NotAllowed { .. } => Kind::Denied,
             Self::TooNew { .. } => Kind::Unsupported,
             Self::Fenced { .. } => Kind::Busy,
             Self::Condemned { .. } | Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,

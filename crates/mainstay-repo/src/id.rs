@@ -66,6 +66,13 @@ byte_id!(/// A source: keyed BLAKE3 of its name, so that the store does not lear
     SourceId, 16);
 byte_id!(/// A key slot, drawn at random.
     SlotId, 8);
+byte_id!(/// A domain: whose writers share chunks. Of a created writer, the id of its first key slot.
+    DomainId, 8);
+
+impl DomainId {
+    /// The domain of the repository's own keys.
+    pub const MAIN: Self = Self([0; Self::LEN]);
+}
 
 impl ChunkId {
     /// What stands in a chunk table for bytes that were taken out of a thinned block.

@@ -35,13 +35,15 @@ pub use format::pack::PackRow;
 pub use format::refs::BlockSet;
 pub use format::snapshot::{BackupType, Snapshot, SnapshotStatistics};
 pub use format::tree::{Content, Extent, ExtentList, Node, NodeKind, Owners, TreePage};
-pub use id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId, TableId};
+pub use id::{BlockId, ChunkId, DomainId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId, TableId};
 pub use index::Index;
-pub use keys::{KeySlot, RecoveryCode, Secret, SlotKind};
+pub use keys::{KeySlot, Recipient, RecipientCode, RecoveryCode, Right, Rights, Secret, SlotKind};
 pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
 pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, Waiting, plan_prune};
-pub use repository::{LostSnapshot, ReadLease, Repository, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics};
+pub use repository::{
+    Listing, LostSnapshot, ReadLease, Repository, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
+};
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
 pub use store::{LocalStore, MemoryStore, Store};
 pub use tree_reader::TreeReader;

@@ -96,7 +96,7 @@ impl BlockSealer<'_> {
         bytes[..BLOCK_HEADER_LEN].copy_from_slice(&encoded);
         let kind = block.kind.object_kind();
         let data = associated_data(self.keys.config().repository, kind, &[&encoded]);
-        self.data_key.block_key(kind, block.id.serial).seal(header.nonce, &data, &mut bytes, BLOCK_HEADER_LEN);
+        self.data_key.block_key(kind, block.id.serial)?.seal(header.nonce, &data, &mut bytes, BLOCK_HEADER_LEN);
         Ok(SealedBlock {
             id: block.id,
             kind: block.kind,
@@ -111,7 +111,7 @@ impl BlockSealer<'_> {
         let mut table = nonce.to_vec();
         table.extend_from_slice(&block.chunks.encode());
         let data = chunk_table_data(self.keys.config().repository, block.id);
-        self.keys.chunk_table_key(block.id).seal(nonce, &data, &mut table, nonce.len());
+        self.keys.chunk_table_key(block.id)?.seal(nonce, &data, &mut table, nonce.len());
         Ok(table)
     }
 }

@@ -33,6 +33,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::lease::Role;
 use crate::id::SessionId;
 use crate::index::Care;
+use crate::keys::Right;
 use crate::repository::{Repository, store_error};
 use crate::seal::random;
 use crate::session::complete_index;
@@ -90,6 +91,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Cancelled`] once a stop is asked for.
     pub fn plan_prune_observed(&self, hold: i64, observer: &dyn PruneObserver) -> Result<PrunePlan> {
+        self.require(Right::Maintain, "prune")?;
         observer.phase(PrunePhase::Plan);
         Ok(Inventory::take(self, &Surroundings::look(self)?, None, (hold, observer))?.plan())
     }
@@ -106,6 +108,7 @@ impl Repository {
     /// [`Error::Cancelled`] once a stop is asked for: packs that were rewritten by then have freed their space, and the rest
     /// is for the next prune.
     pub fn prune_observed(&self, hold: i64, observer: &dyn PruneObserver) -> Result<PruneReport> {
+        self.require(Right::Maintain, "prune")?;
         let session = SessionId(random()?);
         let result = self.prune_under_lease(session, (hold, observer));
         self.with_reserve(|| self.leases().end(session))?;

@@ -13,22 +13,22 @@ use crate::compress::Compressors;
 use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
 use crate::fence::Fences;
-use crate::format::block::ChunkTable;
+use crate::format::block::{BlockKind, ChunkTable};
 use crate::format::config::{self, Config, ConfigProblem};
 use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
 use crate::format::lease::Role;
 use crate::format::refs::BlockSet;
 use crate::format::snapshot::Snapshot;
 use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits, names, refs};
-use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
+use crate::id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
-use crate::keys::{KeySlot, Keys, Secret};
+use crate::keys::{KeySlot, Keys, Recipient, Right, Rights, Secret};
 use crate::lease::{Leases, Liveness, UnknownLease};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::store::{Object, Store, Vacancy, is_absent};
 pub(crate) use listing::AllSnapshots;
-pub use listing::{LostSnapshot, SnapshotPlace};
+pub use listing::{Listing, LostSnapshot, SnapshotPlace};
 pub use small_objects::SmallDamage;
 
 /// A snapshot and where it stands.
@@ -38,6 +38,17 @@ pub struct SnapshotEntry {
     pub snapshot: Snapshot,
     /// Forgotten, and still here until the next prune.
     pub forgotten: bool,
+}
+
+/// Keys that an error names: more would be no help.
+const NAMED_HOLDERS: usize = 3;
+
+/// What a created writer may do beside writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterMay {
+    Nothing,
+    /// Read the trees of its own snapshots, so that it need not read what did not change.
+    List,
 }
 
 /// What a repository holds.
@@ -180,22 +191,60 @@ impl Repository {
         self.slot
     }
 
-    /// Adds a holder who can open the repository.
-    pub fn add_key(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
-        let slot = self.keys.wrap_slot(secret, label, created)?;
-        put(&*self.store, &names::key_slot(slot.id), &stored_keys::encode_slot(self.id(), &slot))?;
-        Ok(KeySlot::from(&slot))
+    /// What the key may do that opened this repository.
+    pub fn rights(&self) -> Rights {
+        self.keys.rights()
     }
 
-    /// Removes a key slot, unless it is the last one.
+    /// Makes sure that the key has a right.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`], which names keys that have it, as their slots say.
+    pub fn require(&self, right: Right, verb: &'static str) -> Result<()> {
+        if self.keys.rights().has(right) {
+            return Ok(());
+        }
+        let (slots, _) = readable_slots(&*self.store, self.id())?;
+        let slots = slots.iter().map(KeySlot::from).filter(|slot| slot.rights.has(right));
+        let named: Vec<String> =
+            slots.take(NAMED_HOLDERS).map(|slot| format!("{} ({})", slot.id.short(), slot.label)).collect();
+        let holders = if named.is_empty() { String::new() } else { format!("; {} may", named.join(", ")) };
+        Err(Error::NotAllowed { verb, right: right.name(), holders })
+    }
+
+    /// Adds a holder who can open the repository, with the rights of this key.
+    pub fn add_key(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
+        self.require(Right::Maintain, "add key")?;
+        self.publish_slot(&self.keys.wrap_slot(secret, label, created)?)
+    }
+
+    /// Adds a holder who backs up in a domain of its own and cannot read, or only what its own snapshots list.
+    pub fn add_writer(&self, secret: &Secret, label: &str, created: i64, may: WriterMay) -> Result<KeySlot> {
+        self.require(Right::Maintain, "create writer")?;
+        self.publish_slot(&self.keys.wrap_writer(secret, label, created, may == WriterMay::List)?)
+    }
+
+    /// Adds a holder of a private key that is not here.
+    pub fn add_recipient(&self, recipient: &Recipient, label: &str, created: i64) -> Result<KeySlot> {
+        self.require(Right::Maintain, "add recipient")?;
+        self.publish_slot(&self.keys.seal_slot(recipient, label, created)?)
+    }
+
+    fn publish_slot(&self, slot: &stored_keys::StoredSlot) -> Result<KeySlot> {
+        put(&*self.store, &names::key_slot(slot.id), &stored_keys::encode_slot(self.id(), slot))?;
+        Ok(KeySlot::from(slot))
+    }
+
+    /// Removes a key slot, unless it is the last one that may do everything.
     pub fn remove_key(&self, id: SlotId) -> Result<()> {
+        self.require(Right::Maintain, "remove key")?;
         let slots = self.key_slots()?;
         if !slots.iter().any(|slot| slot.id == id) {
             return Err(Error::Missing { verb: "remove key", name: names::key_slot(id) });
         }
-        if slots.len() == 1 {
+        if !slots.iter().any(|slot| slot.id != id && slot.rights == Rights::ALL) {
             return Err(Error::Invalid(
-                "remove key: it is the last one, and without it nothing could be read".to_owned(),
+                "remove key: it is the last one that may restore, and without it nothing could be read".to_owned(),
             ));
         }
         delete(&*self.store, &names::key_slot(id))
@@ -239,9 +288,24 @@ impl Repository {
         BlockReader::new(self.store.clone(), self.keys.clone(), self.data_keys.clone(), index.clone())
     }
 
-    /// The identifier of a source, by which the names of its snapshots begin.
-    pub fn source_id(&self, source: &str) -> SourceId {
-        self.keys.source_id(source)
+    /// The identifier of a source as it is shown, by which the names of its snapshots begin.
+    pub fn source_id(&self, shown: &str) -> SourceId {
+        self.keys.shown_source_id(shown)
+    }
+
+    /// The identifier of a source to which this key backs up.
+    pub fn own_source_id(&self, name: &str) -> SourceId {
+        self.keys.source_id(name)
+    }
+
+    /// The identifier of the source of a snapshot.
+    pub fn source_id_of(&self, snapshot: &Snapshot) -> SourceId {
+        self.keys.source_id_of(snapshot.session, &snapshot.source)
+    }
+
+    /// Whether a snapshot was written in the domain of this key: nothing is believed of others.
+    pub fn is_own(&self, snapshot: &Snapshot) -> bool {
+        self.keys.domain_of(snapshot.session) == self.keys.own_domain()
     }
 
     /// Reads one snapshot, as its name in the store says.
@@ -257,13 +321,18 @@ impl Repository {
         let data = associated_data(self.id(), ObjectKind::Snapshot, &[&header.encode()]);
         let sealed = bytes.get_mut(SEALED_HEADER_LEN..).unwrap_or_default();
         let plain = data_key
-            .object_key(ObjectKind::Snapshot)
+            .object_key(ObjectKind::Snapshot)?
             .open(header.nonce, &data, sealed)
             .map_err(|_| damaged(Problem::new("its seal does not match")))?;
-        let snapshot = Snapshot::decode(plain).map_err(damaged)?;
-        if self.keys.source_id(&snapshot.source) != source || snapshot.sequence != sequence {
+        let mut snapshot = Snapshot::decode(plain).map_err(damaged)?;
+        let (id, shown) = self.keys.source_of(header.session, &snapshot.source)?;
+        if id != source || snapshot.sequence != sequence {
             return Err(damaged(Problem::new("it says that it belongs elsewhere in the history")));
         }
+        if snapshot.session != header.session {
+            return Err(damaged(Problem::new("it says that another session wrote it")));
+        }
+        snapshot.source = shown;
         Ok(snapshot)
     }
 
@@ -307,14 +376,14 @@ impl Repository {
 
     /// Opens the chunk table of a block of a pack that was read whole.
     pub fn open_chunk_table(&self, block: BlockId, sealed: &[u8]) -> Result<ChunkTable> {
-        PackListing::open_table(&self.keys, block, sealed)
+        PackListing::open_table(&self.data_keys, block, sealed)
     }
 
-    /// The keyed identifier of a chunk's plaintext.
-    pub fn chunk_id(&self, kind: crate::format::block::BlockKind, data: &[u8]) -> crate::id::ChunkId {
+    /// The keyed identifier of a chunk's plaintext, in the domain of the session that stored it.
+    pub fn chunk_id(&self, session: SessionId, kind: BlockKind, data: &[u8]) -> Result<ChunkId> {
         match kind {
-            crate::format::block::BlockKind::Content => self.keys.content_id(data),
-            crate::format::block::BlockKind::Tree => self.keys.tree_id(data),
+            BlockKind::Content => self.keys.content_id_of(session, data),
+            BlockKind::Tree => self.keys.tree_id_of(session, data),
         }
     }
 

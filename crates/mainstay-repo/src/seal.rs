@@ -4,12 +4,21 @@
 //! key is derived from its session's random data key and the block's own number, which never repeats in a session, and
 //! its nonce is random on top of that; so a pair repeats only if both a number and 96 random bits do.
 
+mod drawing;
+mod hybrid;
+#[cfg(test)]
+pub mod ledger;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
 use crate::format::config::Suite;
+
+pub use drawing::random;
+#[cfg(test)]
+pub use drawing::{Generator, with_generator};
+pub use hybrid::{PublicKey, open_sealed_to};
 
 /// Bytes that a seal adds.
 pub const TAG_LEN: usize = 16;
@@ -22,7 +31,12 @@ pub type KeyBytes = Zeroizing<[u8; 32]>;
 pub struct Unsealable;
 
 /// A key ready to seal and open.
-pub struct SealKey(LessSafeKey);
+pub struct SealKey {
+    key: LessSafeKey,
+    /// What the ledger knows it by.
+    #[cfg(test)]
+    raw: [u8; 32],
+}
 
 impl SealKey {
     pub fn new(suite: Suite, key: &[u8; 32]) -> Self {
@@ -30,14 +44,20 @@ impl SealKey {
             Suite::Aes256Gcm => &AES_256_GCM,
             Suite::ChaCha20Poly1305 => &CHACHA20_POLY1305,
         };
-        Self(LessSafeKey::new(UnboundKey::new(algorithm, key).expect("both suites take 32-byte keys")))
+        Self {
+            key: LessSafeKey::new(UnboundKey::new(algorithm, key).expect("both suites take 32-byte keys")),
+            #[cfg(test)]
+            raw: *key,
+        }
     }
 
     /// Encrypts `buffer[from..]` where it stands and appends the tag.
     pub fn seal(&self, nonce: [u8; 12], associated: &[u8], buffer: &mut Vec<u8>, from: usize) {
+        #[cfg(test)]
+        ledger::record(&self.raw, nonce, associated);
         let nonce = Nonce::assume_unique_for_key(nonce);
         let tag = self
-            .0
+            .key
             .seal_in_place_separate_tag(nonce, Aad::from(associated), &mut buffer[from..])
             .expect("lengths are far below the limits of the suite");
         buffer.extend_from_slice(tag.as_ref());
@@ -49,9 +69,9 @@ impl SealKey {
         nonce: [u8; 12],
         associated: &[u8],
         sealed: &'a mut [u8],
-    ) -> Result<&'a mut [u8], Unsealable> {
+    ) -> std::result::Result<&'a mut [u8], Unsealable> {
         let nonce = Nonce::assume_unique_for_key(nonce);
-        self.0.open_in_place(nonce, Aad::from(associated), sealed).map_err(|_| Unsealable)
+        self.key.open_in_place(nonce, Aad::from(associated), sealed).map_err(|_| Unsealable)
     }
 }
 
@@ -72,19 +92,6 @@ pub fn derive(key: &[u8; 32], parts: &[&[u8]]) -> KeyBytes {
         .and_then(|output| output.fill(derived.as_mut_slice()))
         .expect("32 bytes are far below HKDF's limit");
     derived
-}
-
-/// Draws random bytes from the operating system.
-///
-/// # Errors
-/// When the generator fails or answers only zeros: sealing with such bytes would give data away.
-pub fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Error::Random("the system's generator failed"))?;
-    if N >= 8 && bytes.iter().all(|byte| *byte == 0) {
-        return Err(Error::Random("the system's generator gave only zeros"));
-    }
-    Ok(bytes)
 }
 
 /// The suite that is fast on this processor.

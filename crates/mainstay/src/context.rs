@@ -2,7 +2,7 @@
 //!
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
-use mainstay_repo::{Error, Repository, Secret};
+use mainstay_repo::{Error, Repository, Right, Secret};
 
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, catalogue};
@@ -50,6 +50,13 @@ impl Context {
             crate::location::quoted(&location.path)
         ));
         Ok(Opened { repository, location })
+    }
+
+    /// Opens the repository for what needs a right, before anything is done.
+    pub fn open_to(&self, right: Right, verb: &'static str) -> Result<Opened> {
+        let opened = self.open()?;
+        opened.repository.require(right, verb)?;
+        Ok(opened)
     }
 
     pub fn open_at(&self, location: &Location) -> Result<Repository> {

@@ -70,7 +70,7 @@ impl ExitCode {
             Self::Damage => "damage found in the repository",
             Self::NoRepository => "there is no repository here",
             Self::Busy => "another session stands in the way",
-            Self::WrongKey => "no key, or one that does not open the repository",
+            Self::WrongKey => "no key, one that does not open the repository, or one that may not do this",
             Self::Unreachable => "the store does not answer or refuses",
             Self::NoSpace => "the store is full, or the target of a restore",
             Self::Refused => "refused, because something would be lost",

@@ -121,6 +121,7 @@ impl From<mainstay_repo::Error> for Failure {
             E::BlockMissing { .. } => &catalogue::BLOCK_MISSING,
             E::Damaged { .. } => &catalogue::DAMAGED,
             E::WrongKey { .. } => &catalogue::WRONG_KEY,
+            E::NotAllowed { .. } => &catalogue::NOT_ALLOWED,
             E::TooNew { .. } => &catalogue::TOO_NEW,
             E::Fenced { .. } => &catalogue::FENCED,
             E::Condemned { .. } => &catalogue::CONDEMNED,

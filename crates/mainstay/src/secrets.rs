@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use mainstay_repo::{RecoveryCode, Secret};
+use mainstay_repo::Secret;
 use zeroize::Zeroizing;
 
 use crate::defaults::variable;
@@ -54,22 +54,26 @@ impl Named {
     }
 }
 
+/// Reads a short text from a file, or from standard input for `-`.
+pub fn read_text(path: &Path, verb: &str) -> Result<Zeroizing<String>> {
+    let failed = |error: io::Error| Failure::file(verb, path, &error);
+    if path.as_os_str() == "-" {
+        return read_bounded(io::stdin().lock()).map_err(failed);
+    }
+    read_bounded(File::open(path).map_err(failed)?).map_err(failed)
+}
+
 /// Reads a secret from a file, or from standard input for `-`.
 pub fn read_file(path: &Path) -> Result<Secret> {
-    let failed = |error: io::Error| Failure::file("read password file", path, &error);
-    let text = if path.as_os_str() == "-" {
-        read_bounded(io::stdin().lock()).map_err(failed)?
-    } else {
-        read_bounded(File::open(path).map_err(failed)?).map_err(failed)?
-    };
+    let text = read_text(path, "read password file")?;
     secret_of(&text, &format!("read password file {}", path.display()))
 }
 
-/// A recovery code wherever it stands in the text (a key file, a recovery kit), else the whole text but for the end of
-/// its line.
+/// A code wherever it stands in the text (a key file, a recovery kit, a recipient's private half), else the whole text
+/// but for the end of its line.
 pub fn secret_of(text: &str, verb: &str) -> Result<Secret> {
-    if let Some(code) = text.lines().find_map(RecoveryCode::parse) {
-        return Ok(Secret::Code(code));
+    if let Some(code) = text.lines().find_map(Secret::from_code) {
+        return Ok(code);
     }
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);

@@ -19,7 +19,7 @@ pub fn stored_bytes(checkout: &Checkout) -> Vec<Finding> {
 
 /// Only `seal` and `keys` touch key material with a cipher.
 pub fn ciphers(checkout: &Checkout) -> Vec<Finding> {
-    let words = ["aws_lc_rs", "argon2"];
+    let words = ["aws_lc_rs", "argon2", "hpke"];
     confine(checkout, &words, &["seal", "keys"], "seal and keys alone name cipher crates")
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns what a backup says about the repository that it writes to. Nothing of it keeps a source from being backed up.
 
-use mainstay_repo::{LostSnapshot, Session, SnapshotEntry};
+use mainstay_repo::{Listing, LostSnapshot, Session, SnapshotEntry, SnapshotPlace};
 
 use super::BackupRun;
 use crate::Result;
@@ -18,6 +18,8 @@ pub struct History {
     pub entries: Vec<SnapshotEntry>,
     /// The last number that a snapshot of the source has that cannot be read.
     pub lost_sequence: u64,
+    /// The last snapshot of the source that this key may not read: it can go on from its place, and believes nothing of it.
+    pub hidden: Option<SnapshotPlace>,
     /// Objects of the repository that are damaged or gone.
     pub problems: u64,
 }
@@ -27,22 +29,25 @@ impl History {
     /// cannot be pruned while it is believed: the session's lease is older.
     pub fn read(run: &BackupRun<'_>, session: Option<&Session<'_>>) -> Result<Self> {
         let Some(session) = session else {
-            let (entries, lost) = run.repository.readable_snapshots()?;
-            return Ok(Self::new(run, entries, &lost));
+            let Listing { entries, lost, hidden, .. } = run.repository.list_snapshots()?;
+            return Ok(Self::new(run, entries, &lost, &hidden));
         };
-        let history = Self::new(run, session.history().to_vec(), session.lost_snapshots());
+        let (lost, hidden) = (session.lost_snapshots(), session.hidden_snapshots());
+        let history = Self::new(run, session.history().to_vec(), lost, hidden);
         for pack in session.lost_packs() {
             run.progress.warn(pack, "the pack is gone or cut short: what it held is stored again if the source has it");
         }
         Ok(Self { problems: history.problems + session.lost_packs().len() as u64, ..history })
     }
 
-    fn new(run: &BackupRun<'_>, entries: Vec<SnapshotEntry>, lost: &[LostSnapshot]) -> Self {
+    fn new(run: &BackupRun<'_>, entries: Vec<SnapshotEntry>, lost: &[LostSnapshot], hidden: &[SnapshotPlace]) -> Self {
         lost.iter().for_each(|lost| run.progress.warn(&lost.name, &lost.error.to_string()));
-        let source = run.repository.source_id(&run.options.source);
-        let own = lost.iter().filter_map(|lost| lost.place).filter(|place| place.source == source);
-        let lost_sequence = own.map(|place| place.sequence).filter(|sequence| *sequence < SEQUENCES).max().unwrap_or(0);
-        Self { entries, lost_sequence, problems: lost.len() as u64 }
+        let source = run.repository.own_source_id(&run.options.source);
+        let is_own = |place: &SnapshotPlace| place.source == source && place.sequence < SEQUENCES;
+        let own = lost.iter().filter_map(|lost| lost.place).filter(is_own);
+        let lost_sequence = own.map(|place| place.sequence).max().unwrap_or(0);
+        let hidden = hidden.iter().filter(|place| is_own(place)).max_by_key(|place| place.sequence);
+        Self { entries, lost_sequence, hidden: hidden.copied(), problems: lost.len() as u64 }
     }
 
     /// Warns of a clock that cannot be right.

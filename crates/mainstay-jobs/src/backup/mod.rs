@@ -108,7 +108,7 @@ pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
     };
     let history = History::read(run, session.as_ref())?;
     history.tell(run, started);
-    let ancestry = Ancestry::choose(&history, run.options);
+    let ancestry = Ancestry::choose(&history, run);
     let walked = walk::walk(run, session.as_ref(), &ancestry);
     let walked = match walked.and_then(|walked| run.cancel.check().map(|()| walked)) {
         Ok(walked) => walked,
@@ -142,8 +142,12 @@ struct Ancestry<'a> {
 }
 
 impl<'a> Ancestry<'a> {
-    fn choose(history: &'a History, options: &BackupOptions) -> Self {
-        let own = || history.entries.iter().filter(|entry| entry.snapshot.source == options.source);
+    fn choose(history: &'a History, run: &BackupRun<'_>) -> Self {
+        let options = run.options;
+        // What another domain says of a source of this name is neither believed nor built on.
+        let is_own =
+            |entry: &&SnapshotEntry| entry.snapshot.source == options.source && run.repository.is_own(&entry.snapshot);
+        let own = || history.entries.iter().filter(is_own);
         let last = own().max_by_key(|entry| entry.snapshot.sequence);
         let kept = || own().filter(|entry| !entry.forgotten);
         let last_kept = kept().max_by_key(|entry| entry.snapshot.sequence);
@@ -157,14 +161,19 @@ impl<'a> Ancestry<'a> {
             Requested::Incremental => (BackupType::Incremental, last_kept),
             Requested::Differential => (BackupType::Differential, last_full),
         };
+        let known = [
+            last.map_or(0, |entry| entry.snapshot.sequence),
+            history.lost_sequence,
+            history.hidden.map_or(0, |place| place.sequence),
+        ];
         let backup_type = if believed.is_none() { BackupType::Full } else { backup_type };
         Self {
             backup_type,
             believed,
             expected: last,
             base: if believed.is_some() { last_full.map(|entry| entry.id) } else { None },
-            previous: last.map(|entry| entry.id),
-            sequence: last.map_or(0, |entry| entry.snapshot.sequence).max(history.lost_sequence).saturating_add(1),
+            previous: last.map(|entry| entry.id).or(history.hidden.map(|place| place.id)),
+            sequence: known.into_iter().max().unwrap_or(0).saturating_add(1),
         }
     }
 

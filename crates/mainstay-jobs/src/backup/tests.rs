@@ -6,6 +6,7 @@ mod ending;
 mod identity;
 mod large;
 mod lost;
+mod rights;
 mod telling;
 mod types;
 mod wide;

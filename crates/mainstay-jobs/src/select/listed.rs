@@ -53,7 +53,7 @@ impl<'a> Listed<'a> {
         let is_older = |place: &SnapshotPlace| {
             older.iter().any(|entry| {
                 entry.snapshot.sequence > place.sequence
-                    && self.repository.source_id(&entry.snapshot.source) == place.source
+                    && self.repository.source_id_of(&entry.snapshot) == place.source
             })
         };
         self.lost_of(source, &|place| !is_older(place))

@@ -189,7 +189,9 @@ impl<'a> PackVerifier<'a> {
             }
             report.chunks += 1;
             let chunk = self.plain.range(row.block, range.start, len);
-            if chunk.is_ok_and(|chunk| self.repository.chunk_id(row.kind, chunk) == id) {
+            if chunk.is_ok_and(|chunk| {
+                self.repository.chunk_id(row.block.session, row.kind, chunk).is_ok_and(|is| is == id)
+            }) {
                 report.plain_bytes += u64::from(len);
             } else {
                 let place = format!("{len} bytes at {} of block {}", range.start, row.block);

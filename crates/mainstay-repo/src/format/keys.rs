@@ -7,9 +7,30 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
 use super::{Decoded, Problem, from_cbor, limits, to_cbor, within};
-use crate::id::{RepositoryId, SessionId, SlotId};
+use crate::id::{DomainId, RepositoryId, SessionId, SlotId};
 
-/// The repository's secrets, wrapped once per key slot.
+/// A secret that not every slot holds.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct SecretBytes(pub [u8; 32]);
+
+impl<C> minicbor::Encode<C> for SecretBytes {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        encoder: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        encoder.bytes(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for SecretBytes {
+    fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let bytes = decoder.bytes()?.try_into();
+        bytes.map(Self).map_err(|_| minicbor::decode::Error::message("secret of the wrong length"))
+    }
+}
+
+/// The secrets that one slot holds: those of its rights in its domain.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 pub struct Secrets {
@@ -27,12 +48,27 @@ pub struct Secrets {
     pub index: [u8; 32],
     /// Wraps the keys that seal file content.
     #[n(4)]
-    #[cbor(with = "minicbor::bytes")]
-    pub content: [u8; 32],
+    pub content: Option<SecretBytes>,
     /// Wraps the keys that seal trees and snapshots.
     #[n(5)]
-    #[cbor(with = "minicbor::bytes")]
-    pub tree: [u8; 32],
+    pub tree: Option<SecretBytes>,
+    /// Makes the secrets of every other domain.
+    #[n(6)]
+    pub domains: Option<SecretBytes>,
+    /// The public halves of secrets that are absent.
+    #[n(7)]
+    #[zeroize(skip)]
+    pub content_public: Option<ByteVec>,
+    #[n(8)]
+    #[zeroize(skip)]
+    pub tree_public: Option<ByteVec>,
+    /// Absent for the main domain.
+    #[n(9)]
+    #[zeroize(skip)]
+    pub domain: Option<DomainId>,
+    /// Key of what tells machines apart in leases; absent in the main domain, whose identity makes it.
+    #[n(10)]
+    pub claims: Option<SecretBytes>,
 }
 
 impl Secrets {
@@ -52,6 +88,8 @@ pub enum SlotKind {
     Passphrase,
     /// 256 random bits; stretching would add nothing.
     RecoveryCode,
+    /// A public key, to which the secrets are sealed; its private half need not be where they are sealed.
+    Recipient,
 }
 
 impl<C> minicbor::Encode<C> for SlotKind {
@@ -63,6 +101,7 @@ impl<C> minicbor::Encode<C> for SlotKind {
         let number = match self {
             Self::Passphrase => 1,
             Self::RecoveryCode => 2,
+            Self::Recipient => 3,
         };
         encoder.u8(number)?.ok()
     }
@@ -73,6 +112,7 @@ impl<'b, C> minicbor::Decode<'b, C> for SlotKind {
         match decoder.u8()? {
             1 => Ok(Self::Passphrase),
             2 => Ok(Self::RecoveryCode),
+            3 => Ok(Self::Recipient),
             _ => Err(minicbor::decode::Error::message("unknown kind of key slot")),
         }
     }
@@ -107,6 +147,9 @@ pub struct StoredSlot {
     pub nonce: [u8; 12],
     #[n(10)]
     pub wrapped: ByteVec,
+    /// What the holder may do, as people are told; absent for a holder who may do everything. What opens decides.
+    #[n(11)]
+    pub rights: Option<u8>,
 }
 
 pub fn encode_slot(repository: RepositoryId, slot: &StoredSlot) -> Vec<u8> {
@@ -132,6 +175,9 @@ pub enum Purpose {
     Tree = 2,
 }
 
+/// A nonce that is not in every wrapped key.
+pub type Nonce = minicbor::bytes::ByteArray<12>;
+
 /// One wrapped key of a session.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
@@ -139,12 +185,13 @@ pub struct WrappedKey {
     /// 1 content, 2 tree.
     #[n(1)]
     pub purpose: u8,
-    /// 1: AES-256-GCM or ChaCha20-Poly1305 (the repository's suite) under the repository secret of the same purpose.
+    /// 1: AES-256-GCM or ChaCha20-Poly1305 (the repository's suite) under the secret of the same purpose; 2: HPKE to the
+    /// public half of that secret.
     #[n(2)]
     pub scheme: u8,
+    /// Of scheme 1.
     #[n(3)]
-    #[cbor(with = "minicbor::bytes")]
-    pub nonce: [u8; 12],
+    pub nonce: Option<Nonce>,
     #[n(4)]
     pub wrapped: ByteVec,
 }
@@ -157,6 +204,9 @@ pub struct StoredDataKey {
     pub session: SessionId,
     #[n(2)]
     pub keys: Vec<WrappedKey>,
+    /// The domain whose secrets wrap them; absent for the main domain.
+    #[n(3)]
+    pub domain: Option<DomainId>,
 }
 
 pub fn encode_data_key(repository: RepositoryId, key: &StoredDataKey) -> Vec<u8> {

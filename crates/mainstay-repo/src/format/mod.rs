@@ -129,4 +129,4 @@ macro_rules! cbor_byte_id {
     )* };
 }
 
-cbor_byte_id!(RepositoryId, SessionId, ChunkId, PackId, SnapshotId, TableId, SourceId, SlotId);
+cbor_byte_id!(RepositoryId, SessionId, ChunkId, PackId, SnapshotId, TableId, SourceId, SlotId, DomainId);

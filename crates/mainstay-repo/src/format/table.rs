@@ -6,7 +6,7 @@
 use super::block::{BlockKind, STORED_BLOCK_LEN};
 use super::names::TableKind;
 use super::{Decoded, Fields, Problem, from_cbor, limits, to_cbor, within};
-use crate::id::{ChunkId, PackId, RepositoryId, SessionId, TableId};
+use crate::id::{ChunkId, DomainId, PackId, RepositoryId, SessionId, TableId};
 
 pub const PAGE_LEN: usize = 4096;
 /// Tag of the seal, or the first bytes of BLAKE3.
@@ -23,6 +23,8 @@ pub struct TableHeader {
     pub kind: TableKind,
     pub repository: RepositoryId,
     pub id: TableId,
+    /// Whose chunks a table of chunks names; the main domain in tables of blocks.
+    pub domain: DomainId,
 }
 
 impl TableHeader {
@@ -33,6 +35,7 @@ impl TableHeader {
         bytes[12..16].copy_from_slice(&(PAGE_LEN as u32).to_le_bytes());
         bytes[16..32].copy_from_slice(&self.repository.0);
         bytes[32..48].copy_from_slice(&self.id.0);
+        bytes[48..56].copy_from_slice(&self.domain.0);
         bytes
     }
 
@@ -44,8 +47,9 @@ impl TableHeader {
         if fields.u32()? != PAGE_LEN as u32 {
             return Err(Problem::new("its pages have an unknown length"));
         }
-        let header = Self { kind, repository: RepositoryId(fields.array()?), id: TableId(fields.array()?) };
-        if fields.array::<16>()? != [0; 16] {
+        let (repository, id) = (RepositoryId(fields.array()?), TableId(fields.array()?));
+        let header = Self { kind, repository, id, domain: DomainId(fields.array()?) };
+        if fields.array::<8>()? != [0; 8] || kind == TableKind::Blocks && header.domain != DomainId::MAIN {
             return Err(Problem::new("reserved bytes of its header are not zero"));
         }
         Ok(header)

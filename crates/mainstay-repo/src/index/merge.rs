@@ -11,7 +11,6 @@ use super::table::Table;
 use super::writer::{NewRows, TableWriter, number_of, sorted_sessions, write_tables};
 use crate::error::Result;
 use crate::format::limits;
-use crate::format::names::TableKind;
 use crate::format::table::ChunkRow;
 use crate::id::SessionId;
 
@@ -24,11 +23,12 @@ const BLOCK_ROWS: u64 = 1 << 19;
 /// Merges each group of [`FAN_IN`] or more tables of like size; answers how many tables were merged.
 pub fn merge_when_many(index: &Index) -> Result<usize> {
     let mut merged = 0;
-    for tables in groups(&index.chunks, limits::TABLE_ROWS) {
+    let own: Vec<&Table> = index.chunks.iter().filter(|table| index.is_own(table)).collect();
+    for tables in groups(own, limits::TABLE_ROWS) {
         merge_chunks(index, &tables)?;
         merged += tables.len();
     }
-    for tables in groups(&index.blocks, BLOCK_ROWS) {
+    for tables in groups(index.blocks.iter().collect(), BLOCK_ROWS) {
         merge_blocks(index, &tables)?;
         merged += tables.len();
     }
@@ -36,7 +36,7 @@ pub fn merge_when_many(index: &Index) -> Result<usize> {
 }
 
 /// Groups of tables of like size that together have at most so many rows.
-fn groups(tables: &[Table], most_rows: u64) -> Vec<Vec<&Table>> {
+fn groups(tables: Vec<&Table>, most_rows: u64) -> Vec<Vec<&Table>> {
     let mut tiers = BTreeMap::<u32, Vec<&Table>>::new();
     for table in tables {
         tiers.entry(table.rows().max(1).ilog10()).or_default().push(table);
@@ -63,7 +63,7 @@ fn merge_blocks(index: &Index, tables: &[&Table]) -> Result<()> {
 fn merge_chunks(index: &Index, tables: &[&Table]) -> Result<()> {
     let sessions = sorted_sessions(tables.iter().flat_map(|table| table.sessions().iter().copied()));
     let most = tables.iter().map(|table| table.rows()).sum();
-    let mut writer = TableWriter::begin(&*index.store, &index.keys, TableKind::Chunks, most)?;
+    let mut writer = TableWriter::begin_chunks(&*index.store, &index.keys, index.keys.own_domain(), most)?;
     let mut cursors: Vec<Cursor<'_>> = tables.iter().map(|table| Cursor::new(table, index)).collect();
     let mut heads = BinaryHeap::new();
     for (number, cursor) in cursors.iter_mut().enumerate() {

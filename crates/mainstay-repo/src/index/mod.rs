@@ -23,6 +23,8 @@ use crate::store::{Object, Store};
 use cache::PageCache;
 pub use merge::merge_when_many;
 pub(crate) use table::Table;
+#[cfg(test)]
+pub(crate) use writer::begin_chunk_table;
 pub use writer::{NewRows, write_tables};
 
 /// Where a chunk's bytes are: a range of a block's plaintext.
@@ -119,6 +121,14 @@ impl Index {
     fn of_readable(store: Arc<dyn Store>, keys: Arc<Keys>, listed: &[Object], care: Care) -> Result<Self> {
         let (tables, mut lost) = open_tables((&*store, &keys), listed, care)?;
         let mut superseded: HashSet<TableId> = tables.iter().flat_map(|table| table.supersedes().to_vec()).collect();
+        // Chunks of one domain are superseded by nobody in another.
+        let is_foreign = |by: &Table, of: &Table| by.kind() == TableKind::Chunks && by.domain() != of.domain();
+        for table in tables.iter().filter(|table| table.kind() == TableKind::Chunks) {
+            let is_named = |by: &&Table| by.supersedes().contains(&table.id());
+            if tables.iter().filter(is_named).all(|by| is_foreign(by, table)) {
+                superseded.remove(&table.id());
+            }
+        }
         let (mut blocks, mut chunks) = (Vec::new(), Vec::new());
         superseded
             .retain(|id| tables.iter().any(|table| table.id() == *id) || lost.iter().any(|table| table.id == *id));
@@ -148,13 +158,22 @@ impl Index {
         })
     }
 
-    /// Finds a chunk that is in some pack: its block may be there without it.
+    /// Finds a chunk of the own domain that is in some pack: its block may be there without it.
     ///
     /// # Errors
     /// When a page is damaged on which it may stand, and no other table has it.
     pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
+        self.find_chunk_in(id, |table| self.is_own(table))
+    }
+
+    /// The same in the tables of every domain, for whoever mends them.
+    pub fn find_chunk_of_any(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
+        self.find_chunk_in(id, |_| true)
+    }
+
+    fn find_chunk_in(&self, id: &ChunkId, is_asked: impl Fn(&Table) -> bool) -> Result<Option<ChunkPlace>> {
         let mut absent = Ok(None);
-        for table in self.chunks.iter().filter(|table| table.may_hold(id)) {
+        for table in self.chunks.iter().filter(|table| is_asked(table) && table.may_hold(id)) {
             match table.find_chunk(id, self) {
                 Err(error) if error.kind() == Kind::Corrupt => absent = Err(error),
                 found => {
@@ -167,6 +186,11 @@ impl Index {
             }
         }
         absent
+    }
+
+    /// Whether a table names chunks of the domain in which these keys write: what others say is there is not believed.
+    pub(crate) fn is_own(&self, table: &Table) -> bool {
+        table.domain() == self.keys.own_domain()
     }
 
     /// Finds the pack that holds a block, and of several the one with the least thinned copy; a condemned one counts as
@@ -296,7 +320,8 @@ fn open_tables((store, keys): (&dyn Store, &Keys), listed: &[Object], care: Care
         });
         match opened {
             // A table that vanished since it was listed was superseded and collected; its successor is listed too.
-            Err(Error::Missing { .. }) => {}
+            // What may not be read is no loss: it is for the writers of another domain.
+            Err(Error::Missing { .. } | Error::NotAllowed { .. }) => {}
             Err(Error::Damaged { problem, .. }) => lost.push(LostTable { kind, id, problem }),
             other => tables.push(other?),
         }

@@ -13,7 +13,7 @@ use crate::format::table::{
     decode_footer, row_len, rows_per_page,
 };
 use crate::format::{Decoded, Problem};
-use crate::id::{BlockId, ChunkId, SessionId, TableId};
+use crate::id::{BlockId, ChunkId, DomainId, SessionId, TableId};
 use crate::keys::Keys;
 use crate::seal::{SealKey, TAG_LEN};
 use crate::store::{Store, is_absent};
@@ -33,6 +33,9 @@ pub struct Table {
 
 impl Table {
     /// Reads header, footer and tail.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for the chunks of a domain whose secrets this key lacks.
     pub fn open(store: &dyn Store, keys: &Keys, kind: TableKind, id: TableId, len: u64) -> Result<Self> {
         let name = names::table(kind, id);
         let damaged = |problem: Problem| Error::damaged("open index table", &name, problem);
@@ -54,7 +57,7 @@ impl Table {
             .ok_or_else(|| damaged(Problem::new("its tail begins inside its header")))?;
         let mut tail = vec![0; tail_len as usize];
         read_at(store, &name, tail_offset, &mut tail)?;
-        let key = (kind == TableKind::Chunks).then(|| keys.table_key(id));
+        let key = (kind == TableKind::Chunks).then(|| keys.table_key(header.domain, id)).transpose()?;
         let plain = open_tail(&header, key.as_ref(), &mut tail).map_err(damaged)?;
         let tail = TableTail::decode(plain, kind, pages_len).map_err(damaged)?;
         Ok(Self { name, header, tail, key })
@@ -66,6 +69,11 @@ impl Table {
 
     pub fn kind(&self) -> TableKind {
         self.header.kind
+    }
+
+    /// Whose chunks it names.
+    pub fn domain(&self) -> DomainId {
+        self.header.domain
     }
 
     pub fn rows(&self) -> u64 {

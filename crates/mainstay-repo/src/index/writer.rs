@@ -14,7 +14,7 @@ use crate::format::pack::PackRow;
 use crate::format::table::{
     BlockRow, ChunkRow, PAGE_LEN, TABLE_FOOTER_LEN, TableHeader, TablePack, TableTail, encode_footer, row_len,
 };
-use crate::id::{BlockId, ChunkId, PackId, SessionId, TableId};
+use crate::id::{BlockId, ChunkId, DomainId, PackId, SessionId, TableId};
 use crate::keys::Keys;
 use crate::seal::{SealKey, TAG_LEN, random};
 use crate::store::{Object, Store, Upload};
@@ -70,12 +70,30 @@ impl NewRows {
 /// Publishes rows as tables; chunk tables first, because a chunk whose block is unknown is only not found.
 pub fn write_tables(store: &dyn Store, keys: &Keys, rows: NewRows, supersedes: &[TableId]) -> Result<Vec<Object>> {
     let mut published = Vec::new();
-    let mut chunks = rows.chunks;
+    // Chunks of different domains never stand in one table: nobody but their own writers must believe them.
+    let mut domains = BTreeMap::<DomainId, Vec<(ChunkId, ChunkPlace)>>::new();
+    for (id, place) in rows.chunks {
+        domains.entry(keys.domain_of(place.block.session)).or_default().push((id, place));
+    }
+    for (domain, chunks) in domains {
+        published.extend(write_chunk_tables(store, keys, domain, chunks)?);
+    }
+    published.extend(write_block_tables(store, keys, rows.blocks, &rows.packs, supersedes)?);
+    Ok(published)
+}
+
+fn write_chunk_tables(
+    store: &dyn Store,
+    keys: &Keys,
+    domain: DomainId,
+    mut chunks: Vec<(ChunkId, ChunkPlace)>,
+) -> Result<Vec<Object>> {
+    let mut published = Vec::new();
     chunks.sort_unstable_by_key(|(id, place)| (id.0, place.thinned));
     chunks.dedup_by_key(|(id, _)| id.0);
     for part in chunks.chunks(limits::TABLE_ROWS as usize) {
         let sessions = sorted_sessions(part.iter().map(|(_, place)| place.block.session));
-        let mut writer = TableWriter::begin(store, keys, TableKind::Chunks, part.len() as u64)?;
+        let mut writer = TableWriter::begin_chunks(store, keys, domain, part.len() as u64)?;
         for (id, place) in part {
             let session = number_of(&sessions, place.block.session)?;
             writer.push_chunk(&ChunkRow {
@@ -89,7 +107,6 @@ pub fn write_tables(store: &dyn Store, keys: &Keys, rows: NewRows, supersedes: &
         }
         published.push(writer.finish(sessions, Vec::new(), &[])?);
     }
-    published.extend(write_block_tables(store, keys, rows.blocks, &rows.packs, supersedes)?);
     Ok(published)
 }
 
@@ -113,7 +130,7 @@ fn write_block_tables(
         let packs: BTreeMap<PackId, SessionId> =
             part.iter().map(|(_, place)| (place.pack, place.pack_session)).collect();
         let pack_numbers: BTreeMap<PackId, u32> = packs.keys().zip(0..).map(|(id, number)| (*id, number)).collect();
-        let mut writer = TableWriter::begin(store, keys, TableKind::Blocks, 0)?;
+        let mut writer = TableWriter::begin_blocks(store, keys)?;
         for (id, place) in part {
             writer.push_block(&BlockRow {
                 session: number_of(&sessions, id.session)?,
@@ -148,8 +165,14 @@ pub(super) fn number_of(sessions: &[SessionId], session: SessionId) -> Result<u3
     found.map(|number| number as u32).map_err(|_| Error::Bug(format!("session {session} is not in its table's list")))
 }
 
+/// Begins a table that says what a test wants.
+#[cfg(test)]
+pub(crate) fn begin_chunk_table(store: &dyn Store, keys: &Keys, domain: DomainId, chunks: u64) -> Result<TableWriter> {
+    TableWriter::begin_chunks(store, keys, domain, chunks)
+}
+
 /// A table being written, rows in ascending order.
-pub(super) struct TableWriter {
+pub(crate) struct TableWriter {
     header: TableHeader,
     key: Option<SealKey>,
     upload: Box<dyn Upload>,
@@ -159,14 +182,21 @@ pub(super) struct TableWriter {
 }
 
 impl TableWriter {
-    /// Begins a table; `chunks` is the most chunk rows that it will hold.
-    pub fn begin(store: &dyn Store, keys: &Keys, kind: TableKind, chunks: u64) -> Result<Self> {
-        let header = TableHeader { kind, repository: keys.config().repository, id: TableId(random()?) };
-        let key = (kind == TableKind::Chunks).then(|| keys.table_key(header.id));
-        let mut tail = TableTail::default();
-        if kind == TableKind::Chunks {
-            tail.filter = filter::new_filter(chunks);
-        }
+    fn begin_blocks(store: &dyn Store, keys: &Keys) -> Result<Self> {
+        let (repository, id) = (keys.config().repository, TableId(random()?));
+        let header = TableHeader { kind: TableKind::Blocks, repository, id, domain: DomainId::MAIN };
+        Self::begin(store, header, None, TableTail::default())
+    }
+
+    /// Begins a table of a domain's chunks; `chunks` is the most chunk rows that it will hold.
+    pub fn begin_chunks(store: &dyn Store, keys: &Keys, domain: DomainId, chunks: u64) -> Result<Self> {
+        let (repository, id) = (keys.config().repository, TableId(random()?));
+        let header = TableHeader { kind: TableKind::Chunks, repository, id, domain };
+        let tail = TableTail { filter: filter::new_filter(chunks), ..TableTail::default() };
+        Self::begin(store, header, Some(keys.table_key(domain, id)?), tail)
+    }
+
+    fn begin(store: &dyn Store, header: TableHeader, key: Option<SealKey>, tail: TableTail) -> Result<Self> {
         let upload = store.upload().map_err(write_error)?;
         let mut writer = Self { header, key, upload, page: Vec::with_capacity(PAGE_LEN + TAG_LEN), tail, pages: 0 };
         let bytes = writer.header.encode();

@@ -62,7 +62,7 @@ fn a_chunk_table_names_every_chunk_of_its_block() {
             let mut offset = 0;
             for (id, len) in &table.chunks {
                 let chunk = plain.range(row.block, offset, *len).unwrap();
-                assert_eq!(repository.chunk_id(row.kind, chunk), *id);
+                assert_eq!(repository.chunk_id(row.block.session, row.kind, chunk).unwrap(), *id);
                 let place = index.find_chunk(id).unwrap().unwrap();
                 assert_eq!((place.block, place.offset), (row.block, offset));
                 offset += len;
@@ -170,6 +170,6 @@ fn a_block_is_read_from_the_store_once_while_it_is_held() {
 #[test]
 fn identifiers_of_chunks_depend_on_their_kind() {
     let (_store, repository) = repository_with_packs();
-    let id = |kind| -> ChunkId { repository.chunk_id(kind, b"bytes") };
+    let id = |kind| -> ChunkId { repository.chunk_id(crate::fixtures::session_id(1), kind, b"bytes").unwrap() };
     assert_ne!(id(BlockKind::Content), id(BlockKind::Tree));
 }

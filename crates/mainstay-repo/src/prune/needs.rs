@@ -107,7 +107,7 @@ fn table_of(repository: &Repository, block: BlockId, place: &BlockPlace) -> Resu
     let Some(row) = listing.rows.iter().find(is_it) else { return Ok(None) };
     let mut sealed = vec![0; row.table_len as usize];
     repository.read_pack_at(&Object { name, len }, row.table_offset.into(), &mut sealed)?;
-    PackListing::open_table(&repository.keys, block, &sealed).map(Some)
+    PackListing::open_table(&repository.data_keys, block, &sealed).map(Some)
 }
 
 /// Whether everything in these ranges (ascending and apart) is in a copy with this table.

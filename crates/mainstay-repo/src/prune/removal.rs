@@ -122,7 +122,7 @@ impl<'r> Removal<'r> {
     }
 
     fn place_of(&self, entry: &SnapshotEntry) -> CondemnedSnapshot {
-        let source = self.repository.keys.source_id(&entry.snapshot.source);
+        let source = self.repository.source_id_of(&entry.snapshot);
         CondemnedSnapshot { source, sequence: entry.snapshot.sequence, id: entry.id }
     }
 

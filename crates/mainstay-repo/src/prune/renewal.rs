@@ -69,7 +69,7 @@ impl<'r> Renewal<'r> {
     pub fn renew(&self, block: Standing) -> Result<Renewed> {
         let Standing { row, table, mut bytes, .. } = block;
         // A block that is damaged where it stands must not be carried on as if it were whole.
-        let chunks = PackListing::open_table(&self.repository.keys, row.block, &table)?;
+        let chunks = PackListing::open_table(&self.repository.data_keys, row.block, &table)?;
         let Some(thinning) = self.needs.thinning(&row, &chunks) else {
             let mut opened = self.spare.take();
             opened.extend_from_slice(&bytes);

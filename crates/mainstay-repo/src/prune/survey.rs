@@ -126,7 +126,7 @@ impl<'r> Survey<'r> {
         let mut saved = 0;
         let surveyed = listing.for_each_table(&*self.repository.store, |row, sealed| {
             if self.needs.is_needed(row.block, listing.id)? {
-                let table = PackListing::open_table(&self.repository.keys, row.block, sealed)?;
+                let table = PackListing::open_table(&self.repository.data_keys, row.block, sealed)?;
                 saved += self.needs.thinning(row, &table).map_or(0, |thinning| thinning.saved(row.stored_len));
             }
             Ok(())
@@ -141,7 +141,7 @@ impl<'r> Survey<'r> {
     fn opens(&self, pack: &Object, listing: &PackListing) -> Result<bool> {
         let checked = listing.for_each_table(&*self.repository.store, |row, sealed| {
             if self.needs.is_needed(row.block, listing.id)? {
-                PackListing::open_table(&self.repository.keys, row.block, sealed)?;
+                PackListing::open_table(&self.repository.data_keys, row.block, sealed)?;
                 self.check_block(pack, row)?;
             }
             Ok(())

@@ -59,7 +59,7 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
     needed.extend(index.chunks.iter().map(|table| names::table(names::TableKind::Chunks, table.id())));
     needed.insert(names::CONFIG.to_owned());
     for entry in repository.snapshots().unwrap().iter().filter(|entry| !entry.forgotten) {
-        let source = repository.keys.source_id(&entry.snapshot.source);
+        let source = repository.source_id_of(&entry.snapshot);
         needed.extend([names::refs(entry.id), names::snapshot(source, entry.snapshot.sequence, entry.id)]);
         needed.insert(names::data_key(entry.snapshot.session));
         for block in repository.references(entry).unwrap().iter() {

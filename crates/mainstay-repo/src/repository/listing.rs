@@ -1,6 +1,6 @@
 //! Listing the snapshots: those that can be read, and what the names of the others still tell.
 //!
-//! Owns their order. Never takes what cannot be read for what is not there.
+//! Owns their order. Never takes what cannot be read for what is not there, nor what this key may not read for damage.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,6 +8,7 @@ use super::{Repository, SnapshotEntry, list};
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::id::{SnapshotId, SourceId};
+use crate::keys::Right;
 
 /// A snapshot that is in the store and cannot be read.
 #[derive(Debug)]
@@ -29,9 +30,11 @@ pub struct SnapshotPlace {
 }
 
 /// Everything that a listing found.
-struct Listed {
-    entries: Vec<SnapshotEntry>,
-    lost: Vec<LostSnapshot>,
+pub struct Listing {
+    pub entries: Vec<SnapshotEntry>,
+    pub lost: Vec<LostSnapshot>,
+    /// Those that this key may not read, void ones included: their names do not say whose session they are of.
+    pub hidden: Vec<SnapshotPlace>,
     /// Those that came after the fence of their session: nobody was told that they are there.
     void: Vec<SnapshotEntry>,
     /// A snapshot that was listed and then not there.
@@ -63,35 +66,51 @@ impl Repository {
     /// Also when a listed snapshot is not there: then a listing is wrong or another collector has just removed it, and
     /// nothing may be concluded from it.
     pub(crate) fn every_snapshot(&self) -> Result<AllSnapshots> {
-        let Listed { entries, mut lost, void, vanished } = self.list_snapshots()?;
+        let Listing { entries, mut lost, hidden, void, vanished } = self.list_snapshots()?;
+        if !hidden.is_empty() {
+            return Err(Error::not_allowed("list every snapshot", Right::Maintain));
+        }
         match lost.pop().map(|lost| lost.error).or(vanished) {
             Some(error) => Err(error),
             None => Ok(AllSnapshots { entries, void }),
         }
     }
 
-    /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds.
+    /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds. Those that this
+    /// key may not read are left out.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for a key that may read none.
     pub fn readable_snapshots(&self) -> Result<(Vec<SnapshotEntry>, Vec<LostSnapshot>)> {
+        self.require(Right::List, "list snapshots")?;
         let listed = self.list_snapshots()?;
         Ok((listed.entries, listed.lost))
     }
 
-    fn list_snapshots(&self) -> Result<Listed> {
+    /// Every snapshot, as far as this key may look.
+    pub fn list_snapshots(&self) -> Result<Listing> {
+        let may_list = self.keys.rights().has(Right::List);
         // Marks first: a mark goes after its snapshot, so what is listed and has none is not about to vanish.
         let forgotten: HashSet<String> =
             list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
         let listed = list(&*self.store, names::SNAPSHOTS)?;
         let is_forgotten = |id| forgotten.contains(&names::trash(id));
-        let (mut entries, mut lost, mut vanished) = (Vec::with_capacity(listed.len()), Vec::new(), None);
+        let (mut entries, mut lost, mut hidden) = (Vec::with_capacity(listed.len()), Vec::new(), Vec::new());
+        let mut vanished = None;
         for object in &listed {
             let parsed = names::parse_snapshot(&object.name)
                 .map_err(|problem| Error::damaged("list snapshots", &object.name, problem));
             let place = parsed.as_ref().ok().map(|&(source, sequence, id)| SnapshotPlace { source, sequence, id });
+            if let Some(place) = place.filter(|_| !may_list) {
+                hidden.push(place);
+                continue;
+            }
             let read = parsed.and_then(|(source, sequence, id)| Ok((id, self.read_snapshot(source, sequence, id)?)));
             match read {
                 Ok((id, snapshot)) => {
                     entries.push(SnapshotEntry { id, snapshot, forgotten: is_forgotten(id) });
                 }
+                Err(Error::NotAllowed { .. }) => hidden.extend(place),
                 // Pruned since it was listed; a missing data key is something else.
                 Err(Error::Missing { verb, name }) if name == object.name => {
                     vanished = Some(Error::Missing { verb, name });
@@ -110,7 +129,7 @@ impl Repository {
         let is_void = |entry: &mut SnapshotEntry| fences.is_void(entry.snapshot.session, entry.id);
         let void = entries.extract_if(.., is_void).collect();
         order_by_history(&mut entries);
-        Ok(Listed { entries, lost, void, vanished })
+        Ok(Listing { entries, lost, hidden, void, vanished })
     }
 }
 

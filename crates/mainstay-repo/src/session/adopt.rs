@@ -13,6 +13,7 @@ use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
 use crate::id::{ChunkId, PackId, TableId};
 use crate::index::{Care, Index, NewRows, write_tables};
+use crate::keys::Right;
 use crate::lease::OpenLeases;
 use crate::pack_reader::PackListing;
 use crate::repository::Repository;
@@ -68,7 +69,9 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
             _ => {}
         }
     }
-    if unnamed.is_empty() && index.lost().is_empty() {
+    // Who cannot read all packs cannot write anew what tables have lost.
+    let mends = repository.rights().has(Right::Maintain);
+    if unnamed.is_empty() && (index.lost().is_empty() || !mends) {
         return Ok(false);
     }
     let mut completion = Completion { repository, rows: NewRows::default(), chunks_at_once: CHUNKS_AT_ONCE };
@@ -77,6 +80,10 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
         repository.make_durable(&pack.name)?;
         let found = completion.read_pack(pack, |_| Ok(true))?;
         completion.add(found)?;
+    }
+    if !mends {
+        let rows = std::mem::take(&mut completion.rows);
+        return completion.write(rows, &[]).map(|()| true);
     }
     if has_lost(index, TableKind::Chunks) {
         for pack in others {
@@ -90,7 +97,7 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
 
 /// Whether no table tells where a chunk is; what stands on a damaged page is told by nobody.
 fn is_unknown(index: &Index, chunk: &ChunkId) -> Result<bool> {
-    match index.find_chunk(chunk) {
+    match index.find_chunk_of_any(chunk) {
         Err(error) if error.kind() == Kind::Corrupt => Ok(true),
         found => Ok(found?.is_none()),
     }
@@ -120,14 +127,15 @@ impl Completion<'_> {
                 found.add_chunks(
                     row.block,
                     row.thinned,
-                    &PackListing::open_table(&repository.keys, row.block, sealed)?,
+                    &PackListing::open_table(&repository.data_keys, row.block, sealed)?,
                 );
                 Ok(())
             })
         });
         match read {
-            // A pack whose account of itself is damaged stays unknown: its bytes are read from the source again.
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(NewRows::default()),
+            // A pack whose account of itself is damaged stays unknown: its bytes are read from the source again. One of
+            // another domain is for those who can say what is in it.
+            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => return Ok(NewRows::default()),
             other => other?,
         }
         let mut chunks = Vec::with_capacity(found.chunks.len());

@@ -112,12 +112,12 @@ impl Session<'_> {
         self.packer.finish().and_then(|_| self.repository.leases().end(self.id)).err()
     }
 
-    fn seal(&self, snapshot: &Snapshot) -> Result<(SnapshotId, Vec<u8>)> {
+    pub(super) fn seal(&self, snapshot: &Snapshot) -> Result<(SnapshotId, Vec<u8>)> {
         let header = SealedHeader { kind: ObjectKind::Snapshot, session: self.id, nonce: random()? };
         let mut bytes = header.encode().to_vec();
         bytes.extend_from_slice(&snapshot.encode());
         let data = associated_data(self.repository.id(), ObjectKind::Snapshot, &[&header.encode()]);
-        self.data_key.object_key(ObjectKind::Snapshot).seal(header.nonce, &data, &mut bytes, SEALED_HEADER_LEN);
+        self.data_key.object_key(ObjectKind::Snapshot)?.seal(header.nonce, &data, &mut bytes, SEALED_HEADER_LEN);
         Ok((SnapshotId(*blake3::hash(&bytes).as_bytes()), bytes))
     }
 

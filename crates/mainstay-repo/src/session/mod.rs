@@ -34,7 +34,7 @@ use crate::keys::DataKey;
 use crate::lease::OwnLease;
 use crate::pack_reader::BlockReader;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
-use crate::repository::{LostSnapshot, Repository, SnapshotEntry, put};
+use crate::repository::{Listing, LostSnapshot, Repository, SnapshotEntry, SnapshotPlace, put};
 use crate::seal::random;
 
 pub(crate) use adopt::complete_index;
@@ -121,6 +121,7 @@ pub struct Session<'r> {
     condemned: CondemnedLists,
     history: Vec<SnapshotEntry>,
     lost: Vec<LostSnapshot>,
+    hidden: Vec<SnapshotPlace>,
     lost_packs: Vec<String>,
     index: Arc<Index>,
     sharing: Sharing,
@@ -153,7 +154,7 @@ impl<'r> Session<'r> {
         let (lease, condemned) = take_lease(repository, id)?;
         let open = repository.leases().open_leases(id)?;
         // Snapshots before the index: what they refer to is indexed before they appear.
-        let (history, lost) = repository.readable_snapshots()?;
+        let Listing { entries: history, lost, hidden, .. } = repository.list_snapshots()?;
         let (index, lost_packs) = present_index(repository, &open, &condemned)?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
@@ -169,6 +170,7 @@ impl<'r> Session<'r> {
             condemned,
             history,
             lost,
+            hidden,
             lost_packs,
             trees: repository.block_reader(&index).without_other_copies(),
             index,
@@ -197,6 +199,11 @@ impl<'r> Session<'r> {
     /// The snapshots that could not be read then.
     pub fn lost_snapshots(&self) -> &[LostSnapshot] {
         &self.lost
+    }
+
+    /// The snapshots that this key may not read.
+    pub fn hidden_snapshots(&self) -> &[SnapshotPlace] {
+        &self.hidden
     }
 
     /// The packs that the index names and that the store has lost; what they held is stored again.
@@ -231,6 +238,8 @@ impl<'r> Session<'r> {
         match self.trees.read(place.block, BlockKind::Tree, place.offset..place.offset.saturating_add(place.len)) {
             Ok(block) => Ok(block.range(place.block, place.offset, place.len).is_ok_and(|held| held == page)),
             Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+            // A key that may not read believes the index.
+            Err(Error::NotAllowed { .. }) => Ok(true),
             Err(error) => Err(error),
         }
     }

@@ -140,6 +140,8 @@ fn opens(repository: &Repository, listing: &PackListing, row: &PackRow) -> Resul
     let index = Index::of_tables(repository.store.clone(), repository.keys.clone(), &[])?;
     match repository.block_reader(&index.into()).check_seal(row.into(), &mut bytes) {
         Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+        // A key that may not open it sees no damage; the block is carried on as it is.
+        Err(Error::NotAllowed { .. }) => Ok(true),
         other => other.map(|()| true),
     }
 }
@@ -168,8 +170,8 @@ impl Copies<'_> {
         let name = names::pack(listing.id, listing.session);
         repository.read_pack_at(&Object { name, len: listing.len }, row.offset.into(), &mut bytes)?;
         // A table that does not open costs the block its place in deduplication, and nothing else.
-        match PackListing::open_table(&repository.keys, row.block, table) {
-            Err(error) if error.kind() == Kind::Corrupt => {}
+        match PackListing::open_table(&repository.data_keys, row.block, table) {
+            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => {}
             chunks => self.rows.add_chunks(row.block, row.thinned, &chunks?),
         }
         let block = SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table: table.to_vec() };

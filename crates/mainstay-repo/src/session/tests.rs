@@ -5,10 +5,12 @@ mod adopting;
 mod confirming;
 mod failing;
 mod healing;
+mod ledger;
 mod losing;
 mod overflowing;
 mod sharing;
 mod storing;
+mod writers;
 
 use super::*;
 use crate::error::Kind;

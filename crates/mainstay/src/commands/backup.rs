@@ -5,7 +5,7 @@
 mod input;
 
 use mainstay_jobs::backup::{BackupOptions, BackupReport, BackupRun, Mode, Requested, backup};
-use mainstay_repo::{Error, Repository, Sharing};
+use mainstay_repo::{Error, Repository, Right, Sharing, SnapshotEntry};
 use mainstay_sources::files::Owners;
 use serde::Serialize;
 
@@ -210,7 +210,6 @@ fn show(
         units::size(statistics.read_bytes),
         units::counted(statistics.files_believed, "file", "files")
     );
-    let flag = ready.opened().location.flag();
     let Some(entry) = &report.entry else {
         let source = escape::text(&options.source);
         let kind = report.backup_type.name();
@@ -227,11 +226,19 @@ fn show(
         new = units::size(report.new_bytes),
         stored = units::size(report.stored_bytes),
     ))?;
-    context.output.say(&format!("next: mainstay restore{flag} {} --verify", entry.id.short()));
+    context.output.say(&next_step(ready.opened(), entry));
     if ready.created().is_some_and(|created| created.files.is_some()) {
         context.output.say("next: print the recovery kit named above and keep it elsewhere");
     }
     Ok(())
+}
+
+/// What to do with a new snapshot; whoever cannot read it cannot prove it either.
+fn next_step(opened: &Opened, entry: &SnapshotEntry) -> String {
+    if opened.repository.rights().has(Right::Restore) {
+        return format!("next: mainstay restore{} {} --verify", opened.location.flag(), entry.id.short());
+    }
+    "next: verify and restore it with a key that may; this one cannot read it".to_owned()
 }
 
 /// A backup that could not read everything is finished, and says so.

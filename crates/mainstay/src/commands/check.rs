@@ -3,6 +3,7 @@
 //! Owns the presentation; `mainstay-jobs` checks.
 
 use mainstay_jobs::check::{CheckReport, check};
+use mainstay_repo::Right;
 use serde::Serialize;
 
 use super::findings::{self, FindingFields};
@@ -41,7 +42,7 @@ struct Summary<'a> {
 }
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::Maintain, "check")?;
     let mut long_run = LongRun::counting(context, Counted::Snapshots);
     let report = long_run.end(check(&opened.repository, &long_run.monitor, &long_run.requests.cancel))?;
     let printed = print(context, &report, &long_run);

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use mainstay_jobs::diff::{Change, ChangeKind, Difference, diff};
 use mainstay_jobs::select;
-use mainstay_repo::{Content, NodeKind, TreeReader};
+use mainstay_repo::{Content, NodeKind, Right, TreeReader};
 use serde::Serialize;
 
 use super::node;
@@ -87,7 +87,7 @@ struct Tally {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::List, "diff")?;
     query(&opened, &context.output, |listing| compare(arguments, context, &opened, listing))
 }
 

@@ -4,7 +4,7 @@
 
 use mainstay_jobs::browse::{Case, Pattern, find};
 use mainstay_jobs::select;
-use mainstay_repo::{SnapshotEntry, TreeReader};
+use mainstay_repo::{Right, SnapshotEntry, TreeReader};
 use serde::Serialize;
 
 use super::node::{self, NodeFields};
@@ -54,7 +54,7 @@ struct MatchFields<'a> {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let case = if arguments.ignore_case { Case::Ignored } else { Case::Sensitive };
     let pattern = Pattern::parse(&arguments.pattern, case)?;
-    let opened = context.open()?;
+    let opened = context.open_to(Right::List, "find")?;
     query(&opened, &context.output, |listing| {
         listing.require_source(arguments.source.name())?;
         search(arguments, context, &opened, (&searched(arguments, listing)?, &pattern))

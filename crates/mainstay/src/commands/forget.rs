@@ -6,7 +6,7 @@ use jiff::Span;
 use jiff::tz::TimeZone;
 use mainstay_jobs::retention::{ForgetPlan, Retention, plan_forget};
 use mainstay_jobs::select;
-use mainstay_repo::{Repository, SnapshotEntry, SnapshotId};
+use mainstay_repo::{Repository, Right, SnapshotEntry, SnapshotId};
 use serde::Serialize;
 
 use super::long_run::LongRun;
@@ -103,7 +103,7 @@ struct ForgetFields {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::Maintain, "forget")?;
     let entries = opened.repository.snapshots()?;
     let plan = plan(arguments, &entries)?;
     if !arguments.dry_run {

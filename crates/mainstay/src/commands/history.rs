@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use mainstay_jobs::browse::{Event, Step, history};
 use mainstay_jobs::select;
-use mainstay_repo::{SnapshotEntry, TreeReader};
+use mainstay_repo::{Right, SnapshotEntry, TreeReader};
 use serde::Serialize;
 
 use super::diff::{DifferenceFields, difference_text};
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let path =
         std::path::absolute(&arguments.path).map_err(|error| Failure::file("find", arguments.path.as_ref(), &error))?;
     let path = select::normalise(path.as_os_str().as_bytes())?;
-    let opened = context.open()?;
+    let opened = context.open_to(Right::List, "history")?;
     query(&opened, &context.output, |listing| {
         listing.require_source(arguments.source.name())?;
         show(arguments, context, &opened, (listing, &path))

@@ -1,11 +1,14 @@
 //! `mainstay key`: who can open the repository.
 //!
-//! Owns the four verbs on key slots. Never shows a secret: a new recovery code goes to a file for its owner only.
+//! Owns the verbs on key slots. Never shows a secret: a new code goes to a file for its owner only.
+
+mod recipient;
+mod writer;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use mainstay_repo::{KeySlot, Repository, SlotId, SlotKind};
+use mainstay_repo::{KeySlot, Repository, Right, SlotId, SlotKind};
 use serde::Serialize;
 
 use crate::context::{Context, Opened};
@@ -20,6 +23,9 @@ const EXAMPLES: &str = "\
 Examples:
   mainstay key list
   mainstay key add --label laptop
+  mainstay key create-writer --label web01           a key that backs up and cannot read
+  mainstay key create-recipient                      a restore key that stays offline, and
+  mainstay key add-recipient mainstay-recipient.pub    its public half
   mainstay key export-kit
   mainstay key remove 1a2b3c4d";
 
@@ -34,6 +40,9 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum Verb {
     Add(Add),
+    CreateWriter(writer::Arguments),
+    CreateRecipient(recipient::CreateArguments),
+    AddRecipient(recipient::AddArguments),
     List(List),
     Remove(Remove),
     ExportKit(ExportKit),
@@ -100,6 +109,7 @@ struct KeyFields {
     kind: &'static str,
     label: String,
     created: String,
+    rights: Vec<&'static str>,
     in_use: bool,
 }
 
@@ -109,9 +119,15 @@ struct KitFields {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    if let Verb::CreateRecipient(create) = &arguments.verb {
+        return recipient::create(create, context);
+    }
     let opened = context.open()?;
     match &arguments.verb {
         Verb::Add(add) => run_add(add, context, &opened),
+        Verb::CreateWriter(create) => writer::create(create, context, &opened),
+        Verb::CreateRecipient(create) => recipient::create(create, context),
+        Verb::AddRecipient(add) => recipient::add(add, context, &opened),
         Verb::List(_) => run_list(context, &opened),
         Verb::Remove(remove) => run_remove(remove, context, &opened),
         Verb::ExportKit(export) => run_export_kit(export, context, &opened),
@@ -142,12 +158,13 @@ fn run_list(context: &Context, opened: &Opened) -> Result<ExitCode> {
         context.output.document(&fields)?;
         return Ok(ExitCode::Success);
     }
-    let mut table =
-        Table::new(&[("ID", Align::Left), ("KIND", Align::Left), ("CREATED", Align::Left), ("LABEL", Align::Left)]);
+    let columns = ["ID", "KIND", "RIGHTS", "CREATED", "LABEL"].map(|title| (title, Align::Left));
+    let mut table = Table::new(&columns);
     for slot in &slots {
         let own = if slot.id == opened.repository.own_slot() { " (in use)" } else { "" };
         let label = format!("{}{own}", escape::text(&slot.label));
-        table.push(vec![slot.id.short(), kind(slot.kind).replace('_', " "), time::local(slot.created), label]);
+        let kind = kind(slot.kind).replace('_', " ");
+        table.push(vec![slot.id.short(), kind, slot.rights.names().join(" "), time::local(slot.created), label]);
     }
     context.output.table(&table)?;
     Ok(ExitCode::Success)
@@ -166,20 +183,36 @@ fn run_remove(remove: &Remove, context: &Context, opened: &Opened) -> Result<Exi
         true => context.output.document(&fields(slot, &opened.repository))?,
         false => context.output.result(&format!("removed key {}\n", slot.id.short()))?,
     }
+    context.output.say(what_removing_does(slot));
     Ok(ExitCode::Success)
 }
 
+/// What was taken away, and what cannot be.
+fn what_removing_does(slot: &KeySlot) -> &'static str {
+    match (slot.rights.has(Right::Restore), slot.rights.has(Right::List)) {
+        (false, false) => {
+            "it opens this repository no more; what it wrote stays and can be restored. Whoever kept its secrets could never \
+             read anything, and can still add snapshots of its own sources if the store lets them in"
+        }
+        (false, true) => {
+            "it opens this repository no more; what it wrote stays and can be restored. Whoever kept its secrets can still \
+             list its own snapshots in a copy of the repository, and add more if the store lets them in"
+        }
+        _ => {
+            "it opens this repository no more. Whoever used it may have kept the secrets behind it, or an old copy of its \
+             slot, and with either can read a copy of the repository, later backups included: if it was stolen and not only \
+             retired, make a new repository, back up, and destroy the old one"
+        }
+    }
+}
+
 fn run_export_kit(export: &ExportKit, context: &Context, opened: &Opened) -> Result<ExitCode> {
+    opened.repository.require(Right::Maintain, "export recovery kit")?;
     let path = match &export.file {
         Some(path) => path.clone(),
         None => free_name(&format!("mainstay-{}", recovery_kit::file_name(&opened.repository))),
     };
-    let path = std::path::absolute(&path).map_err(|error| Failure::file("write recovery kit", &path, &error))?;
-    if path.symlink_metadata().is_ok() {
-        let error = io::Error::from(io::ErrorKind::AlreadyExists);
-        let failure = Failure::file("write recovery kit", &path, &error);
-        return Err(failure.with_hint("name another file: one that exists is never replaced"));
-    }
+    let path = new_file(&path, "write recovery kit")?;
     recovery_kit::create(&opened.repository, &opened.location, &path)?;
     if context.output.is_json() {
         context.output.document(&KitFields { recovery_kit: path.to_string_lossy().into_owned() })?;
@@ -190,10 +223,20 @@ fn run_export_kit(export: &ExportKit, context: &Context, opened: &Opened) -> Res
     Ok(ExitCode::Success)
 }
 
+/// The whole path of a file that is to be written and must not be there.
+fn new_file(path: &Path, verb: &str) -> Result<PathBuf> {
+    let path = std::path::absolute(path).map_err(|error| Failure::file(verb, path, &error))?;
+    if path.symlink_metadata().is_err() {
+        return Ok(path);
+    }
+    let failure = Failure::file(verb, &path, &io::Error::from(io::ErrorKind::AlreadyExists));
+    Err(failure.with_hint("name another file: one that exists is never replaced"))
+}
+
 /// This name, or one with a number where there is such a file already.
 fn free_name(name: &str) -> PathBuf {
-    let stem = name.trim_end_matches(".txt");
-    let numbered = (2..1000).map(|number| format!("{stem}-{number}.txt"));
+    let (stem, end) = name.rsplit_once('.').unwrap_or((name, "txt"));
+    let numbered = (2..1000).map(|number| format!("{stem}-{number}.{end}"));
     let mut names = std::iter::once(name.to_owned()).chain(numbered).map(PathBuf::from);
     names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name.into())
 }
@@ -214,6 +257,7 @@ fn kind(kind: SlotKind) -> &'static str {
     match kind {
         SlotKind::Passphrase => "passphrase",
         SlotKind::RecoveryCode => "recovery_code",
+        SlotKind::Recipient => "recipient",
     }
 }
 
@@ -223,6 +267,7 @@ fn fields(slot: &KeySlot, repository: &Repository) -> KeyFields {
         kind: kind(slot.kind),
         label: slot.label.clone(),
         created: time::utc(slot.created),
+        rights: slot.rights.names(),
         in_use: slot.id == repository.own_slot(),
     }
 }

@@ -4,7 +4,7 @@
 
 use mainstay_jobs::browse::{Reach, list};
 use mainstay_jobs::select;
-use mainstay_repo::{Content, Node, NodeKind, Owners, SnapshotEntry, TreeReader};
+use mainstay_repo::{Content, Node, NodeKind, Owners, Right, SnapshotEntry, TreeReader};
 
 use super::node::{self, NodeFields};
 use super::selection::Selection;
@@ -36,7 +36,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
-    let opened = context.open()?;
+    let opened = context.open_to(Right::List, "ls")?;
     query(&opened, &context.output, |listing| {
         let entry = listing.find(text, arguments.selection.source.name())?;
         show(arguments, context, &opened, (entry, &path.unwrap_or_default()))

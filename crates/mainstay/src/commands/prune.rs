@@ -6,7 +6,7 @@
 use jiff::{Span, Zoned};
 use mainstay_jobs::retention::parse_span;
 use mainstay_jobs::{Cancel, Phase, Progress};
-use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository};
+use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository, Right};
 use serde::Serialize;
 
 use super::long_run::{LongRun, conclude};
@@ -209,7 +209,7 @@ fn plan(repository: &Repository, hold: &Hold, mut long_run: LongRun) -> Result<P
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::Maintain, "prune")?;
     let fields = match arguments.dry_run {
         true => plan(&opened.repository, &arguments.hold, LongRun::counting(context, Counted::Packs))?,
         false => prune(&opened.repository, &arguments.hold, LongRun::counting(context, Counted::Packs))?,

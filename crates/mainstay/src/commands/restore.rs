@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use mainstay_jobs::restore::{
     Extent, Extra, LeftOut, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore,
 };
-use mainstay_repo::SnapshotEntry;
+use mainstay_repo::{Right, SnapshotEntry};
 use mainstay_sources::files::{Ownership, Preserve};
 use serde::Serialize;
 
@@ -125,7 +125,7 @@ struct Summary {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
-    let opened = context.open()?;
+    let opened = context.open_to(Right::Restore, "restore")?;
     let listing = Listing::read(&opened)?;
     listing.warn(&context.output);
     let entry = listing.find(text, arguments.selection.source.name())?;

@@ -3,7 +3,7 @@
 //! Owns the list and the shape of a snapshot in `--json` output, which `backup` and `status` share.
 
 use mainstay_jobs::select;
-use mainstay_repo::{SnapshotEntry, SnapshotStatistics};
+use mainstay_repo::{Right, SnapshotEntry, SnapshotStatistics};
 use serde::Serialize;
 
 use super::selection::OfSource;
@@ -122,7 +122,7 @@ impl StatisticsFields {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::List, "snapshots")?;
     query(&opened, &context.output, |listing| {
         let source = arguments.source.name();
         listing.require_source(source)?;

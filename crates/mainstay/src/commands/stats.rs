@@ -2,6 +2,7 @@
 //!
 //! Owns the figures' presentation; the engine counts.
 
+use mainstay_repo::Right;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -39,7 +40,7 @@ struct Fields {
 }
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::List, "stats")?;
     let statistics = opened.repository.statistics()?;
     let entries = opened.repository.snapshots()?;
     let kept = entries.iter().filter(|entry| !entry.forgotten);

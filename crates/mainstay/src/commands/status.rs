@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use mainstay_jobs::backup::CLOCK_TOLERANCE;
 use mainstay_jobs::select;
-use mainstay_repo::{LostSnapshot, SnapshotEntry};
+use mainstay_repo::{LostSnapshot, Right, SnapshotEntry};
 use serde::Serialize;
 
 use crate::context::{Context, Opened};
@@ -57,7 +57,7 @@ struct SourceFields<'a> {
 }
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::List, "status")?;
     let listing = Listing::read(&opened)?;
     let entries = &listing.entries;
     let damage =
@@ -175,7 +175,7 @@ fn attention(
         warnings.push(format!("{count} still here; `mainstay prune` frees the space"));
     }
     let flag = opened.location.flag();
-    if opened.repository.key_slots()?.len() == 1 {
+    if opened.repository.key_slots()?.iter().filter(|slot| slot.rights.has(Right::Restore)).count() == 1 {
         warnings
             .push(format!("only one key opens this repository; `mainstay key{flag} export-kit` makes a recovery kit"));
     }

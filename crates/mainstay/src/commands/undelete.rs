@@ -2,7 +2,7 @@
 //!
 //! Owns finding the snapshot among the forgotten ones and the presentation; the engine makes sure that it is whole.
 
-use mainstay_repo::SnapshotEntry;
+use mainstay_repo::{Right, SnapshotEntry};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -45,7 +45,7 @@ struct ForgottenFields {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::Maintain, "undelete")?;
     let (entries, _) = opened.repository.readable_snapshots()?;
     let mut forgotten: Vec<&SnapshotEntry> = entries.iter().filter(|entry| entry.forgotten).collect();
     let mut undeleted = None;

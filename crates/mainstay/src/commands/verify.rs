@@ -3,6 +3,7 @@
 //! Owns the presentation and the choice of a sample's seed; `mainstay-jobs` verifies.
 
 use mainstay_jobs::verify::{VerifyOptions, VerifyReport, verify};
+use mainstay_repo::Right;
 use serde::Serialize;
 
 use super::findings::{self, FindingFields};
@@ -55,7 +56,7 @@ struct Summary<'a> {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open()?;
+    let opened = context.open_to(Right::Restore, "verify")?;
     let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs() & SEED_MAX);
     let options = VerifyOptions { sample: arguments.sample, seed };
     let mut long_run = LongRun::counting(context, Counted::Packs);

@@ -5,7 +5,7 @@ use super::*;
 fn passphrase(text: &str) -> Option<String> {
     match secret_of(text, "read").ok()? {
         Secret::Passphrase(passphrase) => Some(passphrase.to_string()),
-        Secret::Code(_) => None,
+        Secret::Code(_) | Secret::Recipient(_) => None,
     }
 }
 
@@ -28,7 +28,7 @@ fn a_password_is_the_whole_text_but_for_the_end_of_its_line() {
 
 #[test]
 fn a_recovery_code_is_found_among_other_lines() {
-    let code = RecoveryCode::generate().expect("random bytes").to_text();
+    let code = mainstay_repo::RecoveryCode::generate().expect("random bytes").to_text();
     let text = format!("# a kit\n\n    {}\n\nkeep it\n", code.as_str());
     let Ok(Secret::Code(found)) = secret_of(&text, "read") else { unreachable!("the text holds a code") };
     assert_eq!(*found.to_text(), *code);

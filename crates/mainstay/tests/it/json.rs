@@ -104,6 +104,8 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
         ("stats", vec!["stats"]),
         ("key list", vec!["key", "list"]),
         ("key export-kit", vec!["key", "export-kit", "kit.txt"]),
+        ("key create-writer", vec!["key", "create-writer", "agent.key"]),
+        ("key create-recipient", vec!["key", "create-recipient", "safe"]),
         ("init", vec!["init", "--repo", "other"]),
         ("undelete", vec!["undelete"]),
         ("completions", vec!["completions", "bash"]),

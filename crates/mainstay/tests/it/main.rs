@@ -17,6 +17,7 @@ mod looking;
 mod lost_snapshots;
 mod reader;
 mod restoring;
+mod rights;
 mod safe_choices;
 mod secrets;
 mod signals;

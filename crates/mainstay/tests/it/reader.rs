@@ -210,3 +210,24 @@ fn the_reader_names_damage_instead_of_restoring_it() {
     assert_eq!(ran.code, 1, "{ran:#?}");
     assert!(ran.stderr.contains("seal does not match"), "{ran:#?}");
 }
+
+#[test]
+fn the_reader_restores_what_a_writer_sealed_by_a_full_key_and_by_a_recipient() {
+    let world = World::with_files();
+    world.ok(&["init"]);
+    world.ok(&["key", "create-writer", "agent.key"]);
+    world.ok(&["key", "create-recipient", "safe"]);
+    world.ok(&["key", "add-recipient", "safe.pub"]);
+    world.ok(&["--password-file", "agent.key", "backup", "docs"]);
+    for (file, prefix, secret) in
+        [(world.key_file(), "MSK1", "full.txt"), (world.path("safe.key"), "MSR1", "private.txt")]
+    {
+        let text = std::fs::read_to_string(&file).expect("it is text");
+        let code = text.lines().find(|line| line.starts_with(prefix)).expect("a code");
+        world.write(secret, code.as_bytes());
+        let target = format!("by-{secret}");
+        let ran = reader(&world, secret, &["restore", "latest", "--target", &target]);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        assert_same(&world.path("docs"), &world.restored(&target, "docs"));
+    }
+}

@@ -7,8 +7,32 @@ use crate::fixtures::{hex, session_id};
 const REPOSITORY: RepositoryId = RepositoryId([0xa1; 16]);
 const SLOT: SlotId = SlotId([0x51; 8]);
 
+/// Those of a full slot.
 fn secrets() -> Secrets {
-    Secrets { identity: [1; 32], chunker: [2; 32], index: [3; 32], content: [4; 32], tree: [5; 32] }
+    let secret = |number| Some(SecretBytes([number; 32]));
+    Secrets {
+        identity: [1; 32],
+        chunker: [2; 32],
+        index: [3; 32],
+        content: secret(4),
+        tree: secret(5),
+        domains: secret(6),
+        content_public: None,
+        tree_public: None,
+        domain: None,
+        claims: None,
+    }
+}
+
+/// Those of a writer.
+fn writer_secrets() -> Secrets {
+    let mut secrets = secrets();
+    (secrets.content, secrets.tree, secrets.domains) = (None, None, None);
+    secrets.content_public = Some(vec![7; 3].into());
+    secrets.tree_public = Some(vec![8; 2].into());
+    secrets.domain = Some(DomainId([9; 8]));
+    secrets.claims = Some(SecretBytes([10; 32]));
+    secrets
 }
 
 fn slot() -> StoredSlot {
@@ -23,12 +47,14 @@ fn slot() -> StoredSlot {
         lanes: 4,
         nonce: *b"twelve bytes",
         wrapped: vec![0xee; 5].into(),
+        rights: None,
     }
 }
 
 fn data_key() -> StoredDataKey {
-    let key = |purpose| WrappedKey { purpose, scheme: 1, nonce: *b"twelve bytes", wrapped: vec![purpose; 3].into() };
-    StoredDataKey { session: session_id(0x5e), keys: vec![key(1), key(2)] }
+    let nonce = Some((*b"twelve bytes").into());
+    let key = |purpose| WrappedKey { purpose, scheme: 1, nonce, wrapped: vec![purpose; 3].into() };
+    StoredDataKey { session: session_id(0x5e), keys: vec![key(1), key(2)], domain: None }
 }
 
 fn clear_header(kind: &str) -> String {
@@ -38,9 +64,28 @@ fn clear_header(kind: &str) -> String {
 #[test]
 fn the_secrets_have_these_bytes_for_ever() {
     let fields: Vec<String> =
-        (1..=5).map(|number| format!("0{number}5820{}", format!("0{number}").repeat(32))).collect();
-    assert_eq!(hex(&secrets().encode()), format!("a5{}", fields.concat()));
+        (1..=6).map(|number| format!("0{number}5820{}", format!("0{number}").repeat(32))).collect();
+    assert_eq!(hex(&secrets().encode()), format!("a6{}", fields.concat()));
     assert!(Secrets::decode(&secrets().encode()).is_ok_and(|decoded| decoded == secrets()));
+    let of_writer =
+        format!("a7{}0743070707084208080948{}0a5820{}", fields[..3].concat(), "09".repeat(8), "0a".repeat(32));
+    assert_eq!(hex(&writer_secrets().encode()), of_writer);
+    assert!(Secrets::decode(&writer_secrets().encode()).is_ok_and(|decoded| decoded == writer_secrets()));
+}
+
+#[test]
+fn what_a_writers_slot_adds_has_these_bytes_for_ever() {
+    let slot = StoredSlot { kind: SlotKind::Recipient, rights: Some(1), ..slot() };
+    let bytes = encode_slot(REPOSITORY, &slot);
+    let body = hex(&bytes[24..bytes.len() - 32]);
+    assert!(body.starts_with("ab0148") && body.contains("020303") && body.ends_with("0b01"), "{body}");
+    assert_eq!(decode_slot(REPOSITORY, SLOT, &bytes), Ok(slot));
+    let sealed = WrappedKey { purpose: 1, scheme: 2, nonce: None, wrapped: vec![1; 3].into() };
+    let key = StoredDataKey { domain: Some(DomainId([9; 8])), keys: vec![sealed], ..data_key() };
+    let bytes = encode_data_key(REPOSITORY, &key);
+    let body = format!("a30150{}0281a301010202044301010103480909090909090909", "5e".repeat(16));
+    assert_eq!(hex(&bytes[24..bytes.len() - 32]), body);
+    assert_eq!(decode_data_key(REPOSITORY, session_id(0x5e), &bytes), Ok(key));
 }
 
 #[test]
@@ -80,7 +125,9 @@ fn every_damage_to_a_stored_key_is_noticed() {
 #[test]
 fn damage_to_opened_secrets_is_harmless() {
     let decode = |bytes: &[u8]| Secrets::decode(bytes).map(|secrets| Shown(secrets.encode().to_vec()));
-    assert_damage_is_harmless(&secrets().encode(), decode, |shown| shown.0.clone());
+    for secrets in [secrets(), writer_secrets()] {
+        assert_damage_is_harmless(&secrets.encode(), decode, |shown| shown.0.clone());
+    }
 }
 
 /// Secrets have no `Debug` on purpose.

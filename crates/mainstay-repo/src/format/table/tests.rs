@@ -7,7 +7,7 @@ use crate::fixtures::{hex, session_id};
 const REPOSITORY: RepositoryId = RepositoryId([0xa1; 16]);
 
 fn header(kind: TableKind) -> TableHeader {
-    TableHeader { kind, repository: REPOSITORY, id: TableId([0x1d; 16]) }
+    TableHeader { kind, repository: REPOSITORY, id: TableId([0x1d; 16]), domain: DomainId::MAIN }
 }
 
 fn block_row() -> BlockRow {

@@ -32,7 +32,7 @@ fn write_rows(store: &dyn Store, keys: &Keys, rows: u64) {
     let mut written = 0;
     while written < rows {
         let end = rows.min(written + TABLE_ROWS);
-        let mut writer = TableWriter::begin(store, keys, TableKind::Chunks, end - written).unwrap();
+        let mut writer = TableWriter::begin_chunks(store, keys, keys.own_domain(), end - written).unwrap();
         for number in written..end {
             let serial = (number % 1000) as u32;
             writer

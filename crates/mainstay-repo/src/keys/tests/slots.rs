@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::error::Kind;
+use crate::format::keys::StoredSlot;
 
 fn passphrase(text: &str) -> Secret {
     Secret::Passphrase(Zeroizing::new(text.to_owned()))

@@ -1,0 +1,131 @@
+//! Key slots: the secrets of a repository, wrapped for one holder.
+//!
+//! Owns which secrets a holder gets, and how a holder's secret opens its slot.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use zeroize::Zeroizing;
+
+use super::codes::Recipient;
+use super::domain::{Domain, for_writer};
+use super::rights::{Right, Rights};
+use super::{Keys, Secret};
+use crate::error::{Error, Result};
+use crate::format::config::Config;
+use crate::format::envelope::{ObjectKind, associated_data};
+use crate::format::keys::{Secrets, SlotKind, StoredSlot};
+use crate::format::{Decoded, Problem};
+use crate::id::{DomainId, SlotId};
+use crate::seal::{KeyBytes, SealKey, derive, open_sealed_to, random};
+
+/// Argon2id as RFC 9106 recommends for 64 MiB: three passes; four lanes cost no more here.
+const ARGON2_MEMORY_KIB: u32 = 64 << 10;
+const ARGON2_PASSES: u32 = 3;
+const ARGON2_LANES: u32 = 4;
+
+impl Keys {
+    /// Wraps these secrets for one more holder.
+    pub fn wrap_slot(&self, secret: &Secret, label: &str, created: i64) -> Result<StoredSlot> {
+        if let Secret::Recipient(code) = secret {
+            return self.seal_slot(&code.recipient(), label, created);
+        }
+        let slot = StoredSlot { rights: self.rights().number(), ..new_slot(secret.slot_kind(), label, created)? };
+        wrap(&self.config, slot, &self.own.secrets, secret)
+    }
+
+    /// Wraps the secrets of a new domain for one who backs up and cannot read.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for keys that make no domains.
+    pub fn wrap_writer(&self, secret: &Secret, label: &str, created: i64, may_list: bool) -> Result<StoredSlot> {
+        let domains = self.own.secrets.domains.as_ref();
+        let domains = domains.ok_or_else(|| Error::not_allowed("create writer", Right::Maintain))?;
+        let mut slot = new_slot(secret.slot_kind(), label, created)?;
+        let secrets = for_writer(Domain::made_of(&domains.0, DomainId(slot.id.0), &self.claims), may_list);
+        let rights: &[Right] = if may_list { &[Right::Write, Right::List] } else { &[Right::Write] };
+        slot.rights = Rights::of(rights).number();
+        wrap(&self.config, slot, &secrets, secret)
+    }
+
+    /// Seals these secrets to a recipient.
+    pub fn seal_slot(&self, recipient: &Recipient, label: &str, created: i64) -> Result<StoredSlot> {
+        let mut slot = StoredSlot { rights: self.rights().number(), ..new_slot(SlotKind::Recipient, label, created)? };
+        let sealed = recipient.0.seal(&slot_data(&self.config, &slot), &self.own.secrets.encode())?;
+        slot.wrapped = sealed.into();
+        Ok(slot)
+    }
+
+    /// Opens the slot that fits the secret.
+    ///
+    /// # Errors
+    /// [`Error::WrongKey`] when none does.
+    pub fn unlock(config: Config, slots: &[StoredSlot], secret: &Secret) -> Result<(Self, SlotId)> {
+        let fitting = slots.iter().filter(|slot| slot.kind == secret.slot_kind());
+        for slot in fitting {
+            let damaged = |problem| Error::damaged("unlock key slot", slot.id, problem);
+            let Some(plain) = open(&config, slot, secret).map_err(damaged)? else { continue };
+            let secrets = Secrets::decode(&plain).map_err(damaged)?;
+            return Ok((Self::new(config, secrets), slot.id));
+        }
+        Err(Error::WrongKey { repository: config.repository.to_string(), slots: slots.len() })
+    }
+}
+
+fn new_slot(kind: SlotKind, label: &str, created: i64) -> Result<StoredSlot> {
+    let is_stretched = kind == SlotKind::Passphrase;
+    let is_recipient = kind == SlotKind::Recipient;
+    Ok(StoredSlot {
+        id: SlotId(random()?),
+        kind,
+        label: label.to_owned(),
+        created,
+        salt: if is_recipient { [0; 16] } else { random()? },
+        memory_kib: if is_stretched { ARGON2_MEMORY_KIB } else { 0 },
+        passes: if is_stretched { ARGON2_PASSES } else { 0 },
+        lanes: if is_stretched { ARGON2_LANES } else { 0 },
+        nonce: if is_recipient { [0; 12] } else { random()? },
+        wrapped: Vec::new().into(),
+        rights: None,
+    })
+}
+
+fn wrap(config: &Config, mut slot: StoredSlot, secrets: &Secrets, secret: &Secret) -> Result<StoredSlot> {
+    let key = slot_key(config, &slot, secret).map_err(|problem| Error::Bug(problem.0))?;
+    let mut wrapped = secrets.encode().to_vec();
+    key.seal(slot.nonce, &slot_data(config, &slot), &mut wrapped, 0);
+    slot.wrapped = wrapped.into();
+    Ok(slot)
+}
+
+/// The plaintext of a slot; `None` if the secret is not its own.
+fn open(config: &Config, slot: &StoredSlot, secret: &Secret) -> Decoded<Option<Zeroizing<Vec<u8>>>> {
+    let data = slot_data(config, slot);
+    if let Secret::Recipient(code) = secret {
+        return Ok(open_sealed_to(&code.0, &data, &slot.wrapped).ok());
+    }
+    let key = slot_key(config, slot, secret)?;
+    let mut wrapped = Zeroizing::new(slot.wrapped.to_vec());
+    Ok(key.open(slot.nonce, &data, &mut wrapped).ok().map(|plain| Zeroizing::new(plain.to_vec())))
+}
+
+fn slot_data(config: &Config, slot: &StoredSlot) -> Vec<u8> {
+    associated_data(config.repository, ObjectKind::KeySlot, &[&slot.id.0])
+}
+
+fn slot_key(config: &Config, slot: &StoredSlot, secret: &Secret) -> Decoded<SealKey> {
+    let key = match secret {
+        Secret::Code(code) => derive(&code.0, &[b"key slot", &slot.salt]),
+        Secret::Passphrase(passphrase) => stretch(passphrase, slot)?,
+        Secret::Recipient(_) => return Err(Problem::new("a recipient's code wraps nothing")),
+    };
+    Ok(SealKey::new(config.suite, &key))
+}
+
+fn stretch(passphrase: &str, slot: &StoredSlot) -> Decoded<KeyBytes> {
+    let problem = |error: argon2::Error| Problem(format!("its Argon2id parameters do not work: {error}"));
+    let params = Params::new(slot.memory_kib, slot.passes, slot.lanes, Some(32)).map_err(problem)?;
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(passphrase.as_bytes(), &slot.salt, key.as_mut_slice())
+        .map_err(problem)?;
+    Ok(key)
+}
