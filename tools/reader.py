@@ -164,10 +164,10 @@ class Repository:
 
     def snapshot(self, name):
         data = self.read(name)
-        header = data[:40]
-        expect(header[:8] == b"MSO1" + bytes([SNAPSHOT, 0, 0, 0]) and header[36:] == bytes(4), f"{name}: no snapshot")
-        key = derive(self.data_key(header[8:24], TREE), b"object", bytes([SNAPSHOT]))
-        return cbor(self.open(name, key, header[24:36], data[40:], SNAPSHOT, header))
+        head = data[: 112 + int.from_bytes(data[108:112], "little")]
+        expect(head[:24] == b"MSS1" + bytes([SNAPSHOT, 0, 0, 0]) + self.id, f"{name}: no snapshot")
+        key = derive(self.data_key(head[80:96], TREE), b"object", bytes([SNAPSHOT]))
+        return cbor(self.open(name, key, head[96:108], data[len(head) : -64], SNAPSHOT, head))
 
     def find_blocks(self):  # from the packs' own directories
         for name in (name for folder in self.names("packs") for name in self.names(folder)):

@@ -10,9 +10,11 @@ use crate::error::{Error, Result};
 use crate::format::config::{Config, Suite};
 use crate::format::envelope::{ObjectKind, associated_data};
 use crate::format::keys::{Purpose, Secrets, StoredDataKey, StoredSlot, WrappedKey};
+use crate::format::signature::Rights;
 use crate::format::{Decoded, Problem};
 use crate::id::{BlockId, ChunkId, SessionId, SlotId, SourceId, TableId};
 use crate::seal::{KeyBytes, SealKey, derive, random};
+use crate::signer::Signer;
 
 pub use crate::format::keys::SlotKind;
 
@@ -158,6 +160,7 @@ impl From<&StoredSlot> for KeySlot {
 pub struct Keys {
     config: Config,
     secrets: Secrets,
+    signer: Signer,
     /// Two identity keys, so that a tree page and a file with the same bytes are different chunks.
     content_ids: KeyBytes,
     tree_ids: KeyBytes,
@@ -165,10 +168,21 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Draws the secrets of a new repository.
-    pub fn generate(config: Config) -> Result<Self> {
-        let secrets =
-            Secrets { identity: random()?, chunker: random()?, index: random()?, content: random()?, tree: random()? };
+    /// Draws the secrets of a new repository and its first holder, whom the repository is named after.
+    pub fn generate(suite: Suite, label: &str, created: i64) -> Result<Self> {
+        let (signer, repository) = Signer::first(label, created)?;
+        Self::draw(Config { repository, suite }, &signer)
+    }
+
+    pub(crate) fn draw(config: Config, signer: &Signer) -> Result<Self> {
+        let secrets = Secrets {
+            identity: random()?,
+            chunker: random()?,
+            index: random()?,
+            content: random()?,
+            tree: random()?,
+            signer: signer.stored().clone(),
+        };
         Ok(Self::new(config, secrets))
     }
 
@@ -176,7 +190,8 @@ impl Keys {
         let content_ids = derive(&secrets.identity, &[b"content"]);
         let tree_ids = derive(&secrets.identity, &[b"tree"]);
         let source_ids = derive(&secrets.identity, &[b"source"]);
-        Self { config, secrets, content_ids, tree_ids, source_ids }
+        let signer = Signer::open(secrets.signer.clone());
+        Self { config, secrets, signer, content_ids, tree_ids, source_ids }
     }
 
     pub fn config(&self) -> &Config {
@@ -191,23 +206,41 @@ impl Keys {
         &self.secrets.chunker
     }
 
+    /// What the holder who opened these keys signs with.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    /// Wraps the secrets for the first holder.
+    pub fn wrap_first_slot(&self, secret: &Secret) -> Result<StoredSlot> {
+        self.wrap(secret, &self.signer)
+    }
+
     /// Wraps the secrets for one more holder.
     pub fn wrap_slot(&self, secret: &Secret, label: &str, created: i64) -> Result<StoredSlot> {
+        self.wrap(secret, &self.signer.introduce(self.config.repository, Rights::ALL, label, created)?)
+    }
+
+    fn wrap(&self, secret: &Secret, signer: &Signer) -> Result<StoredSlot> {
+        let holder = signer.own().ok_or_else(|| Error::Bug("wrap keys: the holder has no certificate".to_owned()))?;
         let stretched = matches!(secret, Secret::Passphrase(_));
         let mut slot = StoredSlot {
-            id: SlotId(random()?),
+            id: holder.slot,
             kind: secret.slot_kind(),
-            label: label.to_owned(),
-            created,
+            label: holder.label.clone(),
+            created: holder.created,
             salt: random()?,
             memory_kib: if stretched { ARGON2_MEMORY_KIB } else { 0 },
             passes: if stretched { ARGON2_PASSES } else { 0 },
             lanes: if stretched { ARGON2_LANES } else { 0 },
             nonce: random()?,
             wrapped: Vec::new().into(),
+            public_key: signer.public_key(),
         };
         let key = slot_key(&self.config, &slot, secret).map_err(|problem| Error::Bug(problem.0))?;
-        let mut wrapped = self.secrets.encode().to_vec();
+        let mut secrets = self.secrets.clone();
+        secrets.signer = signer.stored().clone();
+        let mut wrapped = secrets.encode().to_vec();
         key.seal(slot.nonce, &slot_data(&self.config, &slot), &mut wrapped, 0);
         slot.wrapped = wrapped.into();
         Ok(slot)

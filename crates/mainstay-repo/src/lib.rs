@@ -20,12 +20,14 @@ mod prune;
 mod repository;
 mod seal;
 mod session;
+mod signer;
 pub mod store;
 mod tree_reader;
 
 pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
 pub use error::{Error, Kind, Result};
 pub use format::block::{BlockKind, ChunkTable};
+pub use format::history::RemovedSnapshot;
 pub use format::limits;
 pub use format::names;
 pub use format::pack::PackRow;
@@ -38,7 +40,11 @@ pub use keys::{KeySlot, RecoveryCode, Secret, SlotKind};
 pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
 pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, plan_prune};
-pub use repository::{LostSnapshot, ReadLease, Repository, SnapshotEntry, SnapshotPlace, Statistics};
+pub use repository::{
+    Break, Chain, Link, LostSnapshot, ReadLease, Removed, Repository, Rewind, Seen, SignedSnapshot, SnapshotEntry,
+    SnapshotPlace, Statistics,
+};
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
+pub use signer::Holder;
 pub use store::{LocalStore, MemoryStore, Store};
 pub use tree_reader::TreeReader;

@@ -2,7 +2,11 @@
 //!
 //! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
 
+mod chain;
+mod history;
 mod listing;
+mod reading;
+mod seen;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -12,19 +16,23 @@ use crate::compress::Compressors;
 use crate::error::{Error, Kind, Result};
 use crate::format::block::ChunkTable;
 use crate::format::config::{self, Config, ConfigProblem};
-use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
 use crate::format::lease::Role;
 use crate::format::refs::BlockSet;
 use crate::format::snapshot::Snapshot;
-use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits, names, refs};
+use crate::format::{FORMAT_VERSION, coord, keys as stored_keys, limits, names, refs};
 use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Secret};
 use crate::lease::{Leases, Liveness, UnknownLease, refuse_conflict};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
+use crate::signer::Judge;
 use crate::store::{Object, Store, Vacancy, is_absent};
+pub use chain::{Break, Chain, Link};
+pub use history::Removed;
 pub use listing::{LostSnapshot, SnapshotPlace};
+pub use reading::SignedSnapshot;
+pub use seen::{Rewind, Seen};
 
 /// A snapshot and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +66,7 @@ pub struct Repository {
     pub(crate) chunker: Arc<Chunker>,
     pub(crate) compressors: Arc<Compressors>,
     pub(crate) liveness: Liveness,
+    judge: Judge,
     slot: SlotId,
 }
 
@@ -78,9 +87,9 @@ impl Repository {
             Vacancy::Foreign => return Err(occupied("the place is not empty")),
         }
         let abandoned = list(&*store, names::KEY_SLOTS)?;
-        let config = Config { repository: RepositoryId(random()?), suite: preferred_suite() };
-        let keys = Keys::generate(config)?;
-        let slot = keys.wrap_slot(secret, label, created)?;
+        let keys = Keys::generate(preferred_suite(), label, created)?;
+        let config = *keys.config();
+        let slot = keys.wrap_first_slot(secret)?;
         let slot_name = names::key_slot(slot.id);
         put(&*store, &slot_name, &stored_keys::encode_slot(config.repository, &slot))?;
         // Of several who create at once, the one whose configuration is published has the place.
@@ -133,6 +142,7 @@ impl Repository {
     fn assemble(store: Arc<dyn Store>, keys: Keys, slot: SlotId, liveness: Liveness) -> Self {
         let keys = Arc::new(keys);
         Self {
+            judge: Judge::new(keys.config().repository),
             data_keys: Arc::new(DataKeys::new(store.clone(), keys.clone())),
             chunker: Arc::new(Chunker::new(keys.chunker_key())),
             compressors: Arc::new(Compressors::default()),
@@ -231,29 +241,6 @@ impl Repository {
         self.keys.source_id(source)
     }
 
-    /// Reads one snapshot, as its name in the store says.
-    pub fn read_snapshot(&self, source: SourceId, sequence: u64, id: SnapshotId) -> Result<Snapshot> {
-        let name = names::snapshot(source, sequence, id);
-        let damaged = |problem: Problem| Error::damaged("read snapshot", &name, problem);
-        let mut bytes = read_object(&*self.store, &name, "read snapshot")?;
-        if blake3::hash(&bytes).as_bytes() != &id.0 {
-            return Err(damaged(Problem::new("its bytes do not match its name")));
-        }
-        let (header, _) = SealedHeader::decode(ObjectKind::Snapshot, &bytes).map_err(damaged)?;
-        let data_key = self.data_keys.get(header.session)?;
-        let data = associated_data(self.id(), ObjectKind::Snapshot, &[&header.encode()]);
-        let sealed = bytes.get_mut(SEALED_HEADER_LEN..).unwrap_or_default();
-        let plain = data_key
-            .object_key(ObjectKind::Snapshot)
-            .open(header.nonce, &data, sealed)
-            .map_err(|_| damaged(Problem::new("its seal does not match")))?;
-        let snapshot = Snapshot::decode(plain).map_err(damaged)?;
-        if self.keys.source_id(&snapshot.source) != source || snapshot.sequence != sequence {
-            return Err(damaged(Problem::new("it says that it belongs elsewhere in the history")));
-        }
-        Ok(snapshot)
-    }
-
     /// The blocks that a snapshot needs, checked against what the snapshot says of its map.
     pub fn references(&self, entry: &SnapshotEntry) -> Result<BlockSet> {
         let name = names::refs(entry.id);
@@ -329,7 +316,7 @@ impl Repository {
         statistics.packs = packs.len() as u64;
         statistics.pack_bytes = packs.iter().map(|pack| pack.len).sum();
         statistics.objects = packs.len() as u64 + 1;
-        for prefix in ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::TRASH, "coord/"] {
+        for prefix in ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::HISTORY, names::TRASH, "coord/"] {
             for object in list(&*self.store, prefix)? {
                 statistics.other_bytes += object.len;
                 statistics.objects += 1;

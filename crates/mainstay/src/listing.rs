@@ -1,7 +1,7 @@
 //! The snapshots of a repository as a command sees them: those that can be read, and those that cannot.
 //!
-//! Owns the rule that a snapshot that cannot be read is told of in every form of output, and that no command ends with 0
-//! then. Which snapshot a text means is decided in `mainstay-jobs`.
+//! Owns the rule that a snapshot that cannot be read, and a history that was rewound, are told of in every form of output, and
+//! that no command ends with 0 then. Which snapshot a text means is decided in `mainstay-jobs`.
 
 use mainstay_jobs::select::Listed;
 use mainstay_repo::{LostSnapshot, Repository, SnapshotEntry};
@@ -9,6 +9,7 @@ use mainstay_repo::{LostSnapshot, Repository, SnapshotEntry};
 use crate::context::Opened;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
+use crate::memory::{Memory, Rewinds};
 use crate::output::Output;
 
 /// What a repository lists.
@@ -17,13 +18,16 @@ pub struct Listing<'a> {
     /// The snapshots that can be read.
     pub entries: Vec<SnapshotEntry>,
     pub lost: Vec<LostSnapshot>,
+    /// What this machine has seen, and the repository no longer leads to.
+    pub rewinds: Rewinds,
 }
 
 impl<'a> Listing<'a> {
     pub fn read(opened: &'a Opened) -> Result<Self> {
         let repository = &opened.repository;
         let (entries, lost) = repository.readable_snapshots()?;
-        Ok(Self { repository, entries, lost })
+        let rewinds = Memory::open(repository).look(&entries, &lost)?;
+        Ok(Self { repository, entries, lost, rewinds })
     }
 
     /// Finds the snapshot that `text` means, of the source if one is named.
@@ -36,8 +40,9 @@ impl<'a> Listing<'a> {
         Ok(self.listed().require_source(source)?)
     }
 
-    /// Tells of the snapshots that cannot be read.
+    /// Tells of the snapshots that cannot be read, and of those that were there.
     pub fn warn(&self, output: &Output) {
+        self.rewinds.warn(output);
         for lost in &self.lost {
             let failure = Failure::damaged(&lost.error);
             match output.is_json() {
@@ -49,10 +54,10 @@ impl<'a> Listing<'a> {
 
     /// How a command ends that did what was asked.
     pub fn exit_code(&self, otherwise: ExitCode) -> ExitCode {
-        match otherwise {
+        self.rewinds.exit_code(match otherwise {
             ExitCode::Success if !self.lost.is_empty() => ExitCode::Incomplete,
             other => other,
-        }
+        })
     }
 
     fn listed(&self) -> Listed<'_> {
@@ -72,7 +77,7 @@ pub fn query(opened: &Opened, output: &Output, run: impl FnOnce(&Listing<'_>) ->
     }
     match ended {
         // A reader that went away takes nothing back of how the run ended.
-        Err(failure) if failure.is_silent() && !listing.lost.is_empty() => Ok(ExitCode::Incomplete),
+        Err(failure) if failure.is_silent() => Ok(listing.exit_code(ExitCode::Success)),
         ended => ended.map(|code| listing.exit_code(code)),
     }
 }

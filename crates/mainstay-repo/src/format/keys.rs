@@ -6,10 +6,11 @@ use minicbor::bytes::ByteVec;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
+use super::signature::StoredSigner;
 use super::{Decoded, Problem, from_cbor, limits, to_cbor, within};
 use crate::id::{RepositoryId, SessionId, SlotId};
 
-/// The repository's secrets, wrapped once per key slot.
+/// The repository's secrets, wrapped once per key slot, each time with what its holder signs with.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 pub struct Secrets {
@@ -33,6 +34,9 @@ pub struct Secrets {
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     pub tree: [u8; 32],
+    /// What this one holder signs with.
+    #[n(20)]
+    pub signer: StoredSigner,
 }
 
 impl Secrets {
@@ -107,6 +111,10 @@ pub struct StoredSlot {
     pub nonce: [u8; 12],
     #[n(10)]
     pub wrapped: ByteVec,
+    /// The holder's Ed25519 public key, for people and mirrors; what is believed stands in certificates.
+    #[n(20)]
+    #[cbor(with = "minicbor::bytes")]
+    pub public_key: [u8; 32],
 }
 
 pub fn encode_slot(repository: RepositoryId, slot: &StoredSlot) -> Vec<u8> {

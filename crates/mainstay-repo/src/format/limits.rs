@@ -23,6 +23,11 @@ pub const PACK_BLOCKS: usize = 1 << 20;
 pub const OBJECT_LEN: u64 = 256 << 20;
 /// Longest configuration object.
 pub const CONFIG_LEN: u64 = 1 << 16;
+/// Most certificates from a holder up to the first one of the repository, and their length together.
+pub const CERTIFICATES: usize = 32;
+pub const CERTIFICATES_LEN: usize = 64 << 10;
+/// Longest label of a holder, in bytes.
+pub const LABEL_LEN: usize = 1024;
 /// Most rows in one index table.
 pub const TABLE_ROWS: u64 = 8 << 20;
 /// Longest tail of an index table.

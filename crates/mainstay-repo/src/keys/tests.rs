@@ -4,6 +4,7 @@ mod slots;
 
 use super::*;
 use crate::fixtures::{CODE, CONFIG, block_id, hex, keys, session_id};
+use crate::format::signature::StoredSigner;
 
 fn bytes_of(code: &RecoveryCode) -> Vec<u8> {
     code.0.to_vec()
@@ -92,7 +93,9 @@ fn what_is_no_code_is_taken_for_a_passphrase() {
 }
 
 fn frozen_keys() -> Keys {
-    let secrets = Secrets { identity: [1; 32], chunker: [2; 32], index: [3; 32], content: [4; 32], tree: [5; 32] };
+    let (identity, chunker, index, content, tree) = ([1; 32], [2; 32], [3; 32], [4; 32], [5; 32]);
+    let signer = StoredSigner { seed: [9; 32], certificates: Vec::new() };
+    let secrets = Secrets { identity, chunker, index, content, tree, signer };
     Keys::new(CONFIG, secrets)
 }
 
@@ -165,7 +168,7 @@ fn a_data_key_is_unwrapped_by_the_keys_that_wrapped_it() {
     let (key, stored) = keys.new_data_key(session_id(1)).unwrap();
     let opened = keys.open_data_key(&stored).unwrap();
     assert_eq!((&opened.content, &opened.tree), (&key.content, &key.tree));
-    assert!(Keys::generate(CONFIG).unwrap().open_data_key(&stored).is_err(), "the keys of another repository");
+    assert!(crate::fixtures::keys().open_data_key(&stored).is_err(), "the keys of another repository");
     let moved = StoredDataKey { session: session_id(2), ..stored.clone() };
     assert!(keys.open_data_key(&moved).is_err(), "under the name of another session");
     let mut swapped = stored.clone();

@@ -28,6 +28,8 @@ impl<'r> Removal<'r> {
     }
 
     pub fn snapshots(&mut self) -> Result<()> {
+        // Before the first is gone: from then on nothing but this record tells that it was meant to go.
+        self.repository.record_removal(&self.inventory.snapshots.forgotten)?;
         for entry in &self.inventory.snapshots.forgotten {
             let source = self.repository.keys.source_id(&entry.snapshot.source);
             self.delete(&names::snapshot(source, entry.snapshot.sequence, entry.id))?;

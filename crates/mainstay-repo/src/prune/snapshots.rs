@@ -21,8 +21,9 @@ pub struct Snapshots {
 
 impl Snapshots {
     pub fn read(repository: &Repository) -> Result<Self> {
-        let (forgotten, kept): (Vec<_>, Vec<_>) =
-            repository.every_snapshot()?.into_iter().partition(|entry| entry.forgotten);
+        let entries = repository.every_snapshot()?;
+        repository.confirm_history(&entries)?;
+        let (forgotten, kept): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.forgotten);
         for entry in &forgotten {
             confirm_forgotten(repository, entry.id)?;
         }

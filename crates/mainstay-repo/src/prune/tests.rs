@@ -67,8 +67,8 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
         }
     }
     // The last prune's own lease is ended and goes with the next prune.
-    let kept =
-        |name: &String| needed.contains(name) || name.starts_with(names::KEY_SLOTS) || name.starts_with(names::LEASES);
+    let lasting = [names::KEY_SLOTS, names::LEASES, names::HISTORY];
+    let kept = |name: &String| needed.contains(name) || lasting.iter().any(|prefix| name.starts_with(prefix));
     store.names().into_iter().filter(|name| !kept(name)).collect()
 }
 

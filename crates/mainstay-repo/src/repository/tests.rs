@@ -13,7 +13,7 @@ use crate::keys::RecoveryCode;
 use crate::session::{Session, Sharing};
 use crate::store::MemoryStore;
 
-fn new_repository() -> (MemoryStore, Repository) {
+pub(super) fn new_repository() -> (MemoryStore, Repository) {
     let store = MemoryStore::default();
     let repository = create(store.clone());
     (store, repository)

@@ -147,6 +147,8 @@ impl<'r> Session<'r> {
     }
 
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
+        // What nobody would believe is not begun.
+        repository.confirm_signer()?;
         let leases = repository.leases();
         leases.publish(id, Role::Writer)?;
         let open = leases.open_leases(id)?;

@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
 use crate::machine;
+use crate::memory::Memory;
 use crate::output::table::{Align, Table};
 use crate::output::{Talk, escape, time, units};
 
@@ -107,7 +108,8 @@ fn span(text: &str) -> std::result::Result<Span, String> {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let entries = opened.repository.snapshots()?;
-    let plan = plan(arguments, &entries)?;
+    Memory::open(&opened.repository).look(&entries, &[])?.refuse("forget")?;
+    let plan = plan(arguments, &opened.repository, &entries)?;
     if !arguments.dry_run {
         apply(&opened.repository, &plan)?;
     }
@@ -134,7 +136,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(exit_code)
 }
 
-fn plan(arguments: &Arguments, entries: &[SnapshotEntry]) -> Result<ForgetPlan> {
+fn plan(arguments: &Arguments, repository: &Repository, entries: &[SnapshotEntry]) -> Result<ForgetPlan> {
     let source = arguments.source.name();
     if let Some(source) = source {
         select::require_source(entries, source)?;
@@ -148,7 +150,8 @@ fn plan(arguments: &Arguments, entries: &[SnapshotEntry]) -> Result<ForgetPlan> 
         return Ok(ForgetPlan { keep: Vec::new(), forget });
     }
     let judged: Vec<SnapshotEntry> = select::history(entries, source).into_iter().cloned().collect();
-    Ok(plan_forget(&judged, &arguments.rules.retention(), machine::now(), &TimeZone::system())?)
+    let chain = repository.chain(entries, &[], &repository.removed()?);
+    Ok(plan_forget(&judged, &chain, &arguments.rules.retention(), machine::now(), &TimeZone::system())?)
 }
 
 impl Rules {

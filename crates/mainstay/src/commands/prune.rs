@@ -3,6 +3,8 @@
 //! Owns the presentation, and telling the engine's steps as phases of a run; the engine plans and acts. `forget --prune`
 //! shares all of it.
 
+mod giving_up;
+
 use mainstay_jobs::{Cancel, Phase, Progress};
 use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository};
 use serde::Serialize;
@@ -11,24 +13,30 @@ use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::memory;
 use crate::output::progress::Counted;
 use crate::output::units;
 
 const EXAMPLES: &str = "\
 Examples:
   mainstay prune --dry-run
-  mainstay prune";
+  mainstay prune
+  mainstay prune --accept-loss 1a2b3c4d";
 
 /// Free the space of forgotten snapshots
 ///
 /// Packs that no snapshot needs are deleted; packs of which little is needed are rewritten without the rest. An interrupted prune loses
-/// nothing, and the next one finishes its work.
+/// nothing, and the next one finishes its work. A listing that lacks a snapshot which another was made after is not believed: nothing is
+/// deleted then (exit code 15).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Show what would be done
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// Give up a snapshot that is neither there nor recorded as removed; may be given several times
+    #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
+    accept_loss: Vec<String>,
 }
 
 /// What `--json` prints, and `forget --prune` within its own document.
@@ -154,6 +162,8 @@ fn plan(repository: &Repository, mut long_run: LongRun) -> Result<PruneFields> {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
+    giving_up::accept_loss(&opened, &arguments.accept_loss)?;
+    memory::refuse_rewound(&opened, "prune")?;
     let fields = match arguments.dry_run {
         true => plan(&opened.repository, LongRun::counting(context, Counted::Packs))?,
         false => prune(&opened.repository, LongRun::counting(context, Counted::Packs))?,

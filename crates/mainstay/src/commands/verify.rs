@@ -10,9 +10,9 @@ use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
-use crate::machine;
 use crate::output::progress::Counted;
 use crate::output::units;
+use crate::{machine, memory};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,6 +56,7 @@ struct Summary<'a> {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
+    let rewinds = memory::look(&opened, &context.output);
     let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs() & SEED_MAX);
     let options = VerifyOptions { sample: arguments.sample, seed };
     let mut long_run = LongRun::counting(context, Counted::Packs);
@@ -63,7 +64,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let printed = print(context, &report, (&options, &long_run));
     let ended = match findings::damage(&report.findings) {
         Some(failure) => Err(failure),
-        None => Ok(ExitCode::Success),
+        None => Ok(rewinds.exit_code(ExitCode::Success)),
     };
     conclude(printed, ended)
 }

@@ -8,7 +8,8 @@ const REPOSITORY: RepositoryId = RepositoryId([0xa1; 16]);
 const SLOT: SlotId = SlotId([0x51; 8]);
 
 fn secrets() -> Secrets {
-    Secrets { identity: [1; 32], chunker: [2; 32], index: [3; 32], content: [4; 32], tree: [5; 32] }
+    let signer = StoredSigner { seed: [9; 32], certificates: Vec::new() };
+    Secrets { identity: [1; 32], chunker: [2; 32], index: [3; 32], content: [4; 32], tree: [5; 32], signer }
 }
 
 fn slot() -> StoredSlot {
@@ -23,6 +24,7 @@ fn slot() -> StoredSlot {
         lanes: 4,
         nonce: *b"twelve bytes",
         wrapped: vec![0xee; 5].into(),
+        public_key: [0x9b; 32],
     }
 }
 
@@ -39,20 +41,22 @@ fn clear_header(kind: &str) -> String {
 fn the_secrets_have_these_bytes_for_ever() {
     let fields: Vec<String> =
         (1..=5).map(|number| format!("0{number}5820{}", format!("0{number}").repeat(32))).collect();
-    assert_eq!(hex(&secrets().encode()), format!("a5{}", fields.concat()));
+    let signer = format!("14a2015820{}0280", "09".repeat(32));
+    assert_eq!(hex(&secrets().encode()), format!("a6{}{signer}", fields.concat()));
     assert!(Secrets::decode(&secrets().encode()).is_ok_and(|decoded| decoded == secrets()));
 }
 
 #[test]
 fn a_key_slot_has_these_bytes_for_ever() {
     let body = format!(
-        "aa0148{}02010365{}041b{}0550{}061a0001000007030804094c{}0a45{}",
+        "ab0148{}02010365{}041b{}0550{}061a0001000007030804094c{}0a45{}145820{}",
         "51".repeat(8),
         "64c3a9736b",
         "17979cfe362a0000",
         "5a".repeat(16),
         hex(b"twelve bytes"),
-        "ee".repeat(5)
+        "ee".repeat(5),
+        "9b".repeat(32)
     );
     let bytes = encode_slot(REPOSITORY, &slot());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("08") + &body);
