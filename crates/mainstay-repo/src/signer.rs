@@ -156,7 +156,9 @@ fn trace(repository: RepositoryId, certificates: &[Certificate]) -> Decoded<&Sta
             }
             None if repository_of(&statement.public_key) == repository => statement,
             None => {
-                return Err(Problem::new("its signer is not known: no certificate leads to the repository's first key"));
+                return Err(Problem::new(
+                    "its signer is not known: no certificate leads to the repository's first key",
+                ));
             }
         };
         if !is_signed_by(&signer.public_key, &statement.signed(repository), signature) {

@@ -63,7 +63,7 @@ fn a_certificate_that_was_changed_is_worth_nothing() {
     let (root, repository) = first();
     let second = root.introduce(repository, Rights::SNAPSHOTS, "second", 2).unwrap();
     let changes: [fn(&mut Certificate); 5] = [
-        |certificate| certificate.statement.rights = Rights::ALL,
+        |certificate| certificate.statement.rights.0 ^= 8,
         |certificate| certificate.statement.label.push('!'),
         |certificate| certificate.statement.slot.0[0] ^= 1,
         |certificate| certificate.statement.created += 1,

@@ -126,7 +126,8 @@ fn tell(context: &Context, removed: &Removed, rows: &[Row]) {
     let missing = rows.iter().find(|row| row.state == State::Missing);
     if let Some(row) = missing.filter(|_| !context.output.is_json()) {
         let short = row.snapshot.get(..8).unwrap_or_default();
-        let message = format!("snapshot {short} is neither there nor recorded as removed, and another was made after it");
+        let message =
+            format!("snapshot {short} is neither there nor recorded as removed, and another was made after it");
         context.output.warn_by_code(&Failure::new(&catalogue::HISTORY_GAP, message));
     }
 }
