@@ -94,7 +94,7 @@ class Repository:
         self.root, self.places = root, {}
         config = json.loads(self.read("mainstay.json", 1 << 16))
         expect(config["magic"] == "mainstay repository", "mainstay.json: not a Mainstay repository")
-        expect(config["format"] == 1, f"mainstay.json: unknown format {config['format']}")
+        expect(config["format"] == 2, f"mainstay.json: unknown format {config['format']}")
         unknown = config["features"]["incompatible"]
         expect(not unknown and config["suite"] in SUITES, f"mainstay.json: unknown {unknown or config['suite']}")
         self.suite, self.id = SUITES[config["suite"]], bytes.fromhex(config["repository"])

@@ -2,7 +2,7 @@
 //!
 //! Owns `tests/golden/v<FORMAT>/`: the repository of two snapshots, the configuration directory
 //! with its key, a manifest of each snapshot's tree, and checksums of all of it. A folder that is
-//! there is never touched again; `--check` restores every one of them with today's binary.
+//! there is never touched again; `--check` restores those of today's format with today's binary and sees the others refused.
 
 mod manifest;
 mod tree;
@@ -90,11 +90,33 @@ fn check_all(binary: &Binary, folder: &Path) -> Result<(), String> {
     if folders.is_empty() {
         return Err(format!("{FOLDER} is empty; write it with `cargo xtask golden`"));
     }
+    let current = current_version(binary)?;
     for golden in &folders {
-        check(binary, golden).map_err(|message| format!("{}: {message}", golden.display()))?;
+        let is_current = format_version(&golden.join("repository"))? == current;
+        let checked = if is_current { check(binary, golden) } else { check_refusal(binary, golden) };
+        checked.map_err(|message| format!("{}: {message}", golden.display()))?;
     }
-    println!("golden: {} repositories restored", folders.len());
+    println!("golden: {} repositories restored or, before version 1.0, refused", folders.len());
     Ok(())
+}
+
+/// The format that the binary writes.
+fn current_version(binary: &Binary) -> Result<u64, String> {
+    let workshop = Workshop::open()?;
+    workshop.mainstay(binary, &["init"])?;
+    format_version(&workshop.at("repository"))
+}
+
+/// Until version 1.0 an older format is refused, with its number.
+fn check_refusal(binary: &Binary, golden: &Path) -> Result<(), String> {
+    let number = format_version(&golden.join("repository"))?;
+    let workshop = Workshop::open()?;
+    copy(&golden.join("repository"), &workshop.at("repository"))?;
+    match workshop.mainstay(binary, &["snapshots"]) {
+        Ok(()) => Err(format!("format {number} is not refused")),
+        Err(message) if message.contains("MS-1103") && message.contains(&format!("format {number}")) => Ok(()),
+        Err(message) => Err(message),
+    }
 }
 
 /// Restores both snapshots of a copy, because a restore may leave a lease in a repository.

@@ -67,7 +67,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
     trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
     history::check_history(repository, &inventory, &mut findings)?;
     for lease in repository.unknown_leases()? {
-        let problem = format!("{}; until it is gone, prune takes its session for open", lease.problem);
+        let problem = format!("{}; the next prune goes on without its session", lease.problem);
         findings.push(Finding::damage(lease.name, problem));
     }
     sort_findings(&mut findings);

@@ -148,7 +148,13 @@ pub fn snapshot(source: &str, sequence: u64, started: i64, root: Content) -> Sna
 }
 
 pub fn liveness() -> Liveness {
-    Liveness { machine: b"machine".to_vec(), boot: b"boot".to_vec(), process: 1, process_start: Arc::new(|_| Some(1)) }
+    Liveness {
+        machine: b"machine".to_vec(),
+        boot: b"boot".to_vec(),
+        process: 1,
+        process_start: Arc::new(|_| Some(1)),
+        now: Arc::new(|| 0),
+    }
 }
 
 /// Bytes that do not compress, different for each seed.

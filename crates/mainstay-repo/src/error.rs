@@ -16,7 +16,7 @@ pub enum Kind {
     Corrupt,
     /// The key does not open this repository.
     Denied,
-    /// Another session stands in the way.
+    /// Another session came in the way: the same again will do.
     Busy,
     /// The store does not answer or refuses.
     Unavailable,
@@ -64,12 +64,12 @@ pub enum Error {
     /// The format or a feature is unknown to this version.
     #[error("open repository {location}: it needs {needs}, this version reads format {reads}")]
     TooNew { location: String, needs: String, reads: u32 },
-    /// Another session's lease is open.
-    #[error("{verb}: session {session} ({role}) is still open")]
-    Busy { verb: &'static str, session: String, role: &'static str },
-    /// A lease is open, and whose it is cannot be read.
-    #[error("{verb}: lease {name} cannot be read, so its session counts as open: {problem}")]
-    UnknownLease { verb: &'static str, name: String, problem: String },
+    /// A collector took this session for gone.
+    #[error("{verb}: session {session} was taken for gone meanwhile, so what it did does not count")]
+    Fenced { verb: &'static str, session: String },
+    /// A prune has begun to remove a snapshot.
+    #[error("undelete snapshot {snapshot}: a prune has begun to remove it")]
+    Condemned { snapshot: String },
     /// A limit of the format is exceeded.
     #[error("{what}: {got} exceeds the limit of {limit}")]
     Limit { what: String, got: u64, limit: u64 },
@@ -103,8 +103,8 @@ impl Error {
             }
             Self::WrongKey { .. } => Kind::Denied,
             Self::TooNew { .. } => Kind::Unsupported,
-            Self::Busy { .. } | Self::UnknownLease { .. } => Kind::Busy,
-            Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,
+            Self::Fenced { .. } => Kind::Busy,
+            Self::Condemned { .. } | Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,
             Self::Cancelled => Kind::Cancelled,
             Self::Random(_) | Self::Bug(_) => Kind::Bug,
             Self::SessionFailed { kind, .. } => *kind,

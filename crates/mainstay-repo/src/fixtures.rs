@@ -39,12 +39,18 @@ pub fn process(number: u32, start: Option<u64>) -> Liveness {
         boot: b"boot".to_vec(),
         process: number,
         process_start: Arc::new(move |_| start),
+        now: Arc::new(|| CREATED),
     }
 }
 
 /// The same machine later, when no process of before is there any more.
 pub fn restarted() -> Liveness {
     Liveness { boot: b"another boot".to_vec(), ..alive() }
+}
+
+/// The same machine and process, so many nanoseconds later.
+pub fn after(nanoseconds: i64) -> Liveness {
+    Liveness { now: Arc::new(move || CREATED + nanoseconds), ..alive() }
 }
 
 pub fn create(store: impl Store + 'static) -> Repository {

@@ -1,29 +1,27 @@
 //! Leases: who is at work in the repository.
 //!
-//! Owns publishing and ending a lease, and judging those of others. A lease is dead only when it is certain that its
-//! process is gone: it ran on this machine and the machine was restarted, or no process with its number and start time
-//! is there. No clock is asked. Safety (until pruning runs beside writers): a collector publishes its lease, then lists
-//! leases, and gives up if a writer or reader is open; a writer or reader publishes, then lists, and gives up if a
-//! collector is open. Each publishes before it lists, so two that overlap cannot both go on.
-//!
-//! A lease that cannot be read proves nothing, so a collector gives up for it. It stops no writer and no reader: a
-//! collector publishes its claim in two objects before it lists, so a session that has only one, or of which one can be
-//! read, is known for what it is. Should both of a collector be unreadable, a writer gives up as well. To a reader a
-//! collector does no more harm than that it fails to find an object.
+//! Owns publishing, renewing and ending a lease, and judging those of others. A session is certainly gone when it ran on this
+//! machine and the machine was restarted, or no process with its number and start time is there; it is silent when it has
+//! not renewed its lease for long. Neither is believed by itself: whoever wants to disregard such a session fences it first
+//! (`fence`), so a wrong judgement costs that session its work and nobody a block. A lease that cannot be read is fenced as
+//! well. Safety: docs/concurrency.md.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::fence::{Fences, put_once};
 use crate::format::lease::{Claim, Lease, Role, decode, encode, encode_end};
 use crate::format::names::{self, LeaseName};
-use crate::id::SessionId;
+use crate::id::{SessionId, TableId};
 use crate::keys::Keys;
 use crate::pack_reader::read_object;
 use crate::store::Store;
 
-/// Objects in which a collector publishes its claim.
-const COLLECTOR_CLAIMS: u32 = 2;
+/// A session that has not renewed its lease for so long counts as silent: seven days, in nanoseconds. Policy only.
+const SILENCE: i64 = 7 * 24 * 3600 * 1_000_000_000;
+/// A session at work renews its lease so often: every hour.
+const RENEWAL: i64 = 3600 * 1_000_000_000;
 
 /// What the caller knows about the machine it runs on.
 #[derive(Clone)]
@@ -37,6 +35,8 @@ pub struct Liveness {
     /// Start time in ticks of the process with this number on this machine; `None` if there certainly is none, 0 if there
     /// is one whose start cannot be seen.
     pub process_start: Arc<dyn Fn(u32) -> Option<u64> + Send + Sync>,
+    /// Nanoseconds since the Unix epoch.
+    pub now: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
 
 impl Liveness {
@@ -70,10 +70,15 @@ impl Liveness {
 pub struct OpenLease {
     pub session: SessionId,
     pub role: Role,
+    /// The condemned lists that the session knew when it began.
+    pub seen: Vec<TableId>,
+    /// Its process is certainly gone.
     pub gone: bool,
+    /// It has not been renewed for long.
+    pub silent: bool,
 }
 
-/// A lease that did not end, and of whose session nothing is known: none of its claims can be read.
+/// A lease that did not end, and of whose session nothing is known: none of its objects can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownLease {
     /// The object.
@@ -82,11 +87,9 @@ pub struct UnknownLease {
     pub problem: String,
     /// Unknown as well if it is the name that makes no sense.
     pub(crate) session: Option<SessionId>,
-    /// Objects in which the session published its claim.
-    claims: usize,
 }
 
-/// The leases of other sessions that have not ended.
+/// The leases of other sessions that have neither ended nor been settled.
 #[derive(Default)]
 pub struct OpenLeases {
     pub known: Vec<OpenLease>,
@@ -104,6 +107,27 @@ impl OpenLeases {
     pub fn may_write(&self) -> bool {
         !self.unknown.is_empty() || self.known.iter().any(|lease| lease.role == Role::Writer && !lease.gone)
     }
+
+    /// The sessions to be fenced before anything is concluded from what they did not say.
+    pub fn to_fence(&self) -> Vec<SessionId> {
+        let known = self.known.iter().filter(|lease| lease.gone || lease.silent).map(|lease| lease.session);
+        known.chain(self.unknown.iter().filter_map(|lease| lease.session)).collect()
+    }
+
+    /// Whether a collector is open, gone or not.
+    pub fn has_collector(&self) -> bool {
+        self.known.iter().any(|lease| lease.role == Role::Collector)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty() && self.unknown.is_empty()
+    }
+
+    /// A session for which a condemned list has to wait: one that did not know it when it began.
+    pub fn awaited_by(&self, list: TableId) -> Option<SessionId> {
+        let known = self.known.iter().find(|lease| !lease.seen.contains(&list)).map(|lease| lease.session);
+        known.or_else(|| self.unknown.iter().find_map(|lease| lease.session))
+    }
 }
 
 /// Everything that leases need of a repository.
@@ -114,29 +138,51 @@ pub struct Leases<'a> {
 }
 
 impl Leases<'_> {
-    /// Publishes a session's lease; that of a collector in two objects, so that damage to one does not hide it.
-    pub fn publish(&self, session: SessionId, role: Role) -> Result<()> {
-        let claims = if role == Role::Collector { COLLECTOR_CLAIMS } else { 1 };
-        (0..claims).try_for_each(|number| self.publish_claim(session, number, role))
+    /// Publishes a session's lease, before the session looks at anything.
+    pub fn publish(&self, session: SessionId, role: Role) -> Result<OwnLease> {
+        let own = OwnLease { session, role, seen: Vec::new(), number: 0, renewed: (self.liveness.now)() };
+        self.put(&own)?;
+        Ok(own)
     }
 
-    fn publish_claim(&self, session: SessionId, number: u32, role: Role) -> Result<()> {
-        let lease = Lease { session, number, role, claim: self.liveness.claim(self.keys), seen: Vec::new() };
-        self.put_once(names::lease(session, number), &encode(self.keys.config().repository, &lease))
+    /// Publishes it again with the condemned lists that the session has read since, and obeys.
+    pub fn acknowledge(&self, own: &mut OwnLease, seen: Vec<TableId>) -> Result<()> {
+        own.seen = seen;
+        self.put_next(own)
     }
 
-    /// Ends a session's lease, one's own or that of a process that is gone.
+    /// Publishes it again if that was not done for long, so that the session is not taken for gone.
+    pub fn renew_in_time(&self, own: &mut OwnLease) -> Result<()> {
+        let age = (self.liveness.now)().saturating_sub(own.renewed);
+        if age.unsigned_abs() < RENEWAL.unsigned_abs() { Ok(()) } else { self.put_next(own) }
+    }
+
+    fn put_next(&self, own: &mut OwnLease) -> Result<()> {
+        own.number += 1;
+        own.renewed = (self.liveness.now)();
+        self.put(own)
+    }
+
+    fn put(&self, own: &OwnLease) -> Result<()> {
+        let OwnLease { session, role, number, renewed, .. } = *own;
+        let claim = self.liveness.claim(self.keys);
+        let lease = Lease { session, number, role, claim, seen: own.seen.clone(), renewed };
+        put_once(self.store, names::lease(session, number), &encode(self.keys.config().repository, &lease))
+    }
+
+    /// Ends one's own lease.
     pub fn end(&self, session: SessionId) -> Result<()> {
-        self.put_once(names::lease_end(session), &encode_end(self.keys.config().repository, session))
+        put_once(self.store, names::lease_end(session), &encode_end(self.keys.config().repository, session))
     }
 
-    /// The leases of other sessions that have not ended.
+    /// The leases of other sessions that have neither ended nor been settled.
     pub fn open_leases(&self, own: SessionId) -> Result<OpenLeases> {
         let listed = self.store.list(names::LEASES).map_err(|source| Error::Store {
             verb: "list",
             name: names::LEASES.to_owned(),
             source,
         })?;
+        let fences = Fences::read(self.store, self.keys.config().repository)?;
         let mut open = OpenLeases::default();
         let (mut claims, mut ended) = (BTreeMap::<SessionId, Vec<u32>>::new(), HashSet::from([own]));
         for object in listed {
@@ -147,11 +193,12 @@ impl Leases<'_> {
                 }
                 _ => {
                     let problem = "it is not the name of a lease".to_owned();
-                    open.unknown.push(UnknownLease { name: object.name, problem, session: None, claims: 1 });
+                    open.unknown.push(UnknownLease { name: object.name, problem, session: None });
                 }
             }
         }
-        for (session, mut numbers) in claims.into_iter().filter(|(session, _)| !ended.contains(session)) {
+        let is_over = |session: &SessionId| ended.contains(session) || fences.is_settled(*session);
+        for (session, mut numbers) in claims.into_iter().filter(|(session, _)| !is_over(session)) {
             numbers.sort_unstable_by(|a, b| b.cmp(a));
             match self.read_latest(session, &numbers) {
                 Ok(None) => {}
@@ -162,7 +209,7 @@ impl Leases<'_> {
         Ok(open)
     }
 
-    /// The first of a session's claims that can be read; `None` if there are none any more.
+    /// The newest of a session's objects that can be read; `None` if there are none any more.
     fn read_latest(&self, session: SessionId, numbers: &[u32]) -> Result<Option<OpenLease>, UnknownLease> {
         let mut unknown = None;
         for number in numbers {
@@ -175,7 +222,7 @@ impl Leases<'_> {
                 Err(Error::Store { source, .. }) => source.to_string(),
                 Err(error) => error.to_string(),
             };
-            unknown.get_or_insert(UnknownLease { name, problem, session: Some(session), claims: numbers.len() });
+            unknown.get_or_insert(UnknownLease { name, problem, session: Some(session) });
         }
         unknown.map_or(Ok(None), Err)
     }
@@ -184,35 +231,25 @@ impl Leases<'_> {
         let bytes = read_object(self.store, name, "read lease")?;
         let lease = decode(self.keys.config().repository, session, &bytes)
             .map_err(|problem| Error::damaged("read lease", name, problem))?;
-        Ok(OpenLease { session, role: lease.role, gone: self.liveness.is_gone(&lease.claim, self.keys) })
-    }
-
-    /// Writes what may have been written already.
-    fn put_once(&self, name: String, bytes: &[u8]) -> Result<()> {
-        match self.store.put(&name, bytes) {
-            Err(source) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            put => put.map_err(|source| Error::Store { verb: "write", name, source }),
-        }
+        let silence = (self.liveness.now)().saturating_sub(lease.renewed).unsigned_abs();
+        Ok(OpenLease {
+            session,
+            role: lease.role,
+            gone: self.liveness.is_gone(&lease.claim, self.keys),
+            silent: silence > SILENCE.unsigned_abs(),
+            seen: lease.seen,
+        })
     }
 }
 
-/// Gives up if a session stands in the way of `role`, or may do so.
-pub fn refuse_conflict(open: &OpenLeases, role: Role, verb: &'static str) -> Result<()> {
-    let conflict = |other: &&OpenLease| !other.gone && (role == Role::Collector || other.role == Role::Collector);
-    if let Some(other) = open.known.iter().find(conflict) {
-        return Err(Error::Busy { verb, session: other.session.short(), role: other.role.name() });
-    }
-    let may_conflict = |other: &&UnknownLease| match role {
-        Role::Collector => true,
-        Role::Writer => other.claims >= COLLECTOR_CLAIMS as usize,
-        Role::Reader => false,
-    };
-    match open.unknown.iter().find(may_conflict) {
-        Some(UnknownLease { name, problem, .. }) => {
-            Err(Error::UnknownLease { verb, name: name.clone(), problem: problem.clone() })
-        }
-        None => Ok(()),
-    }
+/// A session's own lease, as it was published last.
+pub struct OwnLease {
+    pub session: SessionId,
+    role: Role,
+    /// The condemned lists that the session obeys and that do not wait for it.
+    pub seen: Vec<TableId>,
+    number: u32,
+    renewed: i64,
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 
 mod chunker;
 mod compress;
+mod condemned;
 mod error;
+mod fence;
 #[cfg(test)]
 mod fixtures;
 mod format;
@@ -26,6 +28,7 @@ mod tree_reader;
 
 pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
 pub use error::{Error, Kind, Result};
+pub use fence::Fences;
 pub use format::block::{BlockKind, ChunkTable};
 pub use format::history::RemovedSnapshot;
 pub use format::limits;
@@ -39,7 +42,7 @@ pub use index::Index;
 pub use keys::{KeySlot, RecoveryCode, Secret, SlotKind};
 pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
-pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, plan_prune};
+pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, Waiting, plan_prune};
 pub use repository::{
     Break, Chain, Link, LostSnapshot, ReadLease, Removed, Repository, Rewind, Seen, SignedSnapshot, SnapshotEntry,
     SnapshotPlace, Statistics,

@@ -4,15 +4,15 @@
 //! `Repository::prune` carries the plan out. What is needed is known from reference maps, and of the blocks that are needed
 //! in part, from the trees.
 //!
-//! Safety: the collector's lease is open and no other session's is (see `lease`). A pack is deleted only after a condemned
-//! list that names it is in the store; rewritten blocks are durable and indexed before that list names their old packs.
-//! The lists go last, when no table of blocks names their packs any more. A crash at any point leaves every kept snapshot
-//! whole, and the next prune finishes the work. What frees space comes before what needs space.
+//! Other sessions, other collectors among them, may be at work all the while. Safety: docs/concurrency.md. A crash at any
+//! point leaves every kept snapshot whole, and the next prune finishes the work. What frees space comes before what needs
+//! space.
 //!
 //! Memory: one bit a block, what `needs` says of blocks that are needed in part, and rows until they become a table; beside
 //! that the index, and blocks on their way.
 
 mod inventory;
+mod leftovers;
 mod living;
 mod needs;
 mod new_packs;
@@ -22,6 +22,7 @@ mod removal;
 mod renewal;
 mod repack;
 mod snapshots;
+mod surroundings;
 mod survey;
 mod tables;
 mod thin;
@@ -32,17 +33,18 @@ use crate::error::{Error, Kind, Result};
 use crate::format::lease::Role;
 use crate::id::SessionId;
 use crate::index::Care;
-use crate::lease::{OpenLeases, refuse_conflict};
 use crate::repository::{Repository, store_error};
 use crate::seal::random;
 use crate::session::complete_index;
 
 use inventory::Inventory;
-use observer::Unobserved;
+use leftovers::Leftovers;
+pub(crate) use observer::Unobserved;
 pub use observer::{PruneObserver, PrunePhase};
 pub use plan::{PackUse, PrunePlan, plan_prune};
 use removal::Removal;
 use repack::Repack;
+use surroundings::Surroundings;
 
 /// What a prune did.
 #[derive(Debug, Default)]
@@ -56,51 +58,57 @@ pub struct PruneReport {
     pub deleted_objects: u64,
     /// Bytes that were written to new packs.
     pub repacked_bytes: u64,
+    pub waiting: Waiting,
+}
+
+/// What counts as absent and is still there: a later prune deletes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    pub packs: u64,
+    /// Bytes of the packs that this prune has condemned.
+    pub bytes: u64,
+    /// A session at work that it waits for, if it is one.
+    pub session: Option<SessionId>,
 }
 
 impl PruneReport {
     /// Bytes that the store holds less; as far as the plan can tell.
     pub fn freed_bytes(&self) -> u64 {
-        self.plan.freed_bytes() - self.left.iter().map(PackUse::wasted_bytes).sum::<u64>()
+        let left: u64 = self.left.iter().map(PackUse::wasted_bytes).sum();
+        self.plan.freed_bytes().saturating_sub(left + self.waiting.bytes)
     }
 }
 
 impl Repository {
-    /// Says what a prune would do now; changes nothing.
+    /// Says what a prune without a hold would do now; changes nothing.
     pub fn plan_prune(&self) -> Result<PrunePlan> {
-        self.plan_prune_observed(&Unobserved)
+        self.plan_prune_observed(0, &Unobserved)
     }
 
-    /// The same, before somebody who watches and may ask to stop.
+    /// The same, before somebody who watches and may ask to stop; what was forgotten less than `hold` nanoseconds ago stays.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once a stop is asked for.
-    pub fn plan_prune_observed(&self, observer: &dyn PruneObserver) -> Result<PrunePlan> {
+    pub fn plan_prune_observed(&self, hold: i64, observer: &dyn PruneObserver) -> Result<PrunePlan> {
         observer.phase(PrunePhase::Plan);
-        Ok(Inventory::take(self, observer)?.plan())
+        Ok(Inventory::take(self, &Surroundings::look(self)?, None, (hold, observer))?.plan())
     }
 
-    /// Removes forgotten snapshots and what only they needed.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] while another session is open.
+    /// Removes forgotten snapshots and what only they needed. What sessions at work may rely on is condemned, and deleted by a
+    /// later prune.
     pub fn prune(&self) -> Result<PruneReport> {
-        self.prune_observed(&Unobserved)
+        self.prune_observed(0, &Unobserved)
     }
 
-    /// The same, before somebody who watches and may ask to stop.
+    /// The same, before somebody who watches and may ask to stop; what was forgotten less than `hold` nanoseconds ago stays.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once a stop is asked for: packs that were rewritten by then have freed their space, and the rest
     /// is for the next prune.
-    pub fn prune_observed(&self, observer: &dyn PruneObserver) -> Result<PruneReport> {
+    pub fn prune_observed(&self, hold: i64, observer: &dyn PruneObserver) -> Result<PruneReport> {
         let session = SessionId(random()?);
-        let leases = self.leases();
-        // Of a lease that is not whole nothing may be left: half of it stands in everybody's way.
-        let published = self.with_reserve(|| leases.publish(session, Role::Collector));
-        published.inspect_err(|_| drop(leases.end(session)))?;
-        let result = self.prune_under_lease(session, observer);
-        self.with_reserve(|| leases.end(session))?;
+        let result = self.prune_under_lease(session, (hold, observer));
+        self.with_reserve(|| self.leases().end(session))?;
         if result.is_ok() {
             // What cannot be set aside now is set aside by the next prune.
             let _ = self.store.keep_reserve();
@@ -108,17 +116,17 @@ impl Repository {
         result
     }
 
-    fn prune_under_lease(&self, session: SessionId, observer: &dyn PruneObserver) -> Result<PruneReport> {
+    fn prune_under_lease(&self, session: SessionId, watched: (i64, &dyn PruneObserver)) -> Result<PruneReport> {
+        let (_, observer) = watched;
         observer.phase(PrunePhase::Plan);
-        let open = self.leases().open_leases(session)?;
-        refuse_conflict(&open, Role::Collector, "prune")?;
-        self.store.clear_staging().map_err(|source| store_error("clear", "unfinished objects", source))?;
-        let inventory = self.take_mended_inventory(&open, observer)?;
+        let around = self.look_around(session)?;
+        let inventory = self.take_mended_inventory(&around, session, watched)?;
         let plan = inventory.plan();
         observer.check()?;
-        let mut removal = Removal::new(self, &inventory);
-        removal.snapshots()?;
-        removal.packs(&plan.delete)?;
+        let mut removal = Removal::new(self, session, &inventory, (&around, &plan));
+        removal.void_snapshots()?;
+        around.condemned.lists.iter().try_for_each(|list| removal.finish(list))?;
+        removal.dead(&inventory.snapshots.forgotten, &plan.delete)?;
         let moved = Repack { repository: self, inventory: &inventory, session, observer }.run(&plan.repack)?;
         observer.phase(PrunePhase::Finish);
         if moved.reasons.iter().any(|reason| reason.kind() == Kind::NoSpace) {
@@ -128,22 +136,48 @@ impl Repository {
         let (left, rewritten): (Vec<PackUse>, Vec<PackUse>) =
             plan.repack.iter().cloned().partition(|pack| moved.left.contains(&pack.id));
         // The new places must be found before the old packs count as absent.
-        let superseded = moved.tables.succeed(&inventory.needs.index, &plan.keep, &left)?;
-        removal.block_tables(superseded)?;
-        removal.packs(&rewritten)?;
+        moved.tables.succeed(&inventory.needs.index, &plan.keep, &left)?;
+        removal.rewritten(&rewritten, moved.packs)?;
+        removal.finished_lists()?;
         observer.check()?;
-        removal.leftovers(&open.known)?;
+        Leftovers::list(self)?.remove(session, &inventory, &mut removal)?;
+        removal.finished_lists()?;
         let (reasons, repacked_bytes) = (moved.reasons, moved.bytes);
-        Ok(PruneReport { plan, left, reasons, deleted_objects: removal.deleted, repacked_bytes })
+        let Removal { deleted, waiting_packs, waiting_bytes, awaited, .. } = removal;
+        let waiting = Waiting { packs: waiting_packs, bytes: waiting_bytes, session: awaited };
+        Ok(PruneReport { plan, left, reasons, deleted_objects: deleted, repacked_bytes, waiting })
+    }
+
+    /// Publishes the lease, names in it what is condemned already, and fences those who are gone (C1 and C2).
+    fn look_around(&self, session: SessionId) -> Result<Surroundings> {
+        let leases = self.leases();
+        let mut lease = self.with_reserve(|| leases.publish(session, Role::Collector))?;
+        let condemned = self.condemned()?;
+        if !condemned.is_empty() {
+            self.with_reserve(|| leases.acknowledge(&mut lease, condemned.ids()))?;
+        }
+        let around = Surroundings::settle(self, condemned, session)?;
+        if around.open.is_empty() {
+            self.store.clear_staging().map_err(|source| store_error("clear", "unfinished objects", source))?;
+        }
+        Ok(around)
     }
 
     /// Takes the inventory; what the index has lost, packs tell of themselves.
-    fn take_mended_inventory(&self, open: &OpenLeases, observer: &dyn PruneObserver) -> Result<Inventory> {
-        match Inventory::take(self, observer) {
+    fn take_mended_inventory(
+        &self,
+        around: &Surroundings,
+        session: SessionId,
+        watched: (i64, &dyn PruneObserver),
+    ) -> Result<Inventory> {
+        let take = || Inventory::take(self, around, Some(session), watched);
+        match take() {
+            // Another collector has removed a snapshot since it was listed, or two came and the listing has the second only.
+            Err(Error::Missing { .. } | Error::HistoryGap { .. }) => take(),
             Err(Error::Damaged { .. } | Error::BlockMissing { .. }) => {
                 let index = self.index_without(HashSet::new(), Care::AllPages)?;
-                complete_index(self, &index, &self.list_packs()?, open)?;
-                Inventory::take(self, observer)
+                complete_index(self, &index, &self.list_packs()?, &around.open)?;
+                take()
             }
             taken => taken,
         }

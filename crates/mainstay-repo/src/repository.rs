@@ -13,7 +13,9 @@ use std::sync::Arc;
 
 use crate::chunker::Chunker;
 use crate::compress::Compressors;
+use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
+use crate::fence::Fences;
 use crate::format::block::ChunkTable;
 use crate::format::config::{self, Config, ConfigProblem};
 use crate::format::lease::Role;
@@ -23,13 +25,14 @@ use crate::format::{FORMAT_VERSION, coord, keys as stored_keys, limits, names, r
 use crate::id::{BlockId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Secret};
-use crate::lease::{Leases, Liveness, UnknownLease, refuse_conflict};
+use crate::lease::{Leases, Liveness, UnknownLease};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::signer::Judge;
 use crate::store::{Object, Store, Vacancy, is_absent};
 pub use chain::{Break, Chain, Link};
 pub use history::Removed;
+pub(crate) use listing::AllSnapshots;
 pub use listing::{LostSnapshot, SnapshotPlace};
 pub use reading::SignedSnapshot;
 pub use seen::{Rewind, Seen};
@@ -209,21 +212,26 @@ impl Repository {
         self.index_without(HashSet::new(), Care::Tails)
     }
 
-    /// Opens the index; blocks in `absent` packs count as absent.
-    pub(crate) fn index_without(&self, mut condemned: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
-        for object in list(&*self.store, names::CONDEMNED)? {
-            let bytes = match read_object(&*self.store, &object.name, "read condemned list") {
-                // Deleted since it was listed: its packs are gone from the index.
-                Err(Error::Missing { .. }) => continue,
-                other => other?,
-            };
-            // A damaged list is left by a prune that was killed, since beside a living one nobody opens an index. It will
-            // not go on; the next one decides anew, and until then every pack that is there may be used.
-            if let Ok(list) = coord::decode_condemned(self.id(), &bytes) {
-                condemned.extend(list.packs);
-            }
-        }
-        Index::open(self.store.clone(), self.keys.clone(), condemned, care).map(Arc::new)
+    /// Opens the index; blocks in `absent` packs count as absent, and so do those in condemned packs. A list that is damaged
+    /// dooms nothing here: whoever relies on copies looks at the lists first.
+    pub(crate) fn index_without(&self, mut absent: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
+        absent.extend(self.condemned()?.packs());
+        self.index_beside(absent, care)
+    }
+
+    /// Opens the index; blocks in `absent` packs count as absent, and in no others.
+    pub(crate) fn index_beside(&self, absent: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
+        Index::open(self.store.clone(), self.keys.clone(), absent, care).map(Arc::new)
+    }
+
+    /// The sessions that count for nothing any more.
+    pub fn fences(&self) -> Result<Fences> {
+        Fences::read(&*self.store, self.id())
+    }
+
+    /// What collectors have doomed.
+    pub(crate) fn condemned(&self) -> Result<CondemnedLists> {
+        CondemnedLists::read(&*self.store, self.id())
     }
 
     /// Opens an index of these tables alone, for a check that goes on when others are damaged.
@@ -290,7 +298,7 @@ impl Repository {
     }
 
     /// Does what leads to more space, with the space that is set aside where the store is full.
-    pub(crate) fn with_reserve<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+    pub(crate) fn with_reserve<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
         match work() {
             Err(error) if error.kind() == Kind::NoSpace => {
                 let released = self.store.release_reserve();
@@ -329,19 +337,21 @@ impl Repository {
     }
 
     /// Publishes a reader's lease. Where the store takes no object, the reader goes on without one: a lease only keeps
-    /// prune away, and beside a prune a reader can at worst fail to find an object.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] while a collector is at work.
+    /// packs from being deleted, and beside a prune a reader can at worst fail to find an object.
     pub fn begin_reading(&self) -> Result<ReadLease<'_>> {
         let session = SessionId(random()?);
         let leases = self.leases();
-        let published = match leases.publish(session, Role::Reader) {
-            Err(Error::Store { source, .. }) if takes_no_object(&source) => None,
-            other => other.map(|()| Some(session))?,
+        let mut own = match leases.publish(session, Role::Reader) {
+            Err(Error::Store { source, .. }) if takes_no_object(&source) => {
+                return Ok(ReadLease { repository: self, published: None });
+            }
+            other => other?,
         };
-        let lease = ReadLease { repository: self, published };
-        refuse_conflict(&leases.open_leases(session)?, Role::Reader, "read repository")?;
+        let lease = ReadLease { repository: self, published: Some(session) };
+        let condemned = self.condemned()?;
+        if !condemned.is_empty() {
+            leases.acknowledge(&mut own, condemned.ids())?;
+        }
         Ok(lease)
     }
 
@@ -350,7 +360,7 @@ impl Repository {
         Ok(self.leases().open_leases(SessionId([0; 16]))?.may_write())
     }
 
-    /// The leases that cannot be read: until they are gone nothing is pruned.
+    /// The leases that cannot be read: the next prune fences their sessions.
     pub fn unknown_leases(&self) -> Result<Vec<UnknownLease>> {
         Ok(self.leases().open_leases(SessionId([0; 16]))?.unknown)
     }
@@ -360,7 +370,8 @@ impl Repository {
     }
 }
 
-/// A reader's claim: while it lives, nothing is pruned, unless it could not be published. Ended when dropped.
+/// A reader's claim: while it lives, no pack goes that was not condemned before, unless it could not be published. Ended
+/// when dropped.
 pub struct ReadLease<'a> {
     repository: &'a Repository,
     published: Option<SessionId>,

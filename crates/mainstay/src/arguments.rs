@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     backup, cat, check, completions, diff, doctor, find, forget, help, history, init, key, ls, man, prune, repo,
-    restore, snapshots, stats, status, verify,
+    restore, snapshots, stats, status, undelete, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -97,6 +97,7 @@ pub enum Command {
     Restore(restore::Arguments),
     Forget(forget::Arguments),
     Prune(prune::Arguments),
+    Undelete(undelete::Arguments),
     Check(check::Arguments),
     Verify(verify::Arguments),
     Stats(stats::Arguments),

@@ -123,7 +123,8 @@ impl From<mainstay_repo::Error> for Failure {
             E::HistoryGap { .. } => &catalogue::HISTORY_GAP,
             E::WrongKey { .. } => &catalogue::WRONG_KEY,
             E::TooNew { .. } => &catalogue::TOO_NEW,
-            E::Busy { .. } | E::UnknownLease { .. } => &catalogue::BUSY,
+            E::Fenced { .. } => &catalogue::FENCED,
+            E::Condemned { .. } => &catalogue::CONDEMNED,
             E::Limit { .. } => &catalogue::LIMIT,
             E::Invalid(_) => &catalogue::INVALID,
             E::Cancelled => &catalogue::STOPPED,
@@ -132,7 +133,6 @@ impl From<mainstay_repo::Error> for Failure {
             E::SessionFailed { .. } => of_kind(error.kind()),
         };
         let hint = match &error {
-            E::UnknownLease { .. } => Some(UNKNOWN_LEASE_HINT.to_owned()),
             E::WrongKey { slots: 0, .. } => Some(NO_SLOTS_HINT.to_owned()),
             _ => None,
         };
@@ -151,10 +151,6 @@ fn hint_of_lost(newest: Option<(mainstay_repo::SnapshotId, i64)>) -> String {
     format!("{readable}; do not prune, and see `mainstay check`")
 }
 
-/// What to do about a lease that tells nothing of its session: the machine cannot know, and people can.
-const UNKNOWN_LEASE_HINT: &str = "make sure that no Mainstay is at work on this repository on any machine, then delete that object from \
-                                  the repository's directory and try again";
-
 /// No secret opens a repository whose key slots are gone.
 const NO_SLOTS_HINT: &str = "the objects of keys/slots are missing, and without them nothing can be read: bring them back from another copy \
                              of the repository";
@@ -166,7 +162,7 @@ fn of_kind(kind: mainstay_repo::Kind) -> &'static Code {
         Kind::NotFound => &catalogue::NO_REPOSITORY,
         Kind::Corrupt => &catalogue::DAMAGED,
         Kind::Denied => &catalogue::WRONG_KEY,
-        Kind::Busy => &catalogue::BUSY,
+        Kind::Busy => &catalogue::FENCED,
         Kind::Unavailable => &catalogue::STORE,
         Kind::NoSpace => &catalogue::NO_SPACE,
         Kind::Unsupported => &catalogue::TOO_NEW,

@@ -30,7 +30,13 @@ pub fn now() -> i64 {
 /// What tells the sessions of this process from those of others, and whether theirs are still there.
 pub fn liveness() -> Liveness {
     let boot = first_of(&["/proc/sys/kernel/random/boot_id"]).unwrap_or_default();
-    Liveness { machine: machine(&boot), boot, process: std::process::id(), process_start: Arc::new(process_start) }
+    Liveness {
+        machine: machine(&boot),
+        boot,
+        process: std::process::id(),
+        process_start: Arc::new(process_start),
+        now: Arc::new(now),
+    }
 }
 
 /// Something that no other machine has.

@@ -78,7 +78,7 @@ impl Round<'_> {
         }
         if !self.options.keep {
             for runner in &runners {
-                data::remove(&runner.directory)?;
+                data::set_aside(&runner.directory, self.scratch)?;
             }
         }
         Ok(rows)
@@ -88,6 +88,7 @@ impl Round<'_> {
         let mut runners = Vec::new();
         for tool in tools {
             let directory = self.scratch.join(tool.name());
+            data::set_aside(&directory, self.scratch)?;
             let mut runner = Runner {
                 tool: tool.as_ref(),
                 place: Place::create(&directory)?,
@@ -165,7 +166,7 @@ impl Round<'_> {
                 measure::warm(self.source).map_err(|error| format!("read {}: {error}", self.source.display()))?
             }
             "restore" => {
-                data::remove(target)?;
+                data::set_aside(target, self.scratch)?;
                 let created = fs::create_dir_all(target);
                 created.map_err(|error| format!("create {}: {error}", target.display()))?;
                 rustix::fs::sync();
@@ -219,7 +220,7 @@ impl Round<'_> {
             && self.set.operations.contains(&"restore-over")
             && (self.is_wanted("restore-over") || self.is_wanted("restore-over-mtime"));
         if !is_used_again && !self.options.keep {
-            data::remove(target)?;
+            data::set_aside(target, self.scratch)?;
         }
         Ok(())
     }

@@ -25,6 +25,7 @@ const ROWS: [&[&str]; 14] = [
     &["index"],
     &["pack_writer", "pack_reader", "parity"],
     &["tree_reader"],
+    &["condemned", "fence"],
     &["lease"],
     &["repository"],
     &["session"],

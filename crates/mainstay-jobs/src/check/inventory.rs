@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use mainstay_repo::store::Object;
 use mainstay_repo::{
-    BlockId, BlockKind, BlockSet, Error as RepositoryError, Index, PackId, Repository, SessionId, SnapshotEntry,
-    SnapshotId, names,
+    BlockId, BlockKind, BlockSet, Error as RepositoryError, Fences, Index, PackId, Repository, SessionId,
+    SnapshotEntry, SnapshotId, names,
 };
 
 use super::finding::{Finding, count};
@@ -75,7 +75,7 @@ impl Inventory {
         let listed = list(repository, names::SNAPSHOTS)?;
         let forgotten: HashSet<String> =
             list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
-        let snapshots = read_snapshots(repository, &listed, &forgotten, findings);
+        let snapshots = read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
         maps.report_orphans(&listed, &forgotten, &snapshots, findings);
         let mut tables = list(repository, names::INDEX)?;
         let index = open_index(repository, &mut tables, findings)?;
@@ -214,7 +214,7 @@ impl Maps {
 }
 
 fn read_snapshots(
-    repository: &Repository,
+    (repository, fences): (&Repository, &Fences),
     listed: &[Object],
     forgotten: &HashSet<String>,
     findings: &mut Vec<Finding>,
@@ -229,6 +229,8 @@ fn read_snapshots(
             }
         };
         match repository.read_snapshot(source, sequence, id) {
+            // Nobody was told of one that came after the fence of its session; the next prune removes it.
+            Ok(snapshot) if fences.is_void(snapshot.session, id) => {}
             Ok(snapshot) => {
                 entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
             }

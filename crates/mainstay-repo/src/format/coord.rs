@@ -1,11 +1,11 @@
-//! The short-lived objects by which writers and collectors agree, and the mark of a forgotten snapshot.
+//! The objects by which writers and collectors agree, and the mark of a forgotten snapshot.
 //!
-//! Owns their encodings: intents, condemned lists, trash. All are readable without keys.
+//! Owns their encodings: intents, condemned lists, fences and their settlements, trash. All are readable without keys.
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
-use super::refs::{BlockSet, decode_set, encode_set};
+use super::refs::{BlockSet, encode_set};
 use super::{Decoded, Problem, from_cbor, to_cbor};
-use crate::id::{PackId, RepositoryId, SessionId, SnapshotId, TableId};
+use crate::id::{PackId, RepositoryId, SessionId, SnapshotId, SourceId, TableId};
 
 /// A session's checkpoint: the blocks that its snapshot will need, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,27 +32,106 @@ pub fn encode_intent(repository: RepositoryId, intent: &Intent) -> Vec<u8> {
     encode_clear(ObjectKind::Intent, repository, &to_cbor(&stored))
 }
 
+#[cfg(test)]
 pub fn decode_intent(repository: RepositoryId, bytes: &[u8]) -> Decoded<Intent> {
     let stored: StoredIntent = from_cbor("intent", decode_clear(ObjectKind::Intent, repository, bytes)?)?;
-    Ok(Intent { session: stored.session, number: stored.number, blocks: decode_set(&stored.blocks)? })
+    Ok(Intent { session: stored.session, number: stored.number, blocks: super::refs::decode_set(&stored.blocks)? })
 }
 
-/// Packs that a collector is about to delete: for everybody else their blocks are absent.
+/// What is doomed: snapshots and packs that a collector is about to delete. For whoever looks for a copy of a block to rely on
+/// these packs are absent, as long as the list is there.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 pub struct Condemned {
     #[n(1)]
     pub id: TableId,
     #[n(2)]
-    pub packs: Vec<PackId>,
+    pub packs: Vec<CondemnedPack>,
+    #[n(3)]
+    pub snapshots: Vec<CondemnedSnapshot>,
+    /// The snapshots of which the collector knew what they need: copies that it thinned have all of that.
+    #[n(4)]
+    pub considered: Vec<SnapshotId>,
+    /// Sessions whose data keys go: blocks that are sealed under them count as absent, wherever they are.
+    #[n(5)]
+    pub keys: Vec<SessionId>,
+}
+
+/// A pack as its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct CondemnedPack {
+    #[n(1)]
+    pub id: PackId,
+    #[n(2)]
+    pub session: SessionId,
+}
+
+/// A snapshot as its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct CondemnedSnapshot {
+    #[n(1)]
+    pub source: SourceId,
+    #[n(2)]
+    pub sequence: u64,
+    #[n(3)]
+    pub id: SnapshotId,
 }
 
 pub fn encode_condemned(repository: RepositoryId, condemned: &Condemned) -> Vec<u8> {
     encode_clear(ObjectKind::Condemned, repository, &to_cbor(condemned))
 }
 
-pub fn decode_condemned(repository: RepositoryId, bytes: &[u8]) -> Decoded<Condemned> {
-    from_cbor("condemned list", decode_clear(ObjectKind::Condemned, repository, bytes)?)
+pub fn decode_condemned(repository: RepositoryId, id: TableId, bytes: &[u8]) -> Decoded<Condemned> {
+    let list: Condemned = from_cbor("condemned list", decode_clear(ObjectKind::Condemned, repository, bytes)?)?;
+    if list.id != id {
+        return Err(Problem(format!("it is condemned list {}", list.id)));
+    }
+    Ok(list)
+}
+
+/// From when it is there a session counts for nothing, but for what is settled.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Fence {
+    #[n(1)]
+    pub session: SessionId,
+    /// Who put it.
+    #[n(2)]
+    pub collector: SessionId,
+}
+
+pub fn encode_fence(repository: RepositoryId, fence: &Fence) -> Vec<u8> {
+    encode_clear(ObjectKind::Fence, repository, &to_cbor(fence))
+}
+
+/// Which snapshots of a fenced session were there after the fence, and so count.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Settlement {
+    #[n(1)]
+    pub session: SessionId,
+    #[n(2)]
+    pub collector: SessionId,
+    #[n(3)]
+    pub survivors: Vec<SnapshotId>,
+}
+
+pub fn encode_settlement(repository: RepositoryId, settlement: &Settlement) -> Vec<u8> {
+    encode_clear(ObjectKind::Settlement, repository, &to_cbor(settlement))
+}
+
+pub fn decode_settlement(
+    repository: RepositoryId,
+    (session, collector): (SessionId, SessionId),
+    bytes: &[u8],
+) -> Decoded<Settlement> {
+    let settled: Settlement = from_cbor("settlement", decode_clear(ObjectKind::Settlement, repository, bytes)?)?;
+    if settled.session != session || settled.collector != collector {
+        return Err(Problem(format!("it settles session {} for {}", settled.session, settled.collector)));
+    }
+    Ok(settled)
 }
 
 /// The mark that forgets a snapshot; the snapshot itself goes with the next prune.

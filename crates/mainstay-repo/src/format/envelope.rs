@@ -27,6 +27,7 @@ pub enum ObjectKind {
     Trash = 15,
     BlockIndex = 16,
     ChunkIndex = 17,
+    Settlement = 18,
     /// The statement of a certificate; only signed.
     Holder = 24,
     /// A record of removal.

@@ -14,16 +14,6 @@ pub enum Role {
     Collector,
 }
 
-impl Role {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Writer => "writer",
-            Self::Reader => "reader",
-            Self::Collector => "collector",
-        }
-    }
-}
-
 impl<C> minicbor::Encode<C> for Role {
     fn encode<W: minicbor::encode::Write>(
         &self,
@@ -69,7 +59,8 @@ pub struct Claim {
     pub process_start: u64,
 }
 
-/// One lease object. A session publishes a new one, with the next number, when it has seen more condemned lists.
+/// One lease object. A session publishes a new one, with the next number, when it has read the condemned lists, and from time
+/// to time to show that it is at work.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 pub struct Lease {
@@ -81,9 +72,13 @@ pub struct Lease {
     pub role: Role,
     #[n(4)]
     pub claim: Claim,
-    /// The condemned lists that the session has read and obeys.
+    /// The condemned lists that the session knew when it began, and obeys: they need not wait for it.
     #[n(5)]
     pub seen: Vec<TableId>,
+    /// When it was published, nanoseconds since the Unix epoch by the session's clock. Decides only when a session that says
+    /// nothing more is fenced.
+    #[n(6)]
+    pub renewed: i64,
 }
 
 pub(crate) fn encode(repository: RepositoryId, lease: &Lease) -> Vec<u8> {

@@ -23,7 +23,7 @@ pub mod tree;
 use std::fmt;
 
 /// Version of the repository format that this code writes. Older ones are refused by number until 1.0.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What is wrong with some stored bytes; the caller knows the object's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ pub const COORD: &str = "coord/";
 pub const LEASES: &str = "coord/leases/";
 pub const INTENTS: &str = "coord/intents/";
 pub const CONDEMNED: &str = "coord/condemned/";
+pub const FENCES: &str = "coord/fences/";
 
 pub fn key_slot(id: SlotId) -> String {
     format!("{KEY_SLOTS}{id}")
@@ -127,6 +128,43 @@ pub fn parse_lease(name: &str) -> Decoded<(SessionId, LeaseName)> {
 
 pub fn intent(session: SessionId, number: u32) -> String {
     format!("{INTENTS}{session}/{number:06}")
+}
+
+pub fn condemned(list: TableId) -> String {
+    format!("{CONDEMNED}{list}")
+}
+
+pub fn parse_condemned(name: &str) -> Decoded<TableId> {
+    let id = name.strip_prefix(CONDEMNED).and_then(|id| TableId::from_hex(id).ok());
+    id.ok_or_else(|| Problem(format!("{name:?} is not the name of a condemned list")))
+}
+
+/// Fences of a session bear the name of the collector that put them, so that two never collide.
+pub fn fence(session: SessionId, collector: SessionId) -> String {
+    format!("{FENCES}{session}/{collector}")
+}
+
+pub fn settlement(session: SessionId, collector: SessionId) -> String {
+    format!("{FENCES}{session}/{collector}-settled")
+}
+
+/// What a name under `coord/fences/` stands for, and which collector put it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FenceName {
+    Fence(SessionId),
+    Settlement(SessionId),
+}
+
+pub fn parse_fence(name: &str) -> Decoded<(SessionId, FenceName)> {
+    let wrong = || Problem(format!("{name:?} is not the name of a fence"));
+    let (session, file) = name.strip_prefix(FENCES).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
+    let session = SessionId::from_hex(session).map_err(|_| wrong())?;
+    let (collector, is_settled) = match file.strip_suffix("-settled") {
+        Some(collector) => (collector, true),
+        None => (file, false),
+    };
+    let collector = SessionId::from_hex(collector).map_err(|_| wrong())?;
+    Ok((session, if is_settled { FenceName::Settlement(collector) } else { FenceName::Fence(collector) }))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Tests of leases: whose process is gone, and who stands in whose way.
+//! Tests of leases: whose process is gone, who is silent, and who waits for whom.
 
 use super::*;
-use crate::error::Kind;
-use crate::fixtures::{alive, keys, process, restarted, session_id};
+use crate::fence::{put_fence, put_settlement};
+use crate::fixtures::{after, alive, keys, process, restarted, session_id};
+use crate::format::coord::{Fence, Settlement};
 use crate::store::MemoryStore;
 
 /// Publishes a writer's lease as one process and looks at it as another.
@@ -69,39 +70,71 @@ fn an_ended_lease_is_not_open_and_may_be_ended_again() {
 fn the_lease_with_the_highest_number_counts() {
     let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
     let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
-    for (number, role) in [(0, Role::Reader), (12, Role::Collector), (3, Role::Writer)] {
-        leases.publish_claim(session_id(1), number, role).unwrap();
+    let mut own = leases.publish(session_id(1), Role::Writer).unwrap();
+    for list in 0..12 {
+        leases.acknowledge(&mut own, vec![TableId([list; 16])]).unwrap();
     }
     let open = leases.open_leases(session_id(9)).unwrap();
-    assert!(matches!(&open.known[..], [lease] if lease.role == Role::Collector));
-}
-
-/// What there is to know of a lease when its claims of these numbers are damaged.
-fn damaged(role: Role, numbers: &[u32]) -> OpenLeases {
-    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
-    leases.publish(session_id(1), role).unwrap();
-    for number in numbers {
-        store.damage(&names::lease(session_id(1), *number), |bytes| bytes[30] ^= 1);
-    }
-    leases.open_leases(session_id(9)).unwrap()
-}
-
-fn refused(open: &OpenLeases, role: Role) -> bool {
-    refuse_conflict(open, role, "work").map_err(|error| error.kind()) == Err(Kind::Busy)
+    assert!(matches!(&open.known[..], [lease] if lease.seen == [TableId([11; 16])]));
 }
 
 #[test]
-fn a_lease_that_cannot_be_read_stops_a_collector_and_nobody_else() {
-    for role in [Role::Writer, Role::Reader] {
-        let open = damaged(role, &[0]);
-        assert!(open.known.is_empty());
-        assert_eq!(open.at_work(), HashSet::from([session_id(1)]));
-        let error = refuse_conflict(&open, Role::Collector, "prune").unwrap_err();
-        assert_eq!(error.kind(), Kind::Busy);
-        assert!(error.to_string().contains(&names::lease(session_id(1), 0)), "{error}");
-        assert!(!refused(&open, Role::Writer) && !refused(&open, Role::Reader));
-    }
+fn a_session_is_silent_a_week_after_it_renewed_its_lease() {
+    let (store, keys) = (MemoryStore::default(), keys());
+    let (start, early, late) = (after(0), after(RENEWAL - 1), after(RENEWAL));
+    let leases = |liveness| Leases { store: &store, keys: &keys, liveness };
+    let mut own = leases(&start).publish(session_id(1), Role::Writer).unwrap();
+    let is_silent = |time: i64| {
+        let observer = after(time);
+        let observed = Leases { store: &store, keys: &keys, liveness: &observer };
+        observed.open_leases(session_id(9)).unwrap().known[0].silent
+    };
+    assert!(!is_silent(SILENCE) && is_silent(SILENCE + 1) && is_silent(-SILENCE - 1));
+    let objects = store.names().len();
+    leases(&early).renew_in_time(&mut own).unwrap();
+    assert_eq!(store.names().len(), objects, "it was renewed less than an hour ago");
+    leases(&late).renew_in_time(&mut own).unwrap();
+    assert!(!is_silent(SILENCE + 1));
+}
+
+#[test]
+fn a_list_waits_for_those_who_did_not_know_it() {
+    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
+    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let list = TableId([7; 16]);
+    let mut own = leases.publish(session_id(1), Role::Reader).unwrap();
+    let awaited = || leases.open_leases(session_id(9)).unwrap().awaited_by(list);
+    assert_eq!(awaited(), Some(session_id(1)));
+    leases.acknowledge(&mut own, vec![list]).unwrap();
+    assert_eq!(awaited(), None);
+    store.damage(&names::lease(session_id(1), 1), |bytes| bytes[30] ^= 1);
+    assert_eq!(awaited(), Some(session_id(1)), "of a lease that is damaged the one before counts");
+}
+
+#[test]
+fn a_session_that_is_settled_is_not_open() {
+    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
+    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    leases.publish(session_id(1), Role::Writer).unwrap();
+    let (session, collector) = (session_id(1), session_id(0xcc));
+    let repository = keys.config().repository;
+    put_fence(&store, repository, &Fence { session, collector }).unwrap();
+    assert_eq!(leases.open_leases(session_id(9)).unwrap().known.len(), 1, "a fence alone says nothing yet");
+    put_settlement(&store, repository, &Settlement { session, collector, survivors: Vec::new() }).unwrap();
+    assert!(leases.open_leases(session_id(9)).unwrap().is_empty());
+}
+
+#[test]
+fn a_session_whose_lease_cannot_be_read_is_at_work_until_it_is_fenced() {
+    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
+    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    leases.publish(session_id(1), Role::Writer).unwrap();
+    store.damage(&names::lease(session_id(1), 0), |bytes| bytes[30] ^= 1);
+    let open = leases.open_leases(session_id(9)).unwrap();
+    assert!(open.known.is_empty() && open.may_write());
+    assert_eq!(open.at_work(), HashSet::from([session_id(1)]));
+    assert_eq!(open.to_fence(), [session_id(1)]);
+    assert_eq!(open.awaited_by(TableId([7; 16])), Some(session_id(1)));
 }
 
 #[test]
@@ -122,7 +155,7 @@ fn a_lease_is_unreadable_whatever_is_wrong_with_its_object() {
 }
 
 #[test]
-fn a_name_that_is_none_of_a_lease_stops_a_collector_and_nobody_else() {
+fn a_name_that_is_none_of_a_lease_belongs_to_no_session() {
     let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
     let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
     let session = session_id(1);
@@ -131,40 +164,8 @@ fn a_name_that_is_none_of_a_lease_stops_a_collector_and_nobody_else() {
         store.put(&name, b"bytes").unwrap();
         let open = leases.open_leases(session_id(9)).unwrap();
         assert!(matches!(&open.unknown[..], [lease] if lease.name == name), "{:?}", open.unknown);
-        assert!(refused(&open, Role::Collector) && !refused(&open, Role::Writer) && !refused(&open, Role::Reader));
+        assert!(open.to_fence().is_empty() && open.awaited_by(TableId([7; 16])).is_none());
         store.delete(&name).unwrap();
-    }
-}
-
-#[test]
-fn a_collector_is_known_as_long_as_one_of_its_claims_can_be_read() {
-    for numbers in [&[][..], &[0], &[1]] {
-        let open = damaged(Role::Collector, numbers);
-        assert!(open.unknown.is_empty() && refused(&open, Role::Writer), "{numbers:?}");
-    }
-    let open = damaged(Role::Collector, &[0, 1]);
-    assert!(refused(&open, Role::Writer) && refused(&open, Role::Collector) && !refused(&open, Role::Reader));
-}
-
-#[test]
-fn a_collector_and_others_exclude_each_other() {
-    let meets = |other, role, gone| {
-        let known = vec![OpenLease { session: session_id(1), role: other, gone }];
-        refused(&OpenLeases { known, unknown: Vec::new() }, role)
-    };
-    for (other, role, expected) in [
-        (Role::Writer, Role::Writer, false),
-        (Role::Writer, Role::Reader, false),
-        (Role::Writer, Role::Collector, true),
-        (Role::Reader, Role::Writer, false),
-        (Role::Reader, Role::Reader, false),
-        (Role::Reader, Role::Collector, true),
-        (Role::Collector, Role::Writer, true),
-        (Role::Collector, Role::Reader, true),
-        (Role::Collector, Role::Collector, true),
-    ] {
-        assert_eq!(meets(other, role, false), expected, "{role:?} meets {other:?}");
-        assert!(!meets(other, role, true), "{role:?} meets a {other:?} that is gone");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What there is and what is needed of it: everything that a plan is made from.
 //!
-//! Owns the order in which it is read. Changes nothing.
+//! Owns the order in which it is read. Changes nothing, but for rescuing what is needed of condemned packs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,12 +8,15 @@ use std::sync::Arc;
 use super::needs::Needs;
 use super::observer::PruneObserver;
 use super::plan::{PackUse, PrunePlan, plan_prune};
-use super::snapshots::{Snapshots, intended_blocks};
+use super::snapshots::Snapshots;
+use super::surroundings::Surroundings;
 use super::survey::Survey;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::names;
+use crate::id::{PackId, SessionId};
 use crate::index::{Care, Index};
 use crate::repository::Repository;
-use crate::store::Object;
+use crate::session::{listed_packs, rescue};
 
 /// Everything that planning reads, so that carrying out does not read it again.
 pub struct Inventory {
@@ -23,37 +26,79 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    pub fn take(repository: &Repository, observer: &dyn PruneObserver) -> Result<Self> {
-        // Intents before snapshots: a session that commits meanwhile is seen in one of the two.
-        let intended = intended_blocks(repository)?;
-        let snapshots = Snapshots::read(repository)?;
+    /// Takes it; a `collector` first rescues what is needed of the packs that are condemned. What was forgotten less than `hold`
+    /// nanoseconds ago is needed still.
+    pub fn take(
+        repository: &Repository,
+        around: &Surroundings,
+        collector: Option<SessionId>,
+        (hold, observer): (i64, &dyn PruneObserver),
+    ) -> Result<Self> {
+        let snapshots = Snapshots::read(repository, hold)?;
+        let index = index_of_present(repository, around)?;
+        let mut needs = Needs::find(repository, index, &snapshots, observer)?;
+        needs.may_thin = !around.open.has_collector();
+        if let Some(session) = collector
+            && rescue_condemned(repository, around, session, &needs)?
+        {
+            needs.index = index_of_present(repository, around)?;
+        }
+        // Listed after the index was opened: what its tables name is there by now, or gone.
         let listed = repository.list_packs()?;
-        let index = index_of_present(repository, &listed)?;
-        let needs = Needs::find(repository, index, &snapshots, intended, observer)?;
         let mut survey = Survey::new(repository, &needs)?;
         observer.expect(listed.len() as u64, 0);
         let mut packs = Vec::with_capacity(listed.len());
         for pack in &listed {
             observer.check()?;
-            packs.push(survey.judge(pack)?);
+            let (id, session) =
+                names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
+            if !around.is_settled_pack(pack) {
+                packs.push(PackUse { id, session, len: pack.len, live_bytes: pack.len });
+            } else if !needs.index.is_condemned(id) {
+                packs.push(survey.judge(pack)?);
+            }
             observer.advance(1, 0);
         }
         Ok(Self { snapshots, needs, packs })
     }
 
     pub fn plan(&self) -> PrunePlan {
-        plan_prune(self.packs.clone(), self.snapshots.forgotten.iter().map(|entry| entry.id).collect())
+        let held = self.snapshots.kept.iter().filter(|entry| entry.forgotten).count() as u64;
+        let gone = self.snapshots.forgotten.iter().map(|entry| entry.id).collect();
+        PrunePlan { held_snapshots: held, ..plan_prune(self.packs.clone(), gone) }
     }
 }
 
-/// Opens the index without the packs that are gone: a table of long ago that names them comes back to life when the one
-/// that superseded it is gone, and must hide no copy that is there.
-fn index_of_present(repository: &Repository, packs: &[Object]) -> Result<Arc<Index>> {
+/// Opens the index without the packs that are condemned or gone: a table of long ago that names them comes back to life when
+/// the one that superseded it is gone, and must hide no copy that is there.
+fn index_of_present(repository: &Repository, around: &Surroundings) -> Result<Arc<Index>> {
+    let mut absent: HashSet<PackId> = around.condemned.packs();
     // Pages of chunks are read once, for how often blocks were thinned.
-    let index = repository.index_without(HashSet::new(), Care::BlockPages)?;
+    let index = repository.index_beside(absent.clone(), Care::BlockPages)?;
     if let Some(lost) = index.lost().first() {
         return Err(lost.error());
     }
-    let gone = index.packs_beside(packs);
-    if gone.is_empty() { Ok(index) } else { repository.index_without(gone, Care::Tails) }
+    let gone = index.packs_beside(&repository.list_packs()?);
+    if gone.is_empty() {
+        return Ok(index);
+    }
+    absent.extend(gone);
+    repository.index_beside(absent, Care::Tails)
+}
+
+/// Copies what is needed of condemned packs and has no good copy elsewhere; answers whether there was anything.
+fn rescue_condemned(
+    repository: &Repository,
+    around: &Surroundings,
+    collector: SessionId,
+    needs: &Needs,
+) -> Result<bool> {
+    let condemned = listed_packs(repository, around.condemned.lists.iter().flat_map(|list| &list.packs))?;
+    if condemned.is_empty() {
+        return Ok(false);
+    }
+    let rescued = rescue(repository, collector, &condemned, |row, _| {
+        Ok(needs.live.contains(row.block) && !needs.has_copy_as_good(repository, row)?)
+    })?;
+    Ok(rescued > 0)
 }

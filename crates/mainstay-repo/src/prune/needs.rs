@@ -3,22 +3,26 @@
 //! Owns the answer for one block. Knows nothing of what a pack comes to, and changes nothing.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::living::Living;
 use super::observer::PruneObserver;
 use super::snapshots::Snapshots;
-use super::thin::{Thinning, plan_thinning};
+use super::thin::{Thinning, overlaps, plan_thinning};
 use crate::error::{Kind, Result};
 use crate::format::block::ChunkTable;
+use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
-use crate::id::{BlockId, PackId};
-use crate::index::Index;
-use crate::repository::{Repository, SnapshotEntry};
+use crate::id::{BlockId, ChunkId, PackId};
+use crate::index::{BlockPlace, Index};
+use crate::pack_reader::PackListing;
+use crate::repository::{Repository, SnapshotEntry, store_error};
+use crate::store::Object;
 use crate::tree_reader::TreeReader;
 
-/// What kept snapshots and open sessions need.
+/// What kept snapshots need.
 pub struct Needs {
     pub index: Arc<Index>,
     /// Blocks that are needed, as a whole or in part.
@@ -28,18 +32,19 @@ pub struct Needs {
     /// How often blocks were thinned, as rows of chunks tell, those of prunes that were killed too: at most 57 bytes for
     /// each block that ever was.
     thinned: HashMap<BlockId, u8>,
+    /// Whether blocks may be thinned: two collectors at once would thin one block in two ways.
+    pub may_thin: bool,
 }
 
 impl Needs {
-    /// Adds what snapshots need to the blocks that are intended.
+    /// Finds what the kept snapshots need.
     pub fn find(
         repository: &Repository,
         index: Arc<Index>,
         snapshots: &Snapshots,
-        intended: BlockSet,
         observer: &dyn PruneObserver,
     ) -> Result<Self> {
-        let mut live = intended;
+        let mut live = BlockSet::default();
         for entry in &snapshots.kept {
             live.union(&repository.references(entry)?);
         }
@@ -49,7 +54,7 @@ impl Needs {
         if let Some(living) = &living {
             living.add_blocks(&mut live);
         }
-        Ok(Self { index, live, living, thinned })
+        Ok(Self { index, live, living, thinned, may_thin: true })
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.
@@ -59,11 +64,63 @@ impl Needs {
 
     /// What would stay of a block if it were thinned; `None` if that is not worth it, or not known.
     pub fn thinning(&self, row: &PackRow, table: &ChunkTable) -> Option<Thinning> {
-        let living = self.living.as_ref()?.of(row.block)?;
+        let living = self.living.as_ref().filter(|_| self.may_thin)?.of(row.block)?;
         // A row of a copy that is gone must not come to count for the new one: it may lack that chunk.
         let before = self.thinned.get(&row.block).copied().unwrap_or_default().max(row.thinned);
         plan_thinning(before.checked_add(1)?, table, living)
     }
+}
+
+impl Needs {
+    /// Whether the copy of a block that counts is as good as the one of this row: thinned no more often, or with everything
+    /// in it that is needed.
+    pub fn has_copy_as_good(&self, repository: &Repository, row: &PackRow) -> Result<bool> {
+        let Some(place) = self.index.find_block(row.block)? else { return Ok(false) };
+        if place.thinned <= row.thinned {
+            return Ok(true);
+        }
+        self.is_covered(repository, row.block, &place)
+    }
+
+    /// Whether a copy of a block has everything that is needed of it, as its own table of chunks says. Where that is not known
+    /// it has not.
+    pub fn is_covered(&self, repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<bool> {
+        if place.thinned == 0 {
+            return Ok(true);
+        }
+        let Some(living) = self.living.as_ref().and_then(|living| living.of(block)) else { return Ok(false) };
+        let table = match table_of(repository, block, place) {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
+            table => table?,
+        };
+        Ok(table.is_some_and(|table| covers(&table, living)))
+    }
+}
+
+/// The chunk table of a copy, from its pack; none if its pack does not know it.
+fn table_of(repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<Option<ChunkTable>> {
+    let name = names::pack(place.pack, place.pack_session);
+    let len = match repository.store.len(&name) {
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        len => len.map_err(|source| store_error("read", &name, source))?,
+    };
+    let listing = repository.read_pack_listing(&Object { name: name.clone(), len })?;
+    let is_it = |row: &&PackRow| row.block == block && row.thinned == place.thinned && row.offset == place.offset;
+    let Some(row) = listing.rows.iter().find(is_it) else { return Ok(None) };
+    let mut sealed = vec![0; row.table_len as usize];
+    repository.read_pack_at(&Object { name, len }, row.table_offset.into(), &mut sealed)?;
+    PackListing::open_table(&repository.keys, block, &sealed).map(Some)
+}
+
+/// Whether everything in these ranges (ascending and apart) is in a copy with this table.
+fn covers(table: &ChunkTable, living: &[Range<u32>]) -> bool {
+    let mut offset = 0;
+    let is_there = table.chunks.iter().all(|(id, len)| {
+        let range = offset..offset + len;
+        offset = range.end;
+        *id != ChunkId::TAKEN_OUT || !overlaps(living, &range)
+    });
+    is_there && living.last().is_none_or(|last| last.end <= offset)
 }
 
 /// A tree that cannot be read is no reason to keep what is known to be dead: then blocks are kept as a whole.

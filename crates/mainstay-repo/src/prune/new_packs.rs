@@ -24,7 +24,8 @@ pub struct NewPacks<'r> {
     /// Sessions whose blocks share no pack with those of others.
     independent: HashSet<SessionId>,
     open: BTreeMap<Shelf, PackWriter>,
-    finished: Vec<String>,
+    /// Names of finished packs.
+    pub finished: Vec<String>,
     pub tables: NewTables<'r>,
     /// Bytes of finished packs.
     pub bytes: u64,

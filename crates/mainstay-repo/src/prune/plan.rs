@@ -2,6 +2,7 @@
 //!
 //! Owns the choice and its figures. Reads nothing and changes nothing.
 
+use crate::format::names;
 use crate::id::{PackId, SessionId, SnapshotId};
 
 /// Part of the repository that may be dead weight inside packs before they are rewritten.
@@ -18,6 +19,11 @@ pub struct PackUse {
 }
 
 impl PackUse {
+    /// The pack's name in the store.
+    pub fn name(&self) -> String {
+        names::pack(self.id, self.session)
+    }
+
     /// Bytes of it that no snapshot needs.
     pub fn wasted_bytes(&self) -> u64 {
         self.len.saturating_sub(self.live_bytes)
@@ -29,6 +35,8 @@ impl PackUse {
 pub struct PrunePlan {
     /// Forgotten snapshots to be removed for good.
     pub snapshots: Vec<SnapshotId>,
+    /// Forgotten snapshots that stay for now.
+    pub held_snapshots: u64,
     /// Packs without a living block.
     pub delete: Vec<PackUse>,
     /// Packs whose living blocks move to new packs.

@@ -1,136 +1,294 @@
 //! Removing: the only place of the engine that deletes what others may have referred to.
 //!
-//! Owns the order within each kind of object, and the count. Decides nothing: what goes is in the plan and the inventory.
+//! Owns condemning, and the checks that stand between a condemned list and the deletions (F1 to F5 of docs/concurrency.md).
+//! Decides nothing: what goes is in the plan and the inventory.
 
 use std::collections::HashSet;
 
 use super::inventory::Inventory;
-use super::plan::PackUse;
-use crate::error::{Error, Result};
-use crate::format::coord::{Condemned, encode_condemned};
-use crate::format::names::{self, LeaseName};
-use crate::id::{SessionId, SnapshotId, TableId};
-use crate::lease::OpenLease;
-use crate::repository::{Repository, list, put, store_error};
+use super::plan::{PackUse, PrunePlan};
+use super::surroundings::{Surroundings, names_of};
+use crate::error::{Error, Kind, Result};
+use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, encode_condemned};
+use crate::format::names;
+use crate::format::refs::BlockSet;
+use crate::id::{PackId, SessionId, SnapshotId, TableId};
+use crate::index::Care;
+use crate::repository::{AllSnapshots, Repository, SnapshotEntry, SnapshotPlace, put, store_error};
 use crate::seal::random;
+use crate::session::listed_packs;
 
 /// A prune's removals.
 pub struct Removal<'r> {
     repository: &'r Repository,
+    collector: SessionId,
     inventory: &'r Inventory,
+    /// Condemned lists that were there when the inventory was taken, and those of this prune.
+    known_lists: HashSet<TableId>,
     /// Objects deleted of every kind.
     pub deleted: u64,
+    /// Snapshots that are on lists already.
+    condemned_snapshots: HashSet<SnapshotId>,
+    /// Packs in which the inventory counts copies of what is needed.
+    relied_on: HashSet<String>,
+    /// Lists of which everything is gone.
+    finished: Vec<TableId>,
+    /// Packs that are condemned and wait for sessions, or for a later prune.
+    pub waiting_packs: u64,
+    /// Bytes of those of them that this prune has condemned.
+    pub waiting_bytes: u64,
+    /// A session that they wait for.
+    pub awaited: Option<SessionId>,
+}
+
+/// What the store lists of snapshots now.
+struct Now {
+    /// Snapshots that count as needed.
+    kept: HashSet<SnapshotId>,
+    /// What those of them need of which the inventory did not know it.
+    needed: BlockSet,
 }
 
 impl<'r> Removal<'r> {
-    pub fn new(repository: &'r Repository, inventory: &'r Inventory) -> Self {
-        Self { repository, inventory, deleted: 0 }
+    pub fn new(
+        repository: &'r Repository,
+        collector: SessionId,
+        inventory: &'r Inventory,
+        (around, plan): (&Surroundings, &PrunePlan),
+    ) -> Self {
+        let known_lists = around.condemned.ids().into_iter().collect();
+        let relied_on = plan.keep.iter().chain(&plan.repack).map(PackUse::name).collect();
+        Self {
+            repository,
+            collector,
+            inventory,
+            known_lists,
+            deleted: 0,
+            condemned_snapshots: around.condemned.snapshots(),
+            relied_on,
+            finished: Vec::new(),
+            waiting_packs: 0,
+            waiting_bytes: 0,
+            awaited: None,
+        }
     }
 
-    pub fn snapshots(&mut self) -> Result<()> {
-        // Before the first is gone: from then on nothing but this record tells that it was meant to go.
-        self.repository.record_removal(&self.inventory.snapshots.forgotten)?;
-        for entry in &self.inventory.snapshots.forgotten {
-            let source = self.repository.keys.source_id(&entry.snapshot.source);
-            self.delete(&names::snapshot(source, entry.snapshot.sequence, entry.id))?;
-            self.delete(&names::refs(entry.id))?;
-            self.delete(&names::trash(entry.id))?;
+    /// Removes snapshots that nobody was told of.
+    pub fn void_snapshots(&mut self) -> Result<()> {
+        let void: Vec<CondemnedSnapshot> =
+            self.inventory.snapshots.void.iter().map(|entry| self.place_of(entry)).collect();
+        self.record(&void)?;
+        void.iter().try_for_each(|place| self.snapshot(place))
+    }
+
+    /// Condemns forgotten snapshots and packs that nothing needs, and deletes what may go at once.
+    pub fn dead(&mut self, snapshots: &[SnapshotEntry], packs: &[PackUse]) -> Result<()> {
+        let is_new = |entry: &&SnapshotEntry| !self.condemned_snapshots.contains(&entry.id);
+        let snapshots = snapshots.iter().filter(is_new).map(|entry| self.place_of(entry)).collect();
+        self.condemn(snapshots, packs, Vec::new())
+    }
+
+    /// Condemns packs that were rewritten into `new` ones, and deletes what may go at once. The new ones must be indexed.
+    pub fn rewritten(&mut self, packs: &[PackUse], new: Vec<String>) -> Result<()> {
+        let gone: HashSet<String> = packs.iter().map(PackUse::name).collect();
+        self.relied_on.retain(|name| !gone.contains(name));
+        self.relied_on.extend(new);
+        self.condemn(Vec::new(), packs, Vec::new())
+    }
+
+    /// Condemns the data keys of sessions without a block, and deletes those that may go at once.
+    pub fn keys(&mut self, sessions: Vec<SessionId>) -> Result<()> {
+        self.condemn(Vec::new(), &[], sessions)
+    }
+
+    fn condemn(&mut self, snapshots: Vec<CondemnedSnapshot>, packs: &[PackUse], keys: Vec<SessionId>) -> Result<()> {
+        if snapshots.is_empty() && packs.is_empty() && keys.is_empty() {
+            return Ok(());
+        }
+        let list = Condemned {
+            id: TableId(random()?),
+            packs: packs.iter().map(|pack| CondemnedPack { id: pack.id, session: pack.session }).collect(),
+            snapshots,
+            considered: self.inventory.snapshots.kept.iter().map(|entry| entry.id).collect(),
+            keys,
+        };
+        let bytes = encode_condemned(self.repository.id(), &list);
+        self.known_lists.insert(list.id);
+        let name = names::condemned(list.id);
+        self.repository.with_reserve(|| put(&*self.repository.store, &name, &bytes))?;
+        let before = self.waiting_packs;
+        self.finish(&list)?;
+        if self.waiting_packs > before {
+            self.waiting_bytes += packs.iter().map(|pack| pack.len).sum::<u64>();
         }
         Ok(())
     }
 
-    /// Condemns packs, then deletes them. What is needed of them must be indexed elsewhere.
-    pub fn packs(&mut self, packs: &[PackUse]) -> Result<()> {
-        if packs.is_empty() {
-            return Ok(());
+    fn place_of(&self, entry: &SnapshotEntry) -> CondemnedSnapshot {
+        let source = self.repository.keys.source_id(&entry.snapshot.source);
+        CondemnedSnapshot { source, sequence: entry.snapshot.sequence, id: entry.id }
+    }
+
+    /// Deletes what is on a list as far as that is safe now; the rest is for a later prune.
+    pub fn finish(&mut self, list: &Condemned) -> Result<()> {
+        let open = self.repository.leases().open_leases(self.collector)?;
+        if let Some(session) = open.awaited_by(list.id) {
+            self.awaited = Some(session);
+            return self.leave(list);
         }
-        let condemned = Condemned { id: TableId(random()?), packs: packs.iter().map(|pack| pack.id).collect() };
-        let name = format!("{}{}", names::CONDEMNED, condemned.id);
-        let list = encode_condemned(self.repository.id(), &condemned);
-        self.repository.with_reserve(|| put(&*self.repository.store, &name, &list))?;
-        packs.iter().try_for_each(|pack| self.delete(&names::pack(pack.id, pack.session)))
+        let now = match self.snapshots_now() {
+            // Removed by another collector since it was listed.
+            Err(Error::Missing { .. }) => return self.leave(list),
+            now => now?,
+        };
+        let condemned = self.repository.condemned()?;
+        if condemned.lists.iter().any(|other| !self.known_lists.contains(&other.id)) {
+            return self.leave(list);
+        }
+        // Listed after the lists: a pack that another collector has deleted is not there, or is on a list that is not known.
+        let listed: HashSet<String> = names_of(self.repository, names::PACKS)?.into_iter().collect();
+        if !self.relied_on.is_subset(&listed) {
+            return self.leave(list);
+        }
+        let held = self.still_needed(list, &now.needed, condemned.packs())?;
+        let (stay, go): (Vec<_>, Vec<_>) = list.snapshots.iter().partition(|snapshot| now.kept.contains(&snapshot.id));
+        self.record(go.iter().copied())?;
+        for snapshot in go {
+            self.snapshot(snapshot)?;
+        }
+        for pack in list.packs.iter().filter(|pack| !held.contains(&pack.id)) {
+            self.delete(&names::pack(pack.id, pack.session))?;
+        }
+        let needed_keys = if list.keys.is_empty() { None } else { sessions_with_blocks(self.repository)? };
+        let (go, used): (Vec<SessionId>, Vec<SessionId>) = list
+            .keys
+            .iter()
+            .copied()
+            .partition(|session| needed_keys.as_ref().is_some_and(|needed| !needed.contains(session)));
+        for session in go {
+            self.delete(&names::data_key(session))?;
+        }
+        self.waiting_packs += held.len() as u64;
+        if held.is_empty() && stay.is_empty() && used.is_empty() {
+            self.finished.push(list.id);
+        }
+        Ok(())
     }
 
-    /// Removes tables of blocks, once one is there that supersedes them.
-    pub fn block_tables(&mut self, superseded: Vec<TableId>) -> Result<()> {
-        superseded.into_iter().try_for_each(|table| self.delete(&names::table(names::TableKind::Blocks, table)))
+    /// Deletes the lists of which everything is gone, once no table of the index names their packs any more: until then they
+    /// say that these packs are no loss.
+    pub fn finished_lists(&mut self) -> Result<()> {
+        std::mem::take(&mut self.finished).into_iter().try_for_each(|list| self.delete(&names::condemned(list)))
     }
 
-    /// Removes what no longer serves anyone: superseded tables, ended leases, keys of sessions without a living block.
-    pub fn leftovers(&mut self, open: &[OpenLease]) -> Result<()> {
-        let index = self.repository.index()?;
-        let mut alive: HashSet<TableId> =
-            index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id).collect();
-        // One that was readable when this prune began is for the next one to mend.
-        alive.extend(index.lost().iter().map(|table| table.id));
-        for object in list(&*self.repository.store, names::INDEX)? {
-            let (_, id) = names::parse_table(&object.name)
-                .map_err(|problem| Error::damaged("list index", &object.name, problem))?;
-            if !alive.contains(&id) {
-                self.delete(&object.name)?;
+    fn leave(&mut self, list: &Condemned) -> Result<()> {
+        self.waiting_packs += list.packs.len() as u64;
+        Ok(())
+    }
+
+    /// Looks which snapshots are needed that the inventory did not count as such: new ones, and forgotten ones whose mark is
+    /// gone.
+    fn snapshots_now(&self) -> Result<Now> {
+        let listed = names_of(self.repository, names::SNAPSHOTS)?;
+        let marks: HashSet<String> = names_of(self.repository, names::TRASH)?.into_iter().collect();
+        let fences = self.repository.fences()?;
+        let snapshots = &self.inventory.snapshots;
+        let mut known = HashSet::new();
+        known.extend(snapshots.void.iter().map(|entry| entry.id));
+        let forgotten = snapshots.forgotten.iter().map(|entry| entry.id);
+        known.extend(forgotten.filter(|id| marks.contains(&names::trash(*id))));
+        let mut now = Now { kept: snapshots.kept_ids(), needed: BlockSet::default() };
+        for name in listed {
+            let (source, sequence, id) =
+                names::parse_snapshot(&name).map_err(|problem| Error::damaged("list snapshots", &name, problem))?;
+            if known.contains(&id) || now.kept.contains(&id) {
+                continue;
+            }
+            let snapshot = self.repository.read_snapshot(source, sequence, id)?;
+            if !fences.is_void(snapshot.session, id) {
+                let entry = SnapshotEntry { id, snapshot, forgotten: false };
+                now.needed.union(&self.repository.references(&entry)?);
+                now.kept.insert(id);
             }
         }
-        // What is needed is sealed under its key, whatever the index says of it by now.
-        let mut sessions: HashSet<SessionId> = self.inventory.snapshots.sessions().collect();
-        sessions.extend(self.inventory.needs.live.sessions());
-        index.for_each_block(|block, _| {
-            sessions.insert(block.session);
-        })?;
-        for object in list(&*self.repository.store, names::DATA_KEYS)? {
-            let id = object.name.strip_prefix(names::DATA_KEYS).and_then(|id| SessionId::from_hex(id).ok());
-            if id.is_some_and(|id| !sessions.contains(&id)) {
-                self.delete(&object.name)?;
-            }
-        }
-        self.marks()?;
-        self.leases(open)
+        Ok(now)
     }
 
-    /// Removes reference maps and marks of snapshots that are gone, and the lists of prunes that were killed.
-    fn marks(&mut self) -> Result<()> {
-        let kept = self.inventory.snapshots.kept_ids();
-        for prefix in [names::REFS, names::TRASH] {
-            for object in list(&*self.repository.store, prefix)? {
-                let id = object.name.strip_prefix(prefix).and_then(|id| SnapshotId::from_hex(id).ok());
-                if id.is_some_and(|id| !kept.contains(&id)) {
-                    self.delete(&object.name)?;
+    /// The packs of a list with blocks that are needed, unknown to the inventory, and nowhere else as good.
+    fn still_needed(&self, list: &Condemned, needed: &BlockSet, condemned: HashSet<PackId>) -> Result<HashSet<PackId>> {
+        let mut held = HashSet::new();
+        if needed.is_empty() {
+            return Ok(held);
+        }
+        let repository = self.repository;
+        let mut absent = condemned;
+        absent.extend(repository.index_beside(HashSet::new(), Care::Tails)?.packs_beside(&repository.list_packs()?));
+        let outside = repository.index_beside(absent, Care::Tails)?;
+        for pack in listed_packs(repository, list.packs.iter())? {
+            let (id, _) =
+                names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
+            let listing = match repository.read_pack_listing(&pack) {
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    held.insert(id);
+                    continue;
+                }
+                listing => listing?,
+            };
+            for row in listing.rows.iter().filter(|row| needed.contains(row.block)) {
+                if outside.find_block(row.block)?.is_none_or(|copy| copy.thinned > row.thinned) {
+                    held.insert(id);
                 }
             }
         }
-        for object in list(&*self.repository.store, names::CONDEMNED)? {
-            self.delete(&object.name)?;
-        }
-        Ok(())
+        Ok(held)
     }
 
-    /// Removes the leases and intents of sessions that have ended, or whose process was gone when this prune began. Any
-    /// other lease may be that of a writer that is about to look for collectors.
-    fn leases(&mut self, open: &[OpenLease]) -> Result<()> {
-        let mut leases = list(&*self.repository.store, names::LEASES)?;
-        // The end of a lease goes last: half a lease must not look open.
-        leases.sort_by(|a, b| a.name.cmp(&b.name));
-        let mut over: HashSet<SessionId> = open.iter().filter(|lease| lease.gone).map(|lease| lease.session).collect();
-        for object in &leases {
-            if let Ok((session, LeaseName::End)) = names::parse_lease(&object.name) {
-                over.insert(session);
-            }
-        }
-        for object in &leases {
-            if names::parse_lease(&object.name).is_ok_and(|(session, _)| over.contains(&session)) {
-                self.delete(&object.name)?;
-            }
-        }
-        for session in over {
-            for object in list(&*self.repository.store, &format!("{}{session}/", names::INTENTS))? {
-                self.delete(&object.name)?;
-            }
-        }
-        Ok(())
+    /// Before the first is gone: from then on nothing but this record tells that it was meant to go.
+    fn record<'p>(&self, places: impl IntoIterator<Item = &'p CondemnedSnapshot>) -> Result<()> {
+        let places = places.into_iter();
+        let places = places.map(|place| SnapshotPlace { source: place.source, sequence: place.sequence, id: place.id });
+        self.repository.record_removal(places)
     }
 
-    fn delete(&mut self, name: &str) -> Result<()> {
+    /// A snapshot goes before its map, and its map before its mark: so a snapshot never lacks its map, and what is left is
+    /// still known to be forgotten.
+    fn snapshot(&mut self, place: &CondemnedSnapshot) -> Result<()> {
+        self.delete(&names::snapshot(place.source, place.sequence, place.id))?;
+        self.delete(&names::refs(place.id))?;
+        self.delete(&names::trash(place.id))
+    }
+
+    pub(super) fn delete(&mut self, name: &str) -> Result<()> {
         self.repository.store.delete(name).map_err(|source| store_error("delete", name, source))?;
         self.deleted += 1;
         Ok(())
     }
+}
+
+/// Sessions of which a snapshot, the index, or a pack beside it has anything; none if a pack cannot be read that may.
+pub fn sessions_with_blocks(repository: &Repository) -> Result<Option<HashSet<SessionId>>> {
+    let AllSnapshots { entries, void } = repository.every_snapshot()?;
+    let mut sessions: HashSet<SessionId> = HashSet::new();
+    for entry in entries.iter().chain(&void) {
+        sessions.insert(entry.snapshot.session);
+    }
+    for entry in &entries {
+        sessions.extend(repository.references(entry)?.sessions());
+    }
+    let index = repository.index_beside(HashSet::new(), Care::Tails)?;
+    index.for_each_block(|block, _| {
+        sessions.insert(block.session);
+    })?;
+    let named = index.packs();
+    for pack in repository.list_packs()? {
+        if names::parse_pack(&pack.name).is_ok_and(|(id, _)| named.contains_key(&id)) {
+            continue;
+        }
+        match repository.read_pack_listing(&pack) {
+            // What is in it is not known.
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
+            listing => sessions.extend(listing?.rows.iter().map(|row| row.block.session)),
+        }
+    }
+    Ok(Some(sessions))
 }

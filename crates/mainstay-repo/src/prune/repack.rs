@@ -35,6 +35,8 @@ pub struct Repack<'r> {
 pub struct Moved<'r> {
     /// Where the blocks are now, and the chunks of those that were thinned.
     pub tables: NewTables<'r>,
+    /// Names of the new packs.
+    pub packs: Vec<String>,
     /// Bytes of new packs.
     pub bytes: u64,
     /// Packs that stay where they are.
@@ -63,7 +65,7 @@ impl<'r> Repack<'r> {
             }
             Err(error) => return Err(error),
         }
-        Ok(Moved { bytes: new.bytes, tables: new.tables, left, reasons })
+        Ok(Moved { packs: new.finished, bytes: new.bytes, tables: new.tables, left, reasons })
     }
 
     /// Moves blocks, pack by pack; answers how many packs were begun.

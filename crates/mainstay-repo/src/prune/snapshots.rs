@@ -1,42 +1,46 @@
-//! The snapshots that stay, those that go, and what open sessions intend.
+//! The snapshots that stay, and those that go.
 //!
-//! Owns reading snapshots, marks, reference maps and intents. Changes nothing.
+//! Owns reading snapshots and marks. Changes nothing.
 
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::format::coord::{decode_intent, decode_trash};
-use crate::format::lease::Role;
+use crate::format::coord::{Trash, decode_trash};
 use crate::format::names;
-use crate::format::refs::BlockSet;
 use crate::id::{SessionId, SnapshotId};
 use crate::pack_reader::read_object;
-use crate::repository::{Repository, SnapshotEntry, list};
+use crate::repository::{AllSnapshots, Repository, SnapshotEntry};
 
 /// Every snapshot.
 pub struct Snapshots {
     pub forgotten: Vec<SnapshotEntry>,
     pub kept: Vec<SnapshotEntry>,
+    /// Those that came after the fence of their session: nobody was told that they are there.
+    pub void: Vec<SnapshotEntry>,
 }
 
 impl Snapshots {
-    pub fn read(repository: &Repository) -> Result<Self> {
-        let entries = repository.every_snapshot()?;
-        repository.confirm_history(&entries)?;
-        let (forgotten, kept): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.forgotten);
-        for entry in &forgotten {
-            confirm_forgotten(repository, entry.id)?;
+    /// Reads them; one that was forgotten less than `hold` nanoseconds ago stays, and so does one that was forgotten in the
+    /// future.
+    pub fn read(repository: &Repository, hold: i64) -> Result<Self> {
+        let AllSnapshots { entries, void } = repository.every_snapshot()?;
+        repository.confirm_history(entries.iter().chain(&void))?;
+        let now = (repository.liveness.now)();
+        let (mut forgotten, mut kept) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let goes = entry.forgotten && now.saturating_sub(read_mark(repository, entry.id)?.forgotten) >= hold;
+            if goes { forgotten.push(entry) } else { kept.push(entry) }
         }
-        Ok(Self { forgotten, kept })
+        Ok(Self { forgotten, kept, void })
     }
 
     pub fn kept_ids(&self) -> HashSet<SnapshotId> {
         self.kept.iter().map(|entry| entry.id).collect()
     }
 
-    /// Sessions that wrote a kept snapshot.
-    pub fn sessions(&self) -> impl Iterator<Item = SessionId> {
-        self.kept.iter().map(|entry| entry.snapshot.session)
+    /// Every snapshot that was listed.
+    pub fn every_id(&self) -> HashSet<SnapshotId> {
+        self.kept.iter().chain(&self.forgotten).chain(&self.void).map(|entry| entry.id).collect()
     }
 
     /// Sessions whose blocks share no pack with those of others.
@@ -46,26 +50,9 @@ impl Snapshots {
     }
 }
 
-/// The blocks that sessions at work say they need.
-pub fn intended_blocks(repository: &Repository) -> Result<BlockSet> {
-    let mut blocks = BlockSet::default();
-    let open = repository.leases().open_leases(SessionId([0; 16]))?;
-    for lease in open.known.iter().filter(|lease| !lease.gone && lease.role == Role::Writer) {
-        for object in list(&*repository.store, &format!("{}{}/", names::INTENTS, lease.session))? {
-            let bytes = read_object(&*repository.store, &object.name, "read intent")?;
-            let intent = decode_intent(repository.id(), &bytes)
-                .map_err(|problem| Error::damaged("read intent", &object.name, problem))?;
-            blocks.union(&intent.blocks);
-        }
-    }
-    Ok(blocks)
-}
-
 /// A snapshot goes for good only by a mark that is whole and names it.
-fn confirm_forgotten(repository: &Repository, id: SnapshotId) -> Result<()> {
+fn read_mark(repository: &Repository, id: SnapshotId) -> Result<Trash> {
     let name = names::trash(id);
     let bytes = read_object(&*repository.store, &name, "read trash mark")?;
-    decode_trash(repository.id(), id, &bytes)
-        .map(|_| ())
-        .map_err(|problem| Error::damaged("read trash mark", &name, problem))
+    decode_trash(repository.id(), id, &bytes).map_err(|problem| Error::damaged("read trash mark", &name, problem))
 }

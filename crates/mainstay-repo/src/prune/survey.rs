@@ -46,9 +46,6 @@ impl<'r> Survey<'r> {
             names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
         let judged = |live_bytes| Ok(PackUse { id, session, len: pack.len, live_bytes });
         let used = self.uses.remove(&id);
-        if self.needs.index.is_condemned(id) {
-            return judged(0);
-        }
         let listing = match self.repository.read_pack_listing(pack) {
             Err(error) if error.kind() == Kind::Corrupt => None,
             read => Some(read?),
@@ -89,7 +86,8 @@ impl<'r> Survey<'r> {
         };
         for block in blocks.into_iter().filter(|(block, _)| self.needs.live.contains(*block)) {
             if let Some(place) = self.needs.index.find_block(block.0)?.filter(|place| place.pack != id)
-                && !is_good(self.blocks.check_copy(block, &place))?
+                && !(is_good(self.blocks.check_copy(block, &place))?
+                    && self.needs.is_covered(self.repository, block.0, &place)?)
             {
                 return Ok(true);
             }

@@ -64,18 +64,18 @@ impl<'r> NewTables<'r> {
         Ok(())
     }
 
-    /// Puts tables of blocks in the place of all others: blocks where they stay, and where they moved to. Answers the tables
-    /// that are superseded by the last of them. Reads the index once for each table.
+    /// Puts tables of blocks in the place of all others: blocks where they stay, and where they moved to. The last of them
+    /// supersedes those that the index was made of. Reads the index once for each table.
     ///
     /// Of a pack that was left, what is in a new pack counts there alone, so that the next prune does not move it again. A
     /// pack with further copies of blocks gets a table of its own, since of two rows of a block a table keeps one: the other
     /// may be all that leads to the good copy.
-    pub fn succeed(mut self, index: &Index, kept: &[PackUse], left: &[PackUse]) -> Result<Vec<TableId>> {
+    pub fn succeed(mut self, index: &Index, kept: &[PackUse], left: &[PackUse]) -> Result<()> {
         let ids = |packs: &[PackUse]| packs.iter().map(|pack| pack.id).collect::<HashSet<PackId>>();
         let (kept, left, named) = (ids(kept), ids(left), index.packs());
         let is_new = !self.written.is_empty() || !self.rows.is_empty();
         if !is_new && named.keys().all(|id| kept.contains(id) || left.contains(id)) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let stays = |moved: &BlockSet, block, place: &BlockPlace| {
             kept.contains(&place.pack) || left.contains(&place.pack) && !moved.contains(block)
@@ -104,9 +104,7 @@ impl<'r> NewTables<'r> {
             })?;
             if is_apart { self.write(&[]) } else { self.write_when_many() }?;
         }
-        let superseded = index.block_tables();
-        self.write(&superseded)?;
-        Ok(superseded)
+        self.write(&index.block_tables())
     }
 
     /// Deletes the tables that were written, and forgets the rest: their packs are about to go.

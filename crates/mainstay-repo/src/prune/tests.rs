@@ -10,6 +10,7 @@ mod leftovers;
 mod living;
 mod once;
 mod plan;
+mod simulation;
 mod stopping;
 mod thinning;
 
@@ -21,7 +22,7 @@ use crate::fixtures::{
     Files, alive, assert_snapshots, back_up, copy_of, create, files_of, named, open, process, restarted, seeded,
     session_id,
 };
-use crate::format::coord::{Condemned, encode_condemned};
+use crate::format::coord::{Condemned, CondemnedPack, encode_condemned};
 use crate::format::names;
 use crate::id::{PackId, SnapshotId, TableId};
 use crate::session::{Session, Sharing};
@@ -66,9 +67,17 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
             needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session)]);
         }
     }
+    // A session that was fenced may wake and go on writing under its key, and must find the fence.
+    let fenced = store.names().into_iter().filter_map(|name| names::parse_fence(&name).ok());
+    needed.extend(fenced.map(|(session, _)| names::data_key(session)));
+    // A list with a snapshot that was taken back stays as long as that snapshot.
+    let kept: HashSet<SnapshotId> = repository.snapshots().unwrap().iter().map(|entry| entry.id).collect();
+    let lists = repository.condemned().unwrap().lists.into_iter();
+    let lists = lists.filter(|list| list.snapshots.iter().any(|snapshot| kept.contains(&snapshot.id)));
+    needed.extend(lists.map(|list| names::condemned(list.id)));
     // The last prune's own lease is ended and goes with the next prune.
-    let lasting = [names::KEY_SLOTS, names::LEASES, names::HISTORY];
-    let kept = |name: &String| needed.contains(name) || lasting.iter().any(|prefix| name.starts_with(prefix));
+    let for_ever = [names::KEY_SLOTS, names::LEASES, names::FENCES, names::HISTORY];
+    let kept = |name: &String| needed.contains(name) || for_ever.iter().any(|prefix| name.starts_with(prefix));
     store.names().into_iter().filter(|name| !kept(name)).collect()
 }
 

@@ -55,7 +55,8 @@ pub fn plan_thinning(thinned: u8, table: &ChunkTable, living: &[Range<u32>]) -> 
     is_worth_it.then_some(thinning)
 }
 
-fn overlaps(living: &[Range<u32>], range: &Range<u32>) -> bool {
+/// Whether one of these ranges (ascending and apart) has bytes in common with another.
+pub fn overlaps(living: &[Range<u32>], range: &Range<u32>) -> bool {
     let next = living.partition_point(|living| living.end <= range.start);
     living.get(next).is_some_and(|living| living.start < range.end)
 }

@@ -95,14 +95,16 @@ impl Repository {
     }
 
     /// Records that snapshots are about to be removed. They may be deleted once this has returned.
-    pub(crate) fn record_removal<'e>(&self, gone: impl IntoIterator<Item = &'e SnapshotEntry>) -> Result<()> {
-        let removed = gone.into_iter().map(|entry| RemovedSnapshot {
-            source: self.keys.source_id(&entry.snapshot.source),
-            sequence: entry.snapshot.sequence,
-            id: entry.id,
-            previous: entry.snapshot.previous,
-        });
-        self.record(removed.collect())
+    pub(crate) fn record_removal(&self, gone: impl IntoIterator<Item = SnapshotPlace>) -> Result<()> {
+        let mut removed = Vec::new();
+        for place @ SnapshotPlace { source, sequence, id } in gone {
+            match self.read_signed_snapshot(place) {
+                // Whoever has deleted it has recorded it before.
+                Err(Error::Missing { name, .. }) if name == names::snapshot(source, sequence, id) => {}
+                read => removed.push(RemovedSnapshot { source, sequence, id, previous: read?.0.previous }),
+            }
+        }
+        self.record(removed)
     }
 
     fn record(&self, gone: Vec<RemovedSnapshot>) -> Result<()> {
@@ -124,8 +126,13 @@ impl Repository {
     }
 
     /// The chains of all sources: what is listed, what is lost, and what is recorded as removed.
-    pub fn chain(&self, entries: &[SnapshotEntry], lost: &[LostSnapshot], removed: &Removed) -> Chain {
-        let listed = entries.iter().map(|entry| Link {
+    pub fn chain<'e>(
+        &self,
+        entries: impl IntoIterator<Item = &'e SnapshotEntry>,
+        lost: &[LostSnapshot],
+        removed: &Removed,
+    ) -> Chain {
+        let listed = entries.into_iter().map(|entry| Link {
             source: self.keys.source_id(&entry.snapshot.source),
             sequence: entry.snapshot.sequence,
             id: entry.id,
@@ -147,7 +154,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::HistoryGap`] where one is missing; where a record cannot be believed, what is wrong with the record.
-    pub fn confirm_history(&self, entries: &[SnapshotEntry]) -> Result<()> {
+    pub fn confirm_history<'e>(&self, entries: impl IntoIterator<Item = &'e SnapshotEntry>) -> Result<()> {
+        // After the snapshots were listed: a removal is recorded before the snapshot goes.
         let mut removed = self.removed()?;
         let chain = self.chain(entries, &[], &removed);
         match (chain.breaks().first(), removed.damaged.pop()) {

@@ -32,8 +32,16 @@ pub struct SnapshotPlace {
 struct Listed {
     entries: Vec<SnapshotEntry>,
     lost: Vec<LostSnapshot>,
+    /// Those that came after the fence of their session: nobody was told that they are there.
+    void: Vec<SnapshotEntry>,
     /// A snapshot that was listed and then not there.
     vanished: Option<Error>,
+}
+
+/// Every snapshot there is, for whoever deletes.
+pub(crate) struct AllSnapshots {
+    pub entries: Vec<SnapshotEntry>,
+    pub void: Vec<SnapshotEntry>,
 }
 
 impl Repository {
@@ -49,15 +57,16 @@ impl Repository {
         }
     }
 
-    /// Every snapshot that is listed: for the collector, beside whom nobody deletes.
+    /// Every snapshot that is listed, for a collector.
     ///
     /// # Errors
-    /// Also when a listed snapshot is not there: then a listing is wrong, and nothing may be concluded from it.
-    pub(crate) fn every_snapshot(&self) -> Result<Vec<SnapshotEntry>> {
-        let Listed { entries, mut lost, vanished } = self.list_snapshots()?;
+    /// Also when a listed snapshot is not there: then a listing is wrong or another collector has just removed it, and
+    /// nothing may be concluded from it.
+    pub(crate) fn every_snapshot(&self) -> Result<AllSnapshots> {
+        let Listed { entries, mut lost, void, vanished } = self.list_snapshots()?;
         match lost.pop().map(|lost| lost.error).or(vanished) {
             Some(error) => Err(error),
-            None => Ok(entries),
+            None => Ok(AllSnapshots { entries, void }),
         }
     }
 
@@ -95,8 +104,12 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
+        // After the snapshots: one that was confirmed was there before any fence of its session.
+        let fences = self.fences()?;
+        let is_void = |entry: &mut SnapshotEntry| fences.is_void(entry.snapshot.session, entry.id);
+        let void = entries.extract_if(.., is_void).collect();
         order_by_history(&mut entries);
-        Ok(Listed { entries, lost, vanished })
+        Ok(Listed { entries, lost, void, vanished })
     }
 }
 

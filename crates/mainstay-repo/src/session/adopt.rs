@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::error::{Kind, Result};
-use crate::format::lease::Role;
 use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
 use crate::id::{ChunkId, PackId, TableId};
@@ -21,8 +20,7 @@ use crate::store::Object;
 /// Chunk rows that are held before they become a table: 64 MiB of them, and those of one pack.
 const CHUNKS_AT_ONCE: usize = 1 << 20;
 
-/// Ends the leases of dead sessions, and opens the index of what is really there: packs that no table names are indexed, and
-/// a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
+/// Opens the index of what is really there: packs that no table names are indexed, and a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
 /// being referred to.
 ///
 /// Answers the names of the packs that are gone, too.
@@ -32,9 +30,6 @@ pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<(Arc<
     let mut index = repository.index_without(HashSet::new(), Care::BlockPages)?;
     if complete_index(repository, &index, &packs, open)? {
         index = repository.index()?;
-    }
-    for lease in open.known.iter().filter(|lease| lease.gone && lease.role != Role::Collector) {
-        repository.leases().end(lease.session)?;
     }
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
     let is_absent = |pack: &TablePack| listed.get(&*names::pack(pack.id, pack.session)) != Some(&pack.len);

@@ -3,17 +3,21 @@
 //! Owns the order that makes a crash harmless: packs, index, reference map, snapshot; the lease ends last. Before the
 //! snapshot appears, everything it refers to is durable.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use super::Session;
+use super::rescue::Wanted;
 use crate::error::{Error, Kind, Result};
+use crate::fence::{is_fenced, put_settlement};
+use crate::format::coord::Settlement;
 use crate::format::envelope::ObjectKind;
 use crate::format::names;
 use crate::format::refs::{self, BlockSet};
 use crate::format::snapshot::Snapshot;
 use crate::format::snapshot::frame::{self, SnapshotHeader};
 use crate::id::SnapshotId;
-use crate::index::{Care, Index, merge_when_many};
+use crate::index::{Care, merge_when_many};
 use crate::repository::{SnapshotEntry, list, put};
 use crate::seal::random;
 
@@ -51,12 +55,14 @@ impl Session<'_> {
     /// Publishes everything and, last, the snapshot.
     ///
     /// # Errors
-    /// Any failure of the store since the session began; then no snapshot is written.
+    /// Any failure of the store since the session began; then no snapshot is written. [`Error::Fenced`] when a collector took
+    /// this session for gone: then the snapshot does not count, and the backup must begin again.
     pub fn commit(mut self, draft: Draft) -> Result<SessionReport> {
         // The packing thread knows why it stopped; a sender only sees that it did.
         let flushed = self.flush();
         let packed = self.packer.finish()?;
         flushed?;
+        self.rescue_what_is_condemned(&draft)?;
         let index = self.repository.index()?;
         match merge_when_many(&index) {
             // A damaged table is left as it is: its rows are found in packs.
@@ -64,7 +70,7 @@ impl Session<'_> {
             merged => drop(merged?),
         }
         if draft.presence == Presence::Confirmed {
-            self.confirm(&draft.blocks, &index)?;
+            self.confirm(&draft.blocks)?;
         }
         let mut snapshot = draft.snapshot;
         if snapshot.sequence == 0 {
@@ -81,6 +87,13 @@ impl Session<'_> {
         put(store, &names::refs(id), &map)?;
         let source = self.repository.keys.source_id(&snapshot.source);
         put(store, &names::snapshot(source, snapshot.sequence, id), &bytes)?;
+        // Publish, then look: a collector that fences this session from now on finds the snapshot.
+        if is_fenced(store, self.id)? {
+            // Nobody is told of this snapshot, so that none may count it either.
+            let settled = Settlement { session: self.id, collector: self.id, survivors: Vec::new() };
+            put_settlement(store, self.repository.id(), &settled)?;
+            return Err(Error::Fenced { verb: "commit snapshot", session: self.id.short() });
+        }
         // The snapshot is there. A lease that cannot be ended stands until this process is gone, which others can see.
         let _ = self.repository.leases().end(self.id);
         Ok(SessionReport {
@@ -123,27 +136,50 @@ impl Session<'_> {
         Ok((SnapshotId(*blake3::hash(&bytes).as_bytes()), bytes))
     }
 
+    /// Gives every block that the snapshot needs a good copy outside the condemned packs that this session knew when it began:
+    /// these do not wait for it (W4 of docs/concurrency.md). A copy is good if it is thinned no more often than the one that
+    /// was found, or if whoever thinned it knew the snapshot that this one believes.
+    fn rescue_what_is_condemned(&self, draft: &Draft) -> Result<()> {
+        if self.condemned.is_empty() {
+            return Ok(());
+        }
+        let others = draft.blocks.iter().filter(|block| block.session != self.id).collect();
+        let wanted = Wanted { blocks: others, believed: draft.snapshot.parent, found: Some(&self.index) };
+        wanted.secure(self.repository, self.id, &self.condemned)
+    }
+
     /// Checks that every block is in the index and its pack in the store with the length that the index gives.
     ///
     /// The listing that the session began with cannot stand in for this one, not even for packs that were there then: what
-    /// is looked for is a pack that has gone since.
-    fn confirm(&self, blocks: &BlockSet, index: &Index) -> Result<()> {
+    /// is looked for is a pack that has gone since. The index that it began with can: what a collector has condemned since is
+    /// in no table any more, and stays as long as this session is at work.
+    fn confirm(&self, blocks: &BlockSet) -> Result<()> {
         let packs = list(&*self.repository.store, names::PACKS)?;
+        let index = self.repository.index_beside(self.condemned.packs(), Care::Tails)?;
         // Of several copies one that is there.
-        let present = self.repository.index_without(index.packs_beside(&packs), Care::Tails)?;
-        let mut needed = std::collections::HashSet::new();
+        let mut absent = self.condemned.packs();
+        absent.extend(index.packs_beside(&packs));
+        let present = self.repository.index_beside(absent, Care::Tails)?;
+        let condemned = self.repository.condemned()?.packs();
+        let mut needed = HashSet::new();
         for block in blocks.iter() {
-            let found = present.find_block(block)?.map_or_else(|| index.find_block(block), |place| Ok(Some(place)))?;
+            let mut found = present.find_block(block)?;
+            if found.is_none() {
+                found = index.find_block(block)?;
+            }
+            if found.is_none() {
+                found = self.index.find_block(block)?.filter(|place| condemned.contains(&place.pack));
+            }
             needed.insert(found.ok_or_else(|| Error::BlockMissing { block: block.to_string() })?.pack);
         }
-        let listed: std::collections::HashMap<String, u64> =
-            packs.into_iter().map(|pack| (pack.name, pack.len)).collect();
-        for (id, pack) in index.packs() {
+        let listed: HashMap<String, u64> = packs.into_iter().map(|pack| (pack.name, pack.len)).collect();
+        let named = self.index.packs().into_iter().chain(index.packs()).collect::<HashMap<_, _>>();
+        for (id, pack) in named.into_iter().filter(|(id, _)| needed.contains(id)) {
             let name = names::pack(id, pack.session);
-            match listed.get(&name) {
-                _ if !needed.contains(&id) => {}
+            // One that a collector has written since it was listed is there now.
+            match listed.get(&name).copied().or_else(|| self.repository.store.len(&name).ok()) {
                 None => return Err(Error::Missing { verb: "confirm", name }),
-                Some(len) if *len != pack.len => {
+                Some(len) if len != pack.len => {
                     return Err(Error::damaged("confirm", name, format!("expected {} bytes, got {len}", pack.len)));
                 }
                 Some(_) => {}

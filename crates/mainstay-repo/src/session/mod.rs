@@ -13,6 +13,8 @@ mod commit;
 mod known;
 mod packer;
 mod permits;
+mod rescue;
+mod undelete;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use crate::compress::Effort;
+use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
 use crate::format::block::{BlockKind, ChunkTable};
 use crate::format::lease::Role;
@@ -28,7 +31,7 @@ use crate::format::{keys as stored_keys, limits, names};
 use crate::id::{BlockId, ChunkId, SessionId};
 use crate::index::Index;
 use crate::keys::DataKey;
-use crate::lease::refuse_conflict;
+use crate::lease::OwnLease;
 use crate::pack_reader::BlockReader;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
 use crate::repository::{LostSnapshot, Repository, SnapshotEntry, put};
@@ -40,6 +43,7 @@ pub use commit::{Draft, Presence, SessionReport};
 use known::{KnownChunks, Place};
 use packer::Packer;
 use permits::Permits;
+pub(crate) use rescue::{listed_packs, rescue};
 
 /// What a session may use of what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +117,8 @@ pub struct Session<'r> {
     repository: &'r Repository,
     id: SessionId,
     data_key: Arc<DataKey>,
+    /// The condemned lists that the lease names.
+    condemned: CondemnedLists,
     history: Vec<SnapshotEntry>,
     lost: Vec<LostSnapshot>,
     lost_packs: Vec<String>,
@@ -135,9 +141,6 @@ pub struct Session<'r> {
 
 impl<'r> Session<'r> {
     /// Publishes a lease, takes over what sessions of dead processes left, and opens the index.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] while a collector is at work.
     pub fn begin(repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         let id = SessionId(random()?);
         Self::begin_as(id, repository, sharing).inspect_err(|_| {
@@ -149,10 +152,8 @@ impl<'r> Session<'r> {
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         // What nobody would believe is not begun.
         repository.confirm_signer()?;
-        let leases = repository.leases();
-        leases.publish(id, Role::Writer)?;
-        let open = leases.open_leases(id)?;
-        refuse_conflict(&open, Role::Writer, "begin backup")?;
+        let (lease, condemned) = take_lease(repository, id)?;
+        let open = repository.leases().open_leases(id)?;
         // Snapshots before the index: what they refer to is indexed before they appear.
         let (history, lost) = repository.readable_snapshots()?;
         let (index, lost_packs) = present_index(repository, &open)?;
@@ -162,11 +163,12 @@ impl<'r> Session<'r> {
         repository.data_keys.insert(id, data_key.clone());
         let known = Arc::new(KnownChunks::new(id));
         let spare = Arc::new(SpareBuffers::default());
-        let packer = Packer::start(repository, id, known.clone(), &index, spare.clone());
+        let packer = Packer::start(repository, lease, known.clone(), &index, spare.clone());
         Ok(Self {
             repository,
             id,
             data_key,
+            condemned,
             history,
             lost,
             lost_packs,
@@ -337,9 +339,9 @@ impl<'r> Session<'r> {
         }
     }
 
-    /// Whether a block is not known to be damaged, and the key is there under which it is sealed.
+    /// Whether a block is not known to be damaged, and the key under which it is sealed is there to stay.
     fn can_be_opened(&self, block: BlockId) -> Result<bool> {
-        if lock(&self.damaged).contains(&block) {
+        if lock(&self.damaged).contains(&block) || self.condemned.has_key(block.session) {
             return Ok(false);
         }
         match self.repository.data_keys.get(block.session) {
@@ -427,6 +429,26 @@ impl<'r> Session<'r> {
     pub fn progress(&self) -> (u64, u64) {
         (self.new_bytes.load(Ordering::Relaxed), self.duplicate_bytes.load(Ordering::Relaxed))
     }
+}
+
+/// Publishes a writer's lease, and once more with the condemned lists that are there then (W1 and W2 of
+/// docs/concurrency.md).
+///
+/// # Errors
+/// When a list is damaged while a collector may act on it.
+fn take_lease(repository: &Repository, id: SessionId) -> Result<(OwnLease, CondemnedLists)> {
+    let leases = repository.leases();
+    let mut lease = leases.publish(id, Role::Writer)?;
+    let mut condemned = repository.condemned()?;
+    if let Some(error) = condemned.unreadable.pop()
+        && leases.open_leases(id)?.has_collector()
+    {
+        return Err(error);
+    }
+    if !condemned.is_empty() {
+        leases.acknowledge(&mut lease, condemned.ids())?;
+    }
+    Ok((lease, condemned))
 }
 
 /// What no reader would accept is not stored.

@@ -18,6 +18,7 @@ use crate::format::{limits, names};
 use crate::id::{BlockId, SessionId};
 use crate::index::{Index, NewRows, write_tables};
 use crate::keys::Keys;
+use crate::lease::{Leases, Liveness, OwnLease};
 use crate::pack_writer::{PackWriter, SealedBlock, SpareBuffers};
 use crate::repository::{Repository, put};
 use crate::store::{Object, Store};
@@ -45,7 +46,7 @@ pub struct Packed {
 impl Packer {
     pub fn start(
         repository: &Repository,
-        session: SessionId,
+        lease: OwnLease,
         known: Arc<KnownChunks>,
         index: &Index,
         spare: Arc<SpareBuffers>,
@@ -56,7 +57,9 @@ impl Packer {
         let mut packing = Packing {
             store: repository.store.clone(),
             keys: repository.keys.clone(),
-            session,
+            session: lease.session,
+            lease,
+            liveness: repository.liveness.clone(),
             known,
             spare,
             existing,
@@ -114,6 +117,9 @@ struct Packing {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
     session: SessionId,
+    /// Renewed between packs, so that a long session is not taken for gone.
+    lease: OwnLease,
+    liveness: Liveness,
     known: Arc<KnownChunks>,
     spare: Arc<SpareBuffers>,
     /// Bytes of packs that were there before.
@@ -166,6 +172,7 @@ impl Packing {
 
     fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
         let finished = pack.finish()?;
+        Leases { store: &*self.store, keys: &self.keys, liveness: &self.liveness }.renew_in_time(&mut self.lease)?;
         self.result.packs += 1;
         self.result.stored_bytes += finished.len;
         self.packed.extend(finished.rows.iter().map(|row| row.block.serial));

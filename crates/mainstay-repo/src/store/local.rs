@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use super::direct::{Buffers, DirectFile};
@@ -76,6 +76,9 @@ impl Store for LocalStore {
             }
             other => other?,
         };
+        // Shows whoever clears the folder that somebody is writing here; file systems without locks are cleared only while
+        // nobody is at work.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
         let file = DirectFile::new(file, self.buffers.clone());
         Ok(Box::new(LocalUpload { root: self.root.clone(), path, file, published: false }))
     }
@@ -134,7 +137,8 @@ impl Store for LocalStore {
             other => other?,
         }
         // Folders of sessions come and go with them; one that still holds something stays by itself.
-        if let Some(folder) = path.parent().filter(|_| name.starts_with(names::COORD)) {
+        let is_of_a_session = [names::LEASES, names::INTENTS].iter().any(|prefix| name.starts_with(prefix));
+        if let Some(folder) = path.parent().filter(|_| is_of_a_session) {
             let _ = fs::remove_dir(folder);
         }
         Ok(())
@@ -142,7 +146,9 @@ impl Store for LocalStore {
 
     fn clear_staging(&self) -> io::Result<()> {
         for entry in read_dir_if_present(&self.root.join(STAGING))? {
-            fs::remove_file(entry.path())?;
+            if !is_being_written(&entry.path())? {
+                remove_if_present(&entry.path())?;
+            }
         }
         Ok(())
     }
@@ -252,6 +258,22 @@ fn read_dir_if_present(path: &Path) -> io::Result<Vec<fs::DirEntry>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
         Ok(entries) => entries.collect(),
+    }
+}
+
+/// Whether somebody holds the lock of an unfinished object. One that was made and not locked yet is taken for abandoned: then
+/// the write of the session that begins just now fails, and says so.
+fn is_being_written(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        opened => Ok(flock(&opened?, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)),
+    }
+}
+
+fn remove_if_present(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 

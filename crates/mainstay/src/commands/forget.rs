@@ -4,13 +4,13 @@
 
 use jiff::Span;
 use jiff::tz::TimeZone;
-use mainstay_jobs::retention::{ForgetPlan, Retention, parse_span, plan_forget};
+use mainstay_jobs::retention::{ForgetPlan, Retention, plan_forget};
 use mainstay_jobs::select;
 use mainstay_repo::{Repository, SnapshotEntry, SnapshotId};
 use serde::Serialize;
 
 use super::long_run::LongRun;
-use super::prune::{self, PruneFields};
+use super::prune::{self, Hold, PruneFields, span};
 use super::selection::OfSource;
 use crate::arguments::not_empty;
 use crate::context::Context;
@@ -47,6 +47,8 @@ pub struct Arguments {
     /// Prune afterwards
     #[arg(long)]
     prune: bool,
+    #[command(flatten)]
+    hold: Hold,
 }
 
 /// What to keep.
@@ -101,10 +103,6 @@ struct ForgetFields {
     started: String,
 }
 
-fn span(text: &str) -> std::result::Result<Span, String> {
-    parse_span(text).map_err(|error| error.to_string())
-}
-
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let entries = opened.repository.snapshots()?;
@@ -118,7 +116,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     }
     let pruned = match (arguments.prune, arguments.dry_run) {
         (false, _) => None,
-        (true, false) => Some(prune::prune(&opened.repository, LongRun::prune_within_document(context))?),
+        (true, false) => {
+            Some(prune::prune(&opened.repository, &arguments.hold, LongRun::prune_within_document(context))?)
+        }
         // What the prune would free depends on marks that a dry run does not set.
         (true, true) => None,
     };

@@ -35,6 +35,7 @@ XDG_STATE_HOME             where this machine remembers which snapshots it has s
                            [default: ~/.local/state]; before it STATE_DIRECTORY, which systemd sets for services
 NO_COLOR, FORCE_COLOR      no colours, or colours even where there is no terminal; --color beats both
 TERM                       `dumb` means neither colours nor a redrawn progress line
+MAINSTAY_HOLD              how long forgotten snapshots can be taken back, as by --hold
 TZ                         the time zone of times that are shown, and of days and weeks in `forget`
 ";
 

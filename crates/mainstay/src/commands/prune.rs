@@ -5,6 +5,8 @@
 
 mod giving_up;
 
+use jiff::{Span, Zoned};
+use mainstay_jobs::retention::parse_span;
 use mainstay_jobs::{Cancel, Phase, Progress};
 use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository};
 use serde::Serialize;
@@ -12,7 +14,7 @@ use serde::Serialize;
 use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
-use crate::failure::Result;
+use crate::failure::{Failure, Result, catalogue};
 use crate::memory;
 use crate::output::progress::Counted;
 use crate::output::units;
@@ -21,13 +23,15 @@ const EXAMPLES: &str = "\
 Examples:
   mainstay prune --dry-run
   mainstay prune
+  mainstay prune --hold 0d
   mainstay prune --accept-loss 1a2b3c4d";
 
 /// Free the space of forgotten snapshots
 ///
-/// Packs that no snapshot needs are deleted; packs of which little is needed are rewritten without the rest. An interrupted prune loses
-/// nothing, and the next one finishes its work. A listing that lacks a snapshot which another was made after is not believed: nothing is
-/// deleted then (exit code 15).
+/// Packs that no snapshot needs are deleted; packs of which little is needed are rewritten without the rest. Backups, restores and other
+/// prunes may run meanwhile: what they may still need is deleted by a later prune. An interrupted prune loses nothing, and the next one
+/// finishes its work. A listing that lacks a snapshot which another was made after is not believed: nothing is deleted then (exit code
+/// 15).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -37,6 +41,37 @@ pub struct Arguments {
     /// Give up a snapshot that is neither there nor recorded as removed; may be given several times
     #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
     accept_loss: Vec<String>,
+    #[command(flatten)]
+    pub hold: Hold,
+}
+
+/// How long a forgotten snapshot can be taken back.
+#[derive(clap::Args)]
+pub struct Hold {
+    /// Keep what was forgotten less than TIME ago, so that `undelete` brings it back; 0d removes it now
+    #[arg(long, value_name = "TIME", default_value = "7d", env = "MAINSTAY_HOLD", value_parser = hold)]
+    hold: Span,
+}
+
+impl Hold {
+    fn nanoseconds(&self) -> Result<i64> {
+        let now = Zoned::now();
+        let then = now
+            .checked_sub(self.hold)
+            .map_err(|error| Failure::new(&catalogue::INVALID, format!("hold of {:#}: {error}", self.hold)))?;
+        let held = now.timestamp().as_nanosecond() - then.timestamp().as_nanosecond();
+        Ok(i64::try_from(held).unwrap_or(i64::MAX))
+    }
+}
+
+/// Reads a time such as 30d; 0 and 0d are none.
+fn hold(text: &str) -> std::result::Result<Span, String> {
+    if ["0", "0d"].contains(&text) { Ok(Span::new()) } else { span(text) }
+}
+
+/// Reads a time such as 30d.
+pub fn span(text: &str) -> std::result::Result<Span, String> {
+    parse_span(text).map_err(|error| error.to_string())
 }
 
 /// What `--json` prints, and `forget --prune` within its own document.
@@ -44,6 +79,8 @@ pub struct Arguments {
 pub struct PruneFields {
     dry_run: bool,
     snapshots_removed: u64,
+    /// Forgotten snapshots that can be taken back still.
+    snapshots_held: u64,
     packs_deleted: u64,
     packs_rewritten: u64,
     packs_kept: u64,
@@ -51,6 +88,9 @@ pub struct PruneFields {
     tolerated_bytes: u64,
     rewritten_bytes: u64,
     objects_deleted: u64,
+    /// Packs that a later prune deletes, since a session at work may need them, and that session.
+    packs_waiting: u64,
+    waiting_for: Option<String>,
     /// Why packs were kept that should have been rewritten.
     pub left: Vec<String>,
 }
@@ -68,6 +108,7 @@ impl PruneFields {
         Self {
             dry_run: true,
             snapshots_removed: plan.snapshots.len() as u64,
+            snapshots_held: plan.held_snapshots,
             packs_deleted: plan.delete.len() as u64,
             packs_rewritten: plan.repack.len() as u64,
             packs_kept: plan.keep.len() as u64,
@@ -75,6 +116,8 @@ impl PruneFields {
             tolerated_bytes: plan.tolerated_bytes,
             rewritten_bytes: plan.repack.iter().map(|pack| pack.live_bytes).sum(),
             objects_deleted: 0,
+            packs_waiting: 0,
+            waiting_for: None,
             left: Vec::new(),
         }
     }
@@ -86,6 +129,15 @@ impl PruneFields {
     /// Warnings and one line, for people.
     pub fn show(&self, context: &Context) -> Result<()> {
         self.left.iter().for_each(|reason| context.output.warn(&format!("a pack was left as it is: {reason}")));
+        if self.snapshots_held > 0 {
+            let held = units::counted(self.snapshots_held, "forgotten snapshot is", "forgotten snapshots are");
+            context.output.say(&format!("{held} held for now: see `mainstay undelete`, or remove with --hold 0d"));
+        }
+        if self.packs_waiting > 0 {
+            let packs = units::counted(self.packs_waiting, "pack waits", "packs wait");
+            let session = self.waiting_for.as_ref().map_or("another prune".to_owned(), |id| format!("session {id}"));
+            context.output.say(&format!("{packs} for {session} to end: the next prune deletes them"));
+        }
         let line = format!("{}\n", self.line());
         if self.dry_run { context.output.result(&line) } else { context.output.outcome(&line) }
     }
@@ -135,9 +187,10 @@ impl PruneObserver for Watch<'_> {
 }
 
 /// Prunes and says what was done.
-pub fn prune(repository: &Repository, mut long_run: LongRun) -> Result<PruneFields> {
+pub fn prune(repository: &Repository, hold: &Hold, mut long_run: LongRun) -> Result<PruneFields> {
+    let hold = hold.nanoseconds()?;
     let watch = Watch { progress: &long_run.monitor, cancel: &long_run.requests.cancel };
-    let pruned = repository.prune_observed(&watch);
+    let pruned = repository.prune_observed(hold, &watch);
     let report = long_run.end(pruned.map_err(mainstay_jobs::Error::from))?;
     let left = report.left.len() as u64;
     let planned = PruneFields::new(&report.plan);
@@ -148,14 +201,17 @@ pub fn prune(repository: &Repository, mut long_run: LongRun) -> Result<PruneFiel
         freed_bytes: report.freed_bytes(),
         rewritten_bytes: report.repacked_bytes,
         objects_deleted: report.deleted_objects,
+        packs_waiting: report.waiting.packs,
+        waiting_for: report.waiting.session.map(|session| session.short()),
         left: report.reasons.iter().map(ToString::to_string).collect(),
         ..planned
     })
 }
 
-fn plan(repository: &Repository, mut long_run: LongRun) -> Result<PruneFields> {
+fn plan(repository: &Repository, hold: &Hold, mut long_run: LongRun) -> Result<PruneFields> {
+    let hold = hold.nanoseconds()?;
     let watch = Watch { progress: &long_run.monitor, cancel: &long_run.requests.cancel };
-    let planned = repository.plan_prune_observed(&watch);
+    let planned = repository.plan_prune_observed(hold, &watch);
     let plan = long_run.end(planned.map_err(mainstay_jobs::Error::from))?;
     Ok(PruneFields::new(&plan))
 }
@@ -165,8 +221,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     giving_up::accept_loss(&opened, &arguments.accept_loss)?;
     memory::refuse_rewound(&opened, "prune")?;
     let fields = match arguments.dry_run {
-        true => plan(&opened.repository, LongRun::counting(context, Counted::Packs))?,
-        false => prune(&opened.repository, LongRun::counting(context, Counted::Packs))?,
+        true => plan(&opened.repository, &arguments.hold, LongRun::counting(context, Counted::Packs))?,
+        false => prune(&opened.repository, &arguments.hold, LongRun::counting(context, Counted::Packs))?,
     };
     let exit_code = fields.exit_code();
     let has_more = fields.dry_run && fields.packs_deleted + fields.packs_rewritten + fields.snapshots_removed > 0;

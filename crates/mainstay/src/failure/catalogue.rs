@@ -34,11 +34,12 @@ catalogue! {
     NO_REPOSITORY = "MS-1101", NoRepository, "check --repo or MAINSTAY_REPO and that the disk is mounted, or create one with `mainstay init`";
     OCCUPIED = "MS-1102", Refused, "choose an empty directory, or use the repository that is there";
     TOO_NEW = "MS-1103", Failure, "update Mainstay; nothing was changed";
-    BUSY = "MS-1104", Busy, "wait for the other session to end and try again; sessions of processes that are gone do not count";
     STORE = "MS-1105", Unreachable, "check that the store's disk is mounted and healthy; nothing was lost, run the command again";
     STORE_DENIED = "MS-1106", Unreachable, "check the owner and mode of the repository's directory, and that its disk is writable";
     NO_SPACE = "MS-1107", NoSpace, "free space on the store's disk, or forget snapshots and prune; what is stored is whole";
     LIMIT = "MS-1108", Failure, "the repository's format does not allow more; split the source";
+    FENCED = "MS-1109", Busy, "run it again: what was stored is found there, and nothing that was confirmed is lost";
+    CONDEMNED = "MS-1110", Failure, "it cannot be taken back any more; next time give prune a longer --hold";
 
     WRONG_KEY = "MS-1201", WrongKey, "check which password or key belongs to this repository, or use the recovery kit by --password-file";
     NO_KEY = "MS-1202", WrongKey, "give the recovery kit or a password by --password-file FILE, MAINSTAY_PASSWORD_FILE or MAINSTAY_PASSWORD_COMMAND";

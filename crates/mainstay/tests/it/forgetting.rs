@@ -80,3 +80,36 @@ fn verify_reads_a_sample_that_a_seed_repeats() {
     assert_eq!(run(), run());
     assert!(run() > 0 && run() < all);
 }
+
+#[test]
+fn what_was_forgotten_is_held_for_a_week_and_comes_back() {
+    let world = three_snapshots();
+    let ids = world.snapshots();
+    world.ok(&["forget", &ids[0], &ids[1]]);
+    let held = world.ok(&["prune", "--hold", "7d"]);
+    assert!(held.stdout.starts_with("removed 0 snapshots"), "{held:#?}");
+    assert!(held.stderr.contains("2 forgotten snapshots are held for now"), "{held:#?}");
+    let listed = world.ok(&["undelete"]);
+    assert!(listed.stdout.contains(&ids[0][..8]) && listed.stdout.contains(&ids[1][..8]), "{listed:#?}");
+    let back = world.ok(&["undelete", &ids[0][..8]]);
+    assert!(back.stdout.starts_with("brought back snapshot "), "{back:#?}");
+    world.ok(&["prune", "--hold", "0d"]);
+    assert_eq!(world.snapshots(), [&*ids[0], &*ids[2]]);
+    world.ok(&["check"]);
+    world.ok(&["restore", &ids[0], "--target", "out", "--verify"]);
+    world.fails(&["undelete", &ids[1][..8]], 1, "MS-1401");
+    world.fails(&["undelete", &ids[2][..8]], 1, "MS-1401");
+    assert!(world.ok(&["undelete"]).stderr.contains("no snapshot is forgotten"));
+}
+
+#[test]
+fn prune_holds_what_was_forgotten_unless_it_is_told_otherwise() {
+    let world = three_snapshots();
+    let ids = world.snapshots();
+    let mut command = world.command(&["forget", &ids[0], "--prune", "--json"]);
+    let done = command.env_remove("MAINSTAY_HOLD").output().expect("it runs");
+    let done: serde_json::Value = serde_json::from_slice(&done.stdout).expect("a document");
+    assert_eq!((&done["prune"]["snapshots_held"], &done["prune"]["snapshots_removed"]), (&1.into(), &0.into()));
+    world.ok(&["undelete", &ids[0]]);
+    assert_eq!(world.snapshots(), ids);
+}

@@ -106,6 +106,7 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
         ("repo history", vec!["repo", "history"]),
         ("key export-kit", vec!["key", "export-kit", "kit.txt"]),
         ("init", vec!["init", "--repo", "other"]),
+        ("undelete", vec!["undelete"]),
         ("completions", vec!["completions", "bash"]),
         ("man", vec!["man", "restore"]),
         ("man --directory", vec!["man", "--directory", "man1"]),

@@ -28,6 +28,7 @@ fn back_up_in_the_future(world: &World, source_name: &str) {
         boot: b"once".to_vec(),
         process: 1,
         process_start: Arc::new(|_| Some(1)),
+        now: std::sync::Arc::new(|| 0),
     };
     let store = Arc::new(LocalStore::new(world.repository()));
     let repository = Repository::open(store, &Secret::Code(code), liveness).expect("the key opens it");

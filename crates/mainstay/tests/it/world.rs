@@ -117,7 +117,8 @@ impl World {
             .env_clear()
             .env("HOME", self.home())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs([("TZ", "UTC"), ("LANG", "C.UTF-8"), ("TERM", "xterm")])
+            // Tests that forget want to see it gone; the hold has tests of its own.
+            .envs([("TZ", "UTC"), ("LANG", "C.UTF-8"), ("TERM", "xterm"), ("MAINSTAY_HOLD", "0d")])
             .current_dir(self.home())
             .stdin(Stdio::null());
         command

@@ -48,7 +48,7 @@ impl Tool for Mainstay {
             }
             Action::Verify => vec![mainstay(&["verify"])],
             Action::ForgetAndPrune { keep } => {
-                vec![mainstay(&["forget", "--keep-last", &keep.to_string()]), mainstay(&["prune"])]
+                vec![mainstay(&["forget", "--keep-last", &keep.to_string()]), mainstay(&["prune", "--hold", "0d"])]
             }
         })
     }

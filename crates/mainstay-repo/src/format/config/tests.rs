@@ -5,7 +5,7 @@ use crate::fixtures::CONFIG;
 
 const STORED: &str = r#"{
   "magic": "mainstay repository",
-  "format": 1,
+  "format": 2,
   "repository": "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1",
   "suite": "aes-256-gcm",
   "features": {

@@ -16,7 +16,21 @@ fn intent() -> Intent {
 }
 
 fn condemned() -> Condemned {
-    Condemned { id: TableId([0x1d; 16]), packs: vec![PackId([1; 32]), PackId([2; 32])] }
+    Condemned {
+        id: TableId([0x1d; 16]),
+        packs: vec![CondemnedPack { id: PackId([1; 32]), session: session_id(0x5e) }],
+        snapshots: vec![CondemnedSnapshot { source: SourceId([3; 16]), sequence: 7, id: SnapshotId([4; 32]) }],
+        considered: vec![SnapshotId([5; 32])],
+        keys: vec![session_id(6)],
+    }
+}
+
+fn fence() -> Fence {
+    Fence { session: session_id(0x5e), collector: session_id(0xcc) }
+}
+
+fn settlement() -> Settlement {
+    Settlement { session: session_id(0x5e), collector: session_id(0xcc), survivors: vec![SnapshotId([0x5a; 32])] }
 }
 
 fn trash() -> Trash {
@@ -39,10 +53,30 @@ fn an_intent_has_these_bytes_for_ever() {
 
 #[test]
 fn a_condemned_list_has_these_bytes_for_ever() {
-    let body = format!("a20150{}02825820{}5820{}", "1d".repeat(16), "01".repeat(32), "02".repeat(32));
+    let packs = format!("81a2015820{}0250{}", "01".repeat(32), "5e".repeat(16));
+    let snapshots = format!("81a30150{}0207035820{}", "03".repeat(16), "04".repeat(32));
+    let rest = format!("04815820{}058150{}", "05".repeat(32), "06".repeat(16));
+    let body = format!("a50150{}02{packs}03{snapshots}{rest}", "1d".repeat(16));
     let bytes = encode_condemned(REPOSITORY, &condemned());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("0d") + &body);
-    assert_eq!(decode_condemned(REPOSITORY, &bytes), Ok(condemned()));
+    assert_eq!(decode_condemned(REPOSITORY, TableId([0x1d; 16]), &bytes), Ok(condemned()));
+}
+
+#[test]
+fn a_fence_has_these_bytes_for_ever() {
+    let body = format!("a20150{}0250{}", "5e".repeat(16), "cc".repeat(16));
+    let bytes = encode_fence(REPOSITORY, &fence());
+    assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("0e") + &body);
+}
+
+#[test]
+fn a_settlement_has_these_bytes_for_ever() {
+    let body = format!("a30150{}0250{}03815820{}", "5e".repeat(16), "cc".repeat(16), "5a".repeat(32));
+    let bytes = encode_settlement(REPOSITORY, &settlement());
+    assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("12") + &body);
+    let decode = |session, collector| decode_settlement(REPOSITORY, (session, collector), &bytes);
+    assert_eq!(decode(session_id(0x5e), session_id(0xcc)), Ok(settlement()));
+    assert!(decode(session_id(0x5f), session_id(0xcc)).is_err() && decode(session_id(0x5e), session_id(0xcd)).is_err());
 }
 
 #[test]
@@ -58,7 +92,10 @@ fn every_damage_to_an_object_of_coordination_is_noticed() {
     let bytes = encode_intent(REPOSITORY, &intent());
     assert_every_damage_is_noticed(&bytes, |bytes| decode_intent(REPOSITORY, bytes));
     let bytes = encode_condemned(REPOSITORY, &condemned());
-    assert_every_damage_is_noticed(&bytes, |bytes| decode_condemned(REPOSITORY, bytes));
+    assert_every_damage_is_noticed(&bytes, |bytes| decode_condemned(REPOSITORY, TableId([0x1d; 16]), bytes));
+    let bytes = encode_settlement(REPOSITORY, &settlement());
+    let parties = (session_id(0x5e), session_id(0xcc));
+    assert_every_damage_is_noticed(&bytes, |bytes| decode_settlement(REPOSITORY, parties, bytes));
     let bytes = encode_trash(REPOSITORY, &trash());
     assert_every_damage_is_noticed(&bytes, |bytes| decode_trash(REPOSITORY, SnapshotId([0x5a; 32]), bytes));
 }
@@ -66,7 +103,9 @@ fn every_damage_to_an_object_of_coordination_is_noticed() {
 #[test]
 fn an_object_of_coordination_passes_for_no_other() {
     let bytes = encode_trash(REPOSITORY, &trash());
-    assert!(decode_condemned(REPOSITORY, &bytes).is_err());
+    assert!(decode_condemned(REPOSITORY, TableId([0x1d; 16]), &bytes).is_err());
+    let list = encode_condemned(REPOSITORY, &condemned());
+    assert!(decode_condemned(REPOSITORY, TableId([0x1e; 16]), &list).is_err());
     assert!(decode_trash(ELSEWHERE, SnapshotId([0x5a; 32]), &bytes).is_err());
     assert!(decode_trash(REPOSITORY, SnapshotId([0x5b; 32]), &bytes).is_err());
 }

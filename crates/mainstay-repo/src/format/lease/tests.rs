@@ -13,13 +13,14 @@ fn lease() -> Lease {
         role: Role::Collector,
         claim: Claim { machine: [0x3a; 16], boot: [0xb0; 16], process: 4242, process_start: 1 << 40 },
         seen: vec![TableId([0x1d; 16])],
+        renewed: 23,
     }
 }
 
 #[test]
 fn a_lease_has_these_bytes_for_ever() {
     let claim = format!("a40150{}0250{}03191092041b0000010000000000", "3a".repeat(16), "b0".repeat(16));
-    let body = format!("a50150{}0202030304{claim}058150{}", "5e".repeat(16), "1d".repeat(16));
+    let body = format!("a60150{}0202030304{claim}058150{}0617", "5e".repeat(16), "1d".repeat(16));
     let bytes = encode(REPOSITORY, &lease());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), format!("4d5343310a000000{}{body}", "a1".repeat(16)));
     assert_eq!(decode(REPOSITORY, session_id(0x5e), &bytes), Ok(lease()));

@@ -1,35 +1,233 @@
-//! A prune beside other sessions: who waits for whom, and what a race must not do.
+//! A prune beside other sessions: each stands still before each of its calls to the store while another one runs.
 
-use std::io;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::store::{Object, Upload, Vacancy};
+use crate::fixtures::{FailingStore, Failure, after, read_back, secret};
+use crate::id::SnapshotId;
 
-#[test]
-fn a_prune_refuses_beside_an_open_session() {
-    let (store, repository, kept) = half_dead();
-    let session = Session::begin(&repository, Sharing::Shared).unwrap();
-    let before = named(&store, "packs/");
-    let error = repository.prune().map(drop).unwrap_err();
-    assert_eq!(error.kind(), Kind::Busy);
-    assert!(error.to_string().contains("writer"), "{error}");
-    assert_eq!(named(&store, "packs/"), before);
-    let (root, blocks) = crate::fixtures::store_files(&session, &kept).unwrap();
-    session.commit(crate::fixtures::draft("data", 3, root, blocks)).unwrap();
-    repository.prune().unwrap();
-    assert_snapshots(&repository, &[(2, kept.clone()), (3, kept)].into());
+/// Longer than any session may be silent.
+const WEEKS: i64 = 30 * 24 * 3600 * 1_000_000_000;
+
+/// Two snapshots, the first of which is forgotten; some of what it needed is thinned out, some moved, some deleted.
+fn half_forgotten() -> (MemoryStore, Files, Files) {
+    let (store, repository) = new_repository();
+    let small = |step| super::thinning::small((0..40).step_by(step));
+    let forgotten: Files =
+        files_of(&[("a", 1, 600_000), ("b", 2, 600_000), ("c", 3, 600_000)]).into_iter().chain(small(1)).collect();
+    let kept: Files = files_of(&[("a", 1, 600_000), ("d", 4, 1000)]).into_iter().chain(small(4)).collect();
+    back_up(&repository, 1, &forgotten).unwrap();
+    back_up(&repository, 2, &kept).unwrap();
+    forget(&repository, 1);
+    (store, forgotten, kept)
+}
+
+/// What a backup meets again of the forgotten one.
+fn again() -> Files {
+    let small = super::thinning::small((0..40).step_by(3));
+    files_of(&[("a", 1, 600_000), ("b", 2, 600_000), ("e", 5, 1000)]).into_iter().chain(small).collect()
+}
+
+fn another(store: &MemoryStore) -> Repository {
+    open(store.clone(), process(2, Some(1)))
+}
+
+fn weeks_later(store: &MemoryStore) -> Repository {
+    open(store.clone(), after(WEEKS))
+}
+
+/// Runs `outer`; just before its call of this number, `inner` runs as a whole. Answers what came of both; nothing of `inner`
+/// if there are not so many calls.
+fn within<O, I: Send + 'static>(
+    store: &MemoryStore,
+    call: u64,
+    outer: impl FnOnce(&Repository) -> O,
+    inner: impl FnOnce(&MemoryStore) -> I + Send + 'static,
+) -> (O, Option<I>) {
+    let paused = FailingStore::new(store.clone(), Failure::Never);
+    let repository = Repository::open(Arc::new(paused.clone()), &secret(), alive()).unwrap();
+    let (done, objects) = (Arc::new(Mutex::new(None)), store.clone());
+    let result = done.clone();
+    paused.before(paused.calls() + call, move || {
+        let came = inner(&objects);
+        *result.lock().unwrap() = Some(came);
+    });
+    let came = outer(&repository);
+    let inner = done.lock().unwrap().take();
+    (came, inner)
+}
+
+/// Does something for each call that an operation makes, until there are no more.
+fn at_each_call(mut at: impl FnMut(u64) -> bool) {
+    let mut calls = 0;
+    while at(calls) {
+        calls += 1;
+    }
+    assert!(calls > 10, "only {calls} calls were interrupted");
+}
+
+/// Everything that is to be there is, now and after two more prunes; and then nothing else is.
+fn assert_whole(store: &MemoryStore, expected: &BTreeMap<u64, Files>, at: &str) {
+    let repository = open(store.clone(), restarted());
+    for prune in 0..3 {
+        for (sequence, files) in expected {
+            let entries = repository.snapshots().unwrap();
+            let entry = entries.iter().find(|entry| entry.snapshot.sequence == *sequence && !entry.forgotten);
+            let entry = entry.unwrap_or_else(|| panic!("{at}, {prune} prunes later: {sequence} is not there"));
+            let read = read_back(&repository, entry);
+            let read = read.unwrap_or_else(|error| panic!("{at}, {prune} prunes later: read {sequence}: {error}"));
+            assert!(read == *files, "{at}, {prune} prunes later: {sequence} has changed");
+        }
+        repository.prune().unwrap_or_else(|error| panic!("{at}: prune: {error}"));
+    }
+    assert_eq!(garbage(store), [""; 0], "{at}");
 }
 
 #[test]
-fn a_refused_prune_leaves_no_lease_open() {
-    let (_store, repository, _) = half_dead();
-    let lease = repository.begin_reading().unwrap();
-    assert!(repository.prune().is_err());
-    let open = repository.leases().open_leases(session_id(0)).unwrap().known;
-    assert!(open.iter().all(|lease| lease.role == Role::Reader));
-    drop(lease);
-    assert!(Session::begin(&repository, Sharing::Shared).is_ok());
+fn a_prune_leaves_what_a_session_at_work_may_need_to_the_next_one() {
+    let (store, _, kept) = half_forgotten();
+    let repository = open(store.clone(), alive());
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let before = named(&store, "packs/");
+    let report = another(&store).prune().unwrap();
+    assert!(report.waiting.packs > 0 && report.waiting.session == Some(session.id()));
+    assert_eq!(report.freed_bytes(), 0);
+    assert!(before.iter().all(|pack| store.names().contains(pack)), "nothing that was there is gone");
+    let (root, blocks) = crate::fixtures::store_files(&session, &again()).unwrap();
+    session.commit(crate::fixtures::draft("data", 3, root, blocks)).unwrap();
+    let report = another(&store).prune().unwrap();
+    assert_eq!(report.waiting, Waiting::default());
+    assert_whole(&store, &[(2, kept), (3, again())].into(), "at the end");
+}
+
+#[test]
+fn a_session_that_begins_after_a_list_does_not_keep_it() {
+    let (store, _, kept) = half_forgotten();
+    let repository = open(store.clone(), alive());
+    let reader = repository.begin_reading().unwrap();
+    assert!(another(&store).prune().unwrap().waiting.packs > 0);
+    let later = repository.begin_reading().unwrap();
+    drop(reader);
+    assert_eq!(another(&store).prune().unwrap().waiting, Waiting::default());
+    drop(later);
+    assert_whole(&store, &[(2, kept)].into(), "at the end");
+}
+
+#[test]
+fn a_backup_that_stands_still_anywhere_while_prunes_run_is_whole() {
+    at_each_call(|call| {
+        let (store, _, kept) = half_forgotten();
+        let prunes = |store: &MemoryStore| (0..2).for_each(|_| drop(another(store).prune().unwrap()));
+        let (backed, inner) = within(&store, call, |repository| back_up(repository, 3, &again()), prunes);
+        backed.unwrap_or_else(|error| panic!("call {call}: {error}"));
+        assert_whole(&store, &[(2, kept), (3, again())].into(), &format!("call {call}"));
+        inner.is_some()
+    });
+}
+
+#[test]
+fn a_backup_that_sleeps_for_weeks_anywhere_is_whole_or_void() {
+    at_each_call(|call| {
+        let (store, _, kept) = half_forgotten();
+        let prunes = |store: &MemoryStore| (0..2).for_each(|_| drop(weeks_later(store).prune().unwrap()));
+        let (backed, inner) = within(&store, call, |repository| back_up(repository, 3, &again()), prunes);
+        let mut expected = BTreeMap::from([(2, kept)]);
+        match backed {
+            Ok(_) => drop(expected.insert(3, again())),
+            Err(error) => assert!(!matches!(error, Error::Bug(_)), "call {call}: {error}"),
+        }
+        let at = format!("call {call}, {}", if expected.len() == 2 { "confirmed" } else { "void" });
+        assert_whole(&store, &expected, &at);
+        inner.is_some()
+    });
+}
+
+#[test]
+fn a_prune_that_stands_still_anywhere_while_a_backup_runs_takes_nothing_from_it() {
+    at_each_call(|call| {
+        let (store, _, kept) = half_forgotten();
+        let backup = |store: &MemoryStore| back_up(&another(store), 3, &again()).map(drop).unwrap();
+        let (pruned, inner) = within(&store, call, |repository| repository.prune(), backup);
+        pruned.unwrap_or_else(|error| panic!("call {call}: {error}"));
+        let mut expected = BTreeMap::from([(2, kept)]);
+        inner.map(|()| expected.insert(3, again()));
+        assert_whole(&store, &expected, &format!("call {call}"));
+        inner.is_some()
+    });
+}
+
+#[test]
+fn a_prune_that_stands_still_anywhere_while_another_runs_loses_nothing() {
+    at_each_call(|call| {
+        let (store, _, kept) = half_forgotten();
+        let prune = |store: &MemoryStore| drop(another(store).prune());
+        let (_, inner) = within(&store, call, |repository| repository.prune().map(drop), prune);
+        assert_whole(&store, &[(2, kept)].into(), &format!("call {call}"));
+        inner.is_some()
+    });
+}
+
+#[test]
+fn a_prune_that_sleeps_for_weeks_anywhere_loses_nothing_when_it_wakes() {
+    at_each_call(|call| {
+        let (store, _, kept) = half_forgotten();
+        let meanwhile = |store: &MemoryStore| {
+            let repository = weeks_later(store);
+            repository.prune().unwrap();
+            back_up(&repository, 3, &again()).unwrap();
+            back_up(&repository, 4, &files_of(&[("c", 3, 600_000)])).unwrap();
+            forget(&repository, 4);
+            repository.prune().unwrap();
+        };
+        let (_, inner) = within(&store, call, |repository| repository.prune().map(drop), meanwhile);
+        let mut expected = BTreeMap::from([(2, kept)]);
+        inner.map(|()| expected.insert(3, again()));
+        assert_whole(&store, &expected, &format!("call {call}"));
+        inner.is_some()
+    });
+}
+
+fn first(store: &MemoryStore) -> SnapshotId {
+    let entries = open(store.clone(), alive()).snapshots().unwrap();
+    entries.iter().find(|entry| entry.snapshot.sequence == 1).map(|entry| entry.id).unwrap()
+}
+
+#[test]
+fn a_snapshot_that_is_undeleted_while_a_prune_stands_still_is_whole_or_stays_forgotten() {
+    at_each_call(|call| {
+        let (store, forgotten, kept) = half_forgotten();
+        let id = first(&store);
+        let undelete = move |store: &MemoryStore| another(store).undelete(id);
+        let (_, inner) = within(&store, call, |repository| repository.prune().map(drop), undelete);
+        let mut expected = BTreeMap::from([(2, kept)]);
+        if let Some(Ok(())) = inner {
+            expected.insert(1, forgotten);
+        }
+        assert_whole(&store, &expected, &format!("call {call}, undeleted: {inner:?}"));
+        inner.is_some()
+    });
+}
+
+#[test]
+fn a_snapshot_that_is_pruned_while_its_undeletion_stands_still_is_whole_or_not_confirmed() {
+    for later in [another as fn(&MemoryStore) -> Repository, weeks_later] {
+        let mut calls = 0;
+        let mut is_interrupted = true;
+        while is_interrupted {
+            let (store, forgotten, kept) = half_forgotten();
+            let id = first(&store);
+            let prunes = move |store: &MemoryStore| (0..2).for_each(|_| drop(later(store).prune()));
+            let (undeleted, inner) = within(&store, calls, |repository| repository.undelete(id), prunes);
+            let mut expected = BTreeMap::from([(2, kept)]);
+            if undeleted.is_ok() {
+                expected.insert(1, forgotten);
+            }
+            assert_whole(&store, &expected, &format!("call {calls}, undeleted: {undeleted:?}"));
+            (calls, is_interrupted) = (calls + 1, inner.is_some());
+        }
+        assert!(calls > 5, "only {calls} calls were interrupted");
+    }
 }
 
 #[test]
@@ -38,91 +236,17 @@ fn a_prune_goes_on_beside_a_session_whose_process_is_gone() {
     let session = Session::begin(&repository, Sharing::Shared).unwrap();
     session.store_small_file(b"never committed").unwrap();
     let later = open(store.clone(), restarted());
-    later.prune().unwrap();
+    assert_eq!(later.prune().unwrap().waiting, Waiting::default());
     assert_snapshots(&later, &[(2, kept)].into());
     drop(session);
 }
 
 #[test]
-fn a_prune_refuses_beside_a_session_on_another_machine() {
+fn the_session_of_another_machine_is_awaited_until_it_is_silent_for_a_week() {
     let (store, repository, _) = half_dead();
-    let _session = Session::begin(&repository, Sharing::Shared).unwrap();
-    let elsewhere = open(store, crate::Liveness { machine: b"another machine".to_vec(), ..restarted() });
-    assert_eq!(elsewhere.prune().map(drop).map_err(|error| error.kind()), Err(Kind::Busy));
-}
-
-/// Something that happens in the middle of another's listing.
-type Event = Box<dyn FnOnce(&MemoryStore) + Send>;
-
-/// A store in which something happens just before a folder is listed for the n-th time.
-struct Interrupted {
-    objects: MemoryStore,
-    prefix: &'static str,
-    event: Mutex<(u32, Option<Event>)>,
-}
-
-impl Store for Interrupted {
-    fn location(&self) -> String {
-        self.objects.location()
-    }
-
-    fn upload(&self) -> io::Result<Box<dyn Upload>> {
-        self.objects.upload()
-    }
-
-    fn len(&self, name: &str) -> io::Result<u64> {
-        self.objects.len(name)
-    }
-
-    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.objects.read_at(name, offset, buffer)
-    }
-
-    fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
-        let mut event = self.event.lock().unwrap();
-        if prefix == self.prefix {
-            event.0 = event.0.saturating_sub(1);
-            if event.0 == 0
-                && let Some(event) = event.1.take()
-            {
-                event(&self.objects);
-            }
-        }
-        self.objects.list(prefix)
-    }
-
-    fn delete(&self, name: &str) -> io::Result<()> {
-        self.objects.delete(name)
-    }
-
-    fn prepare(&self) -> io::Result<Vacancy> {
-        self.objects.prepare()
-    }
-}
-
-/// Prunes; just before the n-th listing of leases a writer publishes its lease and pauses.
-fn prune_while_a_writer_begins(listing: u32) -> MemoryStore {
-    let (store, _, _) = half_dead();
-    let writer = open(store.clone(), alive());
-    let publish: Event = Box::new(move |_| {
-        writer.leases().publish(session_id(0x77), Role::Writer).unwrap();
-    });
-    let event = Mutex::new((listing, Some(publish)));
-    let interrupted = Arc::new(Interrupted { objects: store.clone(), prefix: names::LEASES, event });
-    let repository = Repository::open(interrupted, &crate::fixtures::secret(), alive()).unwrap();
-    let pruned = repository.prune().map(drop).map_err(|error| error.kind());
-    assert_eq!(pruned, if listing == 1 { Err(Kind::Busy) } else { Ok(()) });
-    store
-}
-
-#[test]
-fn a_writer_that_publishes_its_lease_during_a_prune_keeps_it() {
-    for listing in [1, 2] {
-        let store = prune_while_a_writer_begins(listing);
-        // The prune is over. The writer now lists the leases, finds no collector, and goes on.
-        let lease = names::lease(session_id(0x77), 0);
-        assert!(store.names().contains(&lease), "listing {listing}: the writer goes on without a lease");
-        let next = open(store, alive()).prune().map(drop).map_err(|error| error.kind());
-        assert_eq!(next, Err(Kind::Busy), "listing {listing}: a second prune does not see the writer");
-    }
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let elsewhere =
+        |liveness| open(store.clone(), crate::Liveness { machine: b"another machine".to_vec(), ..liveness });
+    assert_eq!(elsewhere(restarted()).prune().unwrap().waiting.session, Some(session.id()));
+    assert_eq!(elsewhere(after(WEEKS)).prune().unwrap().waiting, Waiting::default());
 }

@@ -63,7 +63,7 @@ fn a_prune_that_is_stopped_keeps_what_it_has_done_and_the_next_goes_on() {
     let (store, repository, kept) = two_sparse_packs();
     let sparse = repository.plan_prune().unwrap().repack;
     assert_eq!(sparse.len(), 2);
-    let stopped = repository.prune_observed(&Watching::new(u64::MAX, 1));
+    let stopped = repository.prune_observed(0, &Watching::new(u64::MAX, 1));
     assert_eq!(stopped.map(drop).map_err(|error| error.kind()), Err(Kind::Cancelled));
     let is_there = |pack: &PackUse| store.names().contains(&names::pack(pack.id, pack.session));
     assert_eq!(
@@ -84,7 +84,7 @@ fn a_prune_that_is_stopped_at_any_boundary_loses_nothing_and_is_in_nobodys_way()
     for boundary in 0.. {
         let store = copy_of(&original);
         let repository = open(store.clone(), alive());
-        let done = match repository.prune_observed(&Watching::new(boundary, u64::MAX)) {
+        let done = match repository.prune_observed(0, &Watching::new(boundary, u64::MAX)) {
             Ok(_) => true,
             Err(error) => {
                 assert_eq!(error.kind(), Kind::Cancelled, "boundary {boundary}");
@@ -107,7 +107,7 @@ fn a_prune_that_is_stopped_at_any_boundary_loses_nothing_and_is_in_nobodys_way()
 fn a_plan_can_be_stopped_as_well() {
     let (store, repository, _) = two_sparse_packs();
     let before = store.names();
-    let planned = repository.plan_prune_observed(&Watching::new(0, u64::MAX));
+    let planned = repository.plan_prune_observed(0, &Watching::new(0, u64::MAX));
     assert_eq!(planned.map(drop).map_err(|error| error.kind()), Err(Kind::Cancelled));
     assert_eq!(store.names(), before);
 }
@@ -117,7 +117,7 @@ fn a_prune_tells_its_phases_and_how_far_it_is() {
     let (_store, repository, _) = two_sparse_packs();
     let packs = repository.list_packs().unwrap().len() as u64;
     let watching = Watching::new(u64::MAX, u64::MAX);
-    let report = repository.prune_observed(&watching).unwrap();
+    let report = repository.prune_observed(0, &watching).unwrap();
     let bytes: u64 = report.plan.repack.iter().map(|pack| pack.len).sum();
     let phases = watching.phases.into_inner().unwrap();
     let expected = [
@@ -131,7 +131,8 @@ fn a_prune_tells_its_phases_and_how_far_it_is() {
 #[test]
 fn packs_are_read_no_more_when_nobody_takes_their_blocks() {
     let (_store, repository, _) = half_dead();
-    let inventory = Inventory::take(&repository, &Unobserved).unwrap();
+    let inventory =
+        Inventory::take(&repository, &Surroundings::look(&repository).unwrap(), None, (0, &Unobserved)).unwrap();
     let pack = inventory.plan().repack.remove(0);
     let repack =
         Repack { repository: &repository, inventory: &inventory, session: session_id(9), observer: &Unobserved };

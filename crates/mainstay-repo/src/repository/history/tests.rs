@@ -154,10 +154,10 @@ fn two_who_remove_at_once_forget_nothing_of_each_other() {
     let (store, repository, entries) = chain_of(4);
     let other = open(store.clone(), alive());
     let seen = other.removed().unwrap();
-    repository.record_removal([&entries[0]]).unwrap();
+    repository.record_removal([place(&repository, &entries[0])]).unwrap();
     drop(seen);
-    other.record_removal([&entries[1]]).unwrap();
-    repository.record_removal([&entries[0], &entries[2]]).unwrap();
+    other.record_removal([place(&other, &entries[1])]).unwrap();
+    repository.record_removal([0, 2].map(|at| place(&repository, &entries[at]))).unwrap();
     let removed = repository.removed().unwrap();
     assert!(entries[..3].iter().all(|entry| removed.contains(entry.id)));
 }
@@ -184,7 +184,7 @@ fn what_another_key_recorded_counts() {
     let code = RecoveryCode::generate().unwrap().to_text();
     repository.add_key(&Secret::from_text(&code), "laptop", 5).unwrap();
     let laptop = Repository::open(Arc::new(store), &Secret::from_text(&code), alive()).unwrap();
-    laptop.record_removal([&entries[0]]).unwrap();
+    laptop.record_removal([place(&laptop, &entries[0])]).unwrap();
     assert!(repository.removed().unwrap().contains(entries[0].id));
     back_up(&laptop, 2, &files_of(&[("a", 1, 1000)])).unwrap();
 }

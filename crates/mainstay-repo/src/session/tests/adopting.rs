@@ -40,7 +40,8 @@ fn the_packs_of_a_killed_session_are_taken_over() {
     let new_bytes = store_again(&store, restarted(), &data);
     assert!(new_bytes <= LEN as u64 - limits::PACK_TARGET_MIN + limits::BLOCK_LEN as u64, "{new_bytes}");
     assert_eq!(store_again(&store, restarted(), &data), 0, "the next session stores nothing again");
-    assert!(open(store, restarted()).leases().open_leases(crate::fixtures::session_id(0)).unwrap().known.is_empty());
+    let open = open(store, restarted()).leases().open_leases(crate::fixtures::session_id(0)).unwrap();
+    assert!(open.known.iter().all(|lease| lease.gone), "the killed session is for a prune to fence");
 }
 
 #[test]

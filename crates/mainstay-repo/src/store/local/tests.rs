@@ -39,16 +39,23 @@ fn a_disk_that_goes_away_later_is_an_error_too() {
 #[test]
 fn what_a_killed_writer_left_in_staging_is_invisible_and_can_be_cleared() {
     let (directory, store) = store();
-    let mut upload = store.upload().unwrap();
-    upload.write(b"unfinished").unwrap();
-    std::mem::forget(upload);
     let staging = directory.path().join("repository").join(STAGING);
-    assert_eq!(fs::read_dir(&staging).unwrap().count(), 1);
+    fs::write(staging.join("0123"), b"unfinished").unwrap();
     for prefix in ["packs/", "refs/", "index/", "snapshots/", "keys/", "coord/", "trash/"] {
         assert_eq!(store.list(prefix).unwrap(), [], "{prefix}");
     }
     store.clear_staging().unwrap();
     assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+}
+
+#[test]
+fn an_upload_under_way_is_not_cleared() {
+    let (_directory, store) = store();
+    let mut upload = store.upload().unwrap();
+    upload.write(b"unfinished").unwrap();
+    store.clear_staging().unwrap();
+    upload.publish("refs/a").unwrap();
+    assert_eq!(store.read("refs/a", 100).unwrap(), b"unfinished");
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! Leftovers: what no longer serves anyone.
+//!
+//! Owns finding and removing it: superseded tables, leases that are over, keys of sessions without a block, reference maps
+//! and marks without a snapshot. All but the leases only while no other session is at work. Invariant: everything is listed
+//! before the leases are, so what a session has published that begins meanwhile is not among it.
+
+use std::collections::HashSet;
+
+use super::inventory::Inventory;
+use super::removal::{Removal, sessions_with_blocks};
+use super::surroundings::names_of;
+use crate::error::{Error, Result};
+use crate::fence::Fences;
+use crate::format::names::{self, LeaseName};
+use crate::id::{SessionId, SnapshotId, TableId};
+use crate::index::{Care, Index};
+use crate::repository::Repository;
+
+/// Names of everything that may be left over.
+pub struct Leftovers<'r> {
+    repository: &'r Repository,
+    tables: Vec<String>,
+    data_keys: Vec<String>,
+    maps_and_marks: Vec<String>,
+    leases: Vec<String>,
+}
+
+impl<'r> Leftovers<'r> {
+    pub fn list(repository: &'r Repository) -> Result<Self> {
+        let mut maps_and_marks = names_of(repository, names::REFS)?;
+        maps_and_marks.extend(names_of(repository, names::TRASH)?);
+        Ok(Self {
+            repository,
+            tables: names_of(repository, names::INDEX)?,
+            data_keys: names_of(repository, names::DATA_KEYS)?,
+            maps_and_marks,
+            leases: names_of(repository, names::LEASES)?,
+        })
+    }
+
+    /// Removes what is left over; what others may still use is for a later prune.
+    pub fn remove(self, collector: SessionId, inventory: &Inventory, removal: &mut Removal<'_>) -> Result<()> {
+        let fences = self.repository.fences()?;
+        self.remove_leases(&fences, removal)?;
+        if !self.repository.leases().open_leases(collector)?.is_empty() {
+            return Ok(());
+        }
+        let present: HashSet<SnapshotId> = names_of(self.repository, names::SNAPSHOTS)?
+            .iter()
+            .filter_map(|name| names::parse_snapshot(name).ok())
+            .map(|(_, _, id)| id)
+            .collect();
+        self.remove_maps_and_marks(&present, removal)?;
+        let known = inventory.snapshots.every_id();
+        if present.iter().any(|id| !known.contains(id)) {
+            // A session has come and gone meanwhile.
+            return Ok(());
+        }
+        let index = self.repository.index_beside(HashSet::new(), Care::Tails)?;
+        self.remove_tables(&index, removal)?;
+        self.remove_data_keys(&fences, removal)?;
+        self.repository.condemned()?.unreadable.iter().try_for_each(|error| match error {
+            // Nobody is there who could act on it.
+            Error::Damaged { name, .. } => removal.delete(name),
+            _ => Ok(()),
+        })
+    }
+
+    /// Leases and intents of sessions that have ended or are settled. The end of a lease goes last: half a lease must not look
+    /// open.
+    fn remove_leases(&self, fences: &Fences, removal: &mut Removal<'_>) -> Result<()> {
+        let parsed = |name: &String| names::parse_lease(name).ok();
+        let ended = self.leases.iter().filter_map(parsed).filter(|(_, part)| *part == LeaseName::End);
+        let ended: HashSet<SessionId> = ended.map(|(session, _)| session).collect();
+        let is_over = |session: SessionId| ended.contains(&session) || fences.is_settled(session);
+        let mut over: Vec<(&String, SessionId)> = Vec::new();
+        for name in &self.leases {
+            over.extend(parsed(name).filter(|(session, _)| is_over(*session)).map(|(session, _)| (name, session)));
+        }
+        over.sort();
+        let sessions: HashSet<SessionId> = over.iter().map(|(_, session)| *session).collect();
+        for session in sessions {
+            for intent in names_of(self.repository, &format!("{}{session}/", names::INTENTS))? {
+                removal.delete(&intent)?;
+            }
+        }
+        over.into_iter().try_for_each(|(name, _)| removal.delete(name))
+    }
+
+    fn remove_maps_and_marks(&self, present: &HashSet<SnapshotId>, removal: &mut Removal<'_>) -> Result<()> {
+        for name in &self.maps_and_marks {
+            let id = name.rsplit_once('/').and_then(|(_, id)| SnapshotId::from_hex(id).ok());
+            if id.is_some_and(|id| !present.contains(&id)) {
+                removal.delete(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_tables(&self, index: &Index, removal: &mut Removal<'_>) -> Result<()> {
+        let tables = index.blocks.iter().chain(&index.chunks).map(crate::index::Table::id);
+        // One that was readable when this prune began is for the next one to mend.
+        let alive: HashSet<TableId> = tables.chain(index.lost().iter().map(|table| table.id)).collect();
+        for name in &self.tables {
+            let (_, id) = names::parse_table(name).map_err(|problem| Error::damaged("list index", name, problem))?;
+            if !alive.contains(&id) {
+                removal.delete(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys of sessions that ended in good order and have nothing in the repository any more: nobody can come to need them. One
+    /// that was fenced may wake and go on writing, so its key stays.
+    fn remove_data_keys(&self, fences: &Fences, removal: &mut Removal<'_>) -> Result<()> {
+        let Some(needed) = sessions_with_blocks(self.repository)? else { return Ok(()) };
+        let keys = self.data_keys.iter().filter_map(|name| name.strip_prefix(names::DATA_KEYS));
+        let keys = keys.filter_map(|id| SessionId::from_hex(id).ok());
+        removal.keys(keys.filter(|id| !needed.contains(id) && !fences.is_settled(*id)).collect())
+    }
+}

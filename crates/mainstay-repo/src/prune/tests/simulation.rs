@@ -1,0 +1,256 @@
+//! Simulated histories of the real code: sessions stand still anywhere while others run, whose clocks are wrong, whose
+//! processes die, and whose replies are lost. Then the faults stop, and everything that was confirmed must be there.
+//!
+//! A seed is a history. `MAINSTAY_SIMULATION_SEEDS` says how many are run, `MAINSTAY_SIMULATION_FIRST` from which on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::fixtures::{CREATED, FailingStore, Failure, draft, read_back, secret, store_files};
+use crate::id::SnapshotId;
+use crate::lease::Liveness;
+use crate::session::Presence;
+
+const SEEDS: u64 = 2000;
+const DAY: i64 = 24 * 3600 * 1_000_000_000;
+/// Operations that stand still within each other.
+const DEPTH: u32 = 3;
+/// Operations of a history, but for those within others.
+const OPERATIONS: u64 = 5;
+
+/// What is known of a history.
+struct World {
+    state: u64,
+    last: u64,
+    processes: u32,
+    /// What confirmed snapshots hold that nobody has forgotten.
+    kept: BTreeMap<SnapshotId, Files>,
+    /// What those hold that were forgotten and may come back.
+    forgotten: BTreeMap<SnapshotId, Files>,
+    counts: BTreeMap<&'static str, u64>,
+    log: Vec<String>,
+}
+
+type Shared = Arc<Mutex<World>>;
+
+impl World {
+    /// SplitMix64 (Steele et al., OOPSLA 2014).
+    fn below(&mut self, end: u64) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end.max(1)
+    }
+
+    fn files(&mut self) -> Files {
+        let (step, from) = (1 + self.below(4), self.below(6));
+        let mut files = super::thinning::small((from..from + 12).step_by(step as usize));
+        if self.below(3) == 0 {
+            let seed = self.below(3);
+            files.insert(format!("large {seed}"), crate::fixtures::sparse(100 + seed, 300_000));
+        }
+        files
+    }
+
+    /// A living process, whose clock may be wrong by weeks.
+    fn process(&mut self) -> Liveness {
+        self.processes += 1;
+        let skew = match self.below(4) {
+            0 => self.below(40) as i64 * DAY - 20 * DAY,
+            _ => 0,
+        };
+        Liveness { now: Arc::new(move || CREATED + skew), ..process(self.processes, Some(1)) }
+    }
+
+    fn failure(&mut self) -> Failure {
+        let at = self.below(60);
+        match self.below(10) {
+            0 => Failure::From(at),
+            1 => Failure::Once(at),
+            2 => Failure::Lost(at),
+            _ => Failure::Never,
+        }
+    }
+
+    fn any_of(&mut self, which: fn(&Self) -> &BTreeMap<SnapshotId, Files>) -> Option<SnapshotId> {
+        let number = self.below(which(self).len() as u64);
+        which(self).keys().nth(number as usize).copied()
+    }
+
+    fn note(&mut self, what: &'static str, depth: u32, story: &str) {
+        *self.counts.entry(what).or_default() += 1;
+        self.log.push(format!("{}{story}", "    ".repeat(depth as usize)));
+    }
+}
+
+/// Runs one operation; at one of its calls others may run as a whole.
+fn operate(world: &Shared, store: &MemoryStore, depth: u32) {
+    let (liveness, failure, event, choice) = {
+        let mut world = world.lock().unwrap();
+        let event = (depth < DEPTH && world.below(4) > 0).then(|| (world.below(50), 1 + world.below(2)));
+        (world.process(), world.failure(), event, world.below(12))
+    };
+    let failing = FailingStore::new(store.clone(), failure);
+    if let Some((call, count)) = event {
+        let (world, store) = (world.clone(), store.clone());
+        failing.before(call, move || (0..count).for_each(|_| operate(&world, &store, depth + 1)));
+    }
+    let Ok(repository) = Repository::open(Arc::new(failing), &secret(), liveness) else { return };
+    match choice {
+        0..=3 => back_up_something(world, &repository, depth),
+        4 | 5 => believe_the_last(world, &repository, depth),
+        6 | 7 => forget_something(world, &repository, depth),
+        8 => undelete_something(world, &repository, depth),
+        _ => {
+            world.lock().unwrap().note("prune", depth, &format!("prune begins, {failure:?}, {event:?}"));
+            let pruned = repository.prune().map(|report| report.waiting);
+            world.lock().unwrap().note("pruned", depth, &format!("prune ends: {pruned:?}"));
+        }
+    }
+}
+
+fn back_up_something(world: &Shared, repository: &Repository, depth: u32) {
+    let (files, sequence) = {
+        let mut world = world.lock().unwrap();
+        world.last += 1;
+        let sequence = world.last;
+        world.note("backup", depth, &format!("back up {sequence}"));
+        (world.files(), sequence)
+    };
+    confirm(world, depth, back_up(repository, sequence, &files).map(|report| (report.entry.id, files)));
+}
+
+/// A backup that finds nothing changed: it refers to blocks that it has not looked up.
+fn believe_the_last(world: &Shared, repository: &Repository, depth: u32) {
+    let sequence = {
+        let mut world = world.lock().unwrap();
+        world.last += 1;
+        let sequence = world.last;
+        world.note("believing backup", depth, &format!("back up {sequence}, unchanged"));
+        sequence
+    };
+    let backed = || -> Result<Option<(SnapshotId, Files)>> {
+        let session = Session::begin(repository, Sharing::Shared)?;
+        let parent = session.history().iter().rev().find(|entry| !entry.forgotten).cloned();
+        let parent = parent.filter(|entry| world.lock().unwrap().kept.contains_key(&entry.id));
+        let Some(parent) = parent else { return Ok(None) };
+        let files = world.lock().unwrap().kept.get(&parent.id).cloned().unwrap_or_default();
+        let blocks = repository.references(&parent)?;
+        let (_, more) = store_files(&session, &files_of(&[("one more", sequence, 500)]))?;
+        let mut believed = draft("data", sequence, parent.snapshot.root.clone(), blocks);
+        believed.blocks.union(&more);
+        believed.presence = Presence::Believed;
+        believed.snapshot.parent = Some(parent.id);
+        let id = session.commit(believed)?.entry.id;
+        Ok(Some((id, files)))
+    };
+    match backed() {
+        Ok(None) => {}
+        Ok(Some(confirmed)) => confirm(world, depth, Ok(confirmed)),
+        Err(error) => confirm(world, depth, Err(error)),
+    }
+}
+
+fn confirm(world: &Shared, depth: u32, backed: Result<(SnapshotId, Files)>) {
+    let mut world = world.lock().unwrap();
+    match backed {
+        Ok((id, files)) => {
+            world.note("confirmed", depth, &format!("confirmed {}", id.short()));
+            world.kept.insert(id, files);
+        }
+        Err(Error::Fenced { .. }) => world.note("fenced", depth, "the backup was fenced"),
+        Err(error) => world.note("failed", depth, &format!("the backup fails: {error}")),
+    }
+}
+
+fn forget_something(world: &Shared, repository: &Repository, depth: u32) {
+    let mut shared = world.lock().unwrap();
+    let Some(id) = shared.any_of(|world| &world.kept) else { return };
+    let files = shared.kept.remove(&id).unwrap_or_default();
+    shared.note("forget", depth, &format!("forget {}", id.short()));
+    drop(shared);
+    // Whether it is forgotten after a failure is not known.
+    if repository.forget(id, 0).is_ok() {
+        world.lock().unwrap().forgotten.insert(id, files);
+    }
+}
+
+fn undelete_something(world: &Shared, repository: &Repository, depth: u32) {
+    let mut shared = world.lock().unwrap();
+    let Some(id) = shared.any_of(|world| &world.forgotten) else { return };
+    let files = shared.forgotten.remove(&id).unwrap_or_default();
+    drop(shared);
+    let undeleted = repository.undelete(id);
+    let mut shared = world.lock().unwrap();
+    shared.note("undelete", depth, &format!("undelete {}: {undeleted:?}", id.short()));
+    if undeleted.is_ok() {
+        shared.note("undeleted", depth, "it is back");
+        shared.kept.insert(id, files);
+    }
+}
+
+/// Runs a history, then lets everybody finish.
+fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
+    let store = MemoryStore::default();
+    create(store.clone());
+    let world = Arc::new(Mutex::new(World {
+        state: seed,
+        last: 0,
+        processes: 1,
+        kept: BTreeMap::new(),
+        forgotten: BTreeMap::new(),
+        counts: BTreeMap::new(),
+        log: Vec::new(),
+    }));
+    for _ in 0..OPERATIONS {
+        operate(&world, &store, 0);
+    }
+    let mut world = world.lock().unwrap();
+    let repository = open(store.clone(), restarted());
+    for prune in 0..3 {
+        assert_kept(&repository, &world, &format!("seed {seed}, {prune} prunes later"));
+        if let Err(error) = repository.prune() {
+            panic!("seed {seed}: prune: {error}\n{}", world.log.join("\n"));
+        }
+    }
+    assert_eq!(garbage(&store), [""; 0], "seed {seed}\n{}", world.log.join("\n"));
+    let (sequence, files) = (world.last + 1, world.files());
+    let last = back_up(&repository, sequence, &files);
+    let last = last.unwrap_or_else(|error| panic!("seed {seed}: the next backup: {error}"));
+    world.kept.insert(last.entry.id, files);
+    assert_kept(&repository, &world, &format!("seed {seed}, at the end"));
+    std::mem::take(&mut world.counts)
+}
+
+fn assert_kept(repository: &Repository, world: &World, at: &str) {
+    let story = || world.log.join("\n");
+    let entries = repository.snapshots().unwrap_or_else(|error| panic!("{at}: list: {error}\n{}", story()));
+    for (id, files) in &world.kept {
+        let entry = entries.iter().find(|entry| entry.id == *id);
+        let entry = entry.unwrap_or_else(|| panic!("{at}: snapshot {} is not there\n{}", id.short(), story()));
+        let read = read_back(repository, entry);
+        let read = read.unwrap_or_else(|error| panic!("{at}: read {}: {error}\n{}", id.short(), story()));
+        assert!(read == *files, "{at}: {} has changed\n{}", id.short(), story());
+    }
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+#[test]
+fn whatever_stands_still_dies_or_has_a_wrong_clock_nothing_confirmed_is_lost() {
+    let (first, seeds) = (setting("MAINSTAY_SIMULATION_FIRST", 0), setting("MAINSTAY_SIMULATION_SEEDS", SEEDS));
+    let mut total = BTreeMap::<&str, u64>::new();
+    for seed in first..first + seeds {
+        for (what, count) in simulate(seed) {
+            *total.entry(what).or_default() += count;
+        }
+    }
+    println!("simulation: {seeds} seeds from {first}, 0 violations: {total:?}");
+    for what in ["confirmed", "fenced", "failed", "pruned", "undeleted", "believing backup"] {
+        assert!(seeds < SEEDS || total.get(what).is_some_and(|count| *count > 20), "{what}: {total:?}");
+    }
+}
