@@ -19,6 +19,7 @@ pub(crate) use inventory::Inventory;
 use pages::Pages;
 pub(crate) use trace::{Breakage, trace};
 
+use crate::repair::tell_parity;
 use crate::{Cancel, Phase, Progress, Result, reading};
 
 #[cfg(test)]
@@ -68,6 +69,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         let problem = format!("{}; until it is gone, prune takes its session for open", lease.problem);
         findings.push(Finding::damage(lease.name, problem));
     }
+    tell_parity(repository, &mut findings);
     sort_findings(&mut findings);
     Ok(CheckReport {
         is_leased: lease.is_published(),

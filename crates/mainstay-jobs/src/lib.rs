@@ -16,6 +16,7 @@ mod fixture;
 mod ground;
 pub mod progress;
 mod reading;
+pub mod repair;
 pub mod restore;
 pub mod retention;
 pub mod select;

@@ -16,6 +16,7 @@ use mainstay_repo::store::Object;
 use mainstay_repo::{Index, PackId, Repository, TreeReader, names};
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
+use crate::repair::tell_parity;
 use crate::{Cancel, Error, Phase, Progress, Result, reading};
 use pack::{PackReport, PackVerifier};
 
@@ -101,6 +102,7 @@ pub fn verify(
     }
     let trees = TreeReader::new(repository.block_reader(&inventory.index));
     check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
+    tell_parity(repository, &mut findings);
     check::sort_findings(&mut findings);
     report.findings = findings;
     Ok(report)

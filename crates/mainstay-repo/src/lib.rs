@@ -16,7 +16,9 @@ mod keys;
 mod lease;
 mod pack_reader;
 mod pack_writer;
+mod parity;
 mod prune;
+mod repair;
 mod repository;
 mod seal;
 mod session;
@@ -37,8 +39,12 @@ pub use index::Index;
 pub use keys::{KeySlot, RecoveryCode, Secret, SlotKind};
 pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
+pub use parity::{DEFAULT_PERCENT, PERCENTS, Verdict};
 pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, plan_prune};
-pub use repository::{LostSnapshot, ReadLease, Repository, SnapshotEntry, SnapshotPlace, Statistics};
+pub use repair::{
+    AddedParity, DroppedParity, Loss, Means, OnLoss, ParityCoverage, RepairMode, RepairOptions, RepairReport, Repaired,
+};
+pub use repository::{KnownLosses, LostSnapshot, ReadLease, Repository, SnapshotEntry, SnapshotPlace, Statistics};
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
 pub use store::{LocalStore, MemoryStore, Store};
 pub use tree_reader::TreeReader;

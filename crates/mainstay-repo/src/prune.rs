@@ -38,11 +38,13 @@ use crate::seal::random;
 use crate::session::complete_index;
 
 use inventory::Inventory;
-use observer::Unobserved;
+pub(crate) use living::Living;
+pub(crate) use observer::Unobserved;
 pub use observer::{PruneObserver, PrunePhase};
 pub use plan::{PackUse, PrunePlan, plan_prune};
 use removal::Removal;
 use repack::Repack;
+pub(crate) use tables::NewTables;
 
 /// What a prune did.
 #[derive(Debug, Default)]

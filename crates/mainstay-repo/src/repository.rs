@@ -3,6 +3,7 @@
 //! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
 
 mod listing;
+mod losses;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::store::{Object, Store, Vacancy, is_absent};
 pub use listing::{LostSnapshot, SnapshotPlace};
+pub use losses::KnownLosses;
 
 /// A snapshot and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,7 +202,12 @@ impl Repository {
     }
 
     /// Opens the index; blocks in `absent` packs count as absent.
-    pub(crate) fn index_without(&self, mut condemned: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
+    pub(crate) fn index_without(&self, absent: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
+        self.index_beside(absent, care).map(Arc::new)
+    }
+
+    /// The same, still open to change.
+    pub(crate) fn index_beside(&self, mut condemned: HashSet<PackId>, care: Care) -> Result<Index> {
         for object in list(&*self.store, names::CONDEMNED)? {
             let bytes = match read_object(&*self.store, &object.name, "read condemned list") {
                 // Deleted since it was listed: its packs are gone from the index.
@@ -213,7 +220,7 @@ impl Repository {
                 condemned.extend(list.packs);
             }
         }
-        Index::open(self.store.clone(), self.keys.clone(), condemned, care).map(Arc::new)
+        Index::open(self.store.clone(), self.keys.clone(), condemned, care)
     }
 
     /// Opens an index of these tables alone, for a check that goes on when others are damaged.
@@ -329,7 +336,9 @@ impl Repository {
         statistics.packs = packs.len() as u64;
         statistics.pack_bytes = packs.iter().map(|pack| pack.len).sum();
         statistics.objects = packs.len() as u64 + 1;
-        for prefix in ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::TRASH, "coord/"] {
+        for prefix in
+            ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::TRASH, names::PARITY, names::LOSSES, "coord/"]
+        {
             for object in list(&*self.store, prefix)? {
                 statistics.other_bytes += object.len;
                 statistics.objects += 1;

@@ -12,8 +12,8 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, check, completions, diff, find, forget, help, history, init, key, ls, man, prune, restore, snapshots,
-    stats, status, verify,
+    backup, cat, check, completions, diff, find, forget, help, history, init, key, ls, man, parity, prune, repair,
+    restore, snapshots, stats, status, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -99,6 +99,8 @@ pub enum Command {
     Prune(prune::Arguments),
     Check(check::Arguments),
     Verify(verify::Arguments),
+    Repair(repair::Arguments),
+    Parity(parity::Arguments),
     Stats(stats::Arguments),
     Key(key::Arguments),
     Completions(completions::Arguments),

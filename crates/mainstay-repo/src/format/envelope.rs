@@ -27,6 +27,7 @@ pub enum ObjectKind {
     Trash = 15,
     BlockIndex = 16,
     ChunkIndex = 17,
+    Losses = 18,
 }
 
 const CLEAR_MAGIC: [u8; 4] = *b"MSC1";

@@ -19,6 +19,11 @@ pub const PACK_TARGET_MIN: u64 = 16 << 20;
 pub const PACK_TARGET_MAX: u64 = 128 << 20;
 /// Most blocks in one pack.
 pub const PACK_BLOCKS: usize = 1 << 20;
+/// Longest cell of a sidecar; most data cells, and most parity cells, of one of its groups; most groups. What undoes damage
+/// holds one group: at most 64 MiB of it.
+pub const PARITY_CELL_LEN: u32 = 32 << 10;
+pub const PARITY_CELLS: u32 = 1 << 10;
+pub const PARITY_GROUPS: u32 = 64;
 /// Longest object that is read whole (snapshots, reference maps, leases, key slots).
 pub const OBJECT_LEN: u64 = 256 << 20;
 /// Longest configuration object.

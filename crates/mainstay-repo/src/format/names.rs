@@ -9,10 +9,12 @@ pub const CONFIG: &str = "mainstay.json";
 pub const KEY_SLOTS: &str = "keys/slots/";
 pub const DATA_KEYS: &str = "keys/data/";
 pub const PACKS: &str = "packs/";
+pub const PARITY: &str = "parity/";
 pub const INDEX: &str = "index/";
 pub const REFS: &str = "refs/";
 pub const SNAPSHOTS: &str = "snapshots/";
 pub const TRASH: &str = "trash/";
+pub const LOSSES: &str = "losses/";
 /// Everything short-lived.
 pub const COORD: &str = "coord/";
 pub const LEASES: &str = "coord/leases/";
@@ -40,6 +42,21 @@ pub fn parse_pack(name: &str) -> Decoded<(PackId, SessionId)> {
         return Err(wrong());
     }
     Ok((PackId::from_hex(id).map_err(|_| wrong())?, SessionId::from_hex(session).map_err(|_| wrong())?))
+}
+
+/// The sidecar of a pack.
+pub fn parity(pack: PackId) -> String {
+    format!("{PARITY}{pack}")
+}
+
+pub fn parse_parity(name: &str) -> Decoded<PackId> {
+    let id = name.strip_prefix(PARITY).and_then(|id| PackId::from_hex(id).ok());
+    id.ok_or_else(|| Problem(format!("{name:?} is not the name of a sidecar")))
+}
+
+/// A list of lost blocks.
+pub fn losses(id: TableId) -> String {
+    format!("{LOSSES}{id}")
 }
 
 /// The two kinds of index table, told apart by the first letter of their names.

@@ -9,7 +9,7 @@ use super::plan::PackUse;
 use crate::error::{Error, Result};
 use crate::format::coord::{Condemned, encode_condemned};
 use crate::format::names::{self, LeaseName};
-use crate::id::{SessionId, SnapshotId, TableId};
+use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::lease::OpenLease;
 use crate::repository::{Repository, list, put, store_error};
 use crate::seal::random;
@@ -81,6 +81,7 @@ impl<'r> Removal<'r> {
             }
         }
         self.marks()?;
+        self.sidecars()?;
         self.leases(open)
     }
 
@@ -97,6 +98,23 @@ impl<'r> Removal<'r> {
         }
         for object in list(&*self.repository.store, names::CONDEMNED)? {
             self.delete(&object.name)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the sidecars of packs that are gone. Sidecars are listed first: the pack of one that is listed was there.
+    fn sidecars(&mut self) -> Result<()> {
+        let sidecars = list(&*self.repository.store, names::PARITY)?;
+        if sidecars.is_empty() {
+            return Ok(());
+        }
+        let packs = self.repository.list_packs()?;
+        let packs: HashSet<PackId> =
+            packs.iter().filter_map(|pack| names::parse_pack(&pack.name).ok()).map(|(id, _)| id).collect();
+        for object in sidecars {
+            if names::parse_parity(&object.name).is_ok_and(|id| !packs.contains(&id)) {
+                self.delete(&object.name)?;
+            }
         }
         Ok(())
     }

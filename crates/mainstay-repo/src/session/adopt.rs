@@ -39,7 +39,9 @@ pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<(Arc<
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
     let is_absent = |pack: &TablePack| listed.get(&*names::pack(pack.id, pack.session)) != Some(&pack.len);
     let absent: Vec<TablePack> = index.packs().into_values().filter(is_absent).collect();
-    if absent.is_empty() {
+    // What a repair found lost is stored again where the source still has it.
+    let known_losses = repository.known_losses()?.blocks;
+    if absent.is_empty() && known_losses.is_empty() {
         return Ok((index, Vec::new()));
     }
     // What another session published since the listing is no loss, and what a prune was about to delete none either.
@@ -48,7 +50,8 @@ pub fn present_index(repository: &Repository, open: &OpenLeases) -> Result<(Arc<
     let lost = lost.map(|pack| (pack, names::pack(pack.id, pack.session)));
     let lost = lost.filter(|(pack, name)| !is_there(pack, name)).map(|(_, name)| name).collect();
     let absent: HashSet<PackId> = absent.iter().map(|pack| pack.id).collect();
-    Ok((repository.index_without(absent, Care::Tails)?, lost))
+    let index = repository.index_beside(absent, Care::Tails)?.without_blocks(known_losses);
+    Ok((Arc::new(index), lost))
 }
 
 /// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything

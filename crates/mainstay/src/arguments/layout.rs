@@ -11,7 +11,7 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Start", &["init", "backup", "status"]),
     ("Look", &["snapshots", "ls", "find", "history", "diff", "cat"]),
     ("Recover", &["restore"]),
-    ("Care", &["forget", "prune", "check", "verify", "stats"]),
+    ("Care", &["forget", "prune", "check", "verify", "repair", "parity", "stats"]),
     ("Set up", &["key", "completions", "man", "help"]),
 ];
 

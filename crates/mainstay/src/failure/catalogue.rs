@@ -53,6 +53,8 @@ catalogue! {
     MISSING = "MS-1302", Damage, "do not prune; check that the store is complete, then run `mainstay check`";
     BLOCK_MISSING = "MS-1303", Damage, "do not prune; run `mainstay check` to see which snapshots are affected";
     DAMAGE_FOUND = "MS-1304", Damage, "do not prune; restore what is whole, or bring the damaged objects back from a copy of the store";
+    UNREPAIRED = "MS-1305", Damage, "back up: what the sources still have is stored again; then repair once more, or give the rest up by --accept-loss";
+    NO_PARITY_OF_DAMAGE = "MS-1306", Damage, "run `mainstay repair` first; parity is made of what is whole";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";

@@ -16,6 +16,7 @@ mod keys;
 mod looking;
 mod lost_snapshots;
 mod reader;
+mod repairing;
 mod restoring;
 mod safe_choices;
 mod secrets;
