@@ -179,7 +179,7 @@ impl Store for LocalStore {
     }
 
     fn prepare(&self) -> io::Result<Vacancy> {
-        create_dir_all(&self.root)?;
+        create_root(&self.root)?;
         if self.path(names::CONFIG).try_exists()? {
             return Ok(Vacancy::Repository);
         }
@@ -274,8 +274,11 @@ fn create_dir(path: &Path) -> io::Result<()> {
     }
 }
 
-fn create_dir_all(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).recursive(true).create(path)
+/// Creates the root and the folders above it that are missing.
+fn create_root(root: &Path) -> io::Result<()> {
+    let is_there = |path: &&Path| path.as_os_str().is_empty() || path.is_dir();
+    let above = root.ancestors().find(is_there).unwrap_or(Path::new(""));
+    create_dirs_beneath(above, root)
 }
 
 /// Creates the folders from the root down to `folder`, each durable before anything is put into it.
@@ -286,7 +289,8 @@ fn create_dirs_beneath(root: &Path, folder: &Path) -> io::Result<()> {
         path.push(part);
         if !path.is_dir() {
             create_dir(&path)?;
-            File::open(&parent)?.sync_all()?;
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { &parent };
+            File::open(parent)?.sync_all()?;
         }
     }
     Ok(())
