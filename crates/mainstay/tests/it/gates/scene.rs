@@ -1,0 +1,224 @@
+//! A small life of a repository, stage by stage, so that each command can be run from the same beginning again and again.
+//!
+//! Owns the stages, and the judge: after whatever was done to a command, the next run succeeds alone and every snapshot
+//! that was confirmed restores as it was. Nothing here knows how a command was hurt.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::tree::assert_same;
+use crate::world::{Ran, World, files, noise, run};
+
+/// A snapshot and the version of the files that it holds.
+type Kept = BTreeMap<String, usize>;
+
+/// One command with what it finds.
+pub struct Stage {
+    pub name: &'static str,
+    pub arguments: &'static [&'static str],
+    /// What the home looked like before.
+    home: PathBuf,
+    /// The version of the files in it.
+    version: usize,
+    /// The snapshots that must be there afterwards, whatever happens to the command.
+    kept: Kept,
+}
+
+/// A home in which stages are set up and run.
+pub struct Scene {
+    pub world: World,
+    /// Beside the home: what it looked like before each stage, and the files of each version.
+    aside: tempfile::TempDir,
+    pub stages: Vec<Stage>,
+}
+
+/// Longer than the buffer behind which a store writes by a thread of its own.
+const LARGE: usize = 2500 << 10;
+const MIDDLE: usize = 100 << 10;
+
+impl Scene {
+    /// Lives through all stages once.
+    pub fn new() -> Self {
+        let world = World::in_memory();
+        world.write("new.txt", b"correct horse\n");
+        let aside = World::directory_in_memory();
+        let mut scene = Self { world, aside, stages: Vec::new() };
+        scene.write_first_version();
+        scene.stage("init", &["init"], Kept::new());
+        scene.stage("backup", &["backup", "docs"], Kept::new());
+        let first = scene.newest();
+        let mut kept = Kept::from([(first.clone(), 0)]);
+        scene.write_second_version();
+        scene.stage("second backup", &["backup", "docs"], kept.clone());
+        kept.insert(scene.newest(), 1);
+        scene.stage("restore", &["restore", "latest", "--target", "target", "--verify"], kept.clone());
+        std::fs::remove_dir_all(scene.world.path("target")).expect("it was restored into");
+        scene.stage("key add", &["key", "add", "--new-password-file", "new.txt"], kept.clone());
+        scene.stage("key export-kit", &["key", "export-kit"], kept.clone());
+        kept.remove(&first);
+        scene.stage("forget", &["forget", "--keep-last", "1"], kept.clone());
+        scene.stage("prune", &["prune"], kept);
+        scene
+    }
+
+    fn write_first_version(&self) {
+        let content = noise(LARGE + MIDDLE);
+        let (large, middle) = content.split_at(LARGE);
+        self.world.write("docs/large", large);
+        self.world.write("docs/middle", middle);
+        self.world.write("docs/notes.md", b"first line\n");
+        self.world.write("docs/deep/er/leaf", b"leaf");
+        std::os::unix::fs::symlink("notes.md", self.world.path("docs/link")).expect("a link");
+        self.remember_version(0);
+    }
+
+    fn write_second_version(&self) {
+        std::fs::remove_file(self.world.path("docs/large")).expect("it is there");
+        self.world.write("docs/notes.md", b"second line\n");
+        self.world.write("docs/deep/new", &noise(30 << 10));
+        self.remember_version(1);
+    }
+
+    fn version(&self, version: usize) -> PathBuf {
+        self.aside.path().join(format!("version-{version}"))
+    }
+
+    fn remember_version(&self, version: usize) {
+        copy(&self.world.path("docs"), &self.version(version));
+    }
+
+    /// Remembers how things are, then runs the command as it should go.
+    fn stage(&mut self, name: &'static str, arguments: &'static [&'static str], kept: Kept) {
+        let home = self.aside.path().join(format!("home-{}", self.stages.len()));
+        copy(self.world.home(), &home);
+        let version = usize::from(self.version(1).exists());
+        self.world.ok(arguments);
+        self.stages.push(Stage { name, arguments, home, version, kept });
+    }
+
+    fn newest(&self) -> String {
+        self.world.snapshots().pop().expect("there is one")
+    }
+
+    /// Puts the home back to what a stage finds.
+    pub fn reset(&self, stage: &Stage) {
+        empty(self.world.home());
+        copy(&stage.home.join("."), self.world.home());
+    }
+
+    pub fn command(&self, stage: &Stage) -> Command {
+        self.world.command(stage.arguments)
+    }
+
+    /// Where a traced command prints to.
+    pub fn output(&self) -> PathBuf {
+        self.aside.path().join("output")
+    }
+
+    /// The command again, and a backup after it: both succeed, and nobody did anything about what happened before.
+    pub fn assert_recovers(&self, stage: &Stage, what: &str) {
+        self.assert_repeats(stage, what);
+        self.succeeds(&["backup", "docs"], what);
+        self.assert_nothing_lost(stage, what);
+    }
+
+    fn assert_repeats(&self, stage: &Stage, what: &str) {
+        if stage.name == "restore" {
+            // Part of it may be there already.
+            self.succeeds(&[stage.arguments, &["--overwrite", "if-changed"]].concat(), what);
+            assert_same(&self.world.restored("target", "docs"), &self.version(stage.version));
+            return;
+        }
+        let again = self.world.run(stage.arguments);
+        let is_there = stage.name == "init" && again.stderr.contains("error[MS-1102]");
+        assert!(again.code == 0 || is_there, "{what}: {again:#?}");
+    }
+
+    /// Every snapshot that was confirmed before is there, each that is listed restores as it was, and all is sound.
+    pub fn assert_nothing_lost(&self, stage: &Stage, what: &str) {
+        let listed = self.snapshots(what);
+        for kept in stage.kept.keys() {
+            assert!(listed.contains(kept), "{what}: snapshot {kept} is lost: {listed:?}");
+        }
+        for snapshot in &listed {
+            // One that is to be forgotten is of the first version, one that came since of the present one.
+            let is_old = self.stages.iter().find_map(|stage| stage.kept.get(snapshot)).copied();
+            self.assert_restores(snapshot, is_old.unwrap_or(stage.version), what);
+        }
+        self.succeeds(&["check"], what);
+    }
+
+    pub fn snapshots(&self, what: &str) -> Vec<String> {
+        let printed = self.succeeds(&["snapshots", "--json"], what).stdout;
+        let listed: Value = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{what}: {error}: {printed}"));
+        let listed = listed.as_array().expect("an array").iter();
+        listed.map(|snapshot| snapshot["id"].as_str().expect("an id").to_owned()).collect()
+    }
+
+    fn assert_restores(&self, snapshot: &str, version: usize, what: &str) {
+        let _ = std::fs::remove_dir_all(self.world.path("restored"));
+        let node = format!("{snapshot}:{}", self.world.absolute("docs"));
+        self.succeeds(&["restore", &node, "--target", "restored"], what);
+        assert_same(&self.world.path("restored"), &self.version(version));
+    }
+
+    fn succeeds(&self, arguments: &[&str], what: &str) -> Ran {
+        let ran = self.world.run(arguments);
+        assert_eq!(ran.code, 0, "{what}: then mainstay {arguments:?}: {ran:#?}");
+        ran
+    }
+
+    /// Asserts that a command which said so did its work.
+    pub fn assert_done(&self, stage: &Stage, what: &str) {
+        let listed = self.snapshots(what);
+        match stage.name {
+            "init" => assert!(listed.is_empty(), "{what}: {listed:?}"),
+            "backup" | "second backup" => {
+                assert_eq!(listed.len(), stage.kept.len() + 1, "{what}: the snapshot is not there");
+                let newest = listed.last().expect("there is one");
+                self.assert_restores(newest, stage.version, what);
+            }
+            "restore" => assert_same(&self.world.restored("target", "docs"), &self.version(1)),
+            "key add" => self.assert_opens(&self.world.path("new.txt"), what),
+            "key export-kit" => self.assert_opens(&self.kit(), what),
+            "forget" => assert_eq!(listed.len(), 1, "{what}: nothing was forgotten"),
+            _ => assert!(self.packs_len() < LARGE as u64, "{what}: nothing was freed"),
+        }
+    }
+
+    fn assert_opens(&self, secret: &Path, what: &str) {
+        let mut command = self.world.command(&["snapshots", "--password-file"]);
+        let ran = run(command.arg(secret));
+        assert_eq!(ran.code, 0, "{what}: the new key opens nothing: {ran:#?}");
+    }
+
+    /// The kit in the working directory.
+    fn kit(&self) -> PathBuf {
+        let entries =
+            std::fs::read_dir(self.world.home()).expect("a directory").map(|entry| entry.expect("one").path());
+        let is_kit = |path: &PathBuf| path.to_string_lossy().contains("recovery-kit");
+        entries.into_iter().find(is_kit).expect("a kit was written")
+    }
+
+    fn packs_len(&self) -> u64 {
+        let packs = files(&self.world.repository().join("packs"));
+        packs.iter().map(|path| path.metadata().expect("it is there").len()).sum()
+    }
+}
+
+/// Copies a tree with its times and modes.
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").args([from, to]).status().expect("cp is there");
+    assert!(status.success(), "copy {} to {}", from.display(), to.display());
+}
+
+fn empty(directory: &Path) {
+    for entry in std::fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let is_directory = path.symlink_metadata().expect("it is there").is_dir();
+        if is_directory { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) }.expect("it is ours");
+    }
+}
