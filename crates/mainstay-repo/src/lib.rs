@@ -10,6 +10,8 @@ mod error;
 #[cfg(test)]
 mod fixtures;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod index;
 mod keys;
