@@ -4,6 +4,7 @@
 //! What is wrong is data, a [`Finding`] each, and never ends the run; only a store that cannot be listed does.
 
 mod finding;
+mod history;
 mod inventory;
 mod pages;
 mod trace;
@@ -65,6 +66,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
     check.run((progress, cancel), &mut findings, &mut breakages)?;
     let (tree_pages, nodes) = (check.pages.len(), check.pages.nodes());
     trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
+    history::check_history(repository, &inventory, &mut findings)?;
     for lease in repository.unknown_leases()? {
         let problem = format!("{}; the next prune goes on without its session", lease.problem);
         findings.push(Finding::damage(lease.name, problem));

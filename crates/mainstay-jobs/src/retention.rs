@@ -3,6 +3,11 @@
 //! Owns the rules and the plan that follows from them. Pure: the time and the time zone are handed in. Invariants: the
 //! newest snapshot of a source is always kept; a rule more never forgets more; a plan carried out and made again
 //! forgets nothing further.
+//!
+//! Times are what writers say, and a writer may lie. So rules judge only snapshots that are in the line of their source and
+//! whose time lies between that of the one before and now: whoever adds snapshots cannot make an earlier one look older, nor
+//! take its place in a period that has passed. All others are kept and take nobody's place, and so is the snapshot beside
+//! which a time is seen to run backwards: without it the next plan would believe that time.
 
 mod span;
 
@@ -10,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
-use mainstay_repo::{SnapshotEntry, SnapshotId};
+use mainstay_repo::{Chain, SnapshotEntry, SnapshotId};
 
 use crate::{Error, Result};
 pub use span::parse_span;
@@ -62,17 +67,22 @@ pub struct ForgetPlan {
     pub forget: Vec<SnapshotId>,
 }
 
-/// Decides which snapshots are forgotten. `now` is in nanoseconds since the Unix epoch; hours and days are those of
-/// `zone`.
+/// Decides which snapshots are forgotten. `chain` tells what is in the line of each source; `now` is in nanoseconds since the
+/// Unix epoch; hours and days are those of `zone`.
 ///
 /// # Errors
 /// [`Error::Invalid`] when no rule would keep anything: that is a mistake, not a wish to lose all.
-pub fn plan_forget(snapshots: &[SnapshotEntry], rules: &Retention, now: i64, zone: &TimeZone) -> Result<ForgetPlan> {
+pub fn plan_forget(
+    snapshots: &[SnapshotEntry],
+    chain: &Chain,
+    rules: &Retention,
+    now: i64,
+    zone: &TimeZone,
+) -> Result<ForgetPlan> {
     if rules.is_empty() {
         return Err(Error::Invalid("plan forget: no rule says what to keep".to_owned()));
     }
-    let now = zoned(now, zone);
-    let cutoff = rules.within.map(|span| cutoff(&now, span)).transpose()?;
+    let cutoff = rules.within.map(|span| cutoff(&zoned(now, zone), span)).transpose()?;
     let mut sources = BTreeMap::<&str, Vec<&SnapshotEntry>>::new();
     for entry in snapshots.iter().filter(|entry| !entry.forgotten) {
         sources.entry(&entry.snapshot.source).or_default().push(entry);
@@ -80,7 +90,8 @@ pub fn plan_forget(snapshots: &[SnapshotEntry], rules: &Retention, now: i64, zon
     let mut plan = ForgetPlan::default();
     for entries in sources.into_values() {
         let mut judged = Judged::new(entries, zone);
-        judged.apply(rules, &now, cutoff.as_ref());
+        let believed = judged.believe(chain, now);
+        judged.apply(rules, &believed, cutoff.as_ref());
         for (candidate, reasons) in judged.candidates.iter().zip(judged.reasons) {
             if reasons.is_empty() {
                 plan.forget.push(candidate.entry.id);
@@ -111,18 +122,35 @@ impl<'e> Judged<'e> {
         Self { reasons: vec![Vec::new(); candidates.len()], candidates }
     }
 
-    fn apply(&mut self, rules: &Retention, now: &Zoned, cutoff: Option<&Zoned>) {
-        // A wrong clock must neither lose a snapshot nor use up what the rules grant to others.
-        let (future, past): (Vec<usize>, Vec<usize>) =
-            (0..self.candidates.len()).partition(|position| self.time(*position).is_some_and(|time| time > now));
-        for position in future {
-            self.keep(position, "its time is in the future".to_owned());
+    /// Finds the snapshots that rules may judge, in the order of their history and thus of their times, and keeps the others.
+    fn believe(&mut self, chain: &Chain, now: i64) -> Vec<usize> {
+        let mut believed: Vec<usize> = Vec::new();
+        for position in 0..self.candidates.len() {
+            let Some(entry) = self.entry(position) else { continue };
+            let before = believed.last().copied().and_then(|before| Some((before, self.entry(before)?)));
+            let reason = match before {
+                _ if !chain.is_in_line(entry.id) => "not in the line of its source",
+                _ if entry.snapshot.started > now => "its time is in the future",
+                Some((witness, before)) if entry.snapshot.started < before.snapshot.started => {
+                    self.keep_once(witness, "a later one has an earlier time");
+                    "its time is before that of an earlier one"
+                }
+                _ => {
+                    believed.push(position);
+                    continue;
+                }
+            };
+            self.keep(position, reason.to_owned());
         }
-        self.keep_last(&past, rules.last.unwrap_or(0));
+        believed
+    }
+
+    fn apply(&mut self, rules: &Retention, believed: &[usize], cutoff: Option<&Zoned>) {
+        self.keep_last(believed, rules.last.unwrap_or(0));
         for (period, count) in rules.periods() {
-            self.keep_periods(&past, period, count);
+            self.keep_periods(believed, period, count);
         }
-        for position in &past {
+        for position in believed {
             if let (Some(cutoff), Some(time)) = (cutoff, self.time(*position))
                 && time >= cutoff
             {
@@ -133,29 +161,30 @@ impl<'e> Judged<'e> {
         for position in 0..self.candidates.len() {
             self.keep_tagged(position, &rules.keep_tags);
         }
-        if let Some(newest) = self.reasons.last_mut().filter(|reasons| reasons.is_empty()) {
-            newest.push("newest of its source".to_owned());
+        // The newest, and the newest whose time is believed, should the newest lie.
+        for newest in [self.candidates.len().checked_sub(1), believed.last().copied()].into_iter().flatten() {
+            if self.reasons.get(newest).is_some_and(Vec::is_empty) {
+                self.keep(newest, "newest of its source".to_owned());
+            }
         }
     }
 
-    fn keep_last(&mut self, past: &[usize], count: u32) {
-        for (number, position) in past.iter().rev().take(count as usize).enumerate() {
+    fn keep_last(&mut self, believed: &[usize], count: u32) {
+        for (number, position) in believed.iter().rev().take(count as usize).enumerate() {
             self.keep(*position, format!("last {}", number + 1));
         }
     }
 
     /// Keeps the newest snapshot of each of the latest `count` periods that have one.
-    fn keep_periods(&mut self, past: &[usize], period: Period, count: u32) {
-        let mut by_time = past.to_vec();
-        by_time.sort_by_key(|position| (self.time(*position).map(Zoned::timestamp), *position));
+    fn keep_periods(&mut self, believed: &[usize], period: Period, count: u32) {
         let mut seen = BTreeSet::new();
-        for position in by_time.into_iter().rev() {
-            let Some(name) = self.time(position).map(|time| period.name_at(time)) else { continue };
+        for position in believed.iter().rev() {
+            let Some(name) = self.time(*position).map(|time| period.name_at(time)) else { continue };
             if seen.len() == count as usize && !seen.contains(&name) {
                 break;
             }
             if seen.insert(name.clone()) {
-                self.keep(position, format!("{} {name}", period.rule()));
+                self.keep(*position, format!("{} {name}", period.rule()));
             }
         }
     }
@@ -168,8 +197,19 @@ impl<'e> Judged<'e> {
         }
     }
 
+    fn entry(&self, position: usize) -> Option<&'e SnapshotEntry> {
+        self.candidates.get(position).map(|candidate| candidate.entry)
+    }
+
     fn time(&self, position: usize) -> Option<&Zoned> {
         self.candidates.get(position).map(|candidate| &candidate.time)
+    }
+
+    /// Keeps a snapshot for a reason that may come up several times.
+    fn keep_once(&mut self, position: usize, reason: &str) {
+        if self.reasons.get(position).is_some_and(|reasons| !reasons.iter().any(|known| known == reason)) {
+            self.keep(position, reason.to_owned());
+        }
     }
 
     fn keep(&mut self, position: usize, reason: String) {

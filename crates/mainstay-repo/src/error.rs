@@ -53,6 +53,11 @@ pub enum Error {
     /// An object's bytes are damaged or were replaced.
     #[error("{verb} {name}: {problem}")]
     Damaged { verb: &'static str, name: String, problem: String },
+    /// A snapshot is neither listed nor recorded as removed.
+    #[error(
+        "read history: snapshot {missing} is neither listed nor recorded as removed, and {after} was made after it"
+    )]
+    HistoryGap { missing: String, after: String },
     /// No key slot opens with the secret given.
     #[error("unlock repository {repository}: none of its {slots} key slots opens with this secret")]
     WrongKey { repository: String, slots: usize },
@@ -101,7 +106,9 @@ impl Error {
             Self::Store { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => Kind::Corrupt,
             Self::Store { .. } => Kind::Unavailable,
             Self::NoRepository { .. } => Kind::NotFound,
-            Self::Missing { .. } | Self::BlockMissing { .. } | Self::Damaged { .. } => Kind::Corrupt,
+            Self::Missing { .. } | Self::BlockMissing { .. } | Self::Damaged { .. } | Self::HistoryGap { .. } => {
+                Kind::Corrupt
+            }
             Self::WrongKey { .. } | Self::NotAllowed { .. } => Kind::Denied,
             Self::TooNew { .. } => Kind::Unsupported,
             Self::Fenced { .. } => Kind::Busy,

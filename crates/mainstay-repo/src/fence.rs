@@ -16,6 +16,8 @@ use crate::store::Store;
 /// Every fence and settlement of a repository, as it was listed.
 #[derive(Default)]
 pub struct Fences {
+    /// Sessions with a fence or a settlement.
+    fenced: HashSet<SessionId>,
     /// Of each settled session the snapshots that all its settlements name.
     survivors: HashMap<SessionId, HashSet<SnapshotId>>,
 }
@@ -25,7 +27,9 @@ impl Fences {
     pub fn read(store: &dyn Store, repository: RepositoryId) -> Result<Self> {
         let mut fences = Self::default();
         for object in list(store, names::FENCES)? {
-            let Ok((session, FenceName::Settlement(collector))) = names::parse_fence(&object.name) else { continue };
+            let Ok((session, part)) = names::parse_fence(&object.name) else { continue };
+            fences.fenced.insert(session);
+            let FenceName::Settlement(collector) = part else { continue };
             let settled = match read_object(store, &object.name, "read settlement") {
                 Err(error) if error.kind() == Kind::Corrupt => continue,
                 bytes => decode_settlement(repository, (session, collector), &bytes?),
@@ -48,6 +52,11 @@ impl Fences {
     /// Whether this session counts for nothing but its surviving snapshots.
     pub fn is_settled(&self, session: SessionId) -> bool {
         self.survivors.contains_key(&session)
+    }
+
+    /// Whether anybody has fenced this session: what it published lately may turn out to be void.
+    pub fn is_fenced(&self, session: SessionId) -> bool {
+        self.fenced.contains(&session)
     }
 
     /// Whether a snapshot came after the fence of its session.

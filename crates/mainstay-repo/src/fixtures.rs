@@ -16,6 +16,7 @@ use crate::id::{BlockId, ChunkId, RepositoryId, SessionId};
 use crate::keys::{Keys, RecoveryCode, Secret};
 use crate::lease::Liveness;
 use crate::repository::Repository;
+use crate::signer::Signer;
 use crate::store::{MemoryStore, Store};
 
 /// The code of the bytes 0, 1, 2, … 31; opens in no time, because nothing is stretched.
@@ -63,7 +64,8 @@ pub fn open(store: impl Store + 'static, liveness: Liveness) -> Repository {
 pub const CONFIG: Config = Config { repository: RepositoryId([0xa1; 16]), suite: Suite::Aes256Gcm };
 
 pub fn keys() -> Keys {
-    Keys::generate(CONFIG).expect("the system has random bytes")
+    let (signer, _) = Signer::first("test", CREATED).expect("the system has random bytes");
+    Keys::draw(CONFIG, signer).expect("the system has random bytes")
 }
 
 /// Another store with the same objects.

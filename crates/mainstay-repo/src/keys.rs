@@ -20,6 +20,7 @@ use crate::format::config::{Config, Suite};
 use crate::format::keys::{Secrets, StoredSlot};
 use crate::id::{BlockId, ChunkId, DomainId, SessionId, SlotId, SourceId, TableId};
 use crate::seal::{KeyBytes, SealKey, derive};
+use crate::signer::Signer;
 
 pub use crate::format::keys::SlotKind;
 pub use codes::{Recipient, RecipientCode, RecoveryCode};
@@ -92,6 +93,8 @@ impl From<&StoredSlot> for KeySlot {
 pub struct Keys {
     config: Config,
     own: Arc<Domain>,
+    /// What the holder who opened these keys signs with.
+    signer: Signer,
     claims: KeyBytes,
     /// Other domains whose secrets were made, by whoever can.
     others: Mutex<HashMap<DomainId, Arc<Domain>>>,
@@ -100,14 +103,19 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Draws the secrets of a new repository.
-    pub fn generate(config: Config) -> Result<Self> {
-        Ok(Self::new(config, Domain::generate()?))
+    /// Draws the secrets of a new repository and its first holder, whom the repository is named after.
+    pub fn generate(suite: Suite, label: &str, created: i64) -> Result<Self> {
+        let (signer, repository) = Signer::first(label, created)?;
+        Self::draw(Config { repository, suite }, signer)
     }
 
-    fn new(config: Config, secrets: Secrets) -> Self {
+    pub(crate) fn draw(config: Config, signer: Signer) -> Result<Self> {
+        Ok(Self::new(config, Domain::generate()?, signer))
+    }
+
+    fn new(config: Config, secrets: Secrets, signer: Signer) -> Self {
         let own = Arc::new(Domain::new(secrets));
-        Self { config, claims: own.claims(), own, others: Mutex::default(), sessions: Mutex::default() }
+        Self { config, claims: own.claims(), own, signer, others: Mutex::default(), sessions: Mutex::default() }
     }
 
     pub fn config(&self) -> &Config {
@@ -134,6 +142,11 @@ impl Keys {
             }
         }
         Rights::of(&rights)
+    }
+
+    /// What the holder who opened these keys signs with.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// The domain in which these keys write.

@@ -22,6 +22,7 @@ mod prune;
 mod repository;
 mod seal;
 mod session;
+mod signer;
 pub mod store;
 mod tree_reader;
 
@@ -29,6 +30,7 @@ pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
 pub use error::{Error, Kind, Result};
 pub use fence::Fences;
 pub use format::block::{BlockKind, ChunkTable};
+pub use format::history::RemovedSnapshot;
 pub use format::limits;
 pub use format::names;
 pub use format::pack::PackRow;
@@ -42,8 +44,10 @@ pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
 pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, Waiting, plan_prune};
 pub use repository::{
-    Listing, LostSnapshot, ReadLease, Repository, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
+    Beside, Break, Chain, Link, Listing, LostSnapshot, ReadLease, Removed, Repository, Rewind, Seen, SignedSnapshot,
+    SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
+pub use signer::Holder;
 pub use store::{LocalStore, MemoryStore, Store};
 pub use tree_reader::TreeReader;

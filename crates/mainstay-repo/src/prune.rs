@@ -175,8 +175,8 @@ impl Repository {
     ) -> Result<Inventory> {
         let take = || Inventory::take(self, around, Some(session), watched);
         match take() {
-            // Another collector has removed a snapshot since it was listed.
-            Err(Error::Missing { .. }) => take(),
+            // Another collector has removed a snapshot since it was listed, or two came and the listing has the second only.
+            Err(Error::Missing { .. } | Error::HistoryGap { .. }) => take(),
             Err(Error::Damaged { .. } | Error::BlockMissing { .. }) => {
                 let index = self.index_without(HashSet::new(), Care::AllPages)?;
                 complete_index(self, &index, &self.list_packs()?, &around.open)?;

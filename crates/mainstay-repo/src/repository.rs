@@ -2,7 +2,11 @@
 //!
 //! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
 
+mod chain;
+mod history;
 mod listing;
+mod reading;
+mod seen;
 mod small_objects;
 
 use std::collections::{BTreeMap, HashSet};
@@ -15,20 +19,24 @@ use crate::error::{Error, Kind, Result};
 use crate::fence::Fences;
 use crate::format::block::{BlockKind, ChunkTable};
 use crate::format::config::{self, Config, ConfigProblem};
-use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
 use crate::format::lease::Role;
 use crate::format::refs::BlockSet;
 use crate::format::snapshot::Snapshot;
-use crate::format::{FORMAT_VERSION, Problem, coord, keys as stored_keys, limits, names, refs};
+use crate::format::{FORMAT_VERSION, coord, keys as stored_keys, limits, names, refs};
 use crate::id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Recipient, Right, Rights, Secret};
 use crate::lease::{Leases, Liveness, UnknownLease};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
 use crate::seal::{preferred_suite, random};
+use crate::signer::Judge;
 use crate::store::{Object, Store, Vacancy, is_absent};
+pub use chain::{Break, Chain, Link};
+pub use history::{Beside, Removed};
 pub(crate) use listing::AllSnapshots;
 pub use listing::{Listing, LostSnapshot, SnapshotPlace};
+pub use reading::SignedSnapshot;
+pub use seen::{Rewind, Seen};
 pub use small_objects::SmallDamage;
 
 /// A snapshot and where it stands.
@@ -74,6 +82,7 @@ pub struct Repository {
     pub(crate) chunker: Arc<Chunker>,
     pub(crate) compressors: Arc<Compressors>,
     pub(crate) liveness: Liveness,
+    judge: Judge,
     slot: SlotId,
 }
 
@@ -94,9 +103,9 @@ impl Repository {
             Vacancy::Foreign => return Err(occupied("the place is not empty")),
         }
         let abandoned = list(&*store, names::KEY_SLOTS)?;
-        let config = Config { repository: RepositoryId(random()?), suite: preferred_suite() };
-        let keys = Keys::generate(config)?;
-        let slot = keys.wrap_slot(secret, label, created)?;
+        let keys = Keys::generate(preferred_suite(), label, created)?;
+        let config = *keys.config();
+        let slot = keys.wrap_first_slot(secret)?;
         let slot_name = names::key_slot(slot.id);
         put(&*store, &slot_name, &stored_keys::encode_slot(config.repository, &slot))?;
         // Of several who create at once, the one whose configuration is published has the place.
@@ -152,6 +161,7 @@ impl Repository {
     fn assemble(store: Arc<dyn Store>, keys: Keys, slot: SlotId, liveness: Liveness) -> Self {
         let keys = Arc::new(keys);
         Self {
+            judge: Judge::new(keys.config().repository),
             data_keys: Arc::new(DataKeys::new(store.clone(), keys.clone())),
             chunker: Arc::new(Chunker::new(keys.chunker_key())),
             compressors: Arc::new(Compressors::default()),
@@ -308,34 +318,6 @@ impl Repository {
         self.keys.domain_of(snapshot.session) == self.keys.own_domain()
     }
 
-    /// Reads one snapshot, as its name in the store says.
-    pub fn read_snapshot(&self, source: SourceId, sequence: u64, id: SnapshotId) -> Result<Snapshot> {
-        let name = names::snapshot(source, sequence, id);
-        let damaged = |problem: Problem| Error::damaged("read snapshot", &name, problem);
-        let mut bytes = read_object(&*self.store, &name, "read snapshot")?;
-        if blake3::hash(&bytes).as_bytes() != &id.0 {
-            return Err(damaged(Problem::new("its bytes do not match its name")));
-        }
-        let (header, _) = SealedHeader::decode(ObjectKind::Snapshot, &bytes).map_err(damaged)?;
-        let data_key = self.data_keys.get(header.session)?;
-        let data = associated_data(self.id(), ObjectKind::Snapshot, &[&header.encode()]);
-        let sealed = bytes.get_mut(SEALED_HEADER_LEN..).unwrap_or_default();
-        let plain = data_key
-            .object_key(ObjectKind::Snapshot)?
-            .open(header.nonce, &data, sealed)
-            .map_err(|_| damaged(Problem::new("its seal does not match")))?;
-        let mut snapshot = Snapshot::decode(plain).map_err(damaged)?;
-        let (id, shown) = self.keys.source_of(header.session, &snapshot.source)?;
-        if id != source || snapshot.sequence != sequence {
-            return Err(damaged(Problem::new("it says that it belongs elsewhere in the history")));
-        }
-        if snapshot.session != header.session {
-            return Err(damaged(Problem::new("it says that another session wrote it")));
-        }
-        snapshot.source = shown;
-        Ok(snapshot)
-    }
-
     /// The blocks that a snapshot needs, checked against what the snapshot says of its map.
     pub fn references(&self, entry: &SnapshotEntry) -> Result<BlockSet> {
         let name = names::refs(entry.id);
@@ -419,7 +401,7 @@ impl Repository {
         statistics.packs = packs.len() as u64;
         statistics.pack_bytes = packs.iter().map(|pack| pack.len).sum();
         statistics.objects = packs.len() as u64 + 1;
-        for prefix in ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::TRASH, "coord/"] {
+        for prefix in ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::HISTORY, names::TRASH, "coord/"] {
             for object in list(&*self.store, prefix)? {
                 statistics.other_bytes += object.len;
                 statistics.objects += 1;

@@ -1,4 +1,4 @@
-//! Authenticated encryption, key derivation and random bytes.
+//! Authenticated encryption, signatures, key derivation and random bytes.
 //!
 //! The only module besides `keys` that names cipher crates. Invariant: a (key, nonce) pair is never used twice. A block's
 //! key is derived from its session's random data key and the block's own number, which never repeats in a session, and
@@ -11,6 +11,7 @@ pub mod ledger;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use zeroize::Zeroizing;
 
 use crate::format::config::Suite;
@@ -73,6 +74,28 @@ impl SealKey {
         let nonce = Nonce::assume_unique_for_key(nonce);
         self.key.open_in_place(nonce, Aad::from(associated), sealed).map_err(|_| Unsealable)
     }
+}
+
+/// An Ed25519 key (RFC 8032) ready to sign.
+pub struct SigningKey(Ed25519KeyPair);
+
+impl SigningKey {
+    pub fn new(seed: &[u8; 32]) -> Self {
+        Self(Ed25519KeyPair::from_seed_unchecked(seed).expect("every 32 bytes are a seed"))
+    }
+
+    pub fn public_key(&self) -> [u8; 32] {
+        self.0.public_key().as_ref().try_into().expect("an Ed25519 public key has 32 bytes")
+    }
+
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.0.sign(message).as_ref().try_into().expect("an Ed25519 signature has 64 bytes")
+    }
+}
+
+/// Whether the holder of the public key signed the message.
+pub fn is_signed_by(public_key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+    UnparsedPublicKey::new(&ED25519, public_key).verify(message, signature).is_ok()
 }
 
 struct Len32;

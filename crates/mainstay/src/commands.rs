@@ -7,6 +7,7 @@ pub mod cat;
 pub mod check;
 pub mod completions;
 pub mod diff;
+pub mod doctor;
 pub mod find;
 mod findings;
 pub mod forget;
@@ -19,6 +20,7 @@ pub mod ls;
 pub mod man;
 mod node;
 pub mod prune;
+pub mod repo;
 pub mod restore;
 mod selection;
 pub mod snapshots;
@@ -47,6 +49,8 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Forget(arguments) => forget::run(arguments, context),
         Command::Prune(arguments) => prune::run(arguments, context),
+        Command::Doctor(arguments) => doctor::run(arguments, context),
+        Command::Repo(arguments) => repo::run(arguments, context),
         Command::Undelete(arguments) => undelete::run(arguments, context),
         Command::Check(arguments) => check::run(arguments, context),
         Command::Verify(arguments) => verify::run(arguments, context),

@@ -17,6 +17,15 @@ pub fn config_directory() -> Result<PathBuf, Failure> {
     base_directory("XDG_CONFIG_HOME", ".config")
 }
 
+/// The directory for what can be done without: `$XDG_STATE_HOME/mainstay`, or the one that systemd gives to a service.
+pub fn state_directory() -> Result<PathBuf, Failure> {
+    let given = variable("STATE_DIRECTORY").and_then(|paths| std::env::split_paths(&paths).next());
+    match given.filter(|path| path.is_absolute()) {
+        Some(path) => Ok(path),
+        None => base_directory("XDG_STATE_HOME", ".local/state"),
+    }
+}
+
 /// An environment variable that is set and not empty.
 pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())

@@ -18,6 +18,7 @@ pub enum ExitCode {
     WrongKey,
     Unreachable,
     NoSpace,
+    Rewound,
     Refused,
     Configuration,
     Interrupted,
@@ -25,7 +26,7 @@ pub enum ExitCode {
 }
 
 impl ExitCode {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
@@ -36,6 +37,7 @@ impl ExitCode {
         Self::WrongKey,
         Self::Unreachable,
         Self::NoSpace,
+        Self::Rewound,
         Self::Refused,
         Self::Configuration,
         Self::Interrupted,
@@ -54,6 +56,7 @@ impl ExitCode {
             Self::WrongKey => 12,
             Self::Unreachable => 13,
             Self::NoSpace => 14,
+            Self::Rewound => 15,
             Self::Refused => 16,
             Self::Configuration => 17,
             Self::Interrupted => 130,
@@ -73,6 +76,7 @@ impl ExitCode {
             Self::WrongKey => "no key, one that does not open the repository, or one that may not do this",
             Self::Unreachable => "the store does not answer or refuses",
             Self::NoSpace => "the store is full, or the target of a restore",
+            Self::Rewound => "the history was rewound, or lacks a snapshot",
             Self::Refused => "refused, because something would be lost",
             Self::Configuration => "the surroundings (environment, files) are not usable",
             Self::Interrupted => "stopped by Ctrl-C (SIGINT)",

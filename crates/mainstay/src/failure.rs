@@ -120,6 +120,7 @@ impl From<mainstay_repo::Error> for Failure {
             E::Missing { .. } => &catalogue::MISSING,
             E::BlockMissing { .. } => &catalogue::BLOCK_MISSING,
             E::Damaged { .. } => &catalogue::DAMAGED,
+            E::HistoryGap { .. } => &catalogue::HISTORY_GAP,
             E::WrongKey { .. } => &catalogue::WRONG_KEY,
             E::NotAllowed { .. } => &catalogue::NOT_ALLOWED,
             E::TooNew { .. } => &catalogue::TOO_NEW,

@@ -1,29 +1,41 @@
 //! The snapshots of a repository as a command sees them: those that can be read, and those that cannot.
 //!
-//! Owns the rule that a snapshot that cannot be read is told of in every form of output, and that no command ends with 0
-//! then. Which snapshot a text means is decided in `mainstay-jobs`.
+//! Owns the rule that a snapshot that cannot be read, and a history that was rewound, are told of in every form of output, and
+//! that no command ends with 0 then. Which snapshot a text means is decided in `mainstay-jobs`.
 
 use mainstay_jobs::select::Listed;
-use mainstay_repo::{LostSnapshot, Repository, SnapshotEntry};
+use mainstay_repo::{Repository, Right, SnapshotEntry};
 
 use crate::context::Opened;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
+use crate::memory::{Memory, Rewinds};
 use crate::output::Output;
 
 /// What a repository lists.
 pub struct Listing<'a> {
     repository: &'a Repository,
-    /// The snapshots that can be read.
-    pub entries: Vec<SnapshotEntry>,
-    pub lost: Vec<LostSnapshot>,
+    listed: mainstay_repo::Listing,
+    /// What this machine has seen, and the repository no longer leads to.
+    pub rewinds: Rewinds,
 }
 
 impl<'a> Listing<'a> {
     pub fn read(opened: &'a Opened) -> Result<Self> {
         let repository = &opened.repository;
-        let (entries, lost) = repository.readable_snapshots()?;
-        Ok(Self { repository, entries, lost })
+        repository.require(Right::List, "list snapshots")?;
+        let listed = repository.list_snapshots()?;
+        let rewinds = Memory::open(repository).look(&listed)?;
+        Ok(Self { repository, listed, rewinds })
+    }
+
+    /// The same for whoever must know every snapshot.
+    pub fn read_whole(opened: &'a Opened) -> Result<Self> {
+        let mut listing = Self::read(opened)?;
+        match listing.listed.lost.pop() {
+            Some(lost) => Err(lost.error.into()),
+            None => Ok(listing),
+        }
     }
 
     /// Finds the snapshot that `text` means, of the source if one is named.
@@ -36,8 +48,9 @@ impl<'a> Listing<'a> {
         Ok(self.listed().require_source(source)?)
     }
 
-    /// Tells of the snapshots that cannot be read.
+    /// Tells of the snapshots that cannot be read, and of those that were there.
     pub fn warn(&self, output: &Output) {
+        self.rewinds.warn(output);
         for lost in &self.lost {
             let failure = Failure::damaged(&lost.error);
             match output.is_json() {
@@ -49,14 +62,22 @@ impl<'a> Listing<'a> {
 
     /// How a command ends that did what was asked.
     pub fn exit_code(&self, otherwise: ExitCode) -> ExitCode {
-        match otherwise {
+        self.rewinds.exit_code(match otherwise {
             ExitCode::Success if !self.lost.is_empty() => ExitCode::Incomplete,
             other => other,
-        }
+        })
     }
 
     fn listed(&self) -> Listed<'_> {
         Listed { repository: self.repository, entries: &self.entries, lost: &self.lost }
+    }
+}
+
+impl std::ops::Deref for Listing<'_> {
+    type Target = mainstay_repo::Listing;
+
+    fn deref(&self) -> &Self::Target {
+        &self.listed
     }
 }
 
@@ -72,7 +93,7 @@ pub fn query(opened: &Opened, output: &Output, run: impl FnOnce(&Listing<'_>) ->
     }
     match ended {
         // A reader that went away takes nothing back of how the run ended.
-        Err(failure) if failure.is_silent() && !listing.lost.is_empty() => Ok(ExitCode::Incomplete),
+        Err(failure) if failure.is_silent() => Ok(listing.exit_code(ExitCode::Success)),
         ended => ended.map(|code| listing.exit_code(code)),
     }
 }

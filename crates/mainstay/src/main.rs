@@ -13,6 +13,7 @@ mod list_file;
 mod listing;
 mod location;
 mod machine;
+mod memory;
 mod output;
 mod private_file;
 mod recovery_kit;

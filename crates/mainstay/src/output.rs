@@ -83,6 +83,11 @@ impl Output {
         self.result(&table.render(self.paint_stdout))
     }
 
+    /// Paints a part of a result.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        self.paint_stdout.apply(style, text)
+    }
+
     /// Prints one JSON document.
     pub fn document(&self, document: &impl Serialize) -> Result<(), Failure> {
         let mut text = serde_json::to_string_pretty(document).map_err(io::Error::from)?;

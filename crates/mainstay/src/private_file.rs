@@ -3,7 +3,7 @@
 //! Owns modes, atomicity and durability of key files and recovery kits. Knows nothing of what is in them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -24,6 +24,30 @@ pub fn create(path: &Path, text: &str) -> io::Result<()> {
     }
     written?;
     File::open(folder)?.sync_all()
+}
+
+/// Writes a file with the mode 0600 in the place of one that may exist; a reader finds the old one or the new one.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = folder_of(path);
+    create_folder(folder)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let staged = folder.join(name);
+    // Left by a process of the same number that was killed.
+    let _ = fs::remove_file(&staged);
+    let written = write_new(&staged, text).and_then(|()| fs::rename(&staged, path));
+    written.inspect_err(|_| drop(fs::remove_file(&staged)))
+}
+
+/// Reads a regular file of at most so many bytes.
+pub fn read(path: &Path, limit: u64) -> io::Result<String> {
+    let file = OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut text = String::new();
+    file.take(limit).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Gives a file its final name without replacing another.

@@ -2,7 +2,7 @@
 //!
 //! Owns what a backup says about the repository that it writes to. Nothing of it keeps a source from being backed up.
 
-use mainstay_repo::{Listing, LostSnapshot, Session, SnapshotEntry, SnapshotPlace};
+use mainstay_repo::{Listing, LostSnapshot, Session, SnapshotEntry, SnapshotId, SnapshotPlace};
 
 use super::BackupRun;
 use crate::Result;
@@ -16,10 +16,11 @@ const SEQUENCES: u64 = 100_000_000_000;
 /// The snapshots before this one.
 pub struct History {
     pub entries: Vec<SnapshotEntry>,
-    /// The last number that a snapshot of the source has that cannot be read.
-    pub lost_sequence: u64,
-    /// The last snapshot of the source that this key may not read: it can go on from its place, and believes nothing of it.
-    pub hidden: Option<SnapshotPlace>,
+    /// The last number that a snapshot of the source has that cannot or may not be read.
+    pub unread_sequence: u64,
+    /// The last snapshot of the source that this key may not read and that proves itself: what is sealed in it is not known, so
+    /// nothing is taken from it.
+    pub hidden: Option<SnapshotId>,
     /// Objects of the repository that are damaged or gone.
     pub problems: u64,
 }
@@ -30,24 +31,30 @@ impl History {
     pub fn read(run: &BackupRun<'_>, session: Option<&Session<'_>>) -> Result<Self> {
         let Some(session) = session else {
             let Listing { entries, lost, hidden, .. } = run.repository.list_snapshots()?;
-            return Ok(Self::new(run, entries, &lost, &hidden));
+            return Self::new(run, entries, &lost, &hidden);
         };
         let (lost, hidden) = (session.lost_snapshots(), session.hidden_snapshots());
-        let history = Self::new(run, session.history().to_vec(), lost, hidden);
+        let history = Self::new(run, session.history().to_vec(), lost, hidden)?;
         for pack in session.lost_packs() {
             run.progress.warn(pack, "the pack is gone or cut short: what it held is stored again if the source has it");
         }
         Ok(Self { problems: history.problems + session.lost_packs().len() as u64, ..history })
     }
 
-    fn new(run: &BackupRun<'_>, entries: Vec<SnapshotEntry>, lost: &[LostSnapshot], hidden: &[SnapshotPlace]) -> Self {
+    fn new(
+        run: &BackupRun<'_>,
+        entries: Vec<SnapshotEntry>,
+        lost: &[LostSnapshot],
+        hidden: &[SnapshotPlace],
+    ) -> Result<Self> {
         lost.iter().for_each(|lost| run.progress.warn(&lost.name, &lost.error.to_string()));
         let source = run.repository.own_source_id(&run.options.source);
         let is_own = |place: &SnapshotPlace| place.source == source && place.sequence < SEQUENCES;
-        let own = lost.iter().filter_map(|lost| lost.place).filter(is_own);
-        let lost_sequence = own.map(|place| place.sequence).max().unwrap_or(0);
-        let hidden = hidden.iter().filter(|place| is_own(place)).max_by_key(|place| place.sequence);
-        Self { entries, lost_sequence, hidden: hidden.copied(), problems: lost.len() as u64 }
+        let hidden: Vec<SnapshotPlace> = hidden.iter().copied().filter(is_own).collect();
+        let unread = lost.iter().filter_map(|lost| lost.place).filter(is_own).chain(hidden.iter().copied());
+        let unread_sequence = unread.map(|place| place.sequence).max().unwrap_or(0);
+        let hidden = run.repository.newest_proved(&hidden)?.map(|place| place.id);
+        Ok(Self { entries, unread_sequence, hidden, problems: lost.len() as u64 })
     }
 
     /// Warns of a clock that cannot be right.

@@ -161,19 +161,15 @@ impl<'a> Ancestry<'a> {
             Requested::Incremental => (BackupType::Incremental, last_kept),
             Requested::Differential => (BackupType::Differential, last_full),
         };
-        let known = [
-            last.map_or(0, |entry| entry.snapshot.sequence),
-            history.lost_sequence,
-            history.hidden.map_or(0, |place| place.sequence),
-        ];
+        let last_sequence = last.map_or(0, |entry| entry.snapshot.sequence);
         let backup_type = if believed.is_none() { BackupType::Full } else { backup_type };
         Self {
             backup_type,
             believed,
             expected: last,
             base: if believed.is_some() { last_full.map(|entry| entry.id) } else { None },
-            previous: last.map(|entry| entry.id).or(history.hidden.map(|place| place.id)),
-            sequence: known.into_iter().max().unwrap_or(0).saturating_add(1),
+            previous: last.map(|entry| entry.id).or(history.hidden),
+            sequence: last_sequence.max(history.unread_sequence).saturating_add(1),
         }
     }
 

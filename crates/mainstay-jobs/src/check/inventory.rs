@@ -61,6 +61,8 @@ impl Rows {
 pub struct Inventory {
     /// Newest first.
     pub snapshots: Vec<Held>,
+    /// Those that came after the fence of their session.
+    pub void: Vec<SnapshotEntry>,
     /// Every index table that can be read.
     pub index: Arc<Index>,
     pub rows: Rows,
@@ -75,14 +77,14 @@ impl Inventory {
         let listed = list(repository, names::SNAPSHOTS)?;
         let forgotten: HashSet<String> =
             list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
-        let snapshots = read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
+        let (snapshots, void) = read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
         maps.report_orphans(&listed, &forgotten, &snapshots, findings);
         let mut tables = list(repository, names::INDEX)?;
         let index = open_index(repository, &mut tables, findings)?;
         let packs = list_packs(repository, findings)?;
         let (mut rows, index) = read_rows(repository, (index, tables), &packs, findings)?;
         add_unnamed_packs(repository, &index, &packs, &mut rows)?;
-        Ok(Self { snapshots, index, rows, packs })
+        Ok(Self { snapshots, void, index, rows, packs })
     }
 
     /// Compares what snapshots need with what the index knows, and what the index knows with what the store lists.
@@ -218,8 +220,9 @@ fn read_snapshots(
     listed: &[Object],
     forgotten: &HashSet<String>,
     findings: &mut Vec<Finding>,
-) -> Vec<Held> {
+) -> (Vec<Held>, Vec<SnapshotEntry>) {
     let mut entries = Vec::with_capacity(listed.len());
+    let mut void = Vec::new();
     for object in listed {
         let (source, sequence, id) = match names::parse_snapshot(&object.name) {
             Ok(parsed) => parsed,
@@ -229,10 +232,11 @@ fn read_snapshots(
             }
         };
         match repository.read_snapshot(source, sequence, id) {
-            // Nobody was told of one that came after the fence of its session; the next prune removes it.
-            Ok(snapshot) if fences.is_void(snapshot.session, id) => {}
             Ok(snapshot) => {
-                entries.push(SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) });
+                let is_void = fences.is_void(snapshot.session, id);
+                let entry = SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) };
+                // Nobody was told of one that came after the fence of its session; the next prune removes it.
+                if is_void { void.push(entry) } else { entries.push(entry) }
             }
             Err(error) => findings.push(damage_of(&object.name, &error).in_snapshots([id])),
         }
@@ -243,7 +247,7 @@ fn read_snapshots(
         .map(|(at, entry)| (entry.id, at))
         .collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(ids.get(&entry.id).copied()));
-    entries.into_iter().map(|entry| hold(repository, entry, findings)).collect()
+    (entries.into_iter().map(|entry| hold(repository, entry, findings)).collect(), void)
 }
 
 fn hold(repository: &Repository, entry: SnapshotEntry, findings: &mut Vec<Finding>) -> Held {

@@ -1,8 +1,10 @@
 //! Tests of the rules of retention.
 
 use jiff::tz::TimeZone;
-use mainstay_repo::{Content, SnapshotEntry, SnapshotId};
+use mainstay_repo::{Chain, Content, Link, SnapshotEntry, SnapshotId, SourceId};
 use proptest::prelude::*;
+
+mod forged;
 
 use super::*;
 use crate::fixture::{SECOND, snapshot};
@@ -33,17 +35,36 @@ fn number(id: SnapshotId) -> u32 {
 /// Snapshots of one source, numbered from 1 in the order given.
 fn history(times: &[i64]) -> Vec<SnapshotEntry> {
     let numbered = times.iter().zip(1..);
-    numbered
+    let entries = numbered
         .map(|(time, number)| SnapshotEntry {
             id: id(number),
             snapshot: snapshot("home", number.into(), *time, Content::default()),
             forgotten: false,
         })
-        .collect()
+        .collect();
+    linked(entries)
+}
+
+/// Each snapshot made after the one before it of its source.
+fn linked(mut entries: Vec<SnapshotEntry>) -> Vec<SnapshotEntry> {
+    let mut last = BTreeMap::<String, SnapshotId>::new();
+    for entry in &mut entries {
+        entry.snapshot.previous = last.insert(entry.snapshot.source.clone(), entry.id);
+    }
+    entries
+}
+
+fn chain(entries: &[SnapshotEntry]) -> Chain {
+    Chain::new(entries.iter().map(|entry| {
+        let mut source = [0; 16];
+        source.copy_from_slice(&blake3::hash(entry.snapshot.source.as_bytes()).as_bytes()[..16]);
+        let (sequence, previous) = (entry.snapshot.sequence, entry.snapshot.previous);
+        Link { source: SourceId(source), sequence, id: entry.id, previous, is_removed: false }
+    }))
 }
 
 fn kept(entries: &[SnapshotEntry], rules: &Retention, now: i64, zone: &TimeZone) -> Vec<u32> {
-    let plan = plan_forget(entries, rules, now, zone).unwrap();
+    let plan = plan_forget(entries, &chain(entries), rules, now, zone).unwrap();
     assert_eq!(plan.keep.len() + plan.forget.len(), entries.iter().filter(|entry| !entry.forgotten).count());
     assert!(plan.keep.iter().all(|(_, reasons)| !reasons.is_empty()));
     plan.keep.into_iter().map(|(id, _)| number(id)).collect()
@@ -105,7 +126,7 @@ fn every_reason_is_told() {
         within: Some(parse_span("1h").unwrap()),
         keep_tags: vec!["before-upgrade".to_owned()],
     };
-    let plan = plan_forget(&entries, &rules, at("2026-01-05T10:00:00Z"), &TimeZone::UTC).unwrap();
+    let plan = plan_forget(&entries, &chain(&entries), &rules, at("2026-01-05T10:00:00Z"), &TimeZone::UTC).unwrap();
     assert_eq!(reasons(&plan, 1), ["tag before-upgrade"]);
     assert_eq!(
         reasons(&plan, 2),
@@ -143,7 +164,7 @@ fn the_hour_that_comes_twice_is_two_hours() {
 fn a_rule_set_that_keeps_nothing_is_refused() {
     let entries = history(&[at("2026-01-01T00:00:00Z")]);
     for rules in [Retention::default(), Retention { last: Some(0), daily: Some(0), ..Retention::default() }] {
-        let planned = plan_forget(&entries, &rules, at("2026-01-02T00:00:00Z"), &TimeZone::UTC);
+        let planned = plan_forget(&entries, &chain(&entries), &rules, at("2026-01-02T00:00:00Z"), &TimeZone::UTC);
         assert!(matches!(planned, Err(Error::Invalid(_))));
     }
 }
@@ -157,7 +178,7 @@ fn a_snapshot_from_the_future_is_kept_and_takes_no_place_of_another() {
         at("2026-01-03T12:00:00Z"),
     ]);
     let rules = Retention { last: Some(2), ..Retention::default() };
-    let plan = plan_forget(&entries, &rules, at("2026-01-04T00:00:00Z"), &TimeZone::UTC).unwrap();
+    let plan = plan_forget(&entries, &chain(&entries), &rules, at("2026-01-04T00:00:00Z"), &TimeZone::UTC).unwrap();
     assert_eq!(reasons(&plan, 2), ["its time is in the future"]);
     assert_eq!(plan.forget, [id(1)]);
 }
@@ -166,7 +187,7 @@ fn a_snapshot_from_the_future_is_kept_and_takes_no_place_of_another() {
 fn the_newest_snapshot_of_a_source_is_kept_even_if_no_rule_wants_it() {
     let entries = history(&[at("2020-01-01T00:00:00Z"), at("2020-01-02T00:00:00Z")]);
     let rules = Retention { within: Some(parse_span("30d").unwrap()), ..Retention::default() };
-    let plan = plan_forget(&entries, &rules, at("2026-01-01T00:00:00Z"), &TimeZone::UTC).unwrap();
+    let plan = plan_forget(&entries, &chain(&entries), &rules, at("2026-01-01T00:00:00Z"), &TimeZone::UTC).unwrap();
     assert_eq!(reasons(&plan, 2), ["newest of its source"]);
     assert_eq!(plan.forget, [id(1)]);
 }
@@ -175,7 +196,7 @@ fn the_newest_snapshot_of_a_source_is_kept_even_if_no_rule_wants_it() {
 fn a_clock_that_was_set_back_does_not_make_the_newest_snapshot_the_oldest() {
     let entries = history(&[at("2026-01-01T00:00:00Z"), at("2026-01-02T00:00:00Z"), at("1970-01-01T00:05:00Z")]);
     let rules = Retention { last: Some(1), ..Retention::default() };
-    assert_eq!(kept(&entries, &rules, at("2026-01-03T00:00:00Z"), &TimeZone::UTC), [3]);
+    assert_eq!(kept(&entries, &rules, at("2026-01-03T00:00:00Z"), &TimeZone::UTC), [2, 3]);
 }
 
 #[test]
@@ -183,8 +204,9 @@ fn each_source_is_judged_by_itself_and_the_forgotten_are_left_alone() {
     let mut entries = history(&[DAY, 2 * DAY, 3 * DAY, 4 * DAY]);
     entries[1].snapshot.source = "other".to_owned();
     entries[3].forgotten = true;
+    let entries = linked(entries);
     let rules = Retention { last: Some(1), ..Retention::default() };
-    let plan = plan_forget(&entries, &rules, 9 * DAY, &TimeZone::UTC).unwrap();
+    let plan = plan_forget(&entries, &chain(&entries), &rules, 9 * DAY, &TimeZone::UTC).unwrap();
     assert_eq!(plan.keep.iter().map(|(id, _)| number(*id)).collect::<Vec<_>>(), [3, 2]);
     assert_eq!(plan.forget, [id(1)]);
 }
@@ -193,7 +215,7 @@ fn each_source_is_judged_by_itself_and_the_forgotten_are_left_alone() {
 fn a_time_that_no_calendar_holds_is_an_error() {
     let entries = history(&[DAY]);
     let rules = Retention { within: Some(parse_span("19998y").unwrap()), ..Retention::default() };
-    let planned = plan_forget(&entries, &rules, 9 * DAY, &TimeZone::UTC);
+    let planned = plan_forget(&entries, &chain(&entries), &rules, 9 * DAY, &TimeZone::UTC);
     assert!(matches!(planned, Err(Error::Invalid(_))), "{planned:?}");
 }
 
@@ -228,7 +250,7 @@ fn any_entries() -> impl Strategy<Value = Vec<SnapshotEntry>> {
             entry.snapshot.source = format!("source {source}");
             entry.snapshot.tags = is_tagged.then(|| "kept".to_owned()).into_iter().collect();
         }
-        entries
+        linked(entries)
     })
 }
 
@@ -250,7 +272,7 @@ fn any_rules() -> impl Strategy<Value = Retention> {
 }
 
 fn plan(entries: &[SnapshotEntry], rules: &Retention) -> Option<ForgetPlan> {
-    plan_forget(entries, rules, NOW, &berlin()).ok()
+    plan_forget(entries, &chain(entries), rules, NOW, &berlin()).ok()
 }
 
 /// All that either rule set asks for.
@@ -302,9 +324,11 @@ proptest! {
     #[test]
     fn a_plan_that_was_carried_out_forgets_nothing_more(entries in any_entries(), rules in any_rules()) {
         let Some(first) = plan(&entries, &rules) else { return Ok(()) };
+        // What was removed is recorded, and stays a link.
+        let whole = chain(&entries);
         let mut left = entries;
         left.retain(|entry| !first.forget.contains(&entry.id));
-        let second = plan(&left, &rules).unwrap();
+        let second = plan_forget(&left, &whole, &rules, NOW, &berlin()).unwrap();
         prop_assert_eq!(second.forget, Vec::new());
         prop_assert_eq!(second.keep.len(), first.keep.len());
     }

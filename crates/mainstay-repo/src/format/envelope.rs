@@ -1,9 +1,9 @@
-//! The two frames around whole objects: clear (anyone may read, bit rot is detected) and sealed (AEAD).
+//! The frame around clear objects (anyone may read, bit rot is detected), and what every seal is bound to.
 //!
-//! Owns headers and associated data. Never seals or opens: `seal.rs` does.
+//! Owns that frame, the kinds of objects, and associated data. Never seals or opens: `seal.rs` does.
 
 use super::{Decoded, Fields, Problem};
-use crate::id::{RepositoryId, SessionId};
+use crate::id::RepositoryId;
 
 /// What an object or a sealed part of one is. The number is bound into every seal, so that nothing passes for another
 /// kind (the lesson of Borg's CVE-2016-10099 and CVE-2023-36811).
@@ -28,6 +28,10 @@ pub enum ObjectKind {
     BlockIndex = 16,
     ChunkIndex = 17,
     Settlement = 18,
+    /// The statement of a certificate; only signed.
+    Holder = 24,
+    /// A record of removal.
+    Removal = 25,
 }
 
 const CLEAR_MAGIC: [u8; 4] = *b"MSC1";
@@ -74,47 +78,6 @@ pub fn repository_of(bytes: &[u8]) -> Option<RepositoryId> {
     let is_clear = fields.array::<4>().ok()? == CLEAR_MAGIC && blake3::hash(framed).as_bytes() == checksum;
     fields.array::<4>().ok()?;
     fields.array().ok().map(RepositoryId).filter(|_| is_clear)
-}
-
-/// Length of the header of a sealed object.
-pub const SEALED_HEADER_LEN: usize = 40;
-const SEALED_MAGIC: [u8; 4] = *b"MSO1";
-
-/// The header of a sealed object; all of it is associated data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SealedHeader {
-    pub kind: ObjectKind,
-    /// The session whose data key sealed the object.
-    pub session: SessionId,
-    pub nonce: [u8; 12],
-}
-
-impl SealedHeader {
-    pub fn encode(&self) -> [u8; SEALED_HEADER_LEN] {
-        let mut bytes = [0; SEALED_HEADER_LEN];
-        bytes[..4].copy_from_slice(&SEALED_MAGIC);
-        bytes[4] = self.kind as u8;
-        bytes[8..24].copy_from_slice(&self.session.0);
-        bytes[24..36].copy_from_slice(&self.nonce);
-        bytes
-    }
-
-    /// Splits a sealed object of the expected kind into its header and its ciphertext.
-    pub fn decode(kind: ObjectKind, bytes: &[u8]) -> Decoded<(Self, &[u8])> {
-        let mut fields = Fields::new(bytes);
-        if fields.array::<4>()? != SEALED_MAGIC {
-            return Err(Problem::new("its magic is not that of a sealed object"));
-        }
-        if fields.array::<4>()? != [kind as u8, 0, 0, 0] {
-            return Err(Problem(format!("it is not of the kind {kind:?}")));
-        }
-        let session = SessionId(fields.array()?);
-        let nonce = fields.array()?;
-        if fields.array::<4>()? != [0; 4] {
-            return Err(Problem::new("reserved bytes are not zero"));
-        }
-        Ok((Self { kind, session, nonce }, fields.rest()))
-    }
 }
 
 /// Associated data of every seal: a domain, the repository, then what the sealed part says of itself.

@@ -6,6 +6,7 @@ use minicbor::bytes::ByteVec;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
+use super::signature::StoredSigner;
 use super::{Decoded, Problem, from_cbor, limits, to_cbor, within};
 use crate::id::{DomainId, RepositoryId, SessionId, SlotId};
 
@@ -30,7 +31,7 @@ impl<'b, C> minicbor::Decode<'b, C> for SecretBytes {
     }
 }
 
-/// The secrets that one slot holds: those of its rights in its domain.
+/// The secrets that one slot holds: those of its rights in its domain, and what its holder signs with.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 pub struct Secrets {
@@ -69,6 +70,9 @@ pub struct Secrets {
     /// Key of what tells machines apart in leases; absent in the main domain, whose identity makes it.
     #[n(10)]
     pub claims: Option<SecretBytes>,
+    /// What this one holder signs with; absent from secrets that are in no slot.
+    #[n(20)]
+    pub signer: Option<StoredSigner>,
 }
 
 impl Secrets {
@@ -150,6 +154,10 @@ pub struct StoredSlot {
     /// What the holder may do, as people are told; absent for a holder who may do everything. What opens decides.
     #[n(11)]
     pub rights: Option<u8>,
+    /// The holder's Ed25519 public key, for people and mirrors; what is believed stands in certificates.
+    #[n(20)]
+    #[cbor(with = "minicbor::bytes")]
+    pub public_key: [u8; 32],
 }
 
 pub fn encode_slot(repository: RepositoryId, slot: &StoredSlot) -> Vec<u8> {

@@ -27,6 +27,11 @@ pub const OBJECT_LEN: u64 = 128 << 20;
 pub const SMALL_OBJECT_LEN: u64 = 1 << 20;
 /// Longest configuration object.
 pub const CONFIG_LEN: u64 = 1 << 16;
+/// Most certificates from a holder up to the first one of the repository, and their length together.
+pub const CERTIFICATES: usize = 32;
+pub const CERTIFICATES_LEN: usize = 64 << 10;
+/// Longest label of a holder, in bytes.
+pub const LABEL_LEN: usize = 1024;
 /// Most rows in one index table.
 pub const TABLE_ROWS: u64 = 8 << 20;
 /// Longest tail of an index table.
@@ -55,6 +60,6 @@ pub const ARGON2_PASSES: u32 = 64;
 
 /// Longest object of this name that is read whole.
 pub fn object_len(name: &str) -> u64 {
-    let grows = [names::SNAPSHOTS, names::REFS, names::INTENTS, names::CONDEMNED];
+    let grows = [names::SNAPSHOTS, names::REFS, names::INTENTS, names::CONDEMNED, names::HISTORY];
     if grows.iter().any(|folder| name.starts_with(folder)) { OBJECT_LEN } else { SMALL_OBJECT_LEN }
 }

@@ -8,12 +8,14 @@ pub mod block;
 pub mod config;
 pub mod coord;
 pub mod envelope;
+pub mod history;
 pub mod keys;
 pub mod lease;
 pub mod limits;
 pub mod names;
 pub mod pack;
 pub mod refs;
+pub mod signature;
 pub mod snapshot;
 pub mod table;
 pub mod tree;
@@ -21,7 +23,7 @@ pub mod tree;
 use std::fmt;
 
 /// Version of the repository format that this code writes. Older ones are refused by number until 1.0.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// What is wrong with some stored bytes; the caller knows the object's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

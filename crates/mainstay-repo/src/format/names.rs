@@ -13,6 +13,8 @@ pub const INDEX: &str = "index/";
 pub const REFS: &str = "refs/";
 pub const SNAPSHOTS: &str = "snapshots/";
 pub const TRASH: &str = "trash/";
+/// Records of what was removed.
+pub const HISTORY: &str = "history/";
 /// Everything short-lived.
 pub const COORD: &str = "coord/";
 pub const LEASES: &str = "coord/leases/";
@@ -76,6 +78,10 @@ pub fn refs(id: SnapshotId) -> String {
 
 pub fn trash(id: SnapshotId) -> String {
     format!("{TRASH}{id}")
+}
+
+pub fn removal(id: TableId) -> String {
+    format!("{HISTORY}{id}")
 }
 
 /// Sequence numbers are padded, so that a plain listing is in order.

@@ -1,6 +1,9 @@
 //! The snapshot object: the record that makes a backup exist.
 //!
-//! Owns its fields and their encoding. The object is sealed under the writing session's tree key.
+//! Owns its fields and their encoding; [`frame`] owns what stands around them. The record is sealed under the writing session's
+//! tree key.
+
+pub mod frame;
 
 use super::tree::Content;
 use super::{Decoded, Problem, from_cbor, to_cbor};

@@ -46,6 +46,7 @@ impl Domain {
             tree_public: None,
             domain: None,
             claims: None,
+            signer: None,
         })
     }
 
@@ -63,6 +64,7 @@ impl Domain {
             tree_public: None,
             domain: Some(id),
             claims: Some(SecretBytes(**claims)),
+            signer: None,
         }
     }
 

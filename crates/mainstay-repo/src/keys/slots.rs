@@ -13,9 +13,11 @@ use crate::error::{Error, Result};
 use crate::format::config::Config;
 use crate::format::envelope::{ObjectKind, associated_data};
 use crate::format::keys::{Secrets, SlotKind, StoredSlot};
+use crate::format::signature::SigningRights;
 use crate::format::{Decoded, Problem};
 use crate::id::{DomainId, SlotId};
 use crate::seal::{KeyBytes, SealKey, derive, open_sealed_to, random};
+use crate::signer::Signer;
 
 /// Argon2id as RFC 9106 recommends for 64 MiB: three passes; four lanes cost no more here.
 const ARGON2_MEMORY_KIB: u32 = 64 << 10;
@@ -23,13 +25,22 @@ const ARGON2_PASSES: u32 = 3;
 const ARGON2_LANES: u32 = 4;
 
 impl Keys {
+    /// Wraps these secrets for the first holder.
+    pub fn wrap_first_slot(&self, secret: &Secret) -> Result<StoredSlot> {
+        self.wrap_for(&self.signer, secret)
+    }
+
     /// Wraps these secrets for one more holder.
     pub fn wrap_slot(&self, secret: &Secret, label: &str, created: i64) -> Result<StoredSlot> {
+        self.wrap_for(&self.introduce(SigningRights::ALL, label, created)?, secret)
+    }
+
+    fn wrap_for(&self, signer: &Signer, secret: &Secret) -> Result<StoredSlot> {
         if let Secret::Recipient(code) = secret {
-            return self.seal_slot(&code.recipient(), label, created);
+            return self.seal_for(signer, &code.recipient());
         }
-        let slot = StoredSlot { rights: self.rights().number(), ..new_slot(secret.slot_kind(), label, created)? };
-        wrap(&self.config, slot, &self.own.secrets, secret)
+        let slot = StoredSlot { rights: self.rights().number(), ..new_slot(secret.slot_kind(), signer)? };
+        wrap(&self.config, slot, &with_signer(&self.own.secrets, signer), secret)
     }
 
     /// Wraps the secrets of a new domain for one who backs up and cannot read.
@@ -39,19 +50,28 @@ impl Keys {
     pub fn wrap_writer(&self, secret: &Secret, label: &str, created: i64, may_list: bool) -> Result<StoredSlot> {
         let domains = self.own.secrets.domains.as_ref();
         let domains = domains.ok_or_else(|| Error::not_allowed("create writer", Right::Maintain))?;
-        let mut slot = new_slot(secret.slot_kind(), label, created)?;
+        let signer = self.introduce(SigningRights::SNAPSHOTS, label, created)?;
+        let mut slot = new_slot(secret.slot_kind(), &signer)?;
         let secrets = for_writer(Domain::made_of(&domains.0, DomainId(slot.id.0), &self.claims), may_list);
         let rights: &[Right] = if may_list { &[Right::Write, Right::List] } else { &[Right::Write] };
         slot.rights = Rights::of(rights).number();
-        wrap(&self.config, slot, &secrets, secret)
+        wrap(&self.config, slot, &with_signer(&secrets, &signer), secret)
     }
 
-    /// Seals these secrets to a recipient.
+    /// Seals these secrets to a recipient, who signs with a key that is drawn here and kept nowhere else.
     pub fn seal_slot(&self, recipient: &Recipient, label: &str, created: i64) -> Result<StoredSlot> {
-        let mut slot = StoredSlot { rights: self.rights().number(), ..new_slot(SlotKind::Recipient, label, created)? };
-        let sealed = recipient.0.seal(&slot_data(&self.config, &slot), &self.own.secrets.encode())?;
-        slot.wrapped = sealed.into();
+        self.seal_for(&self.introduce(SigningRights::ALL, label, created)?, recipient)
+    }
+
+    fn seal_for(&self, signer: &Signer, recipient: &Recipient) -> Result<StoredSlot> {
+        let mut slot = StoredSlot { rights: self.rights().number(), ..new_slot(SlotKind::Recipient, signer)? };
+        let secrets = with_signer(&self.own.secrets, signer).encode();
+        slot.wrapped = recipient.0.seal(&slot_data(&self.config, &slot), &secrets)?.into();
         Ok(slot)
+    }
+
+    fn introduce(&self, rights: SigningRights, label: &str, created: i64) -> Result<Signer> {
+        self.signer.introduce(self.config.repository, rights, label, created)
     }
 
     /// Opens the slot that fits the secret.
@@ -63,21 +83,24 @@ impl Keys {
         for slot in fitting {
             let damaged = |problem| Error::damaged("unlock key slot", slot.id, problem);
             let Some(plain) = open(&config, slot, secret).map_err(damaged)? else { continue };
-            let secrets = Secrets::decode(&plain).map_err(damaged)?;
-            return Ok((Self::new(config, secrets), slot.id));
+            let mut secrets = Secrets::decode(&plain).map_err(damaged)?;
+            let signer = secrets.signer.take().ok_or_else(|| damaged(Problem::new("it holds nothing to sign with")))?;
+            return Ok((Self::new(config, secrets, Signer::open(signer)), slot.id));
         }
         Err(Error::WrongKey { repository: config.repository.to_string(), slots: slots.len() })
     }
 }
 
-fn new_slot(kind: SlotKind, label: &str, created: i64) -> Result<StoredSlot> {
+/// The slot of a holder, with nothing in it yet.
+fn new_slot(kind: SlotKind, signer: &Signer) -> Result<StoredSlot> {
+    let holder = signer.own().ok_or_else(|| Error::Bug("wrap keys: the holder has no certificate".to_owned()))?;
     let is_stretched = kind == SlotKind::Passphrase;
     let is_recipient = kind == SlotKind::Recipient;
     Ok(StoredSlot {
-        id: SlotId(random()?),
+        id: holder.slot,
         kind,
-        label: label.to_owned(),
-        created,
+        label: holder.label.clone(),
+        created: holder.created,
         salt: if is_recipient { [0; 16] } else { random()? },
         memory_kib: if is_stretched { ARGON2_MEMORY_KIB } else { 0 },
         passes: if is_stretched { ARGON2_PASSES } else { 0 },
@@ -85,7 +108,14 @@ fn new_slot(kind: SlotKind, label: &str, created: i64) -> Result<StoredSlot> {
         nonce: if is_recipient { [0; 12] } else { random()? },
         wrapped: Vec::new().into(),
         rights: None,
+        public_key: signer.public_key(),
     })
+}
+
+fn with_signer(secrets: &Secrets, signer: &Signer) -> Secrets {
+    let mut secrets = secrets.clone();
+    secrets.signer = Some(signer.stored().clone());
+    secrets
 }
 
 fn wrap(config: &Config, mut slot: StoredSlot, secrets: &Secrets, secret: &Secret) -> Result<StoredSlot> {

@@ -7,6 +7,7 @@ use super::*;
 use crate::fixtures::{CODE, CONFIG, block_id, hex, keys, session_id};
 use crate::format::envelope::ObjectKind;
 use crate::format::keys::{Purpose, SecretBytes, StoredDataKey};
+use crate::format::signature::StoredSigner;
 
 fn frozen_secrets() -> Secrets {
     let secret = |number| Some(SecretBytes([number; 32]));
@@ -21,11 +22,13 @@ fn frozen_secrets() -> Secrets {
         tree_public: None,
         domain: None,
         claims: None,
+        signer: None,
     }
 }
 
 fn frozen_keys() -> Keys {
-    Keys::new(CONFIG, frozen_secrets())
+    let signer = StoredSigner { seed: [9; 32], certificates: Vec::new() };
+    Keys::new(CONFIG, frozen_secrets(), Signer::open(signer))
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn a_data_key_is_unwrapped_by_the_keys_that_wrapped_it() {
     let (key, stored) = keys.new_data_key(session_id(1)).unwrap();
     let opened = keys.open_data_key(&stored).unwrap();
     assert_eq!((&opened.content, &opened.tree), (&key.content, &key.tree));
-    assert!(Keys::generate(CONFIG).unwrap().open_data_key(&stored).is_err(), "the keys of another repository");
+    assert!(crate::fixtures::keys().open_data_key(&stored).is_err(), "the keys of another repository");
     let moved = StoredDataKey { session: session_id(2), ..stored.clone() };
     assert!(keys.open_data_key(&moved).is_err(), "under the name of another session");
     let mut swapped = stored.clone();

@@ -14,7 +14,7 @@ use crate::format::names;
 use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::index::Care;
-use crate::repository::{AllSnapshots, Repository, SnapshotEntry, put, store_error};
+use crate::repository::{AllSnapshots, Repository, SnapshotEntry, SnapshotPlace, put, store_error};
 use crate::seal::random;
 use crate::session::listed_packs;
 
@@ -75,7 +75,10 @@ impl<'r> Removal<'r> {
 
     /// Removes snapshots that nobody was told of.
     pub fn void_snapshots(&mut self) -> Result<()> {
-        self.inventory.snapshots.void.iter().try_for_each(|entry| self.snapshot(&self.place_of(entry)))
+        let void: Vec<CondemnedSnapshot> =
+            self.inventory.snapshots.void.iter().map(|entry| self.place_of(entry)).collect();
+        self.record(&void)?;
+        void.iter().try_for_each(|place| self.snapshot(place))
     }
 
     /// Condemns forgotten snapshots and packs that nothing needs, and deletes what may go at once.
@@ -149,6 +152,7 @@ impl<'r> Removal<'r> {
         }
         let held = self.still_needed(list, &now.needed, condemned.packs())?;
         let (stay, go): (Vec<_>, Vec<_>) = list.snapshots.iter().partition(|snapshot| now.kept.contains(&snapshot.id));
+        self.record(go.iter().copied())?;
         for snapshot in go {
             self.snapshot(snapshot)?;
         }
@@ -240,6 +244,13 @@ impl<'r> Removal<'r> {
             }
         }
         Ok(held)
+    }
+
+    /// Before the first is gone: from then on nothing but this record tells that it was meant to go.
+    fn record<'p>(&self, places: impl IntoIterator<Item = &'p CondemnedSnapshot>) -> Result<()> {
+        let places = places.into_iter();
+        let places = places.map(|place| SnapshotPlace { source: place.source, sequence: place.sequence, id: place.id });
+        self.repository.record_removal(places)
     }
 
     /// A snapshot goes before its map, and its map before its mark: so a snapshot never lacks its map, and what is left is

@@ -24,6 +24,7 @@ impl Snapshots {
     /// future.
     pub fn read(repository: &Repository, hold: i64) -> Result<Self> {
         let AllSnapshots { entries, void } = repository.every_snapshot()?;
+        repository.confirm_history(&entries, &void)?;
         let now = (repository.liveness.now)();
         let (mut forgotten, mut kept) = (Vec::new(), Vec::new());
         for entry in entries {

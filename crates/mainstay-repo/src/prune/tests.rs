@@ -76,7 +76,7 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
     let lists = lists.filter(|list| list.snapshots.iter().any(|snapshot| kept.contains(&snapshot.id)));
     needed.extend(lists.map(|list| names::condemned(list.id)));
     // The last prune's own lease is ended and goes with the next prune.
-    let for_ever = [names::KEY_SLOTS, names::LEASES, names::FENCES];
+    let for_ever = [names::KEY_SLOTS, names::LEASES, names::FENCES, names::HISTORY];
     let kept = |name: &String| needed.contains(name) || for_ever.iter().any(|prefix| name.starts_with(prefix));
     store.names().into_iter().filter(|name| !kept(name)).collect()
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Repository, SnapshotEntry, list};
+use super::{Beside, Repository, SnapshotEntry, list};
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::id::{SnapshotId, SourceId};
@@ -36,9 +36,16 @@ pub struct Listing {
     /// Those that this key may not read, void ones included: their names do not say whose session they are of.
     pub hidden: Vec<SnapshotPlace>,
     /// Those that came after the fence of their session: nobody was told that they are there.
-    void: Vec<SnapshotEntry>,
+    pub void: Vec<SnapshotEntry>,
     /// A snapshot that was listed and then not there.
     vanished: Option<Error>,
+}
+
+impl Listing {
+    /// What is in the store beside the entries.
+    pub fn beside(&self) -> Beside<'_> {
+        Beside { lost: &self.lost, void: &self.void, hidden: &self.hidden }
+    }
 }
 
 /// Every snapshot there is, for whoever deletes.

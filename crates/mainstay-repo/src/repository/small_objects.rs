@@ -1,8 +1,8 @@
 //! The small objects, each read for its own sake.
 //!
 //! Owns looking at what opening, listing and reading pass over as long as something else serves: keys of others, keys of
-//! sessions, leases and their ends, intents, condemned lists, fences and settlements, marks. Damage to one of them costs nothing today, and is
-//! damage: the next one may cost a key. Changes nothing.
+//! sessions, leases and their ends, intents, condemned lists, fences and settlements, marks, records of removal. Damage to one
+//! of them costs nothing today, and is damage: the next one may cost a key. Changes nothing.
 
 use std::collections::HashSet;
 
@@ -27,13 +27,14 @@ pub struct SmallDamage {
 type Look = fn(&Repository, &str, &[u8]) -> Decoded<()>;
 
 /// The folders, and how each of their objects is looked at.
-const FOLDERS: [(&str, Look); 6] = [
+const FOLDERS: [(&str, Look); 7] = [
     (names::DATA_KEYS, look_at_data_key),
     (names::LEASES, look_at_lease),
     (names::INTENTS, look_at_intent),
     (names::CONDEMNED, look_at_condemned),
     (names::FENCES, look_at_fence),
     (names::TRASH, look_at_mark),
+    (names::HISTORY, look_at_removal),
 ];
 
 impl Repository {
@@ -149,6 +150,10 @@ fn look_at_mark(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()
     let id = name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
     let id = id.ok_or_else(|| Problem::new("it is not the name of a mark"))?;
     coord::decode_trash(repository.id(), id, bytes).map(drop)
+}
+
+fn look_at_removal(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    repository.judge_removal(name, bytes).map(drop)
 }
 
 fn expect(is_so: bool, otherwise: &str) -> Decoded<()> {

@@ -11,10 +11,11 @@ use super::rescue::Wanted;
 use crate::error::{Error, Kind, Result};
 use crate::fence::{is_fenced, put_settlement};
 use crate::format::coord::Settlement;
-use crate::format::envelope::{ObjectKind, SEALED_HEADER_LEN, SealedHeader, associated_data};
+use crate::format::envelope::ObjectKind;
 use crate::format::names;
 use crate::format::refs::{self, BlockSet};
 use crate::format::snapshot::Snapshot;
+use crate::format::snapshot::frame::{self, SnapshotHeader};
 use crate::id::SnapshotId;
 use crate::index::{Care, merge_when_many};
 use crate::repository::{SnapshotEntry, list, put};
@@ -112,12 +113,26 @@ impl Session<'_> {
         self.packer.finish().and_then(|_| self.repository.leases().end(self.id)).err()
     }
 
+    /// Seals a snapshot's record and signs what stands around it.
     pub(super) fn seal(&self, snapshot: &Snapshot) -> Result<(SnapshotId, Vec<u8>)> {
-        let header = SealedHeader { kind: ObjectKind::Snapshot, session: self.id, nonce: random()? };
-        let mut bytes = header.encode().to_vec();
+        let (keys, repository) = (&self.repository.keys, self.repository.id());
+        let header = SnapshotHeader {
+            repository,
+            source: keys.source_id(&snapshot.source),
+            sequence: snapshot.sequence,
+            previous: snapshot.previous,
+            session: self.id,
+            nonce: random()?,
+            certificates: keys.signer().certificates().to_vec(),
+        };
+        let mut bytes = header.encode();
+        let head_len = bytes.len();
+        let data = frame::sealed_with(repository, &bytes);
         bytes.extend_from_slice(&snapshot.encode());
-        let data = associated_data(self.repository.id(), ObjectKind::Snapshot, &[&header.encode()]);
-        self.data_key.object_key(ObjectKind::Snapshot)?.seal(header.nonce, &data, &mut bytes, SEALED_HEADER_LEN);
+        self.data_key.object_key(ObjectKind::Snapshot)?.seal(header.nonce, &data, &mut bytes, head_len);
+        let (head, sealed) = bytes.split_at(head_len);
+        let signature = keys.signer().sign(&frame::signed(repository, head, sealed));
+        bytes.extend_from_slice(&signature);
         Ok((SnapshotId(*blake3::hash(&bytes).as_bytes()), bytes))
     }
 

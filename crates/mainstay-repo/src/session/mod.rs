@@ -151,6 +151,8 @@ impl<'r> Session<'r> {
     }
 
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
+        // What nobody would believe is not begun.
+        repository.confirm_signer()?;
         let (lease, condemned) = take_lease(repository, id)?;
         let open = repository.leases().open_leases(id)?;
         // Snapshots before the index: what they refer to is indexed before they appear.

@@ -9,6 +9,7 @@ mod ledger;
 mod losing;
 mod overflowing;
 mod sharing;
+mod signing;
 mod storing;
 mod writers;
 

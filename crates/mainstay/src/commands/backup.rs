@@ -18,6 +18,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::{Choice, quoted};
 use crate::machine::{self, SystemClock};
+use crate::memory::{self, Memory};
 use crate::output::{escape, units};
 
 const EXAMPLES: &str = "\
@@ -124,6 +125,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         context.output.detail(&format!("leaving out the repository itself: {}", quoted(repository)));
     }
     let options = options(arguments, &input);
+    let rewinds = memory::look(ready.opened(), &context.output);
     let mut long_run = LongRun::begin(context);
     let report = long_run.end(backup(&BackupRun {
         repository: &ready.opened().repository,
@@ -134,11 +136,14 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         cancel: &long_run.requests.cancel,
     }));
     let report = report.map_err(|failure| failure.if_stopped("run the command again: what was stored is used"))?;
+    if let Some(entry) = &report.entry {
+        Memory::open(&ready.opened().repository).note(entry, &rewinds);
+    }
     let printed = match context.output.is_json() {
         true => context.output.message(&summary(arguments, &report, &ready, &long_run)),
         false => show(context, &options, &report, (&ready, &long_run)),
     };
-    conclude(printed, Ok(finish(context, &report)))
+    conclude(printed, Ok(rewinds.exit_code(finish(context, &report))))
 }
 
 /// Opens the repository; the default one is created if nobody named another and it is not there.

@@ -11,6 +11,7 @@ use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::memory;
 use crate::output::progress::Counted;
 use crate::output::units;
 
@@ -43,6 +44,7 @@ struct Summary<'a> {
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Maintain, "check")?;
+    let rewinds = memory::look(&opened, &context.output);
     let mut long_run = LongRun::counting(context, Counted::Snapshots);
     let report = long_run.end(check(&opened.repository, &long_run.monitor, &long_run.requests.cancel))?;
     let printed = print(context, &report, &long_run);
@@ -50,7 +52,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
         Some(failure) => Err(failure),
         None => {
             context.output.say(&format!("next: mainstay verify{}", opened.location.flag()));
-            Ok(ExitCode::Success)
+            Ok(rewinds.exit_code(ExitCode::Success))
         }
     };
     conclude(printed, ended)

@@ -16,6 +16,7 @@ use crate::arguments::not_empty;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::listing::Listing;
 use crate::machine;
 use crate::output::table::{Align, Table};
 use crate::output::{Talk, escape, time, units};
@@ -104,13 +105,15 @@ struct ForgetFields {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Maintain, "forget")?;
-    let entries = opened.repository.snapshots()?;
-    let plan = plan(arguments, &entries)?;
+    let listing = Listing::read_whole(&opened)?;
+    listing.rewinds.refuse("forget")?;
+    let plan = plan(arguments, &opened.repository, &listing)?;
+    let entries = &listing.entries;
     if !arguments.dry_run {
         apply(&opened.repository, &plan)?;
     }
     if !context.output.is_json() {
-        show(arguments, context, &entries, &plan)?;
+        show(arguments, context, entries, &plan)?;
     }
     let pruned = match (arguments.prune, arguments.dry_run) {
         (false, _) => None,
@@ -122,7 +125,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     };
     let exit_code = pruned.as_ref().map_or(ExitCode::Success, prune::PruneFields::exit_code);
     if context.output.is_json() {
-        context.output.document(&fields(arguments, &entries, &plan, pruned))?;
+        context.output.document(&fields(arguments, entries, &plan, pruned))?;
         return Ok(exit_code);
     }
     match &pruned {
@@ -134,7 +137,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(exit_code)
 }
 
-fn plan(arguments: &Arguments, entries: &[SnapshotEntry]) -> Result<ForgetPlan> {
+fn plan(arguments: &Arguments, repository: &Repository, listing: &Listing<'_>) -> Result<ForgetPlan> {
+    let entries = &listing.entries;
     let source = arguments.source.name();
     if let Some(source) = source {
         select::require_source(entries, source)?;
@@ -148,7 +152,8 @@ fn plan(arguments: &Arguments, entries: &[SnapshotEntry]) -> Result<ForgetPlan> 
         return Ok(ForgetPlan { keep: Vec::new(), forget });
     }
     let judged: Vec<SnapshotEntry> = select::history(entries, source).into_iter().cloned().collect();
-    Ok(plan_forget(&judged, &arguments.rules.retention(), machine::now(), &TimeZone::system())?)
+    let chain = repository.chain(entries, listing.beside(), &repository.removed()?);
+    Ok(plan_forget(&judged, &chain, &arguments.rules.retention(), machine::now(), &TimeZone::system())?)
 }
 
 impl Rules {

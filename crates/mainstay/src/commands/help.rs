@@ -31,6 +31,8 @@ XDG_DATA_HOME              where the default repository is: $XDG_DATA_HOME/mains
                            [default: ~/.local/share]
 XDG_CONFIG_HOME            where generated keys and recovery kits are: $XDG_CONFIG_HOME/mainstay
                            [default: ~/.config]
+XDG_STATE_HOME             where this machine remembers which snapshots it has seen: $XDG_STATE_HOME/mainstay
+                           [default: ~/.local/state]; before it STATE_DIRECTORY, which systemd sets for services
 NO_COLOR, FORCE_COLOR      no colours, or colours even where there is no terminal; --color beats both
 TERM                       `dumb` means neither colours nor a redrawn progress line
 MAINSTAY_HOLD              how long forgotten snapshots can be taken back, as by --hold

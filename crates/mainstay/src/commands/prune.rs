@@ -3,6 +3,8 @@
 //! Owns the presentation, and telling the engine's steps as phases of a run; the engine plans and acts. `forget --prune`
 //! shares all of it.
 
+mod giving_up;
+
 use jiff::{Span, Zoned};
 use mainstay_jobs::retention::parse_span;
 use mainstay_jobs::{Cancel, Phase, Progress};
@@ -13,6 +15,7 @@ use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
+use crate::memory;
 use crate::output::progress::Counted;
 use crate::output::units;
 
@@ -20,19 +23,24 @@ const EXAMPLES: &str = "\
 Examples:
   mainstay prune --dry-run
   mainstay prune
-  mainstay prune --hold 0d";
+  mainstay prune --hold 0d
+  mainstay prune --accept-loss 1a2b3c4d";
 
 /// Free the space of forgotten snapshots
 ///
 /// Packs that no snapshot needs are deleted; packs of which little is needed are rewritten without the rest. Backups, restores and other
 /// prunes may run meanwhile: what they may still need is deleted by a later prune. An interrupted prune loses nothing, and the next one
-/// finishes its work.
+/// finishes its work. A listing that lacks a snapshot which another was made after is not believed: nothing is deleted then (exit code
+/// 15).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
     /// Show what would be done
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// Give up a snapshot that is neither there nor recorded as removed; may be given several times
+    #[arg(long, value_name = "ID", conflicts_with = "dry_run")]
+    accept_loss: Vec<String>,
     #[command(flatten)]
     pub hold: Hold,
 }
@@ -210,6 +218,8 @@ fn plan(repository: &Repository, hold: &Hold, mut long_run: LongRun) -> Result<P
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Maintain, "prune")?;
+    giving_up::accept_loss(&opened, &arguments.accept_loss)?;
+    memory::refuse_rewound(&opened, "prune")?;
     let fields = match arguments.dry_run {
         true => plan(&opened.repository, &arguments.hold, LongRun::counting(context, Counted::Packs))?,
         false => prune(&opened.repository, &arguments.hold, LongRun::counting(context, Counted::Packs))?,

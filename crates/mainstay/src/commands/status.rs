@@ -16,7 +16,7 @@ use crate::listing::Listing;
 use crate::location::quoted;
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time, units};
-use crate::{machine, recovery_kit};
+use crate::{machine, memory, recovery_kit};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,6 +63,9 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     let damage =
         |lost: &LostSnapshot| format!("damage: {}; run `mainstay check`", escape::message(&lost.error.to_string()));
     let mut warnings: Vec<String> = listing.lost.iter().map(damage).collect();
+    let rewound =
+        |rewind| format!("{}; do not prune, and see `mainstay help MS-1305`", memory::failure(rewind).message);
+    warnings.extend(listing.rewinds.0.iter().map(rewound));
     let packs = opened.repository.list_packs()?;
     let now = machine::now();
     let kept = select::history(entries, None);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
+use crate::listing::Listing;
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time};
 
@@ -46,8 +47,8 @@ struct ForgottenFields {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Maintain, "undelete")?;
-    let (entries, _) = opened.repository.readable_snapshots()?;
-    let mut forgotten: Vec<&SnapshotEntry> = entries.iter().filter(|entry| entry.forgotten).collect();
+    let listing = Listing::read(&opened)?;
+    let mut forgotten: Vec<&SnapshotEntry> = listing.entries.iter().filter(|entry| entry.forgotten).collect();
     let mut undeleted = None;
     if let Some(text) = &arguments.snapshot {
         let entry = find(&forgotten, text)?;
@@ -61,7 +62,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
             forgotten: forgotten.iter().map(|entry| fields(entry)).collect(),
         };
         context.output.document(&fields)?;
-        return Ok(ExitCode::Success);
+        listing.rewinds.warn(&context.output);
+        return Ok(listing.rewinds.exit_code(ExitCode::Success));
     }
     match undeleted {
         Some(entry) => context.output.outcome(&format!("brought back {}\n", line(entry)))?,
@@ -71,7 +73,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
             context.output.say("next: mainstay undelete ID");
         }
     }
-    Ok(ExitCode::Success)
+    listing.rewinds.warn(&context.output);
+    Ok(listing.rewinds.exit_code(ExitCode::Success))
 }
 
 /// The one forgotten snapshot whose identifier begins so.

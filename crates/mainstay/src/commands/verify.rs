@@ -11,9 +11,9 @@ use super::long_run::{LongRun, conclude};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
-use crate::machine;
 use crate::output::progress::Counted;
 use crate::output::units;
+use crate::{machine, memory};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,6 +57,7 @@ struct Summary<'a> {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Restore, "verify")?;
+    let rewinds = memory::look(&opened, &context.output);
     let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs() & SEED_MAX);
     let options = VerifyOptions { sample: arguments.sample, seed };
     let mut long_run = LongRun::counting(context, Counted::Packs);
@@ -64,7 +65,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let printed = print(context, &report, (&options, &long_run));
     let ended = match findings::damage(&report.findings) {
         Some(failure) => Err(failure),
-        None => Ok(ExitCode::Success),
+        None => Ok(rewinds.exit_code(ExitCode::Success)),
     };
     conclude(printed, ended)
 }

@@ -55,6 +55,8 @@ catalogue! {
     MISSING = "MS-1302", Damage, "do not prune; check that the store is complete, then run `mainstay check`";
     BLOCK_MISSING = "MS-1303", Damage, "do not prune; run `mainstay check` to see which snapshots are affected";
     DAMAGE_FOUND = "MS-1304", Damage, "do not prune; restore what is whole, or bring the damaged objects back from a copy of the store";
+    REWOUND = "MS-1305", Rewound, "do not prune; find out who put back an older repository, and see `mainstay repo history`";
+    HISTORY_GAP = "MS-1306", Rewound, "list again, and see `mainstay repo history`; if the snapshot is lost for good, give it up by `mainstay prune --accept-loss ID`";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";

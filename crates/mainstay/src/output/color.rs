@@ -21,6 +21,7 @@ pub enum Style {
     Warning,
     Hint,
     Heading,
+    Good,
 }
 
 /// Whether one stream is coloured.
@@ -85,6 +86,7 @@ impl Paint {
             Style::Warning => "1;33",
             Style::Hint => "1;36",
             Style::Heading => "1",
+            Style::Good => "32",
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }

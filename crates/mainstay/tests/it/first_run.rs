@@ -104,10 +104,12 @@ fn the_xdg_directories_are_honoured() {
     let world = World::with_files();
     let mut command = world.command(&["backup", "docs"]);
     command.env("XDG_DATA_HOME", world.path("data")).env("XDG_CONFIG_HOME", world.path("config"));
+    command.env("XDG_STATE_HOME", world.path("state"));
     let ran = crate::world::run(&mut command);
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(world.path("data/mainstay/repository/mainstay.json").exists());
     assert!(world.path("config/mainstay/keys").exists());
+    assert!(world.path("state/mainstay/seen").exists());
     assert!(!world.path(".local").exists() && !world.path(".config").exists());
 }
 

@@ -103,6 +103,7 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
         ("status (command)", vec!["status"]),
         ("stats", vec!["stats"]),
         ("key list", vec!["key", "list"]),
+        ("repo history", vec!["repo", "history"]),
         ("key export-kit", vec!["key", "export-kit", "kit.txt"]),
         ("key create-writer", vec!["key", "create-writer", "agent.key"]),
         ("key create-recipient", vec!["key", "create-recipient", "safe"]),
@@ -116,6 +117,8 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     ] {
         documented.check(title, &world.document(&arguments));
     }
+    // The kit and the repository lie on this machine: warnings.
+    documented.check("doctor", &world.document_of(&["doctor"], 3));
     world.write("new.txt", b"a passphrase");
     let added = world.document(&["key", "add", "--new-password-file", "new.txt", "--label", "laptop"]);
     documented.check("key add", &added);

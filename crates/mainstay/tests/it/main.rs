@@ -4,6 +4,7 @@
 
 mod appearance;
 mod backing_up;
+mod doctoring;
 mod failures;
 mod fidelity;
 mod first_run;
@@ -17,6 +18,7 @@ mod looking;
 mod lost_snapshots;
 mod reader;
 mod restoring;
+mod rewinding;
 mod rights;
 mod safe_choices;
 mod secrets;

@@ -37,6 +37,7 @@ fn an_agents_key_backs_up_and_opens_nothing() {
         (vec!["history", "/x"], "list"),
         (vec!["diff", "latest~1", "latest"], "list"),
         (vec!["status"], "list"),
+        (vec!["repo", "history"], "list"),
         (vec!["stats"], "list"),
         (vec!["check"], "maintain"),
         (vec!["prune"], "maintain"),

@@ -1,26 +1,16 @@
 //! Tests of the frames around whole objects.
 
 use super::*;
-use crate::fixtures::damage::{assert_damage_is_harmless, assert_every_damage_is_noticed};
-use crate::fixtures::{hex, session_id};
+use crate::fixtures::damage::assert_every_damage_is_noticed;
+use crate::fixtures::hex;
 
 const REPOSITORY: RepositoryId = RepositoryId([0xa1; 16]);
-
-fn header() -> SealedHeader {
-    SealedHeader { kind: ObjectKind::Snapshot, session: session_id(0x5e), nonce: *b"twelve bytes" }
-}
 
 #[test]
 fn a_clear_object_has_these_bytes_for_ever() {
     let checksum = "7a793eb25385ef28eb237da831e017864b3a7f895f09027fa8c13e63788d3bbc";
     let expected = format!("4d5343310a000000{}626f6479{checksum}", "a1".repeat(16));
     assert_eq!(hex(&encode_clear(ObjectKind::Lease, REPOSITORY, b"body")), expected);
-}
-
-#[test]
-fn a_sealed_header_has_these_bytes_for_ever() {
-    let expected = format!("4d534f3106000000{}7477656c766520627974657300000000", "5e".repeat(16));
-    assert_eq!(hex(&header().encode()), expected);
 }
 
 #[test]
@@ -51,6 +41,7 @@ fn kinds_keep_their_numbers() {
         ObjectKind::ChunkIndex,
     ];
     assert!(kinds.iter().map(|kind| *kind as u8).eq(1..=17));
+    assert_eq!([ObjectKind::Holder as u8, ObjectKind::Removal as u8], [24, 25]);
 }
 
 #[test]
@@ -69,20 +60,4 @@ fn a_clear_object_is_of_one_kind_and_one_repository() {
     let bytes = encode_clear(ObjectKind::Lease, REPOSITORY, b"body");
     assert!(decode_clear(ObjectKind::LeaseEnd, REPOSITORY, &bytes).is_err());
     assert!(decode_clear(ObjectKind::Lease, RepositoryId([0; 16]), &bytes).is_err());
-}
-
-#[test]
-fn damage_to_a_sealed_header_is_harmless() {
-    let mut bytes = header().encode().to_vec();
-    bytes.truncate(SEALED_HEADER_LEN);
-    let decode = |bytes: &[u8]| SealedHeader::decode(ObjectKind::Snapshot, bytes).map(|(header, _)| header);
-    assert_damage_is_harmless(&bytes, decode, |header| header.encode().to_vec());
-}
-
-#[test]
-fn a_sealed_object_is_split_into_header_and_rest() {
-    let mut bytes = header().encode().to_vec();
-    bytes.extend_from_slice(b"sealed");
-    assert_eq!(SealedHeader::decode(ObjectKind::Snapshot, &bytes), Ok((header(), &b"sealed"[..])));
-    assert!(SealedHeader::decode(ObjectKind::Lease, &bytes).is_err());
 }

@@ -21,6 +21,7 @@ fn secrets() -> Secrets {
         tree_public: None,
         domain: None,
         claims: None,
+        signer: Some(StoredSigner { seed: [9; 32], certificates: Vec::new() }),
     }
 }
 
@@ -48,6 +49,7 @@ fn slot() -> StoredSlot {
         nonce: *b"twelve bytes",
         wrapped: vec![0xee; 5].into(),
         rights: None,
+        public_key: [0x9b; 32],
     }
 }
 
@@ -65,11 +67,15 @@ fn clear_header(kind: &str) -> String {
 fn the_secrets_have_these_bytes_for_ever() {
     let fields: Vec<String> =
         (1..=6).map(|number| format!("0{number}5820{}", format!("0{number}").repeat(32))).collect();
-    assert_eq!(hex(&secrets().encode()), format!("a6{}", fields.concat()));
+    let signer = format!("14a2015820{}0280", "09".repeat(32));
+    assert_eq!(hex(&secrets().encode()), format!("a7{}{signer}", fields.concat()));
     assert!(Secrets::decode(&secrets().encode()).is_ok_and(|decoded| decoded == secrets()));
     let of_writer =
-        format!("a7{}0743070707084208080948{}0a5820{}", fields[..3].concat(), "09".repeat(8), "0a".repeat(32));
-    assert_eq!(hex(&writer_secrets().encode()), of_writer);
+        format!("a8{}0743070707084208080948{}0a5820{}", fields[..3].concat(), "09".repeat(8), "0a".repeat(32));
+    assert_eq!(hex(&writer_secrets().encode()), of_writer + &signer);
+    let mut in_no_slot = secrets();
+    in_no_slot.signer = None;
+    assert_eq!(hex(&in_no_slot.encode()), format!("a6{}", fields.concat()));
     assert!(Secrets::decode(&writer_secrets().encode()).is_ok_and(|decoded| decoded == writer_secrets()));
 }
 
@@ -78,7 +84,8 @@ fn what_a_writers_slot_adds_has_these_bytes_for_ever() {
     let slot = StoredSlot { kind: SlotKind::Recipient, rights: Some(1), ..slot() };
     let bytes = encode_slot(REPOSITORY, &slot);
     let body = hex(&bytes[24..bytes.len() - 32]);
-    assert!(body.starts_with("ab0148") && body.contains("020303") && body.ends_with("0b01"), "{body}");
+    assert!(body.starts_with("ac0148") && body.contains("020303"), "{body}");
+    assert!(body.ends_with(&format!("0b01145820{}", "9b".repeat(32))), "{body}");
     assert_eq!(decode_slot(REPOSITORY, SLOT, &bytes), Ok(slot));
     let sealed = WrappedKey { purpose: 1, scheme: 2, nonce: None, wrapped: vec![1; 3].into() };
     let key = StoredDataKey { domain: Some(DomainId([9; 8])), keys: vec![sealed], ..data_key() };
@@ -91,13 +98,14 @@ fn what_a_writers_slot_adds_has_these_bytes_for_ever() {
 #[test]
 fn a_key_slot_has_these_bytes_for_ever() {
     let body = format!(
-        "aa0148{}02010365{}041b{}0550{}061a0001000007030804094c{}0a45{}",
+        "ab0148{}02010365{}041b{}0550{}061a0001000007030804094c{}0a45{}145820{}",
         "51".repeat(8),
         "64c3a9736b",
         "17979cfe362a0000",
         "5a".repeat(16),
         hex(b"twelve bytes"),
-        "ee".repeat(5)
+        "ee".repeat(5),
+        "9b".repeat(32)
     );
     let bytes = encode_slot(REPOSITORY, &slot());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("08") + &body);

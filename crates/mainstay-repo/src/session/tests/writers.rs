@@ -10,16 +10,16 @@ use crate::keys::{RecoveryCode, Right, Secret};
 use crate::repository::WriterMay;
 
 /// Makes a writer's key, and opens the repository with it whenever it is asked to.
-struct Writer(String);
+pub(super) struct Writer(String);
 
 impl Writer {
-    fn of(repository: &Repository, may: WriterMay) -> Self {
+    pub(super) fn of(repository: &Repository, may: WriterMay) -> Self {
         let code = RecoveryCode::generate().unwrap().to_text().to_string();
         repository.add_writer(&Secret::from_text(&code), "agent", 1, may).unwrap();
         Self(code)
     }
 
-    fn open(&self, store: &MemoryStore) -> Repository {
+    pub(super) fn open(&self, store: &MemoryStore) -> Repository {
         self.open_as(store.clone(), alive())
     }
 

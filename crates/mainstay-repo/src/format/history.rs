@@ -1,0 +1,90 @@
+//! Records of removal: which snapshots a prune took away.
+//!
+//! Owns their encoding, and the bytes that their signature is made over. Never signs or judges a signature.
+
+use minicbor::bytes::ByteVec;
+
+use super::envelope::{ObjectKind, decode_clear, encode_clear};
+use super::signature::{Certificate, SIGNATURE_LEN, decode_certificates, encode_certificates, signed_data};
+use super::{Decoded, Problem, from_cbor, to_cbor};
+use crate::id::{RepositoryId, SnapshotId, SourceId, TableId};
+
+/// A snapshot that is gone, and that was meant to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct RemovedSnapshot {
+    #[n(1)]
+    pub source: SourceId,
+    #[n(2)]
+    pub sequence: u64,
+    #[n(3)]
+    pub id: SnapshotId,
+    /// As the snapshot said.
+    #[n(4)]
+    pub previous: Option<SnapshotId>,
+}
+
+/// What a holder signs.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Removal {
+    /// The record's id, as in its name.
+    #[n(1)]
+    pub id: TableId,
+    #[n(2)]
+    pub snapshots: Vec<RemovedSnapshot>,
+}
+
+#[derive(minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+struct StoredRecord {
+    #[n(1)]
+    removal: ByteVec,
+    #[n(2)]
+    certificates: ByteVec,
+    #[n(3)]
+    #[cbor(with = "minicbor::bytes")]
+    signature: [u8; SIGNATURE_LEN],
+}
+
+/// A record in its parts.
+pub struct RemovalRecord {
+    pub removal: Removal,
+    pub certificates: Vec<Certificate>,
+    pub signature: [u8; SIGNATURE_LEN],
+    /// The bytes that the signature is made over.
+    pub signed: Vec<u8>,
+}
+
+/// The bytes that the signature of a record is made over.
+pub fn signed(repository: RepositoryId, removal: &Removal) -> Vec<u8> {
+    signed_data(repository, ObjectKind::Removal, &[&to_cbor(removal)])
+}
+
+pub fn encode(
+    repository: RepositoryId,
+    removal: &Removal,
+    certificates: &[Certificate],
+    signature: [u8; SIGNATURE_LEN],
+) -> Vec<u8> {
+    let stored = StoredRecord {
+        removal: to_cbor(removal).into(),
+        certificates: encode_certificates(certificates).into(),
+        signature,
+    };
+    encode_clear(ObjectKind::Removal, repository, &to_cbor(&stored))
+}
+
+pub fn decode(repository: RepositoryId, id: TableId, bytes: &[u8]) -> Decoded<RemovalRecord> {
+    let stored: StoredRecord = from_cbor("record of removal", decode_clear(ObjectKind::Removal, repository, bytes)?)?;
+    let removal: Removal = from_cbor("record of removal", &stored.removal)?;
+    if removal.id != id {
+        return Err(Problem(format!("it is record {}", removal.id)));
+    }
+    let signed = signed_data(repository, ObjectKind::Removal, &[&stored.removal]);
+    let certificates = decode_certificates(&stored.certificates)?;
+    Ok(RemovalRecord { removal, certificates, signature: stored.signature, signed })
+}
+
+#[cfg(test)]
+mod tests;

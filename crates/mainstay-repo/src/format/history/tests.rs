@@ -1,0 +1,56 @@
+//! Tests of the encoding of records of removal.
+
+use super::*;
+use crate::fixtures::damage::assert_every_damage_is_noticed;
+use crate::fixtures::hex;
+use crate::format::signature::{SigningRights, Statement};
+use crate::id::SlotId;
+
+const REPOSITORY: RepositoryId = RepositoryId([0xa1; 16]);
+const RECORD: TableId = TableId([0x1d; 16]);
+
+fn removal() -> Removal {
+    let one = |sequence, previous| RemovedSnapshot {
+        source: SourceId([0x50; 16]),
+        sequence,
+        id: SnapshotId([sequence as u8; 32]),
+        previous,
+    };
+    Removal { id: RECORD, snapshots: vec![one(1, None), one(2, Some(SnapshotId([1; 32])))] }
+}
+
+fn encoded() -> Vec<u8> {
+    let statement = Statement {
+        slot: SlotId([0x51; 8]),
+        public_key: [0x9b; 32],
+        label: "desk".to_owned(),
+        created: 1,
+        rights: SigningRights::ALL,
+    };
+    encode(REPOSITORY, &removal(), &[Certificate { statement, signature: [2; 64] }], [3; 64])
+}
+
+#[test]
+fn a_removal_has_these_bytes_for_ever() {
+    let (source, one, two) = ("50".repeat(16), "01".repeat(32), "02".repeat(32));
+    let first = format!("a30150{source}0201035820{one}");
+    let second = format!("a40150{source}0202035820{two}045820{one}");
+    let expected = format!("a20150{}0282{first}{second}", "1d".repeat(16));
+    assert_eq!(hex(&to_cbor(&removal())), expected);
+    let signed = format!("{}19{}{expected}", hex(b"mainstay-signed-1"), "a1".repeat(16));
+    assert_eq!(hex(&signed_data(REPOSITORY, ObjectKind::Removal, &[&to_cbor(&removal())])), signed);
+}
+
+#[test]
+fn a_record_comes_back_as_it_was_and_every_damage_is_noticed() {
+    let record = decode(REPOSITORY, RECORD, &encoded()).unwrap();
+    assert_eq!((record.removal, record.signature), (removal(), [3; 64]));
+    assert_eq!(record.signed, signed(REPOSITORY, &removal()));
+    assert_every_damage_is_noticed(&encoded(), |bytes| decode(REPOSITORY, RECORD, bytes).map(|record| record.removal));
+}
+
+#[test]
+fn a_record_under_another_name_or_in_another_repository_is_refused() {
+    assert!(decode(REPOSITORY, TableId([0; 16]), &encoded()).is_err());
+    assert!(decode(RepositoryId([0; 16]), RECORD, &encoded()).is_err());
+}

@@ -1,0 +1,209 @@
+//! What was removed for good, and whether the history is whole but for that.
+//!
+//! Owns the records of removal: reading them, and publishing one before anything is deleted. Nothing is concluded from what a
+//! listing lacks: a snapshot that another was made after is listed, or recorded here, or missing.
+//!
+//! Concurrency: records only add to one another, and one that replaces others holds all that they held and is there before
+//! they go. So the union of those that are listed is never less than it was; one that was listed and is gone means that there
+//! is a newer one, and the records are listed again.
+
+use std::collections::BTreeMap;
+
+use super::chain::{Chain, Link};
+use super::{LostSnapshot, Repository, SnapshotEntry, SnapshotPlace, delete, list, put};
+use crate::error::{Error, Result};
+use crate::format::history::{self, Removal, RemovedSnapshot};
+use crate::format::signature::SigningRights;
+use crate::format::{Problem, names};
+use crate::id::{SnapshotId, TableId};
+use crate::pack_reader::read_object;
+use crate::seal::random;
+
+/// A record of more bytes is left alone: rewriting it at each prune would cost more than it saves, and on a full disk the
+/// space that is set aside must hold the new one.
+const REPLACEABLE_LEN: u64 = 128 << 10;
+/// Each replaced record was replaced by somebody who was at work at the same time.
+const ATTEMPTS: usize = 10;
+
+/// What is recorded as removed.
+#[derive(Debug, Default)]
+pub struct Removed {
+    snapshots: BTreeMap<SnapshotId, RemovedSnapshot>,
+    /// What is wrong with the records that cannot be believed.
+    pub damaged: Vec<Error>,
+    /// Records that a new one replaces, and what they hold.
+    replaceable: Vec<String>,
+    held: BTreeMap<SnapshotId, RemovedSnapshot>,
+}
+
+impl Removed {
+    pub fn contains(&self, id: SnapshotId) -> bool {
+        self.snapshots.contains_key(&id)
+    }
+
+    fn links(&self) -> impl Iterator<Item = Link> {
+        self.snapshots.values().map(|gone| Link {
+            source: gone.source,
+            sequence: gone.sequence,
+            id: gone.id,
+            previous: gone.previous,
+            is_removed: true,
+        })
+    }
+}
+
+/// Snapshots that are in the store beside those that are listed: they are no loss.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    pub lost: &'a [LostSnapshot],
+    /// Those that count for nothing. Whoever saw one before that was settled may have made its own after it.
+    pub void: &'a [SnapshotEntry],
+    pub hidden: &'a [SnapshotPlace],
+}
+
+impl Repository {
+    /// Reads every record of removal.
+    pub fn removed(&self) -> Result<Removed> {
+        let mut vanished = None;
+        for _ in 0..ATTEMPTS {
+            match self.try_removed() {
+                Err(error @ Error::Missing { .. }) => vanished = Some(error),
+                read => return read,
+            }
+        }
+        Err(vanished.unwrap_or_else(|| Error::Bug("read records of removal: nothing was tried".to_owned())))
+    }
+
+    fn try_removed(&self) -> Result<Removed> {
+        let mut removed = Removed::default();
+        for object in list(&*self.store, names::HISTORY)? {
+            let bytes = read_object(&*self.store, &object.name, "read record of removal")?;
+            match self.judge_removal(&object.name, &bytes) {
+                Ok(removal) => {
+                    let snapshots = removal.snapshots.into_iter().map(|gone| (gone.id, gone));
+                    if object.len <= REPLACEABLE_LEN {
+                        removed.replaceable.push(object.name);
+                        removed.held.extend(snapshots.clone());
+                    }
+                    removed.snapshots.extend(snapshots);
+                }
+                Err(problem) => {
+                    removed.damaged.push(Error::damaged("read record of removal", &object.name, problem));
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// What a record says, if it can be believed.
+    pub(super) fn judge_removal(&self, name: &str, bytes: &[u8]) -> Result<Removal, Problem> {
+        let id = name.strip_prefix(names::HISTORY).and_then(|id| TableId::from_hex(id).ok());
+        let id = id.ok_or_else(|| Problem::new("it is not the name of a record of removal"))?;
+        let record = history::decode(self.id(), id, bytes)?;
+        self.judge.judge(&record.certificates, SigningRights::REMOVALS, &record.signed, &record.signature)?;
+        Ok(record.removal)
+    }
+
+    /// Records that snapshots are about to be removed. They may be deleted once this has returned.
+    pub(crate) fn record_removal(&self, gone: impl IntoIterator<Item = SnapshotPlace>) -> Result<()> {
+        let mut removed = Vec::new();
+        for place @ SnapshotPlace { source, sequence, id } in gone {
+            match self.read_signed_snapshot(place) {
+                // Whoever has deleted it has recorded it before.
+                Err(Error::Missing { name, .. }) if name == names::snapshot(source, sequence, id) => {}
+                read => removed.push(RemovedSnapshot { source, sequence, id, previous: read?.0.previous }),
+            }
+        }
+        self.record(removed)
+    }
+
+    fn record(&self, gone: Vec<RemovedSnapshot>) -> Result<()> {
+        let removed = self.removed()?;
+        let fresh: Vec<RemovedSnapshot> = gone.into_iter().filter(|gone| !removed.contains(gone.id)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let signer = self.keys.signer();
+        let confirmed = signer.confirm(self.id(), SigningRights::REMOVALS);
+        confirmed.map_err(|problem| Error::Invalid(format!("record what is removed: {problem}")))?;
+        let mut snapshots: Vec<RemovedSnapshot> = removed.held.into_values().chain(fresh).collect();
+        snapshots.sort_by_key(|gone| (gone.source, gone.sequence, gone.id));
+        let removal = Removal { id: TableId(random()?), snapshots };
+        let signature = signer.sign(&history::signed(self.id(), &removal));
+        let bytes = history::encode(self.id(), &removal, signer.certificates(), signature);
+        self.with_reserve(|| put(&*self.store, &names::removal(removal.id), &bytes))?;
+        removed.replaceable.iter().try_for_each(|name| delete(&*self.store, name))
+    }
+
+    /// The chains of all sources, those of one name in two domains apart: what is listed, what is beside it, and what is
+    /// recorded as removed.
+    pub fn chain<'e>(
+        &self,
+        entries: impl IntoIterator<Item = &'e SnapshotEntry>,
+        beside: Beside<'_>,
+        removed: &Removed,
+    ) -> Chain {
+        let link = |entry: &SnapshotEntry, is_removed| Link {
+            source: self.source_id_of(&entry.snapshot),
+            sequence: entry.snapshot.sequence,
+            id: entry.id,
+            previous: entry.snapshot.previous,
+            is_removed,
+        };
+        let listed = entries.into_iter().map(|entry| link(entry, false));
+        let void = beside.void.iter().map(|entry| link(entry, true));
+        let unread = beside.lost.iter().filter_map(|lost| lost.place).chain(beside.hidden.iter().copied());
+        let unread = unread.map(|SnapshotPlace { source, sequence, id }| Link {
+            source,
+            sequence,
+            id,
+            previous: None,
+            is_removed: false,
+        });
+        Chain::new(listed.chain(void).chain(unread).chain(removed.links()))
+    }
+
+    /// Makes sure that no listing was short: every snapshot that another one was made after is among these or recorded as
+    /// removed.
+    ///
+    /// # Errors
+    /// [`Error::HistoryGap`] where one is missing; where a record cannot be believed, what is wrong with the record.
+    pub fn confirm_history(&self, entries: &[SnapshotEntry], void: &[SnapshotEntry]) -> Result<()> {
+        // After the snapshots were listed: a removal is recorded before the snapshot goes.
+        let mut removed = self.removed()?;
+        let chain = self.chain(entries, Beside { void, ..Beside::default() }, &removed);
+        match (chain.breaks().first(), removed.damaged.pop()) {
+            (None, _) => Ok(()),
+            (Some(_), Some(damage)) => Err(damage),
+            (Some(gap), None) => Err(Error::HistoryGap {
+                missing: gap.missing.to_string(),
+                after: names::snapshot(gap.after.source, gap.after.sequence, gap.after.id),
+            }),
+        }
+    }
+
+    /// Records a snapshot as removed that is gone without having been pruned, or void, so that the history is whole without it.
+    ///
+    /// # Errors
+    /// When it is there: then it is forgotten like any other.
+    pub fn accept_loss(&self, gone: SnapshotPlace) -> Result<()> {
+        let listing = self.list_snapshots()?;
+        let removed = self.removed()?;
+        let chain = self.chain(&listing.entries, listing.beside(), &removed);
+        let links = chain.links();
+        let known = links.iter().find(|link| link.id == gone.id);
+        if known.is_some_and(|link| !link.is_removed) {
+            return Err(Error::Invalid(format!("accept the loss of snapshot {}: it is there", gone.id)));
+        }
+        // What a lost one was made after went with it: the nearest one before is as good as any, and keeps the chain together.
+        let is_before =
+            |link: &&Link| link.source == gone.source && link.sequence < gone.sequence && link.id != gone.id;
+        let nearest = || links.iter().rfind(is_before).map(|link| link.id);
+        let previous = known.map_or_else(nearest, |void| void.previous);
+        let SnapshotPlace { source, sequence, id } = gone;
+        self.record(vec![RemovedSnapshot { source, sequence, id, previous }])
+    }
+}
+
+#[cfg(test)]
+mod tests;

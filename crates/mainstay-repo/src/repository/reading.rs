@@ -1,0 +1,134 @@
+//! Reading a snapshot's object: what it says to anybody, who signed it, and the record in it.
+//!
+//! Owns the order of proof: the bytes are those that the name tells, the signature counts, the seal opens, and all three say
+//! the same of where the snapshot stands. Believes nothing before it is proved.
+
+use super::{Repository, SnapshotPlace};
+use crate::error::{Error, Kind, Result};
+use crate::format::envelope::ObjectKind;
+use crate::format::signature::SigningRights;
+use crate::format::snapshot::Snapshot;
+use crate::format::snapshot::frame::SnapshotFrame;
+use crate::format::{Decoded, Problem, names};
+use crate::id::{RepositoryId, SessionId, SnapshotId, SourceId};
+use crate::pack_reader::read_object;
+use crate::signer::{Holder, Judge};
+
+/// What a snapshot proves to anybody who knows the repository's id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedSnapshot {
+    pub place: SnapshotPlace,
+    /// The last snapshot of its source that its writer saw.
+    pub previous: Option<SnapshotId>,
+    /// The session whose data key seals the record.
+    pub session: SessionId,
+    pub signer: Holder,
+}
+
+impl SignedSnapshot {
+    /// Checks the bytes of a snapshot without any key: for those who only keep or mirror a repository.
+    ///
+    /// # Errors
+    /// When they are not what their name says, or not signed by a holder of this repository.
+    pub fn check(repository: RepositoryId, name: &str, bytes: &[u8]) -> Result<Self> {
+        let checked = names::parse_snapshot(name).and_then(|(source, sequence, id)| {
+            let place = SnapshotPlace { source, sequence, id };
+            check(&Judge::new(repository), repository, place, bytes).map(|(signed, _)| signed)
+        });
+        checked.map_err(|problem| Error::damaged("check snapshot", name, problem))
+    }
+}
+
+fn check<'b>(
+    judge: &Judge,
+    repository: RepositoryId,
+    place: SnapshotPlace,
+    bytes: &'b [u8],
+) -> Decoded<(SignedSnapshot, SnapshotFrame<'b>)> {
+    if blake3::hash(bytes).as_bytes() != &place.id.0 {
+        return Err(Problem::new("its bytes do not match its name"));
+    }
+    let frame = SnapshotFrame::decode(bytes)?;
+    let header = &frame.header;
+    if header.repository != repository {
+        return Err(Problem::new("it belongs to another repository"));
+    }
+    if (header.source, header.sequence) != (place.source, place.sequence) {
+        return Err(Problem::new("it says that it belongs elsewhere in the history"));
+    }
+    let signer = judge.judge(&header.certificates, SigningRights::SNAPSHOTS, &frame.signed(), &frame.signature)?;
+    let signed = SignedSnapshot { place, previous: header.previous, session: header.session, signer };
+    Ok((signed, frame))
+}
+
+impl Repository {
+    /// Makes sure that the holder who opened this repository is known, so that what it signs is believed.
+    pub fn confirm_signer(&self) -> Result<()> {
+        let confirmed = self.keys.signer().confirm(self.id(), SigningRights::SNAPSHOTS);
+        confirmed.map_err(|problem| Error::Invalid(format!("sign snapshots: {problem}")))
+    }
+
+    /// Reads one snapshot, as its name in the store says.
+    pub fn read_snapshot(&self, source: SourceId, sequence: u64, id: SnapshotId) -> Result<Snapshot> {
+        self.read_signed_snapshot(SnapshotPlace { source, sequence, id }).map(|(_, snapshot)| snapshot)
+    }
+
+    /// Reads one snapshot and what its signature proves.
+    pub fn read_signed_snapshot(&self, place: SnapshotPlace) -> Result<(SignedSnapshot, Snapshot)> {
+        let name = names::snapshot(place.source, place.sequence, place.id);
+        let damaged = |problem: Problem| Error::damaged("read snapshot", &name, problem);
+        let bytes = read_object(&*self.store, &name, "read snapshot")?;
+        let (signed, frame) = check(&self.judge, self.id(), place, &bytes).map_err(damaged)?;
+        let data_key = self.data_keys.get(signed.session)?;
+        let mut sealed = frame.sealed.to_vec();
+        let plain = data_key
+            .object_key(ObjectKind::Snapshot)?
+            .open(frame.header.nonce, &frame.sealed_with(), &mut sealed)
+            .map_err(|_| damaged(Problem::new("its seal does not match")))?;
+        let mut snapshot = Snapshot::decode(plain).map_err(damaged)?;
+        let (source, shown) = self.keys.source_of(signed.session, &snapshot.source)?;
+        if (source, snapshot.sequence, snapshot.previous) != (place.source, place.sequence, signed.previous) {
+            return Err(damaged(Problem::new("what is sealed in it says that it belongs elsewhere in the history")));
+        }
+        if snapshot.session != signed.session {
+            return Err(damaged(Problem::new("it says that another session wrote it")));
+        }
+        if !signed.signer.may_write_in(self.keys.domain_of(signed.session)) {
+            return Err(damaged(Problem::new("its signer writes in another domain")));
+        }
+        snapshot.source = shown;
+        Ok((signed, snapshot))
+    }
+
+    /// What a snapshot proves to whoever may not open it.
+    ///
+    /// # Errors
+    /// As of one that is read; it may not open nevertheless.
+    pub fn read_proof(&self, place: SnapshotPlace) -> Result<SignedSnapshot> {
+        let name = names::snapshot(place.source, place.sequence, place.id);
+        let bytes = read_object(&*self.store, &name, "read snapshot")?;
+        let checked = check(&self.judge, self.id(), place, &bytes);
+        checked.map(|(signed, _)| signed).map_err(|problem| Error::damaged("read snapshot", &name, problem))
+    }
+
+    /// The last of these snapshots that proves itself, counts, and was signed by somebody who writes in the domain of this key:
+    /// for a session that may not read what it goes on from.
+    pub fn newest_proved(&self, places: &[SnapshotPlace]) -> Result<Option<SnapshotPlace>> {
+        let mut places = places.to_vec();
+        places.sort_by_key(|place| std::cmp::Reverse((place.sequence, place.id)));
+        let fences = self.fences()?;
+        for place in places {
+            match self.read_proof(place) {
+                Ok(signed) if fences.is_void(signed.session, place.id) => {}
+                Ok(signed) if signed.signer.may_write_in(self.keys.own_domain()) => return Ok(Some(place)),
+                Ok(_) => {}
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;

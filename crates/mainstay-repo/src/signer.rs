@@ -1,0 +1,212 @@
+//! Holders and what they sign.
+//!
+//! Owns making holders known to one another, signing, and the judgement whether a signature counts. Knows no store.
+//! Invariant: a signature counts only if certificates lead from its holder, each signed by the next who has the right to make
+//! holders known, to the first holder; and the id of the repository is made of that one's public key.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::error::{Error, Result};
+use crate::format::signature::{
+    Certificate, SIGNATURE_LEN, SigningRights, Statement, StoredSigner, encode_certificates, repository_of,
+};
+use crate::format::{Decoded, Problem, limits};
+use crate::id::{DomainId, RepositoryId, SlotId};
+use crate::seal::{SigningKey, is_signed_by, random};
+
+/// Who signed something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub slot: SlotId,
+    /// What people called the holder when it was made known.
+    pub label: String,
+    rights: SigningRights,
+}
+
+impl Holder {
+    /// Whether what it signs counts in a domain: whoever may not make others known is a writer, and its slot is its domain.
+    pub fn may_write_in(&self, domain: DomainId) -> bool {
+        self.rights.include(SigningRights::HOLDERS) || domain.0 == self.slot.0
+    }
+}
+
+/// What one holder signs with.
+pub struct Signer {
+    key: SigningKey,
+    stored: StoredSigner,
+}
+
+impl Signer {
+    /// Draws the first holder of a repository that does not exist yet, and with it the repository's id.
+    pub fn first(label: &str, created: i64) -> Result<(Self, RepositoryId)> {
+        let seed = random()?;
+        let key = SigningKey::new(&seed);
+        let repository = repository_of(&key.public_key());
+        let statement = statement(&key, SigningRights::ALL, label, created)?;
+        let certificate = certify(&key, repository, statement);
+        Ok((Self { key, stored: StoredSigner { seed, certificates: vec![certificate] } }, repository))
+    }
+
+    pub fn open(stored: StoredSigner) -> Self {
+        Self { key: SigningKey::new(&stored.seed), stored }
+    }
+
+    /// Draws what another holder signs with, and makes that holder known.
+    ///
+    /// # Errors
+    /// When this one has no right to, or stands too far from the first.
+    pub fn introduce(
+        &self,
+        repository: RepositoryId,
+        rights: SigningRights,
+        label: &str,
+        created: i64,
+    ) -> Result<Self> {
+        if self.own().is_none_or(|own| !own.rights.include(SigningRights::HOLDERS)) {
+            return Err(Error::Invalid("add key: this key may not make others known".to_owned()));
+        }
+        let depth = self.stored.certificates.len() + 1;
+        if depth > limits::CERTIFICATES {
+            let (got, limit) = (depth as u64, limits::CERTIFICATES as u64);
+            return Err(Error::Limit { what: "keys that each were added by the one before".to_owned(), got, limit });
+        }
+        let seed = random()?;
+        let key = SigningKey::new(&seed);
+        let statement = statement(&key, rights, label, created)?;
+        let mut certificates = vec![certify(&self.key, repository, statement)];
+        certificates.extend_from_slice(&self.stored.certificates);
+        Ok(Self { key, stored: StoredSigner { seed, certificates } })
+    }
+
+    pub fn stored(&self) -> &StoredSigner {
+        &self.stored
+    }
+
+    pub fn public_key(&self) -> [u8; 32] {
+        self.key.public_key()
+    }
+
+    /// What is said of this holder.
+    pub fn own(&self) -> Option<&Statement> {
+        self.stored.certificates.first().map(|certificate| &certificate.statement)
+    }
+
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.stored.certificates
+    }
+
+    pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_LEN] {
+        self.key.sign(message)
+    }
+
+    /// Makes sure that what this holder signs will count, before anything is signed.
+    pub fn confirm(&self, repository: RepositoryId, right: SigningRights) -> Decoded<()> {
+        let holder = trace(repository, &self.stored.certificates)?;
+        if holder.public_key != self.public_key() {
+            return Err(Problem::new("its certificate is that of another key"));
+        }
+        require(holder, right)
+    }
+}
+
+/// The judge of signatures in one repository. Chains of certificates that were judged are remembered: there are few.
+pub struct Judge {
+    repository: RepositoryId,
+    known: Mutex<HashMap<Vec<u8>, Statement>>,
+}
+
+/// Chains that are remembered.
+const KNOWN: usize = 1000;
+
+impl Judge {
+    pub fn new(repository: RepositoryId) -> Self {
+        Self { repository, known: Mutex::default() }
+    }
+
+    /// Answers who signed a message.
+    ///
+    /// # Errors
+    /// When the signature does not match, or comes from somebody who is not known or may not sign this.
+    pub fn judge(
+        &self,
+        certificates: &[Certificate],
+        right: SigningRights,
+        message: &[u8],
+        signature: &[u8; SIGNATURE_LEN],
+    ) -> Decoded<Holder> {
+        let holder = self.trace(certificates)?;
+        require(&holder, right)?;
+        if !is_signed_by(&holder.public_key, message, signature) {
+            return Err(Problem::new("its signature does not match"));
+        }
+        Ok(Holder { slot: holder.slot, label: holder.label, rights: holder.rights })
+    }
+
+    fn trace(&self, certificates: &[Certificate]) -> Decoded<Statement> {
+        let bytes = encode_certificates(certificates);
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(holder) = known().get(&bytes) {
+            return Ok(holder.clone());
+        }
+        let holder = trace(self.repository, certificates)?.clone();
+        let mut known = known();
+        if known.len() < KNOWN {
+            known.insert(bytes, holder.clone());
+        }
+        Ok(holder)
+    }
+}
+
+/// Follows certificates to the first holder; answers what is said of the one that they begin with.
+fn trace(repository: RepositoryId, certificates: &[Certificate]) -> Decoded<&Statement> {
+    let mut holder = None;
+    let mut statements = certificates.iter().map(|certificate| &certificate.statement).skip(1);
+    for Certificate { statement, signature } in certificates {
+        let signer = match statements.next() {
+            Some(signer) => {
+                require(signer, SigningRights::HOLDERS)?;
+                signer
+            }
+            None if repository_of(&statement.public_key) == repository => statement,
+            None => {
+                return Err(Problem::new(
+                    "its signer is not known: no certificate leads to the repository's first key",
+                ));
+            }
+        };
+        if !is_signed_by(&signer.public_key, &statement.signed(repository), signature) {
+            return Err(Problem(format!("the certificate of key {} does not match its signature", statement.slot)));
+        }
+        holder.get_or_insert(statement);
+    }
+    holder.ok_or_else(|| Problem::new("its signer is not known: it has no certificate"))
+}
+
+fn require(holder: &Statement, right: SigningRights) -> Decoded<()> {
+    if holder.rights.include(right) {
+        return Ok(());
+    }
+    let what = match right {
+        SigningRights::SNAPSHOTS => "sign snapshots",
+        SigningRights::REMOVALS => "record removals",
+        _ => "make others known",
+    };
+    Err(Problem(format!("key {} may not {what}", holder.slot)))
+}
+
+fn statement(key: &SigningKey, rights: SigningRights, label: &str, created: i64) -> Result<Statement> {
+    if label.len() > limits::LABEL_LEN {
+        let (got, limit) = (label.len() as u64, limits::LABEL_LEN as u64);
+        return Err(Error::Limit { what: "length of a key's label".to_owned(), got, limit });
+    }
+    Ok(Statement { slot: SlotId(random()?), public_key: key.public_key(), label: label.to_owned(), created, rights })
+}
+
+fn certify(signer: &SigningKey, repository: RepositoryId, statement: Statement) -> Certificate {
+    let signature = signer.sign(&statement.signed(repository));
+    Certificate { statement, signature }
+}
+
+#[cfg(test)]
+mod tests;
