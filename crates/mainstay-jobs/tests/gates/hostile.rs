@@ -102,6 +102,7 @@ fn objects_that_claim_to_be_long_take_no_memory() {
         format!("{}{id}/end", names::LEASES),
         format!("{}{id}/000000", names::INTENTS),
         format!("{}{id}", names::CONDEMNED),
+        format!("{}{id}", names::HISTORY),
         format!("{}{long}", names::TRASH),
         format!("{}{long}", names::REFS),
         format!("{}{id}/000000000009-{long}", names::SNAPSHOTS),

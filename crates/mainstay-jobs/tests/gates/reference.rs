@@ -42,14 +42,14 @@ pub struct Outcome {
 }
 
 impl Reference {
-    /// Backups, keys of both kinds, a forgotten snapshot, a prune that was killed between condemning and deleting, and a
+    /// Backups, keys of both kinds, the record of a removed snapshot, a forgotten one, a prune that was killed between condemning and deleting, and a
     /// backup that was killed before its snapshot.
     pub fn new(seed: u64) -> Self {
         let mut objects = Objects::new();
         let mut ledger = unborn(seed);
         ledger.tree = small(&ledger.tree);
-        use Command::{AddKey, Backup, Forget, Init};
-        for command in [Init, AddKey, Backup, Backup, Forget] {
+        use Command::{AddKey, Backup, Forget, Init, Prune};
+        for command in [Init, AddKey, Backup, Backup, Forget, Prune, Backup, Forget] {
             let store = JournalStore::with(objects);
             ledger = command
                 .run(Arc::new(store.clone()), Process::FIRST, &ledger)
@@ -57,8 +57,8 @@ impl Reference {
             objects = store.objects();
         }
         let second = Process::FIRST.after_kill();
-        objects = killed((&objects, &ledger), Command::Prune, Process::FIRST, names::CONDEMNED);
-        objects = killed((&objects, &ledger), Command::Backup, second, names::REFS);
+        objects = killed((&objects, &ledger), Prune, Process::FIRST, names::CONDEMNED);
+        objects = killed((&objects, &ledger), Backup, second, names::REFS);
         let store = JournalStore::with(objects);
         for command in [Backup, Forget] {
             ledger = command

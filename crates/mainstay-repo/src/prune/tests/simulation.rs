@@ -28,6 +28,8 @@ struct World {
     kept: BTreeMap<SnapshotId, Files>,
     /// What those hold that were forgotten and may come back.
     forgotten: BTreeMap<SnapshotId, Files>,
+    /// What somebody remembers who looks now and then.
+    memory: String,
     counts: BTreeMap<&'static str, u64>,
     log: Vec<String>,
 }
@@ -90,7 +92,7 @@ fn operate(world: &Shared, store: &MemoryStore, depth: u32) {
     let (liveness, failure, event, choice) = {
         let mut world = world.lock().unwrap();
         let event = (depth < DEPTH && world.below(4) > 0).then(|| (world.below(50), 1 + world.below(2)));
-        (world.process(), world.failure(), event, world.below(12))
+        (world.process(), world.failure(), event, world.below(14))
     };
     let failing = FailingStore::new(store.clone(), failure);
     if let Some((call, count)) = event {
@@ -103,9 +105,13 @@ fn operate(world: &Shared, store: &MemoryStore, depth: u32) {
         4 | 5 => believe_the_last(world, &repository, depth),
         6 | 7 => forget_something(world, &repository, depth),
         8 => undelete_something(world, &repository, depth),
+        9 | 10 => look(world, &repository, depth),
         _ => {
             world.lock().unwrap().note("prune", depth, &format!("prune begins, {failure:?}, {event:?}"));
             let pruned = repository.prune().map(|report| report.waiting);
+            let story = || world.lock().unwrap().log.join("\n");
+            // No listing was short: whatever is removed or void, each snapshot leads to the one before it.
+            assert!(!matches!(pruned, Err(Error::HistoryGap { .. })), "{pruned:?}\n{}", story());
             world.lock().unwrap().note("pruned", depth, &format!("prune ends: {pruned:?}"));
         }
     }
@@ -119,7 +125,20 @@ fn back_up_something(world: &Shared, repository: &Repository, depth: u32) {
         world.note("backup", depth, &format!("back up {sequence}"));
         (world.files(), sequence)
     };
-    confirm(world, depth, back_up(repository, sequence, &files).map(|report| (report.entry.id, files)));
+    let backed = || -> Result<SnapshotId> {
+        let session = Session::begin(repository, Sharing::Shared)?;
+        let (root, blocks) = store_files(&session, &files)?;
+        let mut draft = draft("data", sequence, root, blocks);
+        draft.snapshot.previous = newest(&session);
+        Ok(session.commit(draft)?.entry.id)
+    };
+    let backed = backed();
+    confirm(world, depth, backed.map(|id| (id, files)));
+}
+
+/// The snapshot that a session goes on from.
+fn newest(session: &Session<'_>) -> Option<SnapshotId> {
+    session.history().iter().max_by_key(|entry| entry.snapshot.sequence).map(|entry| entry.id)
 }
 
 /// A backup that finds nothing changed: it refers to blocks that it has not looked up.
@@ -143,6 +162,7 @@ fn believe_the_last(world: &Shared, repository: &Repository, depth: u32) {
         believed.blocks.union(&more);
         believed.presence = Presence::Believed;
         believed.snapshot.parent = Some(parent.id);
+        believed.snapshot.previous = newest(&session);
         let id = session.commit(believed)?.entry.id;
         Ok(Some((id, files)))
     };
@@ -162,6 +182,23 @@ fn confirm(world: &Shared, depth: u32, backed: Result<(SnapshotId, Files)>) {
         }
         Err(Error::Fenced { .. }) => world.note("fenced", depth, "the backup was fenced"),
         Err(error) => world.note("failed", depth, &format!("the backup fails: {error}")),
+    }
+}
+
+/// Somebody who remembers what he saw, and who must never be told that it was rewound: nobody lies here.
+fn look(world: &Shared, repository: &Repository, depth: u32) {
+    let mut seen = repository.recall(&world.lock().unwrap().memory);
+    let mut looked = || -> Result<()> {
+        let listing = repository.list_snapshots()?;
+        let rewound = repository.rewinds(&seen, &listing)?;
+        assert!(rewound.is_empty(), "{rewound:?}\n{}", world.lock().unwrap().log.join("\n"));
+        repository.remember(&mut seen, &listing, &rewound)
+    };
+    let is_remembered = looked().is_ok();
+    let mut shared = world.lock().unwrap();
+    if is_remembered {
+        shared.memory = repository.memorize(&seen);
+        shared.note("looked", depth, &format!("remembers {:?}", seen.heads().next().map(|head| head.id.short())));
     }
 }
 
@@ -201,6 +238,7 @@ fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
         processes: 1,
         kept: BTreeMap::new(),
         forgotten: BTreeMap::new(),
+        memory: String::new(),
         counts: BTreeMap::new(),
         log: Vec::new(),
     }));
@@ -250,7 +288,7 @@ fn whatever_stands_still_dies_or_has_a_wrong_clock_nothing_confirmed_is_lost() {
         }
     }
     println!("simulation: {seeds} seeds from {first}, 0 violations: {total:?}");
-    for what in ["confirmed", "fenced", "failed", "pruned", "undeleted", "believing backup"] {
+    for what in ["confirmed", "fenced", "failed", "pruned", "undeleted", "believing backup", "looked"] {
         assert!(seeds < SEEDS || total.get(what).is_some_and(|count| *count > 20), "{what}: {total:?}");
     }
 }
