@@ -1,6 +1,6 @@
 //! `cargo xtask golden`: one small repository per format version, written once and kept for ever.
 //!
-//! Owns `tests/golden/v<FORMAT>/`: the repository of two snapshots, the configuration directory
+//! Owns `tests/golden/v<FORMAT>/`: the repository of two snapshots and of the record that a third was removed, the configuration directory
 //! with its key, a manifest of each snapshot's tree, and checksums of all of it. A folder that is
 //! there is never touched again; `--check` restores those of today's format with today's binary and sees the others refused.
 
@@ -67,6 +67,12 @@ fn write(binary: &Binary, folder: &Path) -> Result<(), String> {
     for (step, (_, name)) in SNAPSHOTS.iter().enumerate() {
         tree::make(&tree, step)?;
         workshop.mainstay(binary, &["backup", &source])?;
+        if step == 0 {
+            // One more that is removed again, so that there is a record of it.
+            workshop.mainstay(binary, &["backup", &source])?;
+            workshop.mainstay(binary, &["forget", "latest~1"])?;
+            workshop.mainstay(binary, &["prune", "--hold", "0d"])?;
+        }
         let manifest = manifest::describe(&tree)?;
         let path = content.join(name);
         fs::write(&path, manifest).map_err(|error| format!("write {}: {error}", path.display()))?;
