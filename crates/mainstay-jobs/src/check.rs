@@ -12,7 +12,7 @@ mod trace;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, BlockSet, Repository, Right, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, BlockSet, Repository, Right, SidecarDepth, SnapshotId, TreeReader};
 
 pub(crate) use finding::sort as sort_findings;
 pub use finding::{Finding, Severity};
@@ -20,6 +20,7 @@ pub(crate) use inventory::Inventory;
 use pages::Pages;
 pub(crate) use trace::{Breakage, trace};
 
+use crate::repair::tell_parity;
 use crate::{Cancel, Phase, Progress, Result, reading};
 
 #[cfg(test)]
@@ -72,6 +73,8 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         findings.push(Finding::damage(lease.name, problem));
     }
     report_small_objects(repository, &mut findings)?;
+    report_sidecars(repository, SidecarDepth::Outside, &mut findings)?;
+    tell_parity(repository, &mut findings);
     sort_findings(&mut findings);
     Ok(CheckReport {
         is_leased: lease.is_published(),
@@ -92,6 +95,13 @@ fn report_small_objects(repository: &Repository, findings: &mut Vec<Finding>) ->
             findings.push(inventory::damage_of(&damage.name, &damage.error));
         }
     }
+    Ok(())
+}
+
+/// Reports sidecars that are damaged. Their packs may be whole, and repair makes them anew.
+pub(crate) fn report_sidecars(repository: &Repository, depth: SidecarDepth, findings: &mut Vec<Finding>) -> Result<()> {
+    let damaged = repository.damaged_sidecars(depth)?;
+    findings.extend(damaged.iter().map(|damage| inventory::damage_of(&damage.name, &damage.error)));
     Ok(())
 }
 

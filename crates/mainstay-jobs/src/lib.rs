@@ -17,6 +17,7 @@ mod ground;
 mod own_ancestor;
 pub mod progress;
 mod reading;
+pub mod repair;
 pub mod restore;
 pub mod retention;
 pub mod select;

@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mainstay_repo::store::Object;
-use mainstay_repo::{Index, PackId, Repository, Right, TreeReader, names};
+use mainstay_repo::{Index, PackId, Repository, Right, SidecarDepth, TreeReader, names};
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
+use crate::repair::tell_parity;
 use crate::{Cancel, Error, Phase, Progress, Result, reading};
 use pack::{PackReport, PackVerifier};
 
@@ -102,6 +103,10 @@ pub fn verify(
     }
     let trees = TreeReader::new(repository.block_reader(&inventory.index));
     check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
+    if options.sample.is_none() {
+        check::report_sidecars(repository, SidecarDepth::Whole, &mut findings)?;
+    }
+    tell_parity(repository, &mut findings);
     check::sort_findings(&mut findings);
     report.findings = findings;
     Ok(report)

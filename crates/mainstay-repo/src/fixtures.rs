@@ -2,6 +2,7 @@
 //!
 //! Compiled for tests only. Nothing here reads a clock or the environment.
 
+pub mod beside;
 pub mod damage;
 mod failing_store;
 mod files;

@@ -62,6 +62,8 @@ byte_id!(/// A snapshot: BLAKE3 of its stored bytes.
     SnapshotId, 32);
 byte_id!(/// One index table, drawn at random.
     TableId, 16);
+byte_id!(/// A header of a sidecar: the checksum that it bears.
+    HeaderSum, 16);
 byte_id!(/// A source: keyed BLAKE3 of its name, so that the store does not learn the name.
     SourceId, 16);
 byte_id!(/// A key slot, drawn at random.

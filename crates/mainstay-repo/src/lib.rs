@@ -18,7 +18,9 @@ mod keys;
 mod lease;
 mod pack_reader;
 mod pack_writer;
+mod parity;
 mod prune;
+mod repair;
 mod repository;
 mod seal;
 mod session;
@@ -42,10 +44,15 @@ pub use index::Index;
 pub use keys::{KeySlot, Recipient, RecipientCode, RecoveryCode, Right, Rights, Secret, SlotKind};
 pub use lease::{Liveness, UnknownLease};
 pub use pack_reader::{BlockPlace, BlockReader, Expected, OpenBlock, PackListing};
+pub use parity::{DEFAULT_PERCENT, PERCENTS, Verdict};
 pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, Waiting, plan_prune};
+pub use repair::{
+    AddedParity, DroppedParity, Loss, Means, OnLoss, ParityCoverage, RepairMode, RepairOptions, RepairReport, Repaired,
+    SidecarDepth,
+};
 pub use repository::{
-    Beside, Break, Chain, Link, Listing, LostSnapshot, ReadLease, Removed, Repository, Rewind, Seen, SignedSnapshot,
-    SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
+    Beside, Break, Chain, KnownLosses, Link, Listing, LostSnapshot, ReadLease, Removed, Repository, Rewind, Seen,
+    SignedSnapshot, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
 pub use signer::Holder;

@@ -120,6 +120,12 @@ impl OpenBlock {
         range.is_empty() || found.is_some_and(|kept| range.end <= kept.end)
     }
 
+    /// The ranges of the plaintext that are there, ascending and apart.
+    pub(crate) fn kept(&self) -> Vec<Range<u32>> {
+        let whole = 0..self.bytes.len() as u32;
+        self.kept.clone().unwrap_or_else(|| Vec::from([whole]))
+    }
+
     /// Puts the bytes that are there where they belong.
     fn spread(&mut self, coded: &[u8]) -> Result<(), Problem> {
         let (map, mut rest) = ThinMap::decode(coded)?;
@@ -380,18 +386,27 @@ pub struct PackListing {
 impl PackListing {
     /// Reads header, footer and directory of a pack of `len` bytes.
     pub(crate) fn read(store: &dyn Store, keys: &Keys, name: &str, len: u64) -> Result<Self> {
-        let damaged = |problem: Problem| Error::damaged("read pack directory", name, problem);
-        let (id, session) = names::parse_pack(name).map_err(damaged)?;
-        if len < (PACK_HEADER_LEN + PACK_FOOTER_LEN) as u64 || len > limits::PACK_LEN {
-            return Err(damaged(Problem(format!("{len} bytes are no pack"))));
-        }
-        let read = |offset: u64, buffer: &mut [u8]| {
+        Self::read_by(keys, name, len, |offset, buffer| {
             store.read_at(name, offset, buffer).map_err(|source| Error::Store {
                 verb: "read",
                 name: name.to_owned(),
                 source,
             })
-        };
+        })
+    }
+
+    /// The same of bytes that are read in another way.
+    pub(crate) fn read_by(
+        keys: &Keys,
+        name: &str,
+        len: u64,
+        read: impl Fn(u64, &mut [u8]) -> Result<()>,
+    ) -> Result<Self> {
+        let damaged = |problem: Problem| Error::damaged("read pack directory", name, problem);
+        let (id, session) = names::parse_pack(name).map_err(damaged)?;
+        if len < (PACK_HEADER_LEN + PACK_FOOTER_LEN) as u64 || len > limits::PACK_LEN {
+            return Err(damaged(Problem(format!("{len} bytes are no pack"))));
+        }
         let mut header = [0; PACK_HEADER_LEN];
         read(0, &mut header)?;
         if header != encode_header(keys.config().repository, session) {

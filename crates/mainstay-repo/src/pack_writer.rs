@@ -106,7 +106,8 @@ impl BlockSealer<'_> {
         })
     }
 
-    fn seal_table(&self, block: &PlainBlock<'_>) -> Result<Vec<u8>> {
+    /// Seals the chunk table of a block.
+    pub fn seal_table(&self, block: &PlainBlock<'_>) -> Result<Vec<u8>> {
         let nonce = random()?;
         let mut table = nonce.to_vec();
         table.extend_from_slice(&block.chunks.encode());

@@ -40,12 +40,15 @@ use crate::session::complete_index;
 
 use inventory::Inventory;
 use leftovers::Leftovers;
+pub(crate) use living::Living;
 pub(crate) use observer::Unobserved;
 pub use observer::{PruneObserver, PrunePhase};
 pub use plan::{PackUse, PrunePlan, plan_prune};
-use removal::Removal;
+pub(crate) use removal::Removal;
 use repack::Repack;
-use surroundings::Surroundings;
+pub(crate) use snapshots::Snapshots;
+pub(crate) use surroundings::Surroundings;
+pub(crate) use tables::NewTables;
 
 /// What a prune did.
 #[derive(Debug, Default)]
@@ -126,7 +129,7 @@ impl Repository {
         let inventory = self.take_mended_inventory(&around, session, watched)?;
         let plan = inventory.plan();
         observer.check()?;
-        let mut removal = Removal::new(self, session, &inventory, (&around, &plan));
+        let mut removal = Removal::new(self, session, &inventory.snapshots, (&around, inventory.relied_on(&plan)));
         removal.void_snapshots()?;
         around.condemned.lists.iter().try_for_each(|list| removal.finish(list))?;
         removal.dead(&inventory.snapshots.forgotten, &plan.delete)?;
@@ -152,7 +155,7 @@ impl Repository {
     }
 
     /// Publishes the lease, names in it what is condemned already, and fences those who are gone (C1 and C2).
-    fn look_around(&self, session: SessionId) -> Result<Surroundings> {
+    pub(crate) fn look_around(&self, session: SessionId) -> Result<Surroundings> {
         let leases = self.leases();
         let mut lease = self.with_reserve(|| leases.publish(session, Role::Collector))?;
         let condemned = self.condemned()?;

@@ -5,6 +5,7 @@
 mod chain;
 mod history;
 mod listing;
+mod losses;
 mod reading;
 mod seen;
 mod small_objects;
@@ -35,6 +36,7 @@ pub use chain::{Break, Chain, Link};
 pub use history::{Beside, Removed};
 pub(crate) use listing::AllSnapshots;
 pub use listing::{Listing, LostSnapshot, SnapshotPlace};
+pub use losses::KnownLosses;
 pub use reading::SignedSnapshot;
 pub use seen::{Rewind, Seen};
 pub use small_objects::SmallDamage;
@@ -47,6 +49,19 @@ pub struct SnapshotEntry {
     /// Forgotten, and still here until the next prune.
     pub forgotten: bool,
 }
+
+/// Everything but packs and the configuration.
+const OTHER_FOLDERS: [&str; 9] = [
+    "keys/",
+    names::INDEX,
+    names::REFS,
+    names::SNAPSHOTS,
+    names::HISTORY,
+    names::TRASH,
+    names::PARITY,
+    names::LOSSES,
+    names::COORD,
+];
 
 /// Keys that an error names: more would be no help.
 const NAMED_HOLDERS: usize = 3;
@@ -278,6 +293,13 @@ impl Repository {
         Index::open(self.store.clone(), self.keys.clone(), absent, care).map(Arc::new)
     }
 
+    /// The same for whoever stores: what is known to be lost counts as absent too, so that it is stored again where a source
+    /// still has it.
+    pub(crate) fn index_without_losses(&self, absent: HashSet<PackId>, lost: BlockSet) -> Result<Arc<Index>> {
+        let index = Index::open(self.store.clone(), self.keys.clone(), absent, Care::Tails)?;
+        Ok(Arc::new(index.without_blocks(lost)))
+    }
+
     /// The sessions that count for nothing any more.
     pub fn fences(&self) -> Result<Fences> {
         Fences::read(&*self.store, self.id())
@@ -401,7 +423,7 @@ impl Repository {
         statistics.packs = packs.len() as u64;
         statistics.pack_bytes = packs.iter().map(|pack| pack.len).sum();
         statistics.objects = packs.len() as u64 + 1;
-        for prefix in ["keys/", names::INDEX, names::REFS, names::SNAPSHOTS, names::HISTORY, names::TRASH, "coord/"] {
+        for prefix in OTHER_FOLDERS {
             for object in list(&*self.store, prefix)? {
                 statistics.other_bytes += object.len;
                 statistics.objects += 1;

@@ -12,8 +12,8 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, check, completions, diff, doctor, find, forget, help, history, init, key, ls, man, prune, repo,
-    restore, snapshots, stats, status, undelete, verify,
+    backup, cat, check, completions, diff, doctor, find, forget, help, history, init, key, ls, man, parity, prune,
+    repair, repo, restore, snapshots, stats, status, undelete, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -100,6 +100,8 @@ pub enum Command {
     Undelete(undelete::Arguments),
     Check(check::Arguments),
     Verify(verify::Arguments),
+    Repair(repair::Arguments),
+    Parity(parity::Arguments),
     Stats(stats::Arguments),
     Doctor(doctor::Arguments),
     Repo(repo::Arguments),

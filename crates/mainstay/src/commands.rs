@@ -19,7 +19,9 @@ mod long_run;
 pub mod ls;
 pub mod man;
 mod node;
+pub mod parity;
 pub mod prune;
+pub mod repair;
 pub mod repo;
 pub mod restore;
 mod selection;
@@ -54,6 +56,8 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Undelete(arguments) => undelete::run(arguments, context),
         Command::Check(arguments) => check::run(arguments, context),
         Command::Verify(arguments) => verify::run(arguments, context),
+        Command::Repair(arguments) => repair::run(arguments, context),
+        Command::Parity(arguments) => parity::run(arguments, context),
         Command::Stats(arguments) => stats::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),
         Command::Completions(arguments) => completions::run(arguments, context),

@@ -13,7 +13,7 @@ mod tests;
 const ENGINE: &str = "crates/mainstay-repo/src/";
 
 /// Modules of one row do not use each other; a row uses the rows above it.
-const ROWS: [&[&str]; 15] = [
+const ROWS: [&[&str]; 16] = [
     &["id"],
     &["error"],
     &["format"],
@@ -30,6 +30,7 @@ const ROWS: [&[&str]; 15] = [
     &["repository"],
     &["session"],
     &["check", "prune", "copy", "archive"],
+    &["repair"],
 ];
 
 pub fn check(checkout: &Checkout) -> Vec<Finding> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mainstay_repo::store::Object;
 use mainstay_repo::{
-    BlockId, BlockKind, BlockSet, Error as RepositoryError, Fences, Index, PackId, Repository, SessionId,
+    BlockId, BlockKind, BlockSet, Error as RepositoryError, Fences, Index, KnownLosses, PackId, Repository, SessionId,
     SnapshotEntry, SnapshotId, names,
 };
 
@@ -67,6 +67,7 @@ pub struct Inventory {
     pub index: Arc<Index>,
     pub rows: Rows,
     pub packs: BTreeMap<PackId, Object>,
+    losses: KnownLosses,
 }
 
 impl Inventory {
@@ -84,12 +85,14 @@ impl Inventory {
         let packs = list_packs(repository, findings)?;
         let (mut rows, index) = read_rows(repository, (index, tables), &packs, findings)?;
         add_unnamed_packs(repository, &index, &packs, &mut rows)?;
-        Ok(Self { snapshots, void, index, rows, packs })
+        let losses = repository.known_losses()?;
+        Ok(Self { snapshots, void, index, rows, packs, losses })
     }
 
     /// Compares what snapshots need with what the index knows, and what the index knows with what the store lists.
     pub fn compare_blocks(&self, findings: &mut Vec<Finding>) -> Vec<Breakage> {
         let mut breakages = Vec::new();
+        self.report_losses(findings, &mut breakages);
         let missing = self.missing_blocks();
         self.report_packs(&missing, findings, &mut breakages);
         let lost = |block: &BlockId| self.rows.lost.values().any(|blocks| blocks.contains(*block));
@@ -116,13 +119,43 @@ impl Inventory {
         }
     }
 
-    /// Blocks that some snapshot needs and that no pack in the store holds.
+    /// Reports what a repair has found lost and snapshots still need. What was given up is no damage any more.
+    fn report_losses(&self, findings: &mut Vec<Finding>, breakages: &mut Vec<Breakage>) {
+        let is_needed = |block: &BlockId| {
+            self.snapshots.iter().filter_map(|held| held.references.as_ref()).any(|map| map.contains(*block))
+        };
+        let mut accepted = Vec::new();
+        let mut by_object = BTreeMap::<String, Vec<BlockId>>::new();
+        for block in self.losses.blocks.iter().filter(is_needed) {
+            match (self.rows.holds_any(block), self.losses.accepted.contains(block)) {
+                (false, true) => accepted.push(block),
+                (true, _) => by_object.entry(self.object_of(block)).or_default().push(block),
+                // It is reported with what is missing.
+                (false, false) => {}
+            }
+        }
+        if !accepted.is_empty() {
+            let problem =
+                format!("{} that snapshots need were lost, and that was accepted", count(accepted.len(), "block"));
+            breakages.push(Breakage::blocks(findings.len(), accepted));
+            findings.push(Finding::note("known losses", problem));
+        }
+        for (object, blocks) in by_object {
+            let problem = format!(
+                "a repair found {} of it lost; the next backup stores again what its source still has",
+                count(blocks.len(), "block")
+            );
+            breakages.push(Breakage::blocks(findings.len(), blocks));
+            findings.push(Finding::damage(object, problem));
+        }
+    }
+
+    /// Blocks that some snapshot needs and that no pack in the store holds; those whose loss was accepted are left out.
     fn missing_blocks(&self) -> BlockSet {
         let mut missing = BlockSet::default();
         for references in self.snapshots.iter().filter_map(|held| held.references.as_ref()) {
-            for block in references.iter().filter(|block| !self.rows.holds_any(*block)) {
-                missing.insert(block);
-            }
+            let is_missing = |block: &BlockId| !self.rows.holds_any(*block) && !self.losses.accepted.contains(*block);
+            missing.extend(references.iter().filter(is_missing));
         }
         missing
     }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mainstay_jobs::backup::{BackupOptions, BackupRun, Mode, Requested, backup};
+use mainstay_jobs::repair::Watch;
 use mainstay_jobs::{Cancel, Clock, NoProgress};
 use mainstay_repo::{
-    Error, Liveness, RecoveryCode, Repository, Result, Secret, Sharing, SnapshotEntry, SnapshotId, Store,
+    Error, Liveness, OnLoss, RecoveryCode, RepairMode, RepairOptions, Repository, Result, Secret, Sharing,
+    SnapshotEntry, SnapshotId, Store,
 };
 use mainstay_sources::files::Owners;
 
@@ -53,21 +55,38 @@ pub enum Command {
     Init,
     Backup,
     Forget,
+    Undelete,
     Prune,
     AddKey,
     RemoveKey,
+    AddParity,
+    /// Of one pack, as far as its parity can undo it.
+    Repair,
 }
 
 /// All that can be done to a repository that is there.
-pub const COMMANDS: [Command; 5] =
-    [Command::Backup, Command::Forget, Command::Prune, Command::AddKey, Command::RemoveKey];
+pub const COMMANDS: [Command; 8] = [
+    Command::Backup,
+    Command::Forget,
+    Command::Undelete,
+    Command::Prune,
+    Command::AddKey,
+    Command::RemoveKey,
+    Command::AddParity,
+    Command::Repair,
+];
+
+/// Percent of a pack that its parity can undo.
+const PARITY: u8 = 10;
 
 impl Command {
     /// Whether there is anything to do it to.
     pub fn applies(self, ledger: &Ledger) -> bool {
         match self {
             Self::Init => !ledger.exists,
-            Self::Backup | Self::Prune | Self::AddKey => ledger.exists,
+            Self::Backup | Self::Prune | Self::AddKey | Self::AddParity => ledger.exists,
+            Self::Undelete => ledger.undeletable().is_some(),
+            Self::Repair => ledger.has_parity,
             Self::Forget => !ledger.kept.is_empty(),
             Self::RemoveKey => ledger.codes.len() > 1,
         }
@@ -87,8 +106,13 @@ impl Command {
                     during.leaving.insert(id, tree);
                 }
             }
+            Self::Undelete => {
+                if let Some(id) = ledger.undeletable() {
+                    during.forgotten.remove(&id);
+                }
+            }
             Self::RemoveKey => drop(during.codes.pop()),
-            Self::Init | Self::Prune | Self::AddKey => {}
+            Self::Init | Self::Prune | Self::AddKey | Self::AddParity | Self::Repair => {}
         }
         during
     }
@@ -115,6 +139,19 @@ impl Command {
                 forget(&repository, id)?;
                 after.forgotten.insert(id);
             }
+            Self::Undelete => {
+                let id = ledger.undeletable().ok_or_else(|| Error::Invalid("nothing to take back".to_owned()))?;
+                repository.undelete(id)?;
+                after.kept.extend(after.leaving.remove(&id).map(|tree| (id, tree)));
+            }
+            Self::AddParity => {
+                repository.add_parity(None, PARITY, &Watch { progress: &NoProgress, cancel: &Cancel::default() })?;
+                after.has_parity = true;
+            }
+            Self::Repair => {
+                heal(&repository)?;
+                after.is_damaged = false;
+            }
             Self::Prune => after.removed.extend(repository.prune()?.plan.snapshots),
             Self::AddKey => {
                 let code = RecoveryCode::generate()?.to_text().to_string();
@@ -129,6 +166,15 @@ impl Command {
             }
         }
         Ok(after)
+    }
+}
+
+/// Makes whole what is damaged; that something is lost is an error.
+pub fn heal(repository: &Repository) -> Result<()> {
+    let report = repository.repair(RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep })?;
+    match report.lost.first() {
+        Some(loss) => Err(Error::damaged("repair", &loss.object, "something of it is lost")),
+        None => Ok(()),
     }
 }
 

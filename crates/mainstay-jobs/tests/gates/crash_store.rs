@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use mainstay_repo::Store;
+use mainstay_repo::{Store, names};
 
 use crate::commands::{COMMANDS, Command, Process, unborn};
 use crate::effort::{Draws, Effort, Figures};
@@ -45,7 +45,7 @@ impl Tally {
 }
 
 /// Trees that even the short form begins from.
-const ROUNDS: u64 = 2;
+const ROUNDS: u64 = 1;
 
 struct Explorer {
     tally: Tally,
@@ -71,6 +71,7 @@ impl Explorer {
     /// Runs a command, and looks at each state in which a crash may leave the store.
     fn command(&mut self, place: &Place, command: Command, path: &[Command]) -> Place {
         self.tally.sequences += 1;
+        let place = &if command == Command::Repair { damaged(place) } else { place.clone() };
         let store = JournalStore::with(place.objects.clone());
         let after = command.run(Arc::new(store.clone()), Process::FIRST, &place.ledger);
         let after = after.unwrap_or_else(|error| panic!("{path:?} without a crash: {error}"));
@@ -145,16 +146,33 @@ impl Explorer {
     }
 }
 
+/// The same place with damage to a pack that has parity, if there is one.
+fn damaged(place: &Place) -> Place {
+    let has_parity = |name: &str| {
+        let id = names::parse_pack(name).map(|(id, _)| format!("{}{id}-", names::PARITY));
+        id.is_ok_and(|sidecar| place.objects.keys().any(|other| other.starts_with(&sidecar)))
+    };
+    let mut damaged = place.clone();
+    let pack = place.objects.iter().find(|(name, _)| name.starts_with(names::PACKS) && has_parity(name));
+    if let Some((name, bytes)) = pack {
+        let mut bytes = bytes.to_vec();
+        bytes[50] ^= 1;
+        damaged.objects.insert(name.clone(), bytes.into());
+        damaged.ledger.is_damaged = true;
+    }
+    damaged
+}
+
 /// An empty store, and the code that will open it.
 fn nothing(seed: u64) -> Place {
     Place { objects: Objects::new(), ledger: unborn(seed) }
 }
 
-/// A repository with two keys, three snapshots of which one is forgotten, and a prune behind it.
+/// A repository with two keys, three snapshots of which one is forgotten, parity, and a prune behind it.
 fn with_a_past(seed: u64) -> Place {
     let mut place = nothing(seed);
-    use Command::{AddKey, Backup, Forget, Init, Prune};
-    for command in [Init, AddKey, Backup, Backup, Forget, Prune, Backup, Backup, Forget] {
+    use Command::{AddKey, AddParity, Backup, Forget, Init, Prune};
+    for command in [Init, AddKey, Backup, Backup, Forget, Prune, Backup, AddParity, Backup, Forget] {
         let store = JournalStore::with(place.objects);
         let ledger = command
             .run(Arc::new(store.clone()), Process::FIRST, &place.ledger)

@@ -10,7 +10,7 @@ use mainstay_jobs::check::{Severity, check};
 use mainstay_jobs::{Cancel, NoProgress};
 use mainstay_repo::{Error, Kind, Repository, SnapshotEntry, SnapshotId, Store};
 
-use crate::commands::{Process, back_up, secret};
+use crate::commands::{Process, back_up, heal, secret};
 use crate::tree::{Reader, Tree};
 
 /// Why a look failed, in words.
@@ -35,6 +35,10 @@ pub struct Ledger {
     pub codes: Vec<(String, String)>,
     /// Codes that must not open it any more.
     pub removed_codes: Vec<String>,
+    /// Parity was made of every pack that was there.
+    pub has_parity: bool,
+    /// A pack is damaged as far as its parity can undo it, and nobody has said that it is whole again.
+    pub is_damaged: bool,
     /// What the source holds.
     pub tree: Tree,
     /// Commands so far: labels and seeds come from it.
@@ -42,11 +46,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// A forgotten snapshot that no prune has confirmed to have removed.
+    pub fn undeletable(&self) -> Option<SnapshotId> {
+        self.forgotten.iter().find(|id| !self.removed.contains(*id) && self.leaving.contains_key(id)).copied()
+    }
+
     /// Looks whether everything confirmed is there: every key opens, every snapshot restores to the bytes that it had, and
     /// what was under way is there whole or not at all.
     pub fn look(&self, store: &Arc<dyn Store>, process: &Process) -> Verdict {
         let Some(repository) = self.open(store, process)? else { return Ok(()) };
         self.look_at_keys(store, process)?;
+        if self.is_damaged {
+            heal(&repository).map_err(|error| format!("the next repair: {error}"))?;
+        }
         self.look_at_snapshots(&repository)
     }
 

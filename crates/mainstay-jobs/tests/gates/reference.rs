@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_jobs::check::{Finding, Severity, check};
+use mainstay_jobs::repair::Watch;
 use mainstay_jobs::verify::{VerifyOptions, verify};
 use mainstay_jobs::{Cancel, NoProgress};
-use mainstay_repo::{Error, Repository, Secret, SnapshotId, Store, names};
+use mainstay_repo::{Error, OnLoss, RepairMode, RepairOptions, Repository, Secret, SnapshotId, Store, names};
 
 use crate::commands::{Command, Process, secret, unborn};
 use crate::journal_store::{JournalStore, Objects, Operation};
@@ -49,7 +50,11 @@ impl Reference {
         let mut ledger = unborn(seed);
         ledger.tree = small(&ledger.tree);
         use Command::{AddKey, Backup, Forget, Init, Prune};
-        for command in [Init, AddKey, Backup, Backup, Forget, Prune, Backup, Forget] {
+        let commands = [Init, AddKey, Backup, Backup, Forget, Prune, Backup, Forget];
+        for (number, command) in commands.into_iter().enumerate() {
+            if number + 1 == commands.len() {
+                objects = with_parity_and_losses(objects, &ledger);
+            }
             let store = JournalStore::with(objects);
             ledger = command
                 .run(Arc::new(store.clone()), Process::FIRST, &ledger)
@@ -163,6 +168,28 @@ fn small(tree: &Tree) -> Tree {
             .map(|(path, bytes)| (path.clone(), bytes.clone()))
             .collect(),
     )
+}
+
+/// The same store with parity for what the last snapshot needs, and with a list of losses: of a pack that was damaged while a
+/// repair looked at it, and is whole again.
+fn with_parity_and_losses(objects: Objects, ledger: &Ledger) -> Objects {
+    let store = JournalStore::with(objects);
+    let repository = open(Arc::new(store.clone()), ledger).expect("a gate begins with what is healthy");
+    let last = repository.snapshots().expect("a gate begins with what is healthy").pop();
+    let watch = Watch { progress: &NoProgress, cancel: &Cancel::default() };
+    repository.add_parity(last.as_ref(), 1, &watch).expect("a gate begins with what is healthy");
+    let has_parity = |name: &str| {
+        let id = names::parse_pack(name).map(|(id, _)| format!("{}{id}-", names::PARITY));
+        id.is_ok_and(|sidecar| store.objects().keys().any(|other| other.starts_with(&sidecar)))
+    };
+    let objects = store.objects();
+    let pack = objects.iter().find(|(name, _)| name.starts_with(names::PACKS) && !has_parity(name));
+    let (name, bytes) = pack.expect("the first snapshot needs a pack that the second one does not");
+    store.exchange(name, Some(bytes.iter().map(|byte| !byte).collect()));
+    let options = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep };
+    repository.repair(options).expect("a repair of what it cannot heal ends with a list");
+    store.exchange(name, Some(bytes.clone()));
+    store.objects()
 }
 
 /// The store after a command was killed right behind its first object of such a name.

@@ -32,6 +32,7 @@ pub enum ObjectKind {
     Holder = 24,
     /// A record of removal.
     Removal = 25,
+    Losses = 26,
 }
 
 const CLEAR_MAGIC: [u8; 4] = *b"MSC1";

@@ -19,9 +19,15 @@ pub const PACK_LEN: u64 = 1 << 30;
 /// Smallest and largest size at which a pack is closed.
 pub const PACK_TARGET_MIN: u64 = 16 << 20;
 pub const PACK_TARGET_MAX: u64 = 128 << 20;
+/// Longest cell of a sidecar; most data cells, and most parity cells, of one of its groups; most groups. What undoes damage
+/// holds one group: at most 64 MiB of it.
+pub const PARITY_CELL_LEN: u32 = 32 << 10;
+pub const PARITY_CELLS: u32 = 1 << 10;
+pub const PARITY_GROUPS: u32 = 64;
 /// Most blocks in one pack.
 pub const PACK_BLOCKS: usize = 1 << 20;
-/// Longest object that is read whole and grows with the repository (snapshots, reference maps, intents, condemned lists).
+/// Longest object that is read whole and grows with the repository (snapshots, reference maps, intents, condemned
+/// lists, lists of losses).
 pub const OBJECT_LEN: u64 = 128 << 20;
 /// Longest of the others (keys, leases and their ends, marks): whoever may write to a store can put very long ones there.
 pub const SMALL_OBJECT_LEN: u64 = 1 << 20;
@@ -60,6 +66,6 @@ pub const ARGON2_PASSES: u32 = 64;
 
 /// Longest object of this name that is read whole.
 pub fn object_len(name: &str) -> u64 {
-    let grows = [names::SNAPSHOTS, names::REFS, names::INTENTS, names::CONDEMNED, names::HISTORY];
+    let grows = [names::SNAPSHOTS, names::REFS, names::INTENTS, names::CONDEMNED, names::HISTORY, names::LOSSES];
     if grows.iter().any(|folder| name.starts_with(folder)) { OBJECT_LEN } else { SMALL_OBJECT_LEN }
 }

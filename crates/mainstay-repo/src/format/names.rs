@@ -3,18 +3,20 @@
 //! Owns the grammar of names, both ways. Never touches a store.
 
 use super::{Decoded, Problem};
-use crate::id::{PackId, SessionId, SlotId, SnapshotId, SourceId, TableId};
+use crate::id::{HeaderSum, PackId, SessionId, SlotId, SnapshotId, SourceId, TableId};
 
 pub const CONFIG: &str = "mainstay.json";
 pub const KEY_SLOTS: &str = "keys/slots/";
 pub const DATA_KEYS: &str = "keys/data/";
 pub const PACKS: &str = "packs/";
+pub const PARITY: &str = "parity/";
 pub const INDEX: &str = "index/";
 pub const REFS: &str = "refs/";
 pub const SNAPSHOTS: &str = "snapshots/";
 pub const TRASH: &str = "trash/";
 /// Records of what was removed.
 pub const HISTORY: &str = "history/";
+pub const LOSSES: &str = "losses/";
 /// Everything short-lived.
 pub const COORD: &str = "coord/";
 pub const LEASES: &str = "coord/leases/";
@@ -43,6 +45,28 @@ pub fn parse_pack(name: &str) -> Decoded<(PackId, SessionId)> {
         return Err(wrong());
     }
     Ok((PackId::from_hex(id).map_err(|_| wrong())?, SessionId::from_hex(session).map_err(|_| wrong())?))
+}
+
+/// A sidecar of a pack. It bears the checksum of its header, which fixes every byte of it: a name never stands for two
+/// contents, whoever makes the sidecar and however often.
+pub fn parity(pack: PackId, header: HeaderSum) -> String {
+    format!("{PARITY}{pack}-{header}")
+}
+
+pub fn parse_parity(name: &str) -> Decoded<(PackId, HeaderSum)> {
+    let wrong = || Problem(format!("{name:?} is not the name of a sidecar"));
+    let (pack, header) = name.strip_prefix(PARITY).and_then(|rest| rest.split_once('-')).ok_or_else(wrong)?;
+    Ok((PackId::from_hex(pack).map_err(|_| wrong())?, HeaderSum::from_hex(header).map_err(|_| wrong())?))
+}
+
+pub fn parse_losses(name: &str) -> Decoded<TableId> {
+    let id = name.strip_prefix(LOSSES).and_then(|id| TableId::from_hex(id).ok());
+    id.ok_or_else(|| Problem(format!("{name:?} is not the name of a list of losses")))
+}
+
+/// A list of lost blocks.
+pub fn losses(id: TableId) -> String {
+    format!("{LOSSES}{id}")
 }
 
 /// The two kinds of index table, told apart by the first letter of their names.

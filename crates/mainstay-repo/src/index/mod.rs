@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::names::{self, TableKind};
+use crate::format::refs::BlockSet;
 use crate::format::table::TablePack;
 use crate::id::{BlockId, ChunkId, PackId, SessionId, TableId};
 use crate::keys::Keys;
@@ -87,6 +88,8 @@ pub struct Index {
     lost: Vec<LostTable>,
     /// Packs that a collector is about to delete.
     condemned: HashSet<PackId>,
+    /// Blocks that are not found though tables name them.
+    absent: BlockSet,
     cache: PageCache,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<Keys>,
@@ -104,6 +107,11 @@ impl Index {
         let mut index = Self::of_readable(store, keys, &listed, care)?;
         index.condemned = condemned;
         Ok(index)
+    }
+
+    /// The same index, in which these blocks are not found.
+    pub fn without_blocks(self, absent: BlockSet) -> Self {
+        Self { absent, ..self }
     }
 
     /// Opens the live tables among those named.
@@ -152,6 +160,7 @@ impl Index {
             superseded,
             lost,
             condemned: HashSet::new(),
+            absent: BlockSet::default(),
             cache: PageCache::new(),
             store,
             keys,
@@ -163,21 +172,32 @@ impl Index {
     /// # Errors
     /// When a page is damaged on which it may stand, and no other table has it.
     pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
-        self.find_chunk_in(id, |table| self.is_own(table))
+        self.find_chunk_in(id, |table| self.is_own(table), |_| true)
     }
 
     /// The same in the tables of every domain, for whoever mends them.
     pub fn find_chunk_of_any(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
-        self.find_chunk_in(id, |_| true)
+        self.find_chunk_in(id, |_| true, |_| true)
     }
 
-    fn find_chunk_in(&self, id: &ChunkId, is_asked: impl Fn(&Table) -> bool) -> Result<Option<ChunkPlace>> {
+    /// Finds a chunk of the domain of a block in any block but that one.
+    pub fn find_chunk_beside(&self, id: &ChunkId, block: BlockId) -> Result<Option<ChunkPlace>> {
+        let domain = self.keys.domain_of(block.session);
+        self.find_chunk_in(id, |table| table.domain() == domain, |place| place.block != block)
+    }
+
+    fn find_chunk_in(
+        &self,
+        id: &ChunkId,
+        is_asked: impl Fn(&Table) -> bool,
+        accepts: impl Fn(&ChunkPlace) -> bool,
+    ) -> Result<Option<ChunkPlace>> {
         let mut absent = Ok(None);
         for table in self.chunks.iter().filter(|table| is_asked(table) && table.may_hold(id)) {
             match table.find_chunk(id, self) {
                 Err(error) if error.kind() == Kind::Corrupt => absent = Err(error),
                 found => {
-                    if let Some(place) = found?
+                    if let Some(place) = found?.filter(|place| accepts(place))
                         && self.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some()
                     {
                         return Ok(Some(place));
@@ -201,6 +221,9 @@ impl Index {
 
     /// Finds the least thinned copy of a block among those that are asked for.
     fn find_copy(&self, block: BlockId, accepts: impl Fn(&BlockPlace) -> bool) -> Result<Option<BlockPlace>> {
+        if self.absent.contains(block) {
+            return Ok(None);
+        }
         let mut best = None::<BlockPlace>;
         for number in self.by_session.get(&block.session).into_iter().flatten() {
             let Some(table) = self.blocks.get(*number as usize) else { continue };

@@ -62,6 +62,11 @@ impl Inventory {
         Ok(Self { snapshots, needs, packs })
     }
 
+    /// Names of the packs in which copies of what is needed are counted under this plan.
+    pub fn relied_on(&self, plan: &PrunePlan) -> HashSet<String> {
+        plan.keep.iter().chain(&plan.repack).map(PackUse::name).collect()
+    }
+
     pub fn plan(&self) -> PrunePlan {
         let held = self.snapshots.kept.iter().filter(|entry| entry.forgotten).count() as u64;
         let gone = self.snapshots.forgotten.iter().map(|entry| entry.id).collect();

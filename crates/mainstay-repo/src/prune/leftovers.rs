@@ -44,6 +44,7 @@ impl<'r> Leftovers<'r> {
         // After the leases: whoever is not among them because it is settled is settled here too.
         let fences = self.repository.fences()?;
         self.remove_leases(&fences, removal)?;
+        removal.sidecars_of_no_pack()?;
         if !open.is_empty() {
             return Ok(());
         }

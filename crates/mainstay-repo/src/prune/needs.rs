@@ -27,6 +27,8 @@ pub struct Needs {
     pub index: Arc<Index>,
     /// Blocks that are needed, as a whole or in part.
     pub live: BlockSet,
+    /// Blocks of which a repair has found no copy, and whose loss was accepted.
+    pub lost: BlockSet,
     /// Which parts of them; unknown where a tree cannot be read.
     living: Option<Living>,
     /// How often blocks were thinned, as rows of chunks tell, those of prunes that were killed too: at most 57 bytes for
@@ -54,7 +56,8 @@ impl Needs {
         if let Some(living) = &living {
             living.add_blocks(&mut live);
         }
-        Ok(Self { index, live, living, thinned, may_thin: true })
+        let lost = repository.known_losses()?.accepted;
+        Ok(Self { index, live, lost, living, thinned, may_thin: true })
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.

@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::inventory::Inventory;
-use super::plan::{PackUse, PrunePlan};
+use super::plan::PackUse;
+use super::snapshots::Snapshots;
 use super::surroundings::{Surroundings, names_of};
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, encode_condemned};
@@ -22,14 +22,14 @@ use crate::session::listed_packs;
 pub struct Removal<'r> {
     repository: &'r Repository,
     collector: SessionId,
-    inventory: &'r Inventory,
+    snapshots: &'r Snapshots,
     /// Condemned lists that were there when the inventory was taken, and those of this prune.
     known_lists: HashSet<TableId>,
     /// Objects deleted of every kind.
     pub deleted: u64,
     /// Snapshots that are on lists already.
     condemned_snapshots: HashSet<SnapshotId>,
-    /// Packs in which the inventory counts copies of what is needed.
+    /// Names of the packs in which copies of what is needed were counted.
     relied_on: HashSet<String>,
     /// Lists of which everything is gone.
     finished: Vec<TableId>,
@@ -53,15 +53,14 @@ impl<'r> Removal<'r> {
     pub fn new(
         repository: &'r Repository,
         collector: SessionId,
-        inventory: &'r Inventory,
-        (around, plan): (&Surroundings, &PrunePlan),
+        snapshots: &'r Snapshots,
+        (around, relied_on): (&Surroundings, HashSet<String>),
     ) -> Self {
         let known_lists = around.condemned.ids().into_iter().collect();
-        let relied_on = plan.keep.iter().chain(&plan.repack).map(PackUse::name).collect();
         Self {
             repository,
             collector,
-            inventory,
+            snapshots,
             known_lists,
             deleted: 0,
             condemned_snapshots: around.condemned.snapshots(),
@@ -75,8 +74,7 @@ impl<'r> Removal<'r> {
 
     /// Removes snapshots that nobody was told of.
     pub fn void_snapshots(&mut self) -> Result<()> {
-        let void: Vec<CondemnedSnapshot> =
-            self.inventory.snapshots.void.iter().map(|entry| self.place_of(entry)).collect();
+        let void: Vec<CondemnedSnapshot> = self.snapshots.void.iter().map(|entry| self.place_of(entry)).collect();
         self.record(&void)?;
         void.iter().try_for_each(|place| self.snapshot(place))
     }
@@ -109,7 +107,7 @@ impl<'r> Removal<'r> {
             id: TableId(random()?),
             packs: packs.iter().map(|pack| CondemnedPack { id: pack.id, session: pack.session }).collect(),
             snapshots,
-            considered: self.inventory.snapshots.kept.iter().map(|entry| entry.id).collect(),
+            considered: self.snapshots.kept_ids().into_iter().collect(),
             keys,
         };
         let bytes = encode_condemned(self.repository.id(), &list);
@@ -192,7 +190,7 @@ impl<'r> Removal<'r> {
         let marks: HashSet<String> = names_of(self.repository, names::TRASH)?.into_iter().collect();
         let listed = names_of(self.repository, names::SNAPSHOTS)?;
         let fences = self.repository.fences()?;
-        let snapshots = &self.inventory.snapshots;
+        let snapshots = self.snapshots;
         let mut known = HashSet::new();
         known.extend(snapshots.void.iter().map(|entry| entry.id));
         let forgotten = snapshots.forgotten.iter().map(|entry| entry.id);
@@ -261,7 +259,24 @@ impl<'r> Removal<'r> {
         self.delete(&names::trash(place.id))
     }
 
-    pub(super) fn delete(&mut self, name: &str) -> Result<()> {
+    /// Deletes the sidecars of packs that are gone.
+    pub fn sidecars_of_no_pack(&mut self) -> Result<()> {
+        // Sidecars first: the pack of one that is listed was there before it.
+        let sidecars = names_of(self.repository, names::PARITY)?;
+        if sidecars.is_empty() {
+            return Ok(());
+        }
+        let packs = names_of(self.repository, names::PACKS)?;
+        let packs: HashSet<PackId> = packs.iter().filter_map(|pack| Some(names::parse_pack(pack).ok()?.0)).collect();
+        for name in sidecars {
+            if names::parse_parity(&name).is_ok_and(|(pack, _)| !packs.contains(&pack)) {
+                self.delete(&name)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn delete(&mut self, name: &str) -> Result<()> {
         self.repository.store.delete(name).map_err(|source| store_error("delete", name, source))?;
         self.deleted += 1;
         Ok(())

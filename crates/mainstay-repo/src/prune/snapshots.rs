@@ -17,6 +17,8 @@ pub struct Snapshots {
     pub kept: Vec<SnapshotEntry>,
     /// Those that came after the fence of their session: nobody was told that they are there.
     pub void: Vec<SnapshotEntry>,
+    /// Those that cannot be read, for a repair that keeps all blocks that may be theirs; a prune goes on without none.
+    pub unreadable: HashSet<SnapshotId>,
 }
 
 impl Snapshots {
@@ -31,16 +33,34 @@ impl Snapshots {
             let goes = entry.forgotten && now.saturating_sub(read_mark(repository, entry.id)?.forgotten) >= hold;
             if goes { forgotten.push(entry) } else { kept.push(entry) }
         }
-        Ok(Self { forgotten, kept, void })
+        Ok(Self { forgotten, kept, void, unreadable: HashSet::new() })
+    }
+
+    /// All of them to stay, forgotten ones and those that cannot be read among them, but for those that a collector has
+    /// `condemned` already.
+    ///
+    /// # Errors
+    /// Also when one vanishes meanwhile: another collector removes it.
+    pub fn all_kept(repository: &Repository, condemned: &HashSet<SnapshotId>) -> Result<Self> {
+        let listed = repository.list_snapshots()?;
+        if let Some(vanished) = listed.vanished {
+            return Err(vanished);
+        }
+        let lost = listed.lost.iter().filter_map(|lost| lost.place);
+        let unreadable = lost.chain(listed.hidden).map(|place| place.id).collect();
+        let goes = |entry: &SnapshotEntry| entry.forgotten && condemned.contains(&entry.id);
+        let (forgotten, kept) = listed.entries.into_iter().partition(goes);
+        Ok(Self { forgotten, kept, void: listed.void, unreadable })
     }
 
     pub fn kept_ids(&self) -> HashSet<SnapshotId> {
-        self.kept.iter().map(|entry| entry.id).collect()
+        self.kept.iter().map(|entry| entry.id).chain(self.unreadable.iter().copied()).collect()
     }
 
     /// Every snapshot that was listed.
     pub fn every_id(&self) -> HashSet<SnapshotId> {
-        self.kept.iter().chain(&self.forgotten).chain(&self.void).map(|entry| entry.id).collect()
+        let listed = self.forgotten.iter().chain(&self.void).map(|entry| entry.id);
+        listed.chain(self.kept_ids()).collect()
     }
 
     /// Sessions whose blocks share no pack with those of others.

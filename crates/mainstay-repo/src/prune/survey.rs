@@ -172,8 +172,9 @@ fn count_blocks(needs: &Needs) -> Result<HashMap<PackId, Use>> {
             several.insert(block);
         }
     })?;
-    // A block that is needed and not indexed means that the index or the listing is not the whole truth.
-    if let Some(block) = needs.live.iter().find(|block| !found.contains(*block)) {
+    // A block that is needed and not indexed means that the index or the listing is not the whole truth, unless a repair has
+    // looked for it everywhere and the loss was accepted.
+    if let Some(block) = needs.live.iter().find(|block| !found.contains(*block) && !needs.lost.contains(*block)) {
         return Err(Error::BlockMissing { block: block.to_string() });
     }
     let (mut uses, mut failed) = (HashMap::<PackId, Use>::new(), None);

@@ -67,6 +67,9 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
             needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session)]);
         }
     }
+    let packs: HashSet<PackId> = needed.iter().filter_map(|name| Some(names::parse_pack(name).ok()?.0)).collect();
+    let sidecars = named(store, names::PARITY).into_iter();
+    needed.extend(sidecars.filter(|name| names::parse_parity(name).is_ok_and(|(pack, _)| packs.contains(&pack))));
     // A session that was fenced may wake and go on writing under its key, and must find the fence.
     let fenced = store.names().into_iter().filter_map(|name| names::parse_fence(&name).ok());
     needed.extend(fenced.map(|(session, _)| names::data_key(session)));

@@ -38,7 +38,7 @@ pub struct Listing {
     /// Those that came after the fence of their session: nobody was told that they are there.
     pub void: Vec<SnapshotEntry>,
     /// A snapshot that was listed and then not there.
-    vanished: Option<Error>,
+    pub(crate) vanished: Option<Error>,
 }
 
 impl Listing {

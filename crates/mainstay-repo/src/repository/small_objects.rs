@@ -1,8 +1,8 @@
 //! The small objects, each read for its own sake.
 //!
 //! Owns looking at what opening, listing and reading pass over as long as something else serves: keys of others, keys of
-//! sessions, leases and their ends, intents, condemned lists, fences and settlements, marks, records of removal. Damage to one
-//! of them costs nothing today, and is damage: the next one may cost a key. Changes nothing.
+//! sessions, leases and their ends, intents, condemned lists, fences and settlements, marks, records of removal, lists
+//! of losses. Damage to one of them costs nothing today, and is damage: the next one may cost a key. Changes nothing.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::{Repository, list, readable_slots, store_error};
 use crate::error::{Error, Kind, Result};
 use crate::format::envelope::repository_of;
 use crate::format::names::{self, FenceName, LeaseName};
-use crate::format::{Decoded, Problem, config, coord, keys, lease, limits, refs};
+use crate::format::{Decoded, Problem, config, coord, keys, lease, limits, losses, refs};
 use crate::id::{RepositoryId, SessionId, SnapshotId};
 use crate::pack_reader::read_object;
 use crate::store::Store;
@@ -27,7 +27,7 @@ pub struct SmallDamage {
 type Look = fn(&Repository, &str, &[u8]) -> Decoded<()>;
 
 /// The folders, and how each of their objects is looked at.
-const FOLDERS: [(&str, Look); 7] = [
+const FOLDERS: [(&str, Look); 8] = [
     (names::DATA_KEYS, look_at_data_key),
     (names::LEASES, look_at_lease),
     (names::INTENTS, look_at_intent),
@@ -35,6 +35,7 @@ const FOLDERS: [(&str, Look); 7] = [
     (names::FENCES, look_at_fence),
     (names::TRASH, look_at_mark),
     (names::HISTORY, look_at_removal),
+    (names::LOSSES, look_at_losses),
 ];
 
 impl Repository {
@@ -154,6 +155,11 @@ fn look_at_mark(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()
 
 fn look_at_removal(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
     repository.judge_removal(name, bytes).map(drop)
+}
+
+fn look_at_losses(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    let losses = losses::decode_losses(repository.id(), bytes)?;
+    expect(losses.id == names::parse_losses(name)?, "it is another one than its name says")
 }
 
 fn expect(is_so: bool, otherwise: &str) -> Decoded<()> {

@@ -41,7 +41,9 @@ pub fn present_index(
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
     let is_absent = |pack: &TablePack| listed.get(&*names::pack(pack.id, pack.session)) != Some(&pack.len);
     let absent: Vec<TablePack> = index.packs().into_values().filter(is_absent).collect();
-    if absent.is_empty() {
+    // What a repair found lost is stored again where the source still has it.
+    let known_losses = repository.known_losses()?.blocks;
+    if absent.is_empty() && known_losses.is_empty() {
         return Ok((index, Vec::new()));
     }
     // What another session published since the listing is no loss, and what a prune was about to delete none either.
@@ -51,7 +53,8 @@ pub fn present_index(
     let lost = lost.filter(|(pack, name)| !is_there(pack, name)).map(|(_, name)| name).collect();
     let mut absent: HashSet<PackId> = absent.iter().map(|pack| pack.id).collect();
     absent.extend(condemned.packs());
-    Ok((repository.index_without(absent, Care::Tails)?, lost))
+    absent.extend(repository.condemned()?.packs());
+    Ok((repository.index_without_losses(absent, known_losses)?, lost))
 }
 
 /// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything

@@ -38,13 +38,17 @@ impl Wanted<'_> {
         if let Some(block) = self.blocks.iter().find(|block| condemned.has_key(block.session)) {
             return Err(Error::BlockMissing { block: block.to_string() });
         }
-        let missing = self.without_good_copy(repository, condemned)?;
+        let accepted = repository.known_losses()?.accepted;
+        let mut missing = self.without_good_copy(repository, condemned)?;
+        // Of what was given up there is no copy to be had.
+        missing.retain(|block| !accepted.contains(*block));
         if missing.is_empty() {
             return Ok(());
         }
         let packs = listed_packs(repository, condemned.lists.iter().flat_map(|list| &list.packs))?;
         rescue(repository, session, &packs, |row, _| Ok(missing.contains(&row.block)))?;
-        match self.without_good_copy(repository, condemned)?.into_iter().next() {
+        let mut missing = self.without_good_copy(repository, condemned)?.into_iter();
+        match missing.find(|block| !accepted.contains(*block)) {
             Some(block) => Err(Error::BlockMissing { block: block.to_string() }),
             None => Ok(()),
         }

@@ -17,6 +17,7 @@ mod keys;
 mod looking;
 mod lost_snapshots;
 mod reader;
+mod repairing;
 mod restoring;
 mod rewinding;
 mod rights;

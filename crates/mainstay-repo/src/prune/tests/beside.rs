@@ -1,14 +1,11 @@
 //! A prune beside other sessions: each stands still before each of its calls to the store while another one runs.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::fixtures::{FailingStore, Failure, after, read_back, secret};
+use crate::fixtures::beside::{WEEKS, another, at_each_call, weeks_later, within};
+use crate::fixtures::{after, read_back};
 use crate::id::SnapshotId;
-
-/// Longer than any session may be silent.
-const WEEKS: i64 = 30 * 24 * 3600 * 1_000_000_000;
 
 /// Two snapshots, the first of which is forgotten; some of what it needed is thinned out, some moved, some deleted.
 fn half_forgotten() -> (MemoryStore, Files, Files) {
@@ -27,44 +24,6 @@ fn half_forgotten() -> (MemoryStore, Files, Files) {
 fn again() -> Files {
     let small = super::thinning::small((0..40).step_by(3));
     files_of(&[("a", 1, 600_000), ("b", 2, 600_000), ("e", 5, 1000)]).into_iter().chain(small).collect()
-}
-
-fn another(store: &MemoryStore) -> Repository {
-    open(store.clone(), process(2, Some(1)))
-}
-
-fn weeks_later(store: &MemoryStore) -> Repository {
-    open(store.clone(), after(WEEKS))
-}
-
-/// Runs `outer`; just before its call of this number, `inner` runs as a whole. Answers what came of both; nothing of `inner`
-/// if there are not so many calls.
-fn within<O, I: Send + 'static>(
-    store: &MemoryStore,
-    call: u64,
-    outer: impl FnOnce(&Repository) -> O,
-    inner: impl FnOnce(&MemoryStore) -> I + Send + 'static,
-) -> (O, Option<I>) {
-    let paused = FailingStore::new(store.clone(), Failure::Never);
-    let repository = Repository::open(Arc::new(paused.clone()), &secret(), alive()).unwrap();
-    let (done, objects) = (Arc::new(Mutex::new(None)), store.clone());
-    let result = done.clone();
-    paused.before(paused.calls() + call, move || {
-        let came = inner(&objects);
-        *result.lock().unwrap() = Some(came);
-    });
-    let came = outer(&repository);
-    let inner = done.lock().unwrap().take();
-    (came, inner)
-}
-
-/// Does something for each call that an operation makes, until there are no more.
-fn at_each_call(mut at: impl FnMut(u64) -> bool) {
-    let mut calls = 0;
-    while at(calls) {
-        calls += 1;
-    }
-    assert!(calls > 10, "only {calls} calls were interrupted");
 }
 
 /// Everything that is to be there is, now and after two more prunes; and then nothing else is.

@@ -10,6 +10,7 @@ use super::*;
 use crate::fixtures::{CREATED, FailingStore, Failure, draft, read_back, secret, store_files};
 use crate::id::SnapshotId;
 use crate::lease::Liveness;
+use crate::repair::{Means, OnLoss, RepairMode, RepairOptions};
 use crate::session::Presence;
 
 const SEEDS: u64 = 2000;
@@ -92,7 +93,7 @@ fn operate(world: &Shared, store: &MemoryStore, depth: u32) {
     let (liveness, failure, event, choice) = {
         let mut world = world.lock().unwrap();
         let event = (depth < DEPTH && world.below(4) > 0).then(|| (world.below(50), 1 + world.below(2)));
-        (world.process(), world.failure(), event, world.below(14))
+        (world.process(), world.failure(), event, world.below(16))
     };
     let failing = FailingStore::new(store.clone(), failure);
     if let Some((call, count)) = event {
@@ -106,6 +107,8 @@ fn operate(world: &Shared, store: &MemoryStore, depth: u32) {
         6 | 7 => forget_something(world, &repository, depth),
         8 => undelete_something(world, &repository, depth),
         9 | 10 => look(world, &repository, depth),
+        11 => damage_something(world, (&repository, store), depth),
+        12 => repair_something(world, &repository, depth),
         _ => {
             world.lock().unwrap().note("prune", depth, &format!("prune begins, {failure:?}, {event:?}"));
             let pruned = repository.prune().map(|report| report.waiting);
@@ -228,6 +231,35 @@ fn undelete_something(world: &Shared, repository: &Repository, depth: u32) {
     }
 }
 
+/// Damages a pack as far as its parity can undo it.
+fn damage_something(world: &Shared, (repository, store): (&Repository, &MemoryStore), depth: u32) {
+    if repository.add_parity(None, 30, &Unobserved).is_err() {
+        return;
+    }
+    let has_parity = |name: &String| {
+        let id = names::parse_pack(name).unwrap().0;
+        named(store, names::PARITY).iter().any(|sidecar| names::parse_parity(sidecar).unwrap().0 == id)
+    };
+    let packs: Vec<String> = named(store, names::PACKS).into_iter().filter(has_parity).collect();
+    let mut world = world.lock().unwrap();
+    let number = world.below(packs.len() as u64) as usize;
+    let Some(pack) = packs.get(number) else { return };
+    world.note("damage", depth, &format!("damage {pack}"));
+    // Always the same cell, so that no number of damages is more than the parity.
+    let (at, bit) = (40 + world.below(60) as usize, world.below(8));
+    store.damage(pack, |bytes| bytes[at] ^= 1 << bit);
+}
+
+fn repair_something(world: &Shared, repository: &Repository, depth: u32) {
+    world.lock().unwrap().note("repair", depth, "repair begins");
+    let repaired = repository.repair(RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep });
+    let mut world = world.lock().unwrap();
+    world.note("repaired", depth, &format!("repair ends: {repaired:?}"));
+    if repaired.is_ok_and(|report| report.repaired.iter().any(|repaired| repaired.means == Means::Parity)) {
+        world.note("healed", depth, "something is healed");
+    }
+}
+
 /// Runs a history, then lets everybody finish.
 fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
     let store = MemoryStore::default();
@@ -247,6 +279,11 @@ fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
     }
     let mut world = world.lock().unwrap();
     let repository = open(store.clone(), restarted());
+    let healed = repository.repair(RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep });
+    match healed {
+        Ok(report) if report.lost.is_empty() => {}
+        other => panic!("seed {seed}: repair: {other:?}\n{}", world.log.join("\n")),
+    }
     for prune in 0..3 {
         assert_kept(&repository, &world, &format!("seed {seed}, {prune} prunes later"));
         if let Err(error) = repository.prune() {
@@ -288,7 +325,9 @@ fn whatever_stands_still_dies_or_has_a_wrong_clock_nothing_confirmed_is_lost() {
         }
     }
     println!("simulation: {seeds} seeds from {first}, 0 violations: {total:?}");
-    for what in ["confirmed", "fenced", "failed", "pruned", "undeleted", "believing backup", "looked"] {
+    for what in
+        ["confirmed", "fenced", "failed", "pruned", "undeleted", "believing backup", "looked", "damage", "healed"]
+    {
         assert!(seeds < SEEDS || total.get(what).is_some_and(|count| *count > 20), "{what}: {total:?}");
     }
 }

@@ -1,0 +1,127 @@
+//! Repair: what is damaged becomes whole again, or is named with the snapshots and paths that it touches.
+//!
+//! Owns what a loss means for the user; the engine repairs. What is wrong is data, and never ends the run.
+
+use std::collections::HashSet;
+
+use mainstay_repo::{
+    Loss, OnLoss, PruneObserver, PrunePhase, RepairMode, RepairOptions, RepairReport, Repository, TreeReader, Verdict,
+    names, store::Object,
+};
+
+use crate::check::{self, Breakage, Finding, Inventory, Severity};
+use crate::{Cancel, Phase, Progress, Result};
+
+#[cfg(test)]
+mod tests;
+
+/// What a repair came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairOutcome {
+    pub report: RepairReport,
+    /// What is not whole afterwards. What was given up is a note.
+    pub findings: Vec<Finding>,
+}
+
+impl RepairOutcome {
+    /// Whether nothing is lost but what was given up.
+    pub fn is_sound(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity == Severity::Note)
+    }
+}
+
+/// Makes whole what can be made whole, and says what cannot.
+///
+/// # Errors
+/// When the store cannot be listed or written, or the run is cancelled.
+pub fn repair(
+    repository: &Repository,
+    options: RepairOptions,
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<RepairOutcome> {
+    let report = repository.repair_observed(options, &Watch { progress, cancel })?;
+    progress.phase(Phase::Finish);
+    let mut findings = Vec::new();
+    let inventory = Inventory::take(repository, &mut findings)?;
+    let told: HashSet<&str> = report
+        .repaired
+        .iter()
+        .map(|repaired| repaired.object.as_str())
+        .chain(report.lost.iter().map(|loss| loss.object.as_str()))
+        .collect();
+    findings.retain(|finding| finding.severity == Severity::Damage && !told.contains(finding.object.as_str()));
+    let mut breakages = Vec::new();
+    for loss in &report.lost {
+        breakages.push(Breakage::blocks(findings.len(), loss.blocks.iter().copied()));
+        findings.push(finding_of(loss, options));
+    }
+    let trees = TreeReader::new(repository.block_reader(&inventory.index));
+    check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
+    check::sort_findings(&mut findings);
+    Ok(RepairOutcome { report, findings })
+}
+
+fn finding_of(loss: &Loss, options: RepairOptions) -> Finding {
+    let blocks = match loss.blocks.len() {
+        0 => "its account of itself is damaged, and no index table tells what is in it".to_owned(),
+        1 => "1 block that snapshots need is lost".to_owned(),
+        count => format!("{count} blocks that snapshots need are lost"),
+    };
+    match (loss.is_accepted, options.on_loss, options.mode) {
+        (true, OnLoss::Accept, RepairMode::Show) => {
+            Finding::note(&loss.object, format!("{blocks}; what is left of it would be moved, and the rest given up"))
+        }
+        (true, OnLoss::Accept, RepairMode::Apply) => Finding::note(&loss.object, format!("{blocks}, and given up")),
+        (true, ..) => Finding::note(&loss.object, format!("{blocks}; that was accepted")),
+        (false, ..) => Finding::damage(
+            &loss.object,
+            format!("{blocks}; the next backup stores again what its source still has, and repair then uses that"),
+        ),
+    }
+}
+
+/// A run, as the engine sees it.
+pub struct Watch<'r> {
+    pub progress: &'r dyn Progress,
+    pub cancel: &'r Cancel,
+}
+
+impl PruneObserver for Watch<'_> {
+    fn phase(&self, phase: PrunePhase) {
+        self.progress.phase(match phase {
+            PrunePhase::Plan => Phase::Verify,
+            PrunePhase::Rewrite => Phase::Prune,
+            PrunePhase::Finish => Phase::Finish,
+        });
+    }
+
+    fn expect(&self, packs: u64, bytes: u64) {
+        self.progress.expect(packs, bytes);
+    }
+
+    fn advance(&self, packs: u64, bytes: u64) {
+        self.progress.advance(packs, bytes);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.is_requested()
+    }
+}
+
+/// Says in findings about damaged packs what their parity can do. A sidecar that cannot be read says nothing.
+pub fn tell_parity(repository: &Repository, findings: &mut [Finding]) {
+    for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Damage) {
+        if names::parse_pack(&finding.object).is_err() {
+            continue;
+        }
+        let pack = Object { name: finding.object.clone(), len: 0 };
+        match repository.judge_pack(&pack) {
+            Ok(Some(Verdict::Healable { .. })) => {
+                finding.problem.push_str("; repairable from parity by `mainstay repair`");
+            }
+            Ok(Some(Verdict::Beyond)) => finding.problem.push_str("; more is damaged than its parity can undo"),
+            Ok(Some(Verdict::Whole) | None) | Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Tests of what a repair tells: objects, snapshots, paths.
+
+use mainstay_repo::{BlockKind, Means};
+
+use super::*;
+use crate::NoProgress;
+use crate::check::check;
+use crate::fixture::{Files, Fixture, SECOND, START};
+use crate::verify::{VerifyOptions, verify};
+
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+fn run(fixture: &Fixture, mode: RepairMode, on_loss: OnLoss) -> RepairOutcome {
+    repair(&fixture.repository, RepairOptions { mode, on_loss }, &NoProgress, &Cancel::default()).unwrap()
+}
+
+/// Two snapshots that share a large file, of which the second has another one.
+fn fixture() -> (Fixture, Files) {
+    let fixture = Fixture::new();
+    let first: Files = [("dir/large", noise(1, 1 << 20)), ("small", b"small".to_vec())].into();
+    fixture.back_up_at(START, &first);
+    let mut second = first;
+    second.insert("dir/other", noise(2, 1 << 20));
+    fixture.back_up_at(START + SECOND, &second);
+    (fixture.reopen(), second)
+}
+
+/// The pack of content that both snapshots need.
+fn shared_pack(fixture: &Fixture) -> String {
+    let entries = fixture.entries();
+    let (index, map) = (fixture.repository.index().unwrap(), fixture.repository.references(&entries[0]).unwrap());
+    let place = map.iter().map(|block| index.find_block(block).unwrap().unwrap());
+    let place = place.filter(|place| place.kind == BlockKind::Content).max_by_key(|place| place.stored_len).unwrap();
+    names::pack(place.pack, place.pack_session)
+}
+
+#[test]
+fn a_loss_is_named_with_its_snapshots_and_paths() {
+    let (fixture, _) = fixture();
+    let pack = shared_pack(&fixture);
+    fixture.flip(&pack, 300_000);
+    for mode in [RepairMode::Show, RepairMode::Apply] {
+        let outcome = run(&fixture, mode, OnLoss::Keep);
+        assert!(!outcome.is_sound() && outcome.report.repaired.is_empty());
+        let [finding] = outcome.findings.as_slice() else { panic!("{:?}", outcome.findings) };
+        assert_eq!((finding.severity, &finding.object), (Severity::Damage, &pack));
+        assert_eq!((finding.snapshots.len(), finding.paths.as_slice()), (2, &["/dir/large".to_owned()][..]));
+    }
+    let checked = check(&fixture.repository, &NoProgress, &Cancel::default()).unwrap();
+    let [finding] = checked.findings.as_slice() else { panic!("{:?}", checked.findings) };
+    assert!(finding.object == pack && finding.problem.contains("a repair found 1 block of it lost"), "{finding:?}");
+    assert_eq!(finding.paths, ["/dir/large"]);
+}
+
+#[test]
+fn an_accepted_loss_is_a_note_of_repair_and_check() {
+    let (fixture, _) = fixture();
+    let pack = shared_pack(&fixture);
+    fixture.flip(&pack, 300_000);
+    let outcome = run(&fixture, RepairMode::Apply, OnLoss::Accept);
+    assert!(outcome.is_sound() && outcome.findings.len() == 1, "{:?}", outcome.findings);
+    assert!(outcome.findings[0].problem.contains("given up"));
+    assert_eq!(outcome.findings[0].paths, ["/dir/large"]);
+    let checked = check(&fixture.repository, &NoProgress, &Cancel::default()).unwrap();
+    assert!(checked.is_sound(), "{:?}", checked.findings);
+    let [finding] = checked.findings.as_slice() else { panic!("{:?}", checked.findings) };
+    assert_eq!((finding.object.as_str(), finding.paths.as_slice()), ("known losses", &["/dir/large".to_owned()][..]));
+    let again = run(&fixture, RepairMode::Apply, OnLoss::Keep);
+    assert!(again.is_sound() && again.findings.len() == 1, "{:?}", again.findings);
+}
+
+#[test]
+fn verify_says_what_parity_can_do() {
+    let (fixture, _) = fixture();
+    let pack = shared_pack(&fixture);
+    fixture.repository.add_parity(None, 3, &Watch { progress: &NoProgress, cancel: &Cancel::default() }).unwrap();
+    let problem = || {
+        let options = VerifyOptions { sample: None, seed: 0 };
+        let report = verify(&fixture.repository, &options, &NoProgress, &Cancel::default()).unwrap();
+        report.findings.into_iter().find(|finding| finding.object == pack).unwrap().problem
+    };
+    fixture.flip(&pack, 300_000);
+    assert!(problem().ends_with("; repairable from parity by `mainstay repair`"), "{}", problem());
+    fixture.store.damage(&pack, |bytes| bytes[100_000..700_000].fill(0));
+    assert!(problem().ends_with("; more is damaged than its parity can undo"), "{}", problem());
+    fixture.repository.drop_parity(None).unwrap();
+    assert!(!problem().contains("parity"), "{}", problem());
+}
+
+#[test]
+fn what_was_healed_is_no_finding() {
+    let (fixture, _) = fixture();
+    let pack = shared_pack(&fixture);
+    fixture.repository.add_parity(None, 3, &Watch { progress: &NoProgress, cancel: &Cancel::default() }).unwrap();
+    fixture.flip(&pack, 300_000);
+    let map = fixture.refs_name(&fixture.entries()[0]);
+    fixture.flip(&map, 40);
+    for mode in [RepairMode::Show, RepairMode::Apply] {
+        let outcome = run(&fixture, mode, OnLoss::Keep);
+        assert_eq!(outcome.findings, []);
+        let means: Vec<Means> = outcome.report.repaired.iter().map(|repaired| repaired.means).collect();
+        assert_eq!(means, [Means::Derived, Means::Parity]);
+    }
+    let options = VerifyOptions { sample: None, seed: 0 };
+    assert!(verify(&fixture.repository, &options, &NoProgress, &Cancel::default()).unwrap().is_sound());
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_stays_a_finding() {
+    let (fixture, _) = fixture();
+    let snapshot = fixture.names("snapshots/").remove(0);
+    fixture.flip(&snapshot, 60);
+    let outcome = run(&fixture, RepairMode::Apply, OnLoss::Accept);
+    assert!(!outcome.is_sound());
+    assert_eq!(outcome.findings[0].object, snapshot);
+}

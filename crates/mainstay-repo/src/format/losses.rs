@@ -1,0 +1,45 @@
+//! The list of blocks that are known to be lost.
+//!
+//! Owns its encoding. Readable without keys, and nothing is deleted because of it.
+
+use super::envelope::{ObjectKind, decode_clear, encode_clear};
+use super::refs::{BlockSet, decode_set, encode_set};
+use super::{Decoded, from_cbor, to_cbor};
+use crate::id::{RepositoryId, TableId};
+
+/// Blocks that snapshots need and of which a repair found no good copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Losses {
+    pub id: TableId,
+    pub blocks: BlockSet,
+    /// Those of them of which somebody has said that the loss is accepted.
+    pub accepted: BlockSet,
+}
+
+#[derive(minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+struct StoredLosses {
+    #[n(1)]
+    id: TableId,
+    #[n(2)]
+    blocks: minicbor::bytes::ByteVec,
+    #[n(3)]
+    accepted: minicbor::bytes::ByteVec,
+}
+
+pub fn encode_losses(repository: RepositoryId, losses: &Losses) -> Vec<u8> {
+    let stored = StoredLosses {
+        id: losses.id,
+        blocks: encode_set(&losses.blocks).into(),
+        accepted: encode_set(&losses.accepted).into(),
+    };
+    encode_clear(ObjectKind::Losses, repository, &to_cbor(&stored))
+}
+
+pub fn decode_losses(repository: RepositoryId, bytes: &[u8]) -> Decoded<Losses> {
+    let stored: StoredLosses = from_cbor("list of lost blocks", decode_clear(ObjectKind::Losses, repository, bytes)?)?;
+    Ok(Losses { id: stored.id, blocks: decode_set(&stored.blocks)?, accepted: decode_set(&stored.accepted)? })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Parity on request, and repair: what is damaged becomes whole again, or is named as lost.
+//!
+//! Owns the order of a repair: the index, reference maps, packs, sidecars, and the list of what is lost. Of a damaged pack
+//! what can be had goes into a *new* pack, as in a prune; the damaged one is condemned when the new one is durable and
+//! indexed. A block does not say in which pack it is, so no snapshot notices.
+//!
+//! Safety: a repair that writes is a collector beside whoever is at work (docs/concurrency.md): it takes its place by C1 and
+//! C2, and its condemned list is finished by F1 to F5, now or by a later prune. Nothing is condemned that is not whole
+//! somewhere else, but for what a caller gives up by [`OnLoss::Accept`], and then the loss is written down before. A crash at
+//! any point leaves what was readable readable, and the next repair finishes the work. What is whole is not touched.
+
+mod assess;
+mod coverage;
+mod inspect;
+mod losses;
+mod maps;
+mod run;
+mod sidecars;
+mod treat;
+
+use crate::error::Result;
+use crate::format::names;
+use crate::id::{BlockId, SessionId};
+use crate::keys::Right;
+use crate::prune::{PruneObserver, Surroundings, Unobserved};
+use crate::repository::Repository;
+use crate::seal::random;
+
+pub use coverage::{AddedParity, DroppedParity, ParityCoverage, SidecarDepth};
+use run::Run;
+
+/// Whether a repair repairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RepairMode {
+    /// Only says what it would do.
+    Show,
+    Apply,
+}
+
+/// What becomes of a damaged pack that has something of which there is no other copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It stays as it is.
+    Keep,
+    /// It goes, once what is whole of it is in another pack and what is lost is written down.
+    Accept,
+}
+
+/// By what an object became whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Means {
+    /// Its parity.
+    Parity,
+    /// Other packs had what was damaged in it.
+    Copies,
+    /// Nothing was damaged that a snapshot needs and that is not stored elsewhere.
+    #[default]
+    Rest,
+    /// What was damaged in it was stored again since, and was put together from that.
+    Chunks,
+    /// It was made anew from what it is derived from.
+    Derived,
+}
+
+/// An object that was made whole, or would be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    pub object: String,
+    pub means: Means,
+}
+
+/// Something that cannot be made whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The object, or a name for blocks that no object holds.
+    pub object: String,
+    /// Blocks of it that snapshots need and of which there is no good copy.
+    pub blocks: Vec<BlockId>,
+    /// Whether the object was given up, or would be.
+    pub is_accepted: bool,
+}
+
+/// What a repair did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairReport {
+    /// Packs that were read, and their bytes.
+    pub packs: u64,
+    pub bytes: u64,
+    pub repaired: Vec<Repaired>,
+    pub lost: Vec<Loss>,
+    /// Damaged packs of sessions that are at work: nothing is done about them before these have ended.
+    pub left: Vec<String>,
+    /// Damaged packs that are replaced and condemned, and stay until sessions at work have ended.
+    pub waiting_packs: u64,
+    /// Bytes of new packs and sidecars.
+    pub written_bytes: u64,
+}
+
+/// How to repair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairOptions {
+    pub mode: RepairMode,
+    pub on_loss: OnLoss,
+}
+
+impl Repository {
+    /// Makes whole what can be made whole.
+    pub fn repair(&self, options: RepairOptions) -> Result<RepairReport> {
+        self.repair_observed(options, &Unobserved)
+    }
+
+    /// The same, before somebody who watches and may ask to stop.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled) once a stop is asked for; what was written by then does no harm.
+    pub fn repair_observed(&self, options: RepairOptions, observer: &dyn PruneObserver) -> Result<RepairReport> {
+        self.require(Right::Maintain, "repair")?;
+        let session = SessionId(random()?);
+        if options.mode == RepairMode::Show {
+            let _lease = self.begin_reading()?;
+            return Run::new(self, options, (session, observer), Surroundings::look(self)?)?.run();
+        }
+        let repaired =
+            self.look_around(session).and_then(|around| Run::new(self, options, (session, observer), around)?.run());
+        self.leases().end(session)?;
+        self.erase_lease(session);
+        repaired
+    }
+
+    /// Takes away what is left of a lease that has ended, so that a repair of what is whole leaves no trace. Its end goes last:
+    /// half a lease must not look open. What cannot be deleted now, the next prune deletes.
+    fn erase_lease(&self, session: SessionId) {
+        let mut objects = self.store.list(&format!("{}{session}/", names::LEASES)).unwrap_or_default();
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        let _ = objects.iter().try_for_each(|object| self.store.delete(&object.name));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,365 @@
+//! A repair, step by step.
+//!
+//! Owns the order of the steps and what is known between them.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::assess::{Assess, Assessment, Needed, Rescued, Subject};
+use super::inspect::{DamagedPack, Standing, inspect};
+use super::treat::Treatment;
+use super::{Loss, Means, OnLoss, RepairMode, RepairOptions, RepairReport, Repaired};
+use super::{losses, maps, sidecars};
+use crate::error::{Kind, Result};
+use crate::format::names;
+use crate::format::refs::BlockSet;
+use crate::format::table::TablePack;
+use crate::id::{BlockId, PackId, SessionId};
+use crate::index::{Care, Index};
+use crate::parity::{Bytes, HealedPack, Sidecars, StoredBytes};
+use crate::prune::{PruneObserver, PrunePhase, Removal, Snapshots, Surroundings};
+use crate::repository::{KnownLosses, Repository, store_error};
+use crate::session::{complete_index, rescue};
+
+/// Packs of which something is lost are looked at once more when the others are done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Last,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Decided,
+    Deferred,
+}
+
+/// What became of damaged packs so far.
+struct Treated<'r> {
+    treatment: Treatment<'r>,
+    rescued: Rescued,
+    /// Blocks that can be had of damaged packs, whether those go or stay.
+    moved: BlockSet,
+    /// By object.
+    lost: BTreeMap<String, Vec<BlockId>>,
+}
+
+impl<'r> Treated<'r> {
+    fn new(treatment: Treatment<'r>) -> Self {
+        Self { treatment, rescued: Rescued::new(), moved: BlockSet::default(), lost: BTreeMap::new() }
+    }
+}
+
+/// A repair under way.
+pub struct Run<'r> {
+    repository: &'r Repository,
+    options: RepairOptions,
+    session: SessionId,
+    observer: &'r dyn PruneObserver,
+    around: Surroundings,
+    snapshots: Snapshots,
+    known: KnownLosses,
+    report: RepairReport,
+}
+
+impl<'r> Run<'r> {
+    pub fn new(
+        repository: &'r Repository,
+        options: RepairOptions,
+        (session, observer): (SessionId, &'r dyn PruneObserver),
+        around: Surroundings,
+    ) -> Result<Self> {
+        let (snapshots, known) =
+            (Snapshots::all_kept(repository, &around.condemned.snapshots())?, repository.known_losses()?);
+        let report = RepairReport::default();
+        Ok(Self { repository, options, session, observer, around, snapshots, known, report })
+    }
+
+    fn applies(&self) -> bool {
+        self.options.mode == RepairMode::Apply
+    }
+
+    pub fn run(mut self) -> Result<RepairReport> {
+        self.observer.phase(PrunePhase::Plan);
+        self.mend_index()?;
+        let (needed, mapped) = maps::read_maps(self.repository, &self.snapshots, self.options.mode)?;
+        let needs_maps = !needed.is_known;
+        self.report.repaired.extend(mapped);
+        let assess = self.begin_assessing(needed)?;
+        self.observer.phase(PrunePhase::Rewrite);
+        let mut treated = Treated::new(Treatment::new(self.repository, self.session));
+        self.treat_all(&assess, &mut treated)?;
+        self.observer.phase(PrunePhase::Finish);
+        let Treated { treatment, moved, mut lost, .. } = treated;
+        lost.values_mut().for_each(|blocks| blocks.retain(|block| !moved.contains(*block)));
+        let gone = self.find_missing(&assess, &moved, &mut lost)?;
+        self.write_down(&lost)?;
+        if self.applies() {
+            let given_up = if self.options.on_loss == OnLoss::Accept { gone } else { HashSet::new() };
+            let stays = |pack: &&DamagedPack| self.options.on_loss == OnLoss::Keep && lost.contains_key(&pack.name);
+            let stay = assess.packs.damaged.iter().filter(stays).map(|pack| pack.id).collect();
+            self.replace(&assess, treatment, (&given_up, &stay))?;
+        }
+        let (mended, written) = sidecars::mend(self.repository, &assess.packs, self.options.mode, self.observer)?;
+        self.report.repaired.extend(mended);
+        self.report.written_bytes += written;
+        if needs_maps && self.applies() {
+            // Trees that could not be read before may be readable now.
+            let (_, mapped) = maps::read_maps(self.repository, &self.snapshots, self.options.mode)?;
+            self.report.repaired.extend(mapped);
+        }
+        self.report.lost = lost.into_iter().map(|(object, blocks)| self.loss(object, blocks)).collect();
+        Ok(self.report)
+    }
+
+    /// Puts the new packs in the place of those that go (the order of C7), removes what others need no longer, and finishes the
+    /// lists that were there, but for those with packs that stay because something of them may be had later.
+    fn replace(
+        &mut self,
+        assess: &Assess<'_>,
+        treatment: Treatment<'_>,
+        (given_up, stay): (&HashSet<PackId>, &HashSet<PackId>),
+    ) -> Result<()> {
+        let written = treatment.finish(assess, given_up)?;
+        self.report.written_bytes += written.bytes;
+        let relied_on = assess.relied_on();
+        let mut removal = Removal::new(self.repository, self.session, &self.snapshots, (&self.around, relied_on));
+        removal.rewritten(&written.replaced, written.packs)?;
+        for list in &self.around.condemned.lists {
+            if !list.packs.iter().any(|pack| stay.contains(&pack.id)) {
+                removal.finish(list)?;
+            }
+        }
+        removal.finished_lists()?;
+        removal.sidecars_of_no_pack()?;
+        self.report.waiting_packs = removal.waiting_packs;
+        Ok(())
+    }
+
+    /// Makes damaged tables anew from the packs.
+    fn mend_index(&mut self) -> Result<()> {
+        let index = self.index()?;
+        for table in index.lost() {
+            let object = names::table(table.kind, table.id);
+            self.report.repaired.push(Repaired { object, means: Means::Derived });
+        }
+        if self.applies() && !index.lost().is_empty() {
+            complete_index(self.repository, &index, &self.repository.list_packs()?, &self.around.open)?;
+        }
+        Ok(())
+    }
+
+    fn index(&self) -> Result<Arc<Index>> {
+        self.repository.index_without(HashSet::new(), Care::AllPages)
+    }
+
+    fn begin_assessing(&mut self, needed: Needed) -> Result<Assess<'r>> {
+        let packs = inspect(self.repository, &self.around, self.observer)?;
+        (self.report.packs, self.report.bytes) = (packs.count, packs.bytes);
+        let mut index = self.index()?;
+        // What no table names could not stand in for what is damaged.
+        if self.applies() && !packs.damaged.is_empty() {
+            let listed = self.repository.list_packs()?;
+            if complete_index(self.repository, &index, &listed, &self.around.open)? {
+                index = self.index()?;
+            }
+        }
+        let sidecars = Sidecars::list(&*self.repository.store)?;
+        let blocks = self.repository.block_reader(&index);
+        let mut assess = Assess { repository: self.repository, index, blocks, packs, sidecars, needed };
+        if self.applies() && self.rescue_doomed(&assess)? {
+            assess.index = self.index()?;
+            assess.blocks = self.repository.block_reader(&assess.index);
+            assess.packs.whole.extend(packs_of(self.repository, self.session)?);
+        }
+        Ok(assess)
+    }
+
+    /// Copies what is needed of packs that are doomed and whole, as a prune does (C4); answers whether there was anything.
+    fn rescue_doomed(&self, assess: &Assess<'_>) -> Result<bool> {
+        let rescued = rescue(self.repository, self.session, &assess.packs.doomed, |row, _| {
+            Ok(assess.needed.contains(row.block) && !assess.has_whole_copy(row)?)
+        })?;
+        Ok(rescued > 0)
+    }
+
+    /// Treats the damaged packs; what one of them lacks another one may have had.
+    fn treat_all(&mut self, assess: &Assess<'_>, treated: &mut Treated<'_>) -> Result<()> {
+        let mut deferred = Vec::new();
+        for pack in &assess.packs.damaged {
+            self.observer.check()?;
+            if pack.standing == Standing::AtWork {
+                self.report.left.push(pack.name.clone());
+            } else if self.treat(assess, pack, Turn::First, treated)? == Fate::Deferred {
+                deferred.push(pack);
+            }
+        }
+        for pack in deferred {
+            self.observer.check()?;
+            self.treat(assess, pack, Turn::Last, treated)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a damaged pack whole in a new place, or notes what is lost of it.
+    fn treat(
+        &mut self,
+        assess: &Assess<'_>,
+        pack: &DamagedPack,
+        turn: Turn,
+        treated: &mut Treated<'_>,
+    ) -> Result<Fate> {
+        let store = &*self.repository.store;
+        let stored = StoredBytes::open(store, pack.name.clone())?;
+        let sidecars = assess.sidecars.open(store, self.repository.id(), pack.id)?;
+        let mut healed = None;
+        for sidecar in &sidecars {
+            healed = HealedPack::recover(&stored, sidecar)?;
+            if healed.is_some() {
+                break;
+            }
+        }
+        let bytes: &dyn Bytes = healed.as_ref().map_or(&stored, |healed| healed);
+        let subject = Subject { pack, bytes, is_healed: healed.is_some() };
+        let assessment = assess.assess(&subject, &treated.rescued)?;
+        let is_whole = assessment.as_ref().is_some_and(|found| found.lost.is_empty());
+        if !is_whole && turn == Turn::First {
+            return Ok(Fate::Deferred);
+        }
+        if !is_whole && self.is_gone(pack)? {
+            // A collector has deleted it meanwhile, with what others need of it elsewhere.
+            return Ok(Fate::Decided);
+        }
+        let Assessment { moves, lost, means } = assessment.unwrap_or_default();
+        // What is doomed and has nothing that is needed is damage no more.
+        let is_doomed = pack.standing == Standing::Condemned && moves.is_empty();
+        if is_whole && is_doomed {
+            return Ok(Fate::Decided);
+        }
+        if is_whole {
+            self.report.repaired.push(Repaired { object: pack.name.clone(), means });
+        } else {
+            treated.lost.insert(pack.name.clone(), lost);
+        }
+        // Of a pack that stays, what is whole is still there.
+        treated.moved.extend(moves.iter().map(|(row, _)| row.block));
+        if is_whole || self.options.on_loss == OnLoss::Accept {
+            treated.rescued.extend(moves.iter().map(|(row, _)| (row.block, row.thinned)));
+            if self.applies() {
+                let percent = sidecars.first().map(|sidecar| sidecars::percent_of(&sidecar.header));
+                treated.treatment.replace(assess, &subject, &moves, percent)?;
+            }
+        }
+        Ok(Fate::Decided)
+    }
+
+    fn is_gone(&self, pack: &DamagedPack) -> Result<bool> {
+        is_gone(self.repository, &pack.name)
+    }
+
+    /// Notes what is needed and in no pack; answers the packs that tables name and that are not there.
+    ///
+    /// Packs are listed before the index is opened: of what another collector has moved since, the new places are known.
+    fn find_missing(
+        &self,
+        assess: &Assess<'_>,
+        moved: &BlockSet,
+        lost: &mut BTreeMap<String, Vec<BlockId>>,
+    ) -> Result<HashSet<PackId>> {
+        let listed = self.repository.list_packs()?;
+        let listed: HashSet<PackId> =
+            listed.iter().filter_map(|pack| Some(names::parse_pack(&pack.name).ok()?.0)).collect();
+        let index = self.index()?;
+        let damaged: HashSet<PackId> = assess.packs.damaged.iter().map(|pack| pack.id).collect();
+        let mut gone = BTreeMap::<PackId, TablePack>::new();
+        for (id, pack) in index.packs() {
+            let name = names::pack(pack.id, pack.session);
+            if !listed.contains(&id) && !index.is_condemned(id) && is_gone(self.repository, &name)? {
+                gone.insert(id, pack);
+            }
+        }
+        let mut held = moved.clone();
+        held.extend(lost.values().flatten().copied());
+        index.for_each_block(|block, place| {
+            if !damaged.contains(&place.pack) && !gone.contains_key(&place.pack) {
+                held.insert(block);
+            }
+        })?;
+        self.hold_what_is_doomed(assess, &mut held)?;
+        self.hold_what_is_at_work(assess, &index, &mut held)?;
+        let mut missing = BlockSet::default();
+        missing.extend(assess.needed.blocks.iter().filter(|block| !held.contains(*block)));
+        let mut told = BlockSet::default();
+        index.for_each_block(|block, place| {
+            if let Some(pack) = gone.get(&place.pack)
+                && missing.contains(block)
+                && told.insert(block)
+            {
+                lost.entry(names::pack(pack.id, pack.session)).or_default().push(block);
+            }
+        })?;
+        let unknown: Vec<BlockId> = missing.iter().filter(|block| !told.contains(*block)).collect();
+        if !unknown.is_empty() {
+            lost.insert("blocks that are in no pack".to_owned(), unknown);
+        }
+        Ok(gone.into_keys().collect())
+    }
+
+    /// Where nothing is written, what would be rescued of packs that are doomed is not lost.
+    fn hold_what_is_doomed(&self, assess: &Assess<'_>, held: &mut BlockSet) -> Result<()> {
+        for pack in &assess.packs.doomed {
+            match self.repository.read_pack_listing(pack) {
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                listing => held.extend(listing?.rows.iter().map(|row| row.block)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is damaged in packs of sessions at work is judged when these have ended.
+    fn hold_what_is_at_work(&self, assess: &Assess<'_>, index: &Index, held: &mut BlockSet) -> Result<()> {
+        let left = assess.packs.damaged.iter().filter(|pack| pack.standing == Standing::AtWork);
+        let left: HashSet<PackId> = left.map(|pack| pack.id).collect();
+        index.for_each_block(|block, place| {
+            if left.contains(&place.pack) {
+                held.insert(block);
+            }
+        })
+    }
+
+    /// Says in the repository what is lost, before anything goes because of it.
+    fn write_down(&self, lost: &BTreeMap<String, Vec<BlockId>>) -> Result<()> {
+        if !self.applies() {
+            return Ok(());
+        }
+        let (mut blocks, mut accepted) = (BlockSet::default(), BlockSet::default());
+        blocks.extend(lost.values().flatten().copied());
+        accepted.extend(blocks.iter().filter(|block| self.is_accepted(*block)));
+        losses::write_down(self.repository, &self.known, blocks, accepted)
+    }
+
+    fn is_accepted(&self, block: BlockId) -> bool {
+        self.options.on_loss == OnLoss::Accept || self.known.accepted.contains(block)
+    }
+
+    fn loss(&self, object: String, blocks: Vec<BlockId>) -> Loss {
+        let is_accepted = self.options.on_loss == OnLoss::Accept
+            || !blocks.is_empty() && blocks.iter().all(|block| self.known.accepted.contains(*block));
+        Loss { object, blocks, is_accepted }
+    }
+}
+
+/// Whether an object is not in the store.
+fn is_gone(repository: &Repository, name: &str) -> Result<bool> {
+    match repository.store.len(name) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        len => len.map(|_| false).map_err(|source| store_error("read", name, source)),
+    }
+}
+
+/// The packs that a session has written.
+fn packs_of(repository: &Repository, session: SessionId) -> Result<Vec<PackId>> {
+    let listed = repository.list_packs()?;
+    let own = listed.iter().filter_map(|pack| names::parse_pack(&pack.name).ok());
+    Ok(own.filter(|(_, by)| *by == session).map(|(id, _)| id).collect())
+}

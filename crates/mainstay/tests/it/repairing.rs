@@ -1,0 +1,160 @@
+//! Parity and repair: damage is named, undone where something is left to undo it from, and never made worse.
+
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::world::{World, files, noise};
+
+/// The pack with most bytes: that of content.
+fn content_pack(world: &World) -> PathBuf {
+    let packs = files(&world.repository().join("packs"));
+    packs.into_iter().max_by_key(|path| path.metadata().expect("a pack").len()).expect("a pack")
+}
+
+/// Turns every bit of a run of bytes.
+fn damage(path: &Path, offset: u64, len: usize) {
+    let file = std::fs::File::options().read(true).write(true).open(path).expect("an object");
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, offset).expect("it is that long");
+    bytes.iter_mut().for_each(|byte| *byte = !*byte);
+    file.write_all_at(&bytes, offset).expect("it is writable");
+}
+
+/// Every object of the repository but those of coordination, with its bytes.
+fn objects(world: &World) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut all: Vec<_> = files(&world.repository())
+        .into_iter()
+        .filter(|path| !path.starts_with(world.repository().join("coord")))
+        .map(|path| (path.clone(), std::fs::read(&path).expect("an object")))
+        .collect();
+    all.sort();
+    all
+}
+
+fn assert_restores(world: &World, snapshot: &str, target: &str) {
+    world.ok(&["restore", snapshot, "--target", target, "--verify"]);
+    for name in ["docs/notes.md", "docs/deep/er/leaf", "docs/large"] {
+        let restored = std::fs::read(world.restored(target, name)).expect("a restored file");
+        assert!(restored == world.read(name), "{name}");
+    }
+}
+
+#[test]
+fn damage_within_the_parity_is_told_and_undone() {
+    let world = World::backed_up();
+    assert!(world.ok(&["parity", "add"]).stdout.contains("made parity of 2 packs"));
+    assert!(world.ok(&["parity", "add"]).stdout.contains("2 had it already"));
+    let status = world.document(&["parity", "status"]);
+    assert_eq!((&status["packs"], &status["covered_packs"]), (&2.into(), &2.into()));
+    let pack = content_pack(&world);
+    damage(&pack, 1_000_000, 60_000);
+    let verified = world.fails(&["verify"], 4, "MS-1304");
+    assert!(verified.stdout.contains("repairable from parity"), "{verified:#?}");
+    let before = objects(&world);
+    let shown = world.ok(&["repair", "--dry-run"]);
+    assert!(shown.stdout.contains("would repair") && shown.stdout.contains("from its parity"), "{shown:#?}");
+    assert!(objects(&world) == before, "showing changes nothing");
+    let summary = world.lines(&["repair"]).pop().expect("a summary");
+    assert_eq!((&summary["sound"], &summary["repaired"][0]["by"]), (&true.into(), &"parity".into()));
+    assert!(!pack.exists());
+    assert!(world.ok(&["verify"]).stdout.contains("sound"));
+    world.ok(&["check"]);
+    assert_restores(&world, "latest", "out");
+    assert_eq!(world.document(&["parity", "status"])["covered_packs"], 2, "the new pack has parity, too");
+    let dropped = world.document(&["parity", "drop"]);
+    assert_eq!(dropped["packs_dropped"], 2);
+}
+
+#[test]
+fn a_repair_of_a_whole_repository_changes_nothing() {
+    let world = World::backed_up();
+    world.ok(&["parity", "add", "--percent", "10"]);
+    let before = objects(&world);
+    for options in [&["repair"][..], &["repair", "--accept-loss"], &["repair", "-n"]] {
+        assert!(world.ok(options).stdout.contains("whole, nothing to repair"));
+        assert!(objects(&world) == before, "{options:?}");
+    }
+}
+
+#[test]
+fn a_pack_that_was_cut_short_is_told_by_check_and_healed() {
+    let world = World::backed_up();
+    world.ok(&["parity", "add"]);
+    let pack = content_pack(&world);
+    let len = pack.metadata().expect("a pack").len();
+    std::fs::File::options().write(true).open(&pack).expect("a pack").set_len(len - 50_000).expect("it is cut");
+    let checked = world.fails(&["check"], 4, "MS-1304");
+    assert!(checked.stdout.contains("repairable from parity"), "{checked:#?}");
+    world.ok(&["repair"]);
+    world.ok(&["verify"]);
+    assert_restores(&world, "latest", "out");
+}
+
+#[test]
+fn what_is_beyond_repair_is_named_stored_again_and_healed_from_that() {
+    let world = World::backed_up();
+    let pack = content_pack(&world);
+    damage(&pack, 1_000_000, 1000);
+    let ran = world.fails(&["repair"], 4, "MS-1307");
+    for part in [pack.file_name().expect("a name").to_str().expect("plain"), "docs/large", "next backup"] {
+        assert!(ran.stdout.contains(part), "no {part:?} in {ran:#?}");
+    }
+    assert!(!ran.stdout.contains("notes.md"), "{ran:#?}");
+    assert!(pack.exists(), "it stays as it is");
+    // Nothing of the source has changed, and still what is lost is read and stored again.
+    world.settle();
+    let summary = world.lines(&["backup", "docs"]).pop().expect("a summary");
+    assert!(summary["statistics"]["new_bytes"].as_u64().expect("a number") > 0, "{summary}");
+    assert_restores(&world, "latest", "newest");
+    assert!(world.ok(&["repair"]).stdout.contains("from what was stored again since"));
+    world.ok(&["verify"]);
+    world.ok(&["check"]);
+    assert_restores(&world, "latest~1", "older");
+    assert_eq!(files(&world.repository().join("losses")), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_loss_is_accepted_only_when_asked_and_costs_nothing_more() {
+    let world = World::backed_up();
+    let pack = content_pack(&world);
+    damage(&pack, 1_000_000, 1000);
+    world.write("docs/large", &noise(1000));
+    let ran = world.ok(&["repair", "--accept-loss"]);
+    assert!(ran.stdout.contains("given up") && ran.stdout.contains("docs/large"), "{ran:#?}");
+    assert!(!pack.exists());
+    let checked = world.ok(&["check"]);
+    assert!(checked.stdout.contains("known losses") && checked.stdout.contains("docs/large"), "{checked:#?}");
+    world.ok(&["verify"]);
+    world.ok(&["prune"]);
+    assert_eq!(world.run(&["restore", "latest", "--target", "out"]).code, 3, "all but one file");
+    let restored = std::fs::read(world.restored("out", "docs/notes.md")).expect("a restored file");
+    assert_eq!(restored, b"first line\n");
+    world.settle();
+    world.ok(&["backup", "docs"]);
+    world.ok(&["forget", "--keep-last", "1", "--prune"]);
+    let checked = world.ok(&["check"]);
+    assert!(!checked.stdout.contains("known losses"), "{checked:#?}");
+}
+
+#[test]
+fn parity_for_one_snapshot_covers_what_it_needs() {
+    let world = World::backed_up();
+    world.write("more/file", &noise(500_000));
+    world.ok(&["backup", "more"]);
+    let ran = world.ok(&["parity", "add", "latest", "--percent", "5"]);
+    assert!(ran.stdout.contains("made parity of 2 packs"), "{ran:#?}");
+    assert_eq!(world.document(&["parity", "status"])["packs"], 4);
+    let status = world.document(&["parity", "status", "latest"]);
+    assert_eq!((&status["packs"], &status["covered_packs"]), (&2.into(), &2.into()));
+    world.fails(&["parity", "add", "--percent", "31"], 2, "MS-1001");
+    world.fails(&["parity", "add", "absent"], 1, "MS-1401");
+}
+
+#[test]
+fn no_parity_is_made_of_damage() {
+    let world = World::backed_up();
+    damage(&content_pack(&world), 1_000_000, 1000);
+    let ran = world.fails(&["parity", "add"], 4, "MS-1308");
+    assert!(ran.stderr.contains("its bytes do not match its name"), "{ran:#?}");
+    assert_eq!(world.document(&["parity", "status"])["covered_packs"], 1);
+}
