@@ -14,6 +14,7 @@ mod fault_store;
 mod hostile;
 mod journal_store;
 mod ledger;
+mod parity;
 mod reference;
 mod sim_disk;
 mod sim_states;

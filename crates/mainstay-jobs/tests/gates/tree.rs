@@ -141,6 +141,9 @@ impl Content for Reading {
     }
 }
 
+/// What is done with a file and what came of reading it.
+type EachFile<'f> = dyn FnMut(String, mainstay_repo::Result<Vec<u8>>) -> mainstay_repo::Result<()> + 'f;
+
 /// Reads snapshots back, every byte through its seal.
 pub struct Reader(TreeReader);
 
@@ -152,19 +155,35 @@ impl Reader {
 
     pub fn read(&self, entry: &SnapshotEntry) -> mainstay_repo::Result<Tree> {
         let mut tree = Tree::default();
-        self.read_directory(&entry.snapshot.root, "", &mut tree)?;
+        self.read_directory(&entry.snapshot.root, "", &mut |path, read| Ok(drop(tree.0.insert(path, read?.into()))))?;
         Ok(tree)
     }
 
-    fn read_directory(&self, directory: &Stored, prefix: &str, tree: &mut Tree) -> mainstay_repo::Result<()> {
+    /// The same, and the paths of those files that cannot be read.
+    pub fn read_as_far_as_possible(&self, entry: &SnapshotEntry) -> mainstay_repo::Result<(Tree, Vec<String>)> {
+        let (mut tree, mut failed) = (Tree::default(), Vec::new());
+        self.read_directory(&entry.snapshot.root, "", &mut |path, read| {
+            match read {
+                Ok(bytes) => drop(tree.0.insert(path, bytes.into())),
+                Err(_) => failed.push(path),
+            }
+            Ok(())
+        })?;
+        Ok((tree, failed))
+    }
+
+    fn read_directory(&self, directory: &Stored, prefix: &str, each: &mut EachFile<'_>) -> mainstay_repo::Result<()> {
         for node in self.0.directory(directory)?.nodes {
             let path = format!("{prefix}{}", String::from_utf8_lossy(&node.name));
             match node.kind {
-                NodeKind::Directory => self.read_directory(&node.content, &format!("{path}/"), tree)?,
+                NodeKind::Directory => self.read_directory(&node.content, &format!("{path}/"), each)?,
                 _ => {
-                    let bytes = self.read_file(&node.content)?;
-                    assert_eq!(bytes.len() as u64, node.size, "{path}");
-                    tree.0.insert(path, bytes.into());
+                    let read = self.read_file(&node.content);
+                    assert!(
+                        read.as_ref().is_ok_and(|bytes| bytes.len() as u64 == node.size) || read.is_err(),
+                        "{path}"
+                    );
+                    each(path, read)?;
                 }
             }
         }
