@@ -12,7 +12,7 @@ mod trace;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, BlockSet, Repository, Right, SidecarDepth, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, BlockSet, PackId, Repository, Right, SidecarDepth, SnapshotId, TreeReader};
 
 pub(crate) use finding::sort as sort_findings;
 pub use finding::{Finding, Severity};
@@ -73,7 +73,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         findings.push(Finding::damage(lease.name, problem));
     }
     report_small_objects(repository, &mut findings)?;
-    report_sidecars(repository, SidecarDepth::Outside, &mut findings)?;
+    report_sidecars(repository, (SidecarDepth::Outside, None), &mut findings)?;
     tell_parity(repository, &mut findings);
     sort_findings(&mut findings);
     Ok(CheckReport {
@@ -98,9 +98,13 @@ fn report_small_objects(repository: &Repository, findings: &mut Vec<Finding>) ->
     Ok(())
 }
 
-/// Reports sidecars that are damaged. Their packs may be whole, and repair makes them anew.
-pub(crate) fn report_sidecars(repository: &Repository, depth: SidecarDepth, findings: &mut Vec<Finding>) -> Result<()> {
-    let damaged = repository.damaged_sidecars(depth)?;
+/// Reports sidecars that are damaged, of all packs or of these. Their packs may be whole, and repair makes them anew.
+pub(crate) fn report_sidecars(
+    repository: &Repository,
+    (depth, packs): (SidecarDepth, Option<&HashSet<PackId>>),
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    let damaged = repository.damaged_sidecars(depth, packs)?;
     findings.extend(damaged.iter().map(|damage| inventory::damage_of(&damage.name, &damage.error)));
     Ok(())
 }

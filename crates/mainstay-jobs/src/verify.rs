@@ -6,19 +6,22 @@
 //! Concurrency: threads take whole packs from one counter and share nothing else but the keys and the progress.
 
 mod pack;
+mod rolling;
 mod windows;
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use mainstay_repo::store::Object;
-use mainstay_repo::{Index, PackId, Repository, Right, SidecarDepth, TreeReader, names};
+use mainstay_repo::{Index, PackId, ReadLease, Repository, Right, SidecarDepth, TreeReader, names};
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
 use crate::repair::tell_parity;
 use crate::{Cancel, Error, Phase, Progress, Result, reading};
 use pack::{PackReport, PackVerifier};
+pub use rolling::{Coverage, Covered};
 
 #[cfg(test)]
 mod tests;
@@ -75,44 +78,94 @@ pub fn verify(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<VerifyReport> {
-    repository.require(Right::Restore, "verify")?;
-    let lease = reading::begin(repository, progress)?;
-    progress.phase(Phase::Verify);
-    let mut findings = Vec::new();
-    let inventory = Inventory::take(repository, &mut findings)?;
-    let mut breakages = inventory.compare_blocks(&mut findings);
-    let packs = plan_packs(inventory.packs.values(), options)?;
-    progress.expect(packs.len() as u64, packs.iter().map(|pack| pack.len).sum());
-    let run = Run { repository, index: &inventory.index, progress, cancel };
-    let mut report = VerifyReport {
-        is_leased: lease.is_published(),
-        packs: packs.len() as u64,
-        pack_bytes: packs.iter().map(|pack| pack.len).sum(),
-        all_packs: inventory.packs.len() as u64,
-        all_pack_bytes: inventory.packs.values().map(|pack| pack.len).sum(),
-        ..VerifyReport::default()
-    };
-    for pack in run.verify_packs(&packs)? {
-        report.blocks += pack.blocks;
-        report.chunks += pack.chunks;
-        report.plain_bytes += pack.plain_bytes;
-        if let Some(problem) = pack.problem() {
-            breakages.push(Breakage::parts(findings.len(), pack.broken));
-            findings.push(Finding::damage(pack.name, problem));
-        }
-    }
-    let trees = TreeReader::new(repository.block_reader(&inventory.index));
-    check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
-    if options.sample.is_none() {
-        check::report_sidecars(repository, SidecarDepth::Whole, &mut findings)?;
-    }
-    tell_parity(repository, &mut findings);
-    check::sort_findings(&mut findings);
-    report.findings = findings;
-    Ok(report)
+    let mut begun = Begun::new(repository, progress)?;
+    let packs = plan_packs(begun.inventory.packs.values(), options)?;
+    let packs: Vec<Object> = packs.into_iter().cloned().collect();
+    begun.verify(&packs, (progress, cancel))
 }
 
-/// The packs to read, the largest first, so that no thread is left alone with a large one at the end.
+/// Verifies what is due of a rolling verification, and notes it: run by run, every pack within the period.
+///
+/// # Errors
+/// When the store cannot be listed or the run is cancelled; then nothing is noted.
+pub fn verify_rolling(
+    repository: &Repository,
+    coverage: &mut Coverage,
+    when: (i64, i64),
+    progress: &dyn Progress,
+    cancel: &Cancel,
+) -> Result<(VerifyReport, Covered)> {
+    let mut begun = Begun::new(repository, progress)?;
+    let mut packs: Vec<Object> = coverage.plan(begun.inventory.packs.values(), when).into_iter().cloned().collect();
+    packs.sort_by(largest_first);
+    let report = begun.verify(&packs, (progress, cancel))?;
+    let (now, _) = when;
+    coverage.note(&ids_of(&packs).into_iter().collect::<Vec<_>>(), now);
+    Ok((report, coverage.covered(begun.inventory.packs.values(), when)))
+}
+
+fn ids_of(packs: &[Object]) -> HashSet<PackId> {
+    packs.iter().filter_map(|pack| Some(names::parse_pack(&pack.name).ok()?.0)).collect()
+}
+
+/// A verification that knows what there is.
+struct Begun<'r> {
+    repository: &'r Repository,
+    lease: ReadLease<'r>,
+    findings: Vec<Finding>,
+    inventory: Inventory,
+}
+
+impl<'r> Begun<'r> {
+    fn new(repository: &'r Repository, progress: &dyn Progress) -> Result<Self> {
+        repository.require(Right::Restore, "verify")?;
+        let lease = reading::begin(repository, progress)?;
+        progress.phase(Phase::Verify);
+        let mut findings = Vec::new();
+        let inventory = Inventory::take(repository, &mut findings)?;
+        Ok(Self { repository, lease, findings, inventory })
+    }
+
+    /// Reads these packs and their parity.
+    fn verify(&mut self, packs: &[Object], (progress, cancel): (&dyn Progress, &Cancel)) -> Result<VerifyReport> {
+        let Self { repository, lease, inventory, .. } = self;
+        let mut findings = std::mem::take(&mut self.findings);
+        let mut breakages = inventory.compare_blocks(&mut findings);
+        progress.expect(packs.len() as u64, packs.iter().map(|pack| pack.len).sum());
+        let run = Run { repository, index: &inventory.index, progress, cancel };
+        let mut report = VerifyReport {
+            is_leased: lease.is_published(),
+            packs: packs.len() as u64,
+            pack_bytes: packs.iter().map(|pack| pack.len).sum(),
+            all_packs: inventory.packs.len() as u64,
+            all_pack_bytes: inventory.packs.values().map(|pack| pack.len).sum(),
+            ..VerifyReport::default()
+        };
+        for pack in run.verify_packs(&packs.iter().collect::<Vec<_>>())? {
+            report.blocks += pack.blocks;
+            report.chunks += pack.chunks;
+            report.plain_bytes += pack.plain_bytes;
+            if let Some(problem) = pack.problem() {
+                breakages.push(Breakage::parts(findings.len(), pack.broken));
+                findings.push(Finding::damage(pack.name, problem));
+            }
+        }
+        let trees = TreeReader::new(repository.block_reader(&inventory.index));
+        check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
+        check::report_sidecars(repository, (SidecarDepth::Whole, Some(&ids_of(packs))), &mut findings)?;
+        tell_parity(repository, &mut findings);
+        check::sort_findings(&mut findings);
+        report.findings = findings;
+        Ok(report)
+    }
+}
+
+/// No thread is left alone with a large pack at the end.
+fn largest_first(a: &Object, b: &Object) -> std::cmp::Ordering {
+    (b.len, &a.name).cmp(&(a.len, &b.name))
+}
+
+/// The packs to read, the largest first.
 fn plan_packs<'p>(packs: impl Iterator<Item = &'p Object>, options: &VerifyOptions) -> Result<Vec<&'p Object>> {
     let mut packs: Vec<&Object> = packs.collect();
     if let Some(percent) = options.sample {
@@ -123,7 +176,7 @@ fn plan_packs<'p>(packs: impl Iterator<Item = &'p Object>, options: &VerifyOptio
         }
         packs = draw_sample(packs, percent, options.seed);
     }
-    packs.sort_by(|a, b| (b.len, &a.name).cmp(&(a.len, &b.name)));
+    packs.sort_by(|a, b| largest_first(a, b));
     Ok(packs)
 }
 

@@ -178,11 +178,13 @@ impl Repository {
         Ok(coverage)
     }
 
-    /// The sidecars that are not what was written, read whole or from outside, and what is wrong with each.
-    pub fn damaged_sidecars(&self, depth: SidecarDepth) -> Result<Vec<SmallDamage>> {
+    /// The sidecars that are not what was written, read whole or from outside, and what is wrong with each: of all packs, or
+    /// of these.
+    pub fn damaged_sidecars(&self, depth: SidecarDepth, packs: Option<&HashSet<PackId>>) -> Result<Vec<SmallDamage>> {
         let sidecars = Sidecars::list(&*self.store)?;
         let mut damaged = Vec::new();
-        for object in sidecars.packs().flat_map(|(_, objects)| objects) {
+        let meant = sidecars.packs().filter(|(pack, _)| packs.is_none_or(|packs| packs.contains(pack)));
+        for object in meant.flat_map(|(_, objects)| objects) {
             let opened = Sidecar::open(&*self.store, self.id(), &object.name)?;
             let is_whole = match (&opened, depth) {
                 (None, _) => false,
