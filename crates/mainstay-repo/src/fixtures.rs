@@ -4,6 +4,7 @@
 
 pub mod beside;
 pub mod damage;
+pub mod effort;
 mod failing_store;
 mod files;
 

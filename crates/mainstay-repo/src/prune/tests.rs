@@ -67,6 +67,14 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
             needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session)]);
         }
     }
+    // A block that nothing needs may stay in a pack that something needs: it needs its key, too.
+    index
+        .for_each_block(|block, place| {
+            if needed.contains(&names::pack(place.pack, place.pack_session)) {
+                needed.insert(names::data_key(block.session));
+            }
+        })
+        .unwrap();
     let packs: HashSet<PackId> = needed.iter().filter_map(|name| Some(names::parse_pack(name).ok()?.0)).collect();
     let sidecars = named(store, names::PARITY).into_iter();
     needed.extend(sidecars.filter(|name| names::parse_parity(name).is_ok_and(|(pack, _)| packs.contains(&pack))));

@@ -31,7 +31,9 @@ fn run(coverage: &mut Coverage, packs: &[Object], (first, last): (i64, i64), eve
 fn a_run_each_day_verifies_everything_within_the_period_in_equal_parts() {
     let (mut coverage, packs) = (Coverage::default(), packs(60, 1000));
     let taken = run(&mut coverage, &packs, (1, 90), 1);
-    assert!(taken.iter().all(|count| *count == 2), "{taken:?}");
+    // Where the first month ends, what was seen first and what was verified first is due at once.
+    assert!(taken.iter().all(|count| (2..=4).contains(count)), "{taken:?}");
+    assert!(taken.iter().sum::<usize>() <= 190, "{taken:?}");
     let covered = coverage.covered(packs.iter(), (90 * DAY, MONTH));
     assert_eq!((covered.bytes, covered.other_bytes), (60_000, 0));
     assert!(covered.oldest.is_some_and(|oldest| oldest >= 60 * DAY));

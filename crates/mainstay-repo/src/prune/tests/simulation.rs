@@ -1,12 +1,14 @@
 //! Simulated histories of the real code: sessions stand still anywhere while others run, whose clocks are wrong, whose
 //! processes die, and whose replies are lost. Then the faults stop, and everything that was confirmed must be there.
 //!
-//! A seed is a history. `MAINSTAY_SIMULATION_SEEDS` says how many are run, `MAINSTAY_SIMULATION_FIRST` from which on.
+//! A seed is a history. `MAINSTAY_SIMULATION_SEEDS` says how many are run at least, `MAINSTAY_SIMULATION_FIRST` from which on;
+//! `MAINSTAY_SOAK_MINUTES` for how long.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::fixtures::effort::Effort;
 use crate::fixtures::{CREATED, FailingStore, Failure, draft, read_back, secret, store_files};
 use crate::id::SnapshotId;
 use crate::lease::Liveness;
@@ -311,23 +313,39 @@ fn assert_kept(repository: &Repository, world: &World, at: &str) {
     }
 }
 
-fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
 #[test]
 fn whatever_stands_still_dies_or_has_a_wrong_clock_nothing_confirmed_is_lost() {
-    let (first, seeds) = (setting("MAINSTAY_SIMULATION_FIRST", 0), setting("MAINSTAY_SIMULATION_SEEDS", SEEDS));
-    let mut total = BTreeMap::<&str, u64>::new();
-    for seed in first..first + seeds {
-        for (what, count) in simulate(seed) {
+    let effort = Effort::asked();
+    let first = setting("MAINSTAY_SIMULATION_FIRST").unwrap_or_else(|| effort.first_seed());
+    let seeds = setting("MAINSTAY_SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let (mut total, mut run) = (BTreeMap::<&str, u64>::new(), 0);
+    while run < seeds || effort.goes_on() {
+        for (what, count) in simulate(first + run) {
             *total.entry(what).or_default() += count;
         }
+        run += 1;
     }
-    println!("simulation: {seeds} seeds from {first}, 0 violations: {total:?}");
+    let count = |what: &str| total.get(what).copied().unwrap_or_default();
+    let figures = format!(
+        "{run} seeds from {first}, {} snapshots confirmed, {} prunes, {} undeletions, {} packs damaged, {} repairs that \
+         healed, {} backups fenced, {} looks of an observer with a memory, 0 \
+         violations",
+        count("confirmed"),
+        count("pruned"),
+        count("undeleted"),
+        count("damage"),
+        count("healed"),
+        count("fenced"),
+        count("looked")
+    );
+    effort.publish("simulated histories", &figures);
     for what in
         ["confirmed", "fenced", "failed", "pruned", "undeleted", "believing backup", "looked", "damage", "healed"]
     {
-        assert!(seeds < SEEDS || total.get(what).is_some_and(|count| *count > 20), "{what}: {total:?}");
+        assert!(run < SEEDS || count(what) > 20, "{what}: {total:?}");
     }
 }
