@@ -105,7 +105,7 @@ impl Keys {
         Ok(Self::new(config, Domain::generate()?))
     }
 
-    fn new(config: Config, secrets: Secrets) -> Self {
+    pub(crate) fn new(config: Config, secrets: Secrets) -> Self {
         let own = Arc::new(Domain::new(secrets));
         Self { config, claims: own.claims(), own, others: Mutex::default(), sessions: Mutex::default() }
     }
