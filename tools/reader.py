@@ -136,10 +136,10 @@ class Repository:
 
     def unlock(self, secret):
         for name in self.names("keys/slots"):
-            slot = self.clear(name, KEY_SLOT)
-            expect(name.endswith("/" + slot[1].hex()), f"{name}: it is another slot")
-            key, nonce = slot_key(slot, secret), None if slot[2] == 3 else slot[9]
             try:
+                slot = self.clear(name, KEY_SLOT)
+                expect(name.endswith("/" + slot[1].hex()), f"{name}: it is another slot")
+                key, nonce = slot_key(slot, secret), None if slot[2] == 3 else slot[9]
                 if key:
                     return cbor(self.open(name, key, nonce, slot[10], KEY_SLOT, slot[1]))
             except Damaged:

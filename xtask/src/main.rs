@@ -8,6 +8,7 @@ mod bench;
 mod binary;
 mod checkout;
 mod documents;
+mod fuzz;
 mod golden;
 mod soak;
 mod tidy;
@@ -19,6 +20,7 @@ usage: cargo xtask <tool>
 
   tidy [--bless]    check the house rules; --bless rewrites the hash in docs/format.md
   bench [options]   measure Mainstay beside its peers (--help lists the options)
+  fuzz [options]    feed every decoder to libFuzzer (--help lists the options)
   golden [--check]  write tests/golden/v<FORMAT> with the built binary, or restore every one
   docs [--check]    write docs/reference/cli.md and run the documents' shell blocks
   soak [options]    run the gates of reliability in their long form (--help lists the options)
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match tool.as_str() {
         "tidy" => tidy::run(&rest),
         "bench" => bench::run(&rest),
+        "fuzz" => fuzz::run(&rest),
         "golden" => golden::run(&rest),
         "docs" => documents::run(&rest),
         "soak" => soak::run(&rest),

@@ -3,7 +3,7 @@
 //! Owns the list of gates and the table. A gate is a test that reads `MAINSTAY_SOAK_MINUTES` for how long it goes on, and
 //! writes its figures as one line to `target/gates/`; what it does is its own affair.
 
-use crate::{binary, checkout};
+use crate::{binary, checkout, fuzz};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,8 @@ const USAGE: &str = "\
 usage: cargo xtask soak [--gate NAME] [--minutes N] [--short]
 
   --gate NAME    only this gate
-  --minutes N    how long each test of a gate goes on (default 10)
+  --minutes N    how long each test of a gate goes on (default 10), and longer where it has a number to reach: 20,000 kills
+                 at random times, 1,000,000 swaps, 10,000,000 executions of each decoder
   --short        the short forms, as in ./test; their figures go into the table as well
 ";
 const DOCUMENT: &str = "docs/reliability.md";
@@ -27,27 +28,42 @@ const HEAD: &str = "| gate | form | figures | time | date | commit |\n|---|---|-
 const FIGURES: &str = "target/gates";
 const DEFAULT_MINUTES: &str = "10";
 
-/// A gate: the tests of one crate whose path begins so.
+/// A gate and how it is run.
 struct Gate {
     name: &'static str,
-    package: &'static str,
-    target: &'static [&'static str],
-    filter: &'static str,
+    trial: Trial,
 }
 
-const ENGINE: &[&str] = &["--test", "gates"];
+enum Trial {
+    /// The tests of the engine's gates whose path begins so.
+    Engine(&'static str),
+    /// The same of those that hurt the real binary.
+    Binary(&'static str),
+    /// Those that are unit tests of the engine.
+    Inside(&'static str),
+    Model,
+    Fuzzing,
+}
 
 /// Every gate. Whoever adds one has it write its figures as the others do.
-const GATES: [Gate; 8] = [
-    Gate { name: "crash-store", package: "mainstay-jobs", target: ENGINE, filter: "crash_store::" },
-    Gate { name: "crash-disk", package: "mainstay-jobs", target: ENGINE, filter: "crash_disk::" },
-    Gate { name: "errors", package: "mainstay-jobs", target: ENGINE, filter: "errors::" },
-    Gate { name: "damage", package: "mainstay-jobs", target: ENGINE, filter: "damage::" },
-    Gate { name: "parity", package: "mainstay-jobs", target: ENGINE, filter: "parity::" },
-    Gate { name: "parity-code", package: "mainstay-repo", target: &["--lib"], filter: "parity::tests::patterns::" },
-    Gate { name: "simulation", package: "mainstay-repo", target: &["--lib"], filter: "simulation::" },
-    Gate { name: "model", package: "mainstay-repo", target: &["--test", "model"], filter: "no_order_of_steps" },
+const GATES: [Gate; 14] = [
+    Gate { name: "crash-store", trial: Trial::Engine("crash_store::") },
+    Gate { name: "crash-disk", trial: Trial::Engine("crash_disk::") },
+    Gate { name: "errors", trial: Trial::Engine("errors::") },
+    Gate { name: "damage", trial: Trial::Engine("damage::") },
+    Gate { name: "parity", trial: Trial::Engine("parity::") },
+    Gate { name: "parity-code", trial: Trial::Inside("parity::tests::patterns::") },
+    Gate { name: "simulation", trial: Trial::Inside("simulation::") },
+    Gate { name: "model", trial: Trial::Model },
+    Gate { name: "system-call-kills", trial: Trial::Binary("gates::kills::") },
+    Gate { name: "system-call-errors", trial: Trial::Binary("gates::errors::") },
+    Gate { name: "random-kills", trial: Trial::Binary("gates::chance::") },
+    Gate { name: "swaps", trial: Trial::Binary("gates::swaps::") },
+    Gate { name: "memory", trial: Trial::Binary("gates::memory::") },
+    Gate { name: "fuzzing", trial: Trial::Fuzzing },
 ];
+/// Of each decoder, in the long form: it goes by numbers, not by time.
+const FUZZ_EXECUTIONS: &str = "10000000";
 
 /// What was asked for.
 #[derive(Debug, PartialEq)]
@@ -102,15 +118,29 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
 
 fn run_gate(root: &Path, gate: &Gate, options: &Options) -> Result<(), String> {
     println!("==> {}", gate.name);
+    let (package, target, filter): (_, &[&str], _) = match gate.trial {
+        Trial::Engine(filter) => ("mainstay-jobs", &["--test", "gates"], filter),
+        Trial::Binary(filter) => ("mainstay", &["--test", "it"], filter),
+        Trial::Inside(filter) => ("mainstay-repo", &["--lib"], filter),
+        Trial::Model => ("mainstay-repo", &["--test", "model"], "no_order_of_steps"),
+        Trial::Fuzzing => return run_fuzzer(options),
+    };
     let mut command = Command::new("cargo");
-    command.current_dir(root).args(["test", "--locked", "--package", gate.package]).args(gate.target);
+    command.current_dir(root).args(["test", "--locked", "--package", package]).args(target);
     if let Some(minutes) = &options.minutes {
         command.args(["--profile", "soak"]).env("MAINSTAY_SOAK_MINUTES", minutes);
     }
     // One after the other, so that the time of each is its own.
-    command.args(["--", "--nocapture", "--test-threads=1", gate.filter]);
+    command.args(["--", "--nocapture", "--test-threads=1", filter]);
     let status = command.status().map_err(|error| format!("run {}: {error}", binary::line_of(&command)))?;
     if status.success() { Ok(()) } else { Err(format!("{}: {status}", gate.name)) }
+}
+
+fn run_fuzzer(options: &Options) -> Result<(), String> {
+    let arguments: &[&str] = if options.minutes.is_some() { &["--executions", FUZZ_EXECUTIONS] } else { &[] };
+    let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
+    // What was found is told at the end with the other gates, so it must be said here.
+    fuzz::run(&arguments).inspect_err(|problem| eprintln!("{problem}"))
 }
 
 /// One line of the table.

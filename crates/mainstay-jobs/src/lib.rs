@@ -12,6 +12,8 @@ pub mod diff;
 mod error;
 #[cfg(test)]
 mod fixture;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod ground;
 mod own_ancestor;

@@ -113,7 +113,7 @@ impl Keys {
         Ok(Self::new(config, Domain::generate()?, signer))
     }
 
-    fn new(config: Config, secrets: Secrets, signer: Signer) -> Self {
+    pub(crate) fn new(config: Config, secrets: Secrets, signer: Signer) -> Self {
         let own = Arc::new(Domain::new(secrets));
         Self { config, claims: own.claims(), own, signer, others: Mutex::default(), sessions: Mutex::default() }
     }

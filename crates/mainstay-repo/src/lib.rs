@@ -12,6 +12,8 @@ mod fence;
 #[cfg(test)]
 mod fixtures;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod index;
 mod keys;

@@ -506,7 +506,7 @@ fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_
     }
 }
 
-/// The key slots that can be read, and what is wrong with the others.
+/// The key slots that can be read, and what is wrong with the others, but for those that creations have left over.
 fn readable_slots(store: &dyn Store, repository: RepositoryId) -> Result<(Vec<stored_keys::StoredSlot>, Vec<Error>)> {
     let (mut slots, mut damaged) = (BTreeMap::new(), Vec::new());
     for object in list(store, names::KEY_SLOTS)? {
@@ -518,6 +518,7 @@ fn readable_slots(store: &dyn Store, repository: RepositoryId) -> Result<(Vec<st
         let bytes = read_object(store, &object.name, "read key slot")?;
         match stored_keys::decode_slot(repository, id, &bytes) {
             Ok(slot) => drop(slots.insert(id, slot)),
+            Err(_) if small_objects::is_left_over(repository, id, &bytes) => {}
             Err(problem) => damaged.push(Error::damaged("read key slot", &object.name, problem)),
         }
     }

@@ -40,7 +40,11 @@ pub struct Signer {
 impl Signer {
     /// Draws the first holder of a repository that does not exist yet, and with it the repository's id.
     pub fn first(label: &str, created: i64) -> Result<(Self, RepositoryId)> {
-        let seed = random()?;
+        Self::of_seed(random()?, label, created)
+    }
+
+    /// The same, of a seed that was drawn already.
+    pub(crate) fn of_seed(seed: [u8; 32], label: &str, created: i64) -> Result<(Self, RepositoryId)> {
         let key = SigningKey::new(&seed);
         let repository = repository_of(&key.public_key());
         let statement = statement(&key, SigningRights::ALL, label, created)?;

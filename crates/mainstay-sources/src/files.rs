@@ -9,6 +9,8 @@ mod content;
 mod details;
 mod direct;
 mod directory;
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod listing;
 mod names;

@@ -9,6 +9,9 @@ mod entry;
 mod error;
 pub mod files;
 
+#[doc(hidden)]
+pub use files::fuzzing;
+
 pub use entry::{Details, Entries, Entry, Kind, LeftOut, Listing, Owner, Rest, Timestamp, Warning};
 pub use error::{Error, Result, shortened};
 

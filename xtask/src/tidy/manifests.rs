@@ -14,9 +14,9 @@ pub struct Manifest {
 
 const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
-/// The manifests under `crates/` and `xtask/`, or the first one that does not parse.
+/// The manifests under `crates/`, `fuzz/` and `xtask/`, or the first one that does not parse.
 pub fn manifests(checkout: &Checkout) -> Result<Vec<Manifest>, String> {
-    ["crates/", "xtask/"]
+    ["crates/", "fuzz/", "xtask/"]
         .iter()
         .flat_map(|prefix| checkout.files(prefix, "/Cargo.toml"))
         .filter(|(path, _)| path.matches('/').count() <= 2)

@@ -29,9 +29,9 @@ enum Class {
     Literal,
 }
 
-/// Every `.rs` file under `crates/` and `xtask/`, and under `tests/` of the workspace.
+/// Every `.rs` file under `crates/`, `fuzz/` and `xtask/`, and under `tests/` of the workspace.
 pub fn sources(checkout: &Checkout) -> Vec<Source<'_>> {
-    let mut sources: Vec<Source<'_>> = ["crates/", "tests/", "xtask/"]
+    let mut sources: Vec<Source<'_>> = ["crates/", "fuzz/", "tests/", "xtask/"]
         .iter()
         .flat_map(|prefix| checkout.files(prefix, ".rs"))
         .map(|(path, text)| Source::new(path, text))

@@ -155,7 +155,10 @@ impl Reader {
 
     pub fn read(&self, entry: &SnapshotEntry) -> mainstay_repo::Result<Tree> {
         let mut tree = Tree::default();
-        self.read_directory(&entry.snapshot.root, "", &mut |path, read| Ok(drop(tree.0.insert(path, read?.into()))))?;
+        self.read_directory(&entry.snapshot.root, "", &mut |path, read| {
+            tree.0.insert(path, read?.into());
+            Ok(())
+        })?;
         Ok(tree)
     }
 

@@ -117,14 +117,14 @@ pub fn parse_snapshot(name: &str) -> Decoded<(SourceId, u64, SnapshotId)> {
     let wrong = || Problem(format!("{name:?} is not the name of a snapshot"));
     let (source, file) = name.strip_prefix(SNAPSHOTS).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
     let (sequence, id) = file.split_once('-').ok_or_else(wrong)?;
-    if sequence.len() < 12 || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
+    let source = SourceId::from_hex(source).map_err(|_| wrong())?;
+    let sequence = sequence.parse().map_err(|_| wrong())?;
+    let id = SnapshotId::from_hex(id).map_err(|_| wrong())?;
+    // A number has other spellings, and each would be another object that passes for this one.
+    if snapshot(source, sequence, id) != name {
         return Err(wrong());
     }
-    Ok((
-        SourceId::from_hex(source).map_err(|_| wrong())?,
-        sequence.parse().map_err(|_| wrong())?,
-        SnapshotId::from_hex(id).map_err(|_| wrong())?,
-    ))
+    Ok((source, sequence, id))
 }
 
 pub fn lease(session: SessionId, number: u32) -> String {
@@ -146,8 +146,14 @@ pub fn parse_lease(name: &str) -> Decoded<(SessionId, LeaseName)> {
     let wrong = || Problem(format!("{name:?} is not the name of a lease"));
     let (session, file) = name.strip_prefix(LEASES).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
     let session = SessionId::from_hex(session).map_err(|_| wrong())?;
-    let part = if file == "end" { LeaseName::End } else { LeaseName::Claim(file.parse().map_err(|_| wrong())?) };
-    Ok((session, part))
+    if file == "end" {
+        return Ok((session, LeaseName::End));
+    }
+    let number = file.parse().map_err(|_| wrong())?;
+    if lease(session, number) != name {
+        return Err(wrong());
+    }
+    Ok((session, LeaseName::Claim(number)))
 }
 
 pub fn intent(session: SessionId, number: u32) -> String {
@@ -194,7 +200,11 @@ pub fn parse_fence(name: &str) -> Decoded<(SessionId, FenceName)> {
 pub fn parse_intent(name: &str) -> Decoded<(SessionId, u32)> {
     let wrong = || Problem(format!("{name:?} is not the name of an intent"));
     let (session, number) = name.strip_prefix(INTENTS).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
-    Ok((SessionId::from_hex(session).map_err(|_| wrong())?, number.parse().map_err(|_| wrong())?))
+    let (session, number) = (SessionId::from_hex(session).map_err(|_| wrong())?, number.parse().map_err(|_| wrong())?);
+    if intent(session, number) != name {
+        return Err(wrong());
+    }
+    Ok((session, number))
 }
 
 #[cfg(test)]

@@ -77,26 +77,44 @@ impl BlockSet {
     /// The runs of consecutive numbers of one session, as (gap since the last run, length).
     fn runs(words: &[u64]) -> Vec<u32> {
         let mut runs = Vec::new();
-        let (mut start, mut end) = (None::<u32>, 0u32);
-        let mut last_end = 0;
-        let serials = words.iter().enumerate().flat_map(|(index, word)| {
-            (0..64u32).filter(move |bit| word >> bit & 1 == 1).map(move |bit| index as u32 * 64 + bit)
-        });
-        for serial in serials {
-            match start {
-                Some(_) if serial == end => end += 1,
-                Some(begun) => {
-                    runs.extend([begun - last_end, end - begun]);
-                    last_end = end;
-                    (start, end) = (Some(serial), serial + 1);
-                }
-                None => (start, end) = (Some(serial), serial + 1),
+        let (mut begun, mut last_end) = (None, 0);
+        for (index, word) in words.iter().enumerate() {
+            let mut bit = 0;
+            while bit < 64 {
+                // As far as it goes on like this, in a run or between two.
+                let changes = if begun.is_some() { !word >> bit } else { word >> bit };
+                bit += changes.trailing_zeros().min(64 - bit);
+                let number = index as u32 * 64 + bit;
+                begun = match begun {
+                    _ if bit == 64 => begun,
+                    None => Some(number),
+                    Some(start) => {
+                        runs.extend([start - last_end, number - start]);
+                        last_end = number;
+                        None
+                    }
+                };
             }
         }
-        if let Some(begun) = start {
-            runs.extend([begun - last_end, end - begun]);
+        if let Some(start) = begun {
+            runs.extend([start - last_end, words.len() as u32 * 64 - start]);
         }
         runs
+    }
+
+    /// Adds the blocks of a session from one number to before another, which is higher: word by word, since a few bytes of
+    /// a hostile map ask for millions.
+    fn insert_range(&mut self, session: SessionId, start: u32, end: u32) {
+        let words = self.sessions.entry(session).or_default();
+        let (first, last) = (start as usize / 64, (end as usize - 1) / 64);
+        if words.len() <= last {
+            words.resize(last + 1, 0);
+        }
+        let (from, to) = (u64::MAX << (start % 64), u64::MAX >> (63 - (end - 1) % 64));
+        for (index, word) in words.iter_mut().enumerate().take(last + 1).skip(first) {
+            let mask = if index == first { from } else { u64::MAX };
+            *word |= mask & if index == last { to } else { u64::MAX };
+        }
     }
 
     /// Adds runs; answers where the last one ends.
@@ -115,9 +133,7 @@ impl BlockSet {
             if *len == 0 || end > MAX_SERIAL {
                 return Err(Problem(format!("a run of {len} blocks ends at number {end}")));
             }
-            for serial in start..end {
-                self.insert(BlockId { session, serial });
-            }
+            self.insert_range(session, start, end);
             next = end;
         }
         Ok(next)

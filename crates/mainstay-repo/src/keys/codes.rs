@@ -65,7 +65,11 @@ pub struct RecipientCode(pub(super) KeyBytes);
 
 impl RecipientCode {
     pub fn generate() -> Result<Self> {
-        Ok(Self(Zeroizing::new(random()?)))
+        random().map(Self::of_seed)
+    }
+
+    pub(crate) fn of_seed(seed: [u8; 32]) -> Self {
+        Self(Zeroizing::new(seed))
     }
 
     /// `MSR1-` and 56 letters and digits, as in a recovery code.

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::envelope::repository_of;
 use crate::format::names::{self, FenceName, LeaseName};
 use crate::format::{Decoded, Problem, config, coord, keys, lease, limits, losses, refs};
-use crate::id::{RepositoryId, SessionId, SnapshotId};
+use crate::id::{RepositoryId, SessionId, SlotId, SnapshotId};
 use crate::pack_reader::read_object;
 use crate::store::Store;
 
@@ -91,6 +91,13 @@ fn named(error: Error) -> Option<SmallDamage> {
         Error::Damaged { name, .. } if error.kind() == Kind::Corrupt => Some(SmallDamage { name: name.clone(), error }),
         _ => None,
     }
+}
+
+/// Whether a slot is whole, has its own name, and is of another repository: one whose creation was interrupted before it was
+/// there. The creation that followed may have been interrupted too, before it took this away.
+pub fn is_left_over(repository: RepositoryId, slot: SlotId, bytes: &[u8]) -> bool {
+    let other = repository_of(bytes).filter(|owner| *owner != repository);
+    other.is_some_and(|owner| keys::decode_slot(owner, slot, bytes).is_ok())
 }
 
 /// Tells a configuration that names another repository than all keys do: its id has no checksum of its own.

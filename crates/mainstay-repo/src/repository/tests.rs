@@ -54,6 +54,31 @@ fn a_place_that_is_taken_takes_no_repository() {
     assert_eq!(foreign.names(), ["letters/one"]);
 }
 
+/// A creation that dies before its configuration is there, and the next one that dies behind its own.
+#[test]
+fn the_slot_of_a_creation_that_was_interrupted_is_no_damage() {
+    let (interrupted, _) = new_repository();
+    let slot = interrupted.names().remove(0);
+    let (store, repository) = new_repository();
+    let bytes = interrupted.read(&slot, 1 << 20).unwrap();
+    store.put(&slot, &bytes).unwrap();
+    let opened = try_open(&store, &secret()).unwrap();
+    assert_eq!(opened.id(), repository.id());
+    assert_eq!(opened.key_slots().unwrap().len(), 1);
+    assert!(opened.damaged_small_objects().unwrap().is_empty());
+    assert_eq!(
+        try_open(&store, &Secret::Code(another_code())).err(),
+        Some(Kind::Denied),
+        "it is the key that is wrong"
+    );
+    // Under the name of another slot, or with a flipped bit, it is damage.
+    store.damage(&slot, |held| held[30] ^= 1);
+    assert_eq!(opened.damaged_small_objects().unwrap().len(), 1);
+    let own = names::key_slot(opened.own_slot());
+    store.damage(&own, |held| *held = bytes);
+    assert_eq!(opened.damaged_small_objects().unwrap().len(), 2);
+}
+
 #[test]
 fn a_creation_that_fails_at_any_call_can_be_tried_again() {
     for failure in [Failure::Once as fn(u64) -> Failure, Failure::From, Failure::Lost] {

@@ -93,7 +93,9 @@ fn create_with_key_file(location: Location) -> Result<Created> {
     let repository = match create_repository(&location, &key.secret, "key file") {
         Ok(repository) => repository,
         Err(failure) => {
-            key.discard();
+            if is_certainly_absent(&location, &failure) {
+                key.discard();
+            }
             return Err(failure);
         }
     };
@@ -102,6 +104,13 @@ fn create_with_key_file(location: Location) -> Result<Created> {
     recovery_kit::create(&repository, &location, &recovery_kit)?;
     let files = Some(KeyFiles { key_file, recovery_kit });
     Ok(Created { opened: Opened { repository, location }, files })
+}
+
+/// Whether nothing was created that a key is needed for. The last step may have failed after the repository was there, and
+/// a key that opens nothing does no harm.
+fn is_certainly_absent(location: &Location, failure: &Failure) -> bool {
+    let is_of_another = failure.code.number == catalogue::OCCUPIED.number;
+    is_of_another || matches!(Repository::identify(&*location.store()), Err(mainstay_repo::Error::NoRepository { .. }))
 }
 
 fn create_repository(location: &Location, secret: &Secret, label: &str) -> Result<Repository> {

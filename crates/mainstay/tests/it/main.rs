@@ -9,6 +9,7 @@ mod failures;
 mod fidelity;
 mod first_run;
 mod forgetting;
+mod gates;
 mod help;
 mod incomplete;
 mod interruption;

@@ -115,6 +115,21 @@ fn a_recipient_restores_by_a_private_half_that_was_never_there() {
 }
 
 #[test]
+fn a_recipient_whose_creation_was_cut_short_gets_its_public_half_from_the_next_run() {
+    let world = World::with_files();
+    world.ok(&["key", "create-recipient", "safe"]);
+    let (private, public) = (world.read("safe.key"), world.read("safe.pub"));
+    std::fs::remove_file(world.path("safe.pub")).expect("it was written");
+    world.ok(&["key", "create-recipient", "safe"]);
+    assert_eq!(world.read("safe.key"), private);
+    assert_eq!(world.read("safe.pub"), public);
+    // A file of that name that is no private half is not ours to finish.
+    world.write("notes.key", b"something else\n");
+    world.fails(&["key", "create-recipient", "notes"], 17, "MS-1006");
+    assert!(!world.path("notes.pub").exists());
+}
+
+#[test]
 fn the_list_of_keys_says_what_each_may_do_and_removal_what_it_cannot_undo() {
     let world = with_writer(&[]);
     let keys = world.document(&["key", "list"]);

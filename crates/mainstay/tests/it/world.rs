@@ -29,6 +29,15 @@ impl World {
         Self { directory: tempfile::tempdir().expect("a directory for the test") }
     }
 
+    /// A home in memory where the system has such a place: for tests that run hundreds of commands.
+    pub fn in_memory() -> Self {
+        Self { directory: Self::directory_in_memory() }
+    }
+
+    pub fn directory_in_memory() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory for the test")
+    }
+
     /// A home with some files in `docs`.
     pub fn with_files() -> Self {
         let world = Self::new();

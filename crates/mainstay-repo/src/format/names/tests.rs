@@ -64,8 +64,11 @@ fn what_is_nearly_a_name_is_none() {
     }
     assert!(parse_snapshot(&snapshot(SOURCE, 7, SNAPSHOT).replacen("0000", "", 1)).is_err(), "not padded");
     assert!(parse_table(&table(TableKind::Blocks, TABLE).replacen("b-", "d-", 1)).is_err(), "unknown kind");
-    for file in ["", "END", "-1", "1x", "4294967296"] {
+    let longer = snapshot(SOURCE, 7, SNAPSHOT).replacen("/0000", "/00000", 1);
+    assert!(parse_snapshot(&longer).is_err(), "one zero more is another name for the same number");
+    for file in ["", "END", "-1", "1x", "4294967296", "+00005", "00005", "0000005"] {
         assert!(parse_lease(&format!("{LEASES}{session}/{file}")).is_err(), "{file}");
+        assert!(parse_intent(&format!("{INTENTS}{session}/{file}")).is_err(), "{file}");
     }
 }
 

@@ -83,6 +83,14 @@ fn a_set_knows_what_was_inserted() {
     assert_eq!(decode_set(&encode_set(&BlockSet::default())), Ok(BlockSet::default()));
 }
 
+#[test]
+fn a_long_run_holds_every_number_in_it_and_no_other() {
+    for (gap, len) in [(0, 64), (10, 200), (63, 2), (64, 64), (127, 1), (0, 1)] {
+        let read = runs(vec![gap, len]).unwrap();
+        assert!(read.iter().map(|block| block.serial).eq(gap..gap + len), "{gap} {len}");
+    }
+}
+
 fn any_blocks() -> impl Strategy<Value = BTreeSet<(u8, u32)>> {
     prop::collection::btree_set((0u8..3, prop_oneof![0u32..200, 60_000u32..60_010]), 0..60)
 }

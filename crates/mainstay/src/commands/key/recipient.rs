@@ -1,6 +1,6 @@
 //! `mainstay key create-recipient` and `add-recipient`: a restore key whose private half stays offline.
 //!
-//! Owns the two files of a recipient. The private half is written for its owner only and never read here.
+//! Owns the two files of a recipient. The private half is written for its owner only, and read only where it was left alone.
 
 use std::path::{Path, PathBuf};
 
@@ -57,16 +57,15 @@ pub fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode
     let with_end = |end: &str| {
         let mut name = arguments.name.clone().into_os_string();
         name.push(end);
-        new_file(Path::new(&name), "write recipient")
+        PathBuf::from(name)
     };
-    let (private, public) = (with_end(".key")?, with_end(".pub")?);
-    let code = RecipientCode::generate()?;
-    let text = Zeroizing::new(format!(
-        "# The private half of a Mainstay recipient. Whoever has it can read every repository to which its public half was \
-         added.\n# Keep it away from the machines that back up.\n{}\n",
-        code.to_text().as_str()
-    ));
-    write(&private, &text)?;
+    let (private, public) = (with_end(".key"), with_end(".pub"));
+    let public = new_file(&public, "write recipient")?;
+    let code = match left_alone(&private) {
+        Some(code) => code,
+        None => create_private(&new_file(&private, "write recipient")?)?,
+    };
+    let private = std::path::absolute(&private).map_err(|error| Failure::file("write recipient", &private, &error))?;
     let text = format!(
         "# The public half of a Mainstay recipient: for `mainstay key add-recipient`. It opens nothing.\n{}\n",
         code.recipient().to_text()
@@ -80,6 +79,23 @@ pub fn create(arguments: &CreateArguments, context: &Context) -> Result<ExitCode
     context.output.result(&format!("private half: {}\npublic half: {}\n", quoted(&private), quoted(&public)))?;
     context.output.say("next: mainstay key add-recipient with the public half; keep the private one offline");
     Ok(ExitCode::Success)
+}
+
+/// The private half where whoever wrote it was stopped before the public one was there.
+fn left_alone(private: &Path) -> Option<RecipientCode> {
+    let text = secrets::read_text(private, "read recipient").ok()?;
+    text.lines().find_map(RecipientCode::parse)
+}
+
+fn create_private(path: &Path) -> Result<RecipientCode> {
+    let code = RecipientCode::generate()?;
+    let text = Zeroizing::new(format!(
+        "# The private half of a Mainstay recipient. Whoever has it can read every repository to which its public half was \
+         added.\n# Keep it away from the machines that back up.\n{}\n",
+        code.to_text().as_str()
+    ));
+    write(path, &text)?;
+    Ok(code)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
