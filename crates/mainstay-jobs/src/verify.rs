@@ -100,7 +100,12 @@ pub fn verify_rolling(
     packs.sort_by(largest_first);
     let report = begun.verify(&packs, (progress, cancel))?;
     let (now, _) = when;
-    coverage.note(&ids_of(&packs).into_iter().collect::<Vec<_>>(), now);
+    let is_damaged = |pack: &&Object| {
+        let is_its = |finding: &Finding| finding.severity == Severity::Damage && finding.object == pack.name;
+        report.findings.iter().any(is_its)
+    };
+    let damaged: Vec<Object> = packs.iter().filter(is_damaged).cloned().collect();
+    coverage.note(&ids_of(&packs), &ids_of(&damaged), now);
     Ok((report, coverage.covered(begun.inventory.packs.values(), when)))
 }
 

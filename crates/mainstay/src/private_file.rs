@@ -36,7 +36,8 @@ pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Left by a process of the same number that was killed.
     let _ = fs::remove_file(&staged);
     let written = write_new(&staged, text).and_then(|()| fs::rename(&staged, path));
-    written.inspect_err(|_| drop(fs::remove_file(&staged)))
+    written.inspect_err(|_| drop(fs::remove_file(&staged)))?;
+    File::open(folder)?.sync_all()
 }
 
 /// Reads a regular file of at most so many bytes.

@@ -107,11 +107,14 @@ impl Coverage {
         waiting.into_iter().map(|(_, _, pack)| pack).collect()
     }
 
-    /// Notes that these packs were verified by a run that began at `now`.
-    pub fn note(&mut self, verified: &[PackId], now: i64) {
+    /// Notes that these packs were verified by a run that began at `now`. Those of them that are damaged are due again in every
+    /// run: what is damaged is told until it is mended.
+    pub fn note(&mut self, read: &HashSet<PackId>, damaged: &HashSet<PackId>, now: i64) {
         self.last_run = Some(now);
-        for id in verified {
-            self.packs.insert(*id, Known { since: now, is_verified: true });
+        for id in read {
+            let is_verified = !damaged.contains(id);
+            let since = if is_verified { now } else { 0 };
+            self.packs.insert(*id, Known { since, is_verified });
         }
     }
 

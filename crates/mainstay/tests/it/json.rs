@@ -130,7 +130,12 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     documented.check("forget", &world.document(&["forget", "--keep-last", "1", "--prune"]));
     documented.check_lines("prune", &world.lines(&["prune"]));
     documented.check_lines("verify", &world.lines(&["verify", "--sample", "50%"]));
+    documented.check_lines("verify", &world.lines(&["verify", "--rolling", "30d"]));
     documented.check_lines("check", &world.lines(&["check"]));
+    documented.check_lines("parity add", &world.lines(&["parity", "add"]));
+    documented.check("parity status", &world.document(&["parity", "status"]));
+    documented.check_lines("repair", &world.lines(&["repair"]));
+    documented.check("parity drop", &world.document(&["parity", "drop"]));
     damage(&world);
     let mut lines = world.lines(&["check"]);
     let error = lines.pop().expect("an error");

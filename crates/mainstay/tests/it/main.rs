@@ -22,6 +22,7 @@ mod repairing;
 mod restoring;
 mod rewinding;
 mod rights;
+mod rolling;
 mod safe_choices;
 mod secrets;
 mod signals;

@@ -11,7 +11,7 @@ fn packs(count: u8, len: u64) -> Vec<Object> {
     (0..count).map(|number| Object { name: name(number), len }).collect()
 }
 
-fn ids(packs: &[&Object]) -> Vec<PackId> {
+fn ids(packs: &[&Object]) -> HashSet<PackId> {
     packs.iter().map(|pack| names::parse_pack(&pack.name).unwrap().0).collect()
 }
 
@@ -20,7 +20,7 @@ fn run(coverage: &mut Coverage, packs: &[Object], (first, last): (i64, i64), eve
     let mut taken = Vec::new();
     for day in (first..=last).step_by(every) {
         let chosen = ids(&coverage.plan(packs.iter(), (day * DAY, MONTH)));
-        coverage.note(&chosen, day * DAY);
+        coverage.note(&chosen, &HashSet::new(), day * DAY);
         taken.push(chosen.len());
         *coverage = Coverage::from_text(&coverage.to_text());
     }
@@ -74,7 +74,7 @@ fn a_memory_that_is_damaged_remembers_nothing() {
     let mut coverage = Coverage::default();
     let packs = packs(3, 1000);
     let chosen = ids(&coverage.plan(packs.iter(), (DAY, MONTH)));
-    coverage.note(&chosen, DAY);
+    coverage.note(&chosen, &HashSet::new(), DAY);
     let text = coverage.to_text();
     assert_eq!(Coverage::from_text(&text), coverage);
     for at in 0..text.len() {
@@ -91,4 +91,21 @@ fn an_empty_repository_is_covered() {
     let covered = Coverage::default().covered([].iter(), (DAY, MONTH));
     assert_eq!((covered.other_bytes, covered.oldest), (0, Some(DAY)));
     assert!(Coverage::default().plan([].iter(), (DAY, MONTH)).is_empty());
+}
+
+#[test]
+fn what_is_damaged_is_read_again_by_every_run() {
+    let (mut coverage, packs) = (Coverage::default(), packs(60, 1000));
+    run(&mut coverage, &packs, (1, 40), 1);
+    let damaged = HashSet::from([PackId([17; 32])]);
+    coverage.note(&damaged, &damaged, 40 * DAY);
+    for day in 41..45 {
+        let chosen = ids(&coverage.plan(packs.iter(), (day * DAY, MONTH)));
+        assert!(chosen.is_superset(&damaged));
+        coverage.note(&chosen, &damaged, day * DAY);
+        assert_eq!(coverage.covered(packs.iter(), (day * DAY, MONTH)).other_bytes, 1000);
+    }
+    let chosen = ids(&coverage.plan(packs.iter(), (45 * DAY, MONTH)));
+    coverage.note(&chosen, &HashSet::new(), 45 * DAY);
+    assert_eq!(coverage.covered(packs.iter(), (45 * DAY, MONTH)).other_bytes, 0);
 }
