@@ -2,15 +2,19 @@
 //!
 //! Owns reading and putting fences and settlements. Decides neither who is fenced nor which snapshots were there: a collector
 //! does. A session is settled when some collector has written down which snapshots it found after the fence; of several
-//! settlements only what all of them name counts (docs/concurrency.md).
+//! settlements only what all of them name counts (docs/concurrency.md). Both are signed by the collector: a stranger who may write to
+//! the store makes nobody's snapshot void.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Fence, Settlement, decode_settlement, encode_fence, encode_settlement};
+use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, FenceName};
-use crate::id::{RepositoryId, SessionId, SnapshotId};
+use crate::id::{SessionId, SnapshotId};
+use crate::keys::Keys;
 use crate::pack_reader::read_object;
+use crate::signer::{Judge, sign_object};
 use crate::store::Store;
 
 /// Every fence and settlement of a repository, as it was listed.
@@ -24,15 +28,20 @@ pub struct Fences {
 
 impl Fences {
     /// Reads them all. A settlement that is damaged counts as not made: then a session is fenced anew.
-    pub fn read(store: &dyn Store, repository: RepositoryId) -> Result<Self> {
+    pub fn read(store: &dyn Store, judge: &Judge) -> Result<Self> {
         let mut fences = Self::default();
         for object in list(store, names::FENCES)? {
             let Ok((session, part)) = names::parse_fence(&object.name) else { continue };
+            if !may_be_true(store, judge, &object.name)? {
+                continue;
+            }
             fences.fenced.insert(session);
             let FenceName::Settlement(collector) = part else { continue };
             let settled = match read_object(store, &object.name, "read settlement") {
                 Err(error) if error.kind() == Kind::Corrupt => continue,
-                bytes => decode_settlement(repository, (session, collector), &bytes?),
+                bytes => judge
+                    .open_object(ObjectKind::Settlement, &bytes?)
+                    .and_then(|said| decode_settlement((session, collector), &said)),
             };
             if let Ok(settled) = settled {
                 fences.add(settled);
@@ -66,19 +75,47 @@ impl Fences {
 }
 
 /// Whether anybody has fenced this session.
-pub fn is_fenced(store: &dyn Store, session: SessionId) -> Result<bool> {
-    Ok(!list(store, &format!("{}{session}/", names::FENCES))?.is_empty())
+pub fn is_fenced(store: &dyn Store, judge: &Judge, session: SessionId) -> Result<bool> {
+    for object in list(store, &format!("{}{session}/", names::FENCES))? {
+        if may_be_true(store, judge, &object.name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a fence or settlement is what somebody has put who may. One that is damaged or cannot be read may have been; one
+/// that is whole and was signed by nobody who may was put by a stranger, and says nothing.
+fn may_be_true(store: &dyn Store, judge: &Judge, name: &str) -> Result<bool> {
+    let kind = match names::parse_fence(name) {
+        Ok((_, FenceName::Fence(_))) => ObjectKind::Fence,
+        Ok((_, FenceName::Settlement(_))) => ObjectKind::Settlement,
+        Err(_) => return Ok(true),
+    };
+    let bytes = match read_object(store, name, "read fence") {
+        Err(error) if error.kind() == Kind::Corrupt => return Ok(true),
+        bytes => bytes?,
+    };
+    Ok(judge.open_object(kind, &bytes).is_ok() || !judge.is_whole(kind, &bytes))
 }
 
 /// Puts a fence: whatever the session publishes from now on does not count. Whoever puts it settles the session next.
-pub fn put_fence(store: &dyn Store, repository: RepositoryId, fence: &Fence) -> Result<()> {
-    put_once(store, names::fence(fence.session, fence.collector), &encode_fence(repository, fence))
+///
+/// # Errors
+/// Also when this key may not say so.
+pub fn put_fence(store: &dyn Store, keys: &Keys, fence: &Fence) -> Result<()> {
+    let bytes = sign_object(keys.signer(), keys.config().repository, (ObjectKind::Fence, &encode_fence(fence)))?;
+    put_once(store, names::fence(fence.session, fence.collector), &bytes)
 }
 
 /// Writes down which snapshots of a fenced session were listed after the fence was there.
-pub fn put_settlement(store: &dyn Store, repository: RepositoryId, settled: &Settlement) -> Result<()> {
-    let name = names::settlement(settled.session, settled.collector);
-    put_once(store, name, &encode_settlement(repository, settled))
+///
+/// # Errors
+/// Also when this key may not say so.
+pub fn put_settlement(store: &dyn Store, keys: &Keys, settled: &Settlement) -> Result<()> {
+    let said = encode_settlement(settled);
+    let bytes = sign_object(keys.signer(), keys.config().repository, (ObjectKind::Settlement, &said))?;
+    put_once(store, names::settlement(settled.session, settled.collector), &bytes)
 }
 
 /// Writes what may have been written already.

@@ -70,6 +70,11 @@ pub fn keys() -> Keys {
     Keys::draw(CONFIG, signer).expect("the system has random bytes")
 }
 
+/// The first holder of a repository, who may sign everything.
+pub fn holder() -> Keys {
+    Keys::generate(CONFIG.suite, "test", CREATED).expect("the system has random bytes")
+}
+
 /// Another store with the same objects.
 pub fn copy_of(store: &MemoryStore) -> MemoryStore {
     let copy = MemoryStore::default();

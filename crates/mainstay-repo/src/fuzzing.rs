@@ -270,9 +270,8 @@ fn coordination(input: &[u8]) -> bool {
     let list = assert_survives(condemned(&framed(ObjectKind::Condemned, input)), |list| {
         condemned(&coord::encode_condemned(REPOSITORY, list))
     });
-    let trash = |bytes: &[u8]| coord::decode_trash(REPOSITORY, SNAPSHOT, bytes);
-    let mark =
-        assert_survives(trash(&framed(ObjectKind::Trash, input)), |mark| trash(&coord::encode_trash(REPOSITORY, mark)));
+    let trash = |bytes: &[u8]| coord::decode_trash(SNAPSHOT, bytes);
+    let mark = assert_survives(trash(input), |mark| trash(&coord::encode_trash(mark)));
     let intent = |bytes: &[u8]| coord::decode_intent(REPOSITORY, bytes);
     let encoded = |bytes: &[u8]| intent(bytes).map(|intent| coord::encode_intent(REPOSITORY, &intent));
     let Ok(first) = encoded(&framed(ObjectKind::Intent, input)) else { return list || mark };
@@ -282,14 +281,11 @@ fn coordination(input: &[u8]) -> bool {
 
 fn fences(input: &[u8]) -> bool {
     let names = (SESSION, COLLECTOR);
-    let fence = |bytes: &[u8]| coord::decode_fence(REPOSITORY, names, bytes);
-    let put = assert_survives(fence(&framed(ObjectKind::Fence, input)), |value| {
-        fence(&coord::encode_fence(REPOSITORY, value))
-    });
-    let settlement = |bytes: &[u8]| coord::decode_settlement(REPOSITORY, names, bytes);
-    assert_survives(settlement(&framed(ObjectKind::Settlement, input)), |value| {
-        settlement(&coord::encode_settlement(REPOSITORY, value))
-    }) || put
+    let fence = |bytes: &[u8]| coord::decode_fence(names, bytes);
+    let put = assert_survives(fence(input), |value| fence(&coord::encode_fence(value)));
+    let settlement = |bytes: &[u8]| coord::decode_settlement(names, bytes);
+    let _ = Judge::new(REPOSITORY).open_object(ObjectKind::Settlement, &framed(ObjectKind::Settlement, input));
+    assert_survives(settlement(input), |value| settlement(&coord::encode_settlement(value))) || put
 }
 
 /// A name that is read stands for one object: the name that is made of what was read is the same.

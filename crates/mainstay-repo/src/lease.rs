@@ -16,6 +16,7 @@ use crate::format::names::{self, LeaseName};
 use crate::id::{SessionId, TableId};
 use crate::keys::Keys;
 use crate::pack_reader::read_object;
+use crate::signer::Judge;
 use crate::store::Store;
 
 /// A session that has not renewed its lease for so long counts as silent: seven days, in nanoseconds. Policy only.
@@ -134,6 +135,7 @@ impl OpenLeases {
 pub struct Leases<'a> {
     pub store: &'a dyn Store,
     pub keys: &'a Keys,
+    pub judge: &'a Judge,
     pub liveness: &'a Liveness,
 }
 
@@ -182,7 +184,7 @@ impl Leases<'_> {
             name: names::LEASES.to_owned(),
             source,
         })?;
-        let fences = Fences::read(self.store, self.keys.config().repository)?;
+        let fences = Fences::read(self.store, self.judge)?;
         let mut open = OpenLeases::default();
         let (mut claims, mut ended) = (BTreeMap::<SessionId, Vec<u32>>::new(), HashSet::from([own]));
         for object in listed {

@@ -3,6 +3,7 @@
 //! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
 
 mod chain;
+mod forgetting;
 mod history;
 mod listing;
 mod losses;
@@ -23,7 +24,7 @@ use crate::format::config::{self, Config, ConfigProblem};
 use crate::format::lease::Role;
 use crate::format::refs::BlockSet;
 use crate::format::snapshot::Snapshot;
-use crate::format::{FORMAT_VERSION, coord, keys as stored_keys, limits, names, refs};
+use crate::format::{FORMAT_VERSION, keys as stored_keys, limits, names, refs};
 use crate::id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Recipient, Right, Rights, Secret};
@@ -97,7 +98,7 @@ pub struct Repository {
     pub(crate) chunker: Arc<Chunker>,
     pub(crate) compressors: Arc<Compressors>,
     pub(crate) liveness: Liveness,
-    judge: Judge,
+    pub(crate) judge: Arc<Judge>,
     slot: SlotId,
 }
 
@@ -176,7 +177,7 @@ impl Repository {
     fn assemble(store: Arc<dyn Store>, keys: Keys, slot: SlotId, liveness: Liveness) -> Self {
         let keys = Arc::new(keys);
         Self {
-            judge: Judge::new(keys.config().repository),
+            judge: Judge::new(keys.config().repository).into(),
             data_keys: Arc::new(DataKeys::new(store.clone(), keys.clone())),
             chunker: Arc::new(Chunker::new(keys.chunker_key())),
             compressors: Arc::new(Compressors::default()),
@@ -302,7 +303,7 @@ impl Repository {
 
     /// The sessions that count for nothing any more.
     pub fn fences(&self) -> Result<Fences> {
-        Fences::read(&*self.store, self.id())
+        Fences::read(&*self.store, &self.judge)
     }
 
     /// What collectors have doomed.
@@ -348,19 +349,6 @@ impl Repository {
             return Err(Error::damaged("read reference map", name, "it is not the map that its snapshot names"));
         }
         refs::decode(self.id(), &bytes).map_err(|problem| Error::damaged("read reference map", name, problem))
-    }
-
-    /// Marks a snapshot as forgotten; the next prune removes it.
-    pub fn forget(&self, id: SnapshotId, now: i64) -> Result<()> {
-        let mark = coord::Trash { snapshot: id, forgotten: now };
-        let put_mark = || put(&*self.store, &names::trash(id), &coord::encode_trash(self.id(), &mark));
-        match self.with_reserve(put_mark) {
-            // By a command before this one, or by the first try of this one: whether it lasts, nobody knows yet.
-            Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
-                self.make_durable(&names::trash(id))
-            }
-            other => other,
-        }
     }
 
     /// Makes sure that an object that somebody else may have published lasts.
@@ -465,7 +453,7 @@ impl Repository {
     }
 
     pub(crate) fn leases(&self) -> Leases<'_> {
-        Leases { store: &*self.store, keys: &self.keys, liveness: &self.liveness }
+        Leases { store: &*self.store, keys: &self.keys, judge: &self.judge, liveness: &self.liveness }
     }
 }
 

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::format::envelope::ObjectKind;
 use crate::format::signature::{
     Certificate, SIGNATURE_LEN, SigningRights, Statement, StoredSigner, encode_certificates, repository_of,
 };
-use crate::format::{Decoded, Problem, limits};
+use crate::format::{Decoded, Problem, limits, signed};
 use crate::id::{DomainId, RepositoryId, SlotId};
 use crate::seal::{SigningKey, is_signed_by, random};
 
@@ -114,6 +115,17 @@ impl Signer {
     }
 }
 
+/// Signs what only a holder may say who may record removals.
+///
+/// # Errors
+/// When this one may not.
+pub fn sign_object(signer: &Signer, repository: RepositoryId, (kind, said): (ObjectKind, &[u8])) -> Result<Vec<u8>> {
+    let confirmed = signer.confirm(repository, SigningRights::REMOVALS);
+    confirmed.map_err(|problem| Error::Invalid(format!("sign {kind:?}: {problem}")))?;
+    let signature = signer.sign(&signed::signed(kind, repository, said));
+    Ok(signed::encode(kind, repository, said, (signer.certificates(), signature)))
+}
+
 /// The judge of signatures in one repository. Chains of certificates that were judged are remembered: there are few.
 pub struct Judge {
     repository: RepositoryId,
@@ -145,6 +157,18 @@ impl Judge {
             return Err(Problem::new("its signature does not match"));
         }
         Ok(Holder { slot: holder.slot, label: holder.label, rights: holder.rights })
+    }
+
+    /// Whether such an object is one, whoever has signed it.
+    pub fn is_whole(&self, kind: ObjectKind, bytes: &[u8]) -> bool {
+        signed::decode(kind, self.repository, bytes).is_ok()
+    }
+
+    /// What such an object says, if somebody has signed it who may say it.
+    pub fn open_object(&self, kind: ObjectKind, bytes: &[u8]) -> Decoded<Vec<u8>> {
+        let object = signed::decode(kind, self.repository, bytes)?;
+        self.judge(&object.certificates, SigningRights::REMOVALS, &object.signed, &object.signature)?;
+        Ok(object.said)
     }
 
     fn trace(&self, certificates: &[Certificate]) -> Decoded<Statement> {

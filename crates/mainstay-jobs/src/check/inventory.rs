@@ -76,10 +76,10 @@ impl Inventory {
     pub fn take(repository: &Repository, findings: &mut Vec<Finding>) -> Result<Self> {
         let maps = Maps::list(repository)?;
         let listed = list(repository, names::SNAPSHOTS)?;
-        let forgotten: HashSet<String> =
-            list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let marks: HashSet<String> = list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let forgotten = repository.marked()?;
         let (snapshots, void) = read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
-        maps.report_orphans(&listed, &forgotten, &snapshots, findings);
+        maps.report_orphans(&listed, &marks, &snapshots, findings);
         let mut tables = list(repository, names::INDEX)?;
         let index = open_index(repository, &mut tables, findings)?;
         let packs = list_packs(repository, findings)?;
@@ -212,7 +212,7 @@ impl Maps {
     fn report_orphans(
         &self,
         snapshots: &[Object],
-        forgotten: &HashSet<String>,
+        marks: &HashSet<String>,
         held: &[Held],
         findings: &mut Vec<Finding>,
     ) {
@@ -223,7 +223,7 @@ impl Maps {
             .collect();
         for object in self.objects.iter().filter(|_| !self.is_growing) {
             let id = object.name.strip_prefix(names::REFS).and_then(|id| SnapshotId::from_hex(id).ok());
-            let Some(id) = id.filter(|id| !present.contains(id) && !forgotten.contains(&names::trash(*id))) else {
+            let Some(id) = id.filter(|id| !present.contains(id) && !marks.contains(&names::trash(*id))) else {
                 continue;
             };
             let knows = |entry: &SnapshotEntry| {
@@ -251,7 +251,7 @@ impl Maps {
 fn read_snapshots(
     (repository, fences): (&Repository, &Fences),
     listed: &[Object],
-    forgotten: &HashSet<String>,
+    forgotten: &HashSet<SnapshotId>,
     findings: &mut Vec<Finding>,
 ) -> (Vec<Held>, Vec<SnapshotEntry>) {
     let mut entries = Vec::with_capacity(listed.len());
@@ -267,7 +267,7 @@ fn read_snapshots(
         match repository.read_snapshot(source, sequence, id) {
             Ok(snapshot) => {
                 let is_void = fences.is_void(snapshot.session, id);
-                let entry = SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&names::trash(id)) };
+                let entry = SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&id) };
                 // Nobody was told of one that came after the fence of its session; the next prune removes it.
                 if is_void { void.push(entry) } else { entries.push(entry) }
             }

@@ -1,38 +1,38 @@
 //! Tests of fences: who counts, and what of theirs.
 
 use super::*;
-use crate::fixtures::session_id;
+use crate::fixtures::{holder, session_id};
 use crate::store::MemoryStore;
-
-const REPOSITORY: RepositoryId = RepositoryId([0xa1; 16]);
 
 fn snapshot(number: u8) -> SnapshotId {
     SnapshotId([number; 32])
 }
 
-fn settle(store: &MemoryStore, collector: u8, survivors: &[u8]) {
+fn settle((store, keys): (&MemoryStore, &Keys), collector: u8, survivors: &[u8]) {
     let survivors = survivors.iter().map(|number| snapshot(*number)).collect();
     let settled = Settlement { session: session_id(1), collector: session_id(collector), survivors };
-    put_settlement(store, REPOSITORY, &settled).unwrap();
+    put_settlement(store, keys, &settled).unwrap();
 }
 
 #[test]
 fn nothing_of_a_session_without_a_settlement_is_void() {
-    let store = MemoryStore::default();
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
     let fence = Fence { session: session_id(1), collector: session_id(2) };
-    put_fence(&store, REPOSITORY, &fence).unwrap();
-    put_fence(&store, REPOSITORY, &fence).unwrap();
-    assert!(is_fenced(&store, session_id(1)).unwrap() && !is_fenced(&store, session_id(3)).unwrap());
-    let fences = Fences::read(&store, REPOSITORY).unwrap();
+    put_fence(&store, &keys, &fence).unwrap();
+    put_fence(&store, &keys, &fence).unwrap();
+    assert!(is_fenced(&store, &judge, session_id(1)).unwrap() && !is_fenced(&store, &judge, session_id(3)).unwrap());
+    let fences = Fences::read(&store, &judge).unwrap();
     assert!(!fences.is_settled(session_id(1)) && !fences.is_void(session_id(1), snapshot(9)));
 }
 
 #[test]
 fn only_what_all_settlements_name_counts() {
-    let store = MemoryStore::default();
-    settle(&store, 2, &[7, 8]);
-    settle(&store, 3, &[8, 9]);
-    let fences = Fences::read(&store, REPOSITORY).unwrap();
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    settle((&store, &keys), 2, &[7, 8]);
+    settle((&store, &keys), 3, &[8, 9]);
+    let fences = Fences::read(&store, &judge).unwrap();
     assert!(fences.is_settled(session_id(1)));
     let is_void = |number| fences.is_void(session_id(1), snapshot(number));
     assert_eq!([7, 8, 9, 10].map(is_void), [true, false, true, true]);
@@ -41,8 +41,47 @@ fn only_what_all_settlements_name_counts() {
 
 #[test]
 fn a_damaged_settlement_counts_as_not_made() {
-    let store = MemoryStore::default();
-    settle(&store, 2, &[]);
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    settle((&store, &keys), 2, &[]);
     store.damage(&names::settlement(session_id(1), session_id(2)), |bytes| bytes[30] ^= 1);
-    assert!(!Fences::read(&store, REPOSITORY).unwrap().is_settled(session_id(1)));
+    assert!(!Fences::read(&store, &judge).unwrap().is_settled(session_id(1)));
+}
+
+#[test]
+fn what_a_stranger_says_of_a_session_says_nothing() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    // Somebody who holds keys of another repository, and knows this one's id.
+    let stranger = holder();
+    for (kind, name, said) in [
+        (
+            ObjectKind::Fence,
+            names::fence(session_id(1), session_id(2)),
+            encode_fence(&Fence { session: session_id(1), collector: session_id(2) }),
+        ),
+        (
+            ObjectKind::Settlement,
+            names::settlement(session_id(1), session_id(2)),
+            encode_settlement(&Settlement { session: session_id(1), collector: session_id(2), survivors: Vec::new() }),
+        ),
+    ] {
+        let repository = keys.config().repository;
+        let signature = stranger.signer().sign(&crate::format::signed::signed(kind, repository, &said));
+        let bytes =
+            crate::format::signed::encode(kind, repository, &said, (stranger.signer().certificates(), signature));
+        store.put(&name, &bytes).unwrap();
+        let fences = Fences::read(&store, &judge).unwrap();
+        assert!(!fences.is_settled(session_id(1)) && !fences.is_fenced(session_id(1)), "{name}");
+        assert!(!fences.is_void(session_id(1), snapshot(7)) && !is_fenced(&store, &judge, session_id(1)).unwrap());
+    }
+}
+
+#[test]
+fn a_fence_that_is_damaged_is_a_fence_for_whom_it_is_about() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    put_fence(&store, &keys, &Fence { session: session_id(1), collector: session_id(2) }).unwrap();
+    store.damage(&names::fence(session_id(1), session_id(2)), |bytes| bytes[30] ^= 1);
+    assert!(is_fenced(&store, &judge, session_id(1)).unwrap());
 }

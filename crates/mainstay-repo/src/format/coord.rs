@@ -1,6 +1,8 @@
 //! The objects by which writers and collectors agree, and the mark of a forgotten snapshot.
 //!
-//! Owns their encodings: intents, condemned lists, fences and their settlements, trash. All are readable without keys.
+//! Owns their encodings: intents, condemned lists, fences and their settlements, trash. All are readable without keys. What would
+//! take a snapshot away (settlements, trash) is signed by somebody who may; what stands here is what is said, and `signed` owns the
+//! frame around it.
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
 use super::refs::{BlockSet, decode_set, encode_set};
@@ -101,16 +103,13 @@ pub struct Fence {
     pub collector: SessionId,
 }
 
-pub fn encode_fence(repository: RepositoryId, fence: &Fence) -> Vec<u8> {
-    encode_clear(ObjectKind::Fence, repository, &to_cbor(fence))
+pub fn encode_fence(fence: &Fence) -> Vec<u8> {
+    to_cbor(fence)
 }
 
-pub fn decode_fence(
-    repository: RepositoryId,
-    (session, collector): (SessionId, SessionId),
-    bytes: &[u8],
-) -> Decoded<Fence> {
-    let fence: Fence = from_cbor("fence", decode_clear(ObjectKind::Fence, repository, bytes)?)?;
+/// Reads what is said; that somebody who may say it has signed it was judged before.
+pub fn decode_fence((session, collector): (SessionId, SessionId), said: &[u8]) -> Decoded<Fence> {
+    let fence: Fence = from_cbor("fence", said)?;
     if fence.session != session || fence.collector != collector {
         return Err(Problem(format!("it fences session {} for {}", fence.session, fence.collector)));
     }
@@ -129,16 +128,13 @@ pub struct Settlement {
     pub survivors: Vec<SnapshotId>,
 }
 
-pub fn encode_settlement(repository: RepositoryId, settlement: &Settlement) -> Vec<u8> {
-    encode_clear(ObjectKind::Settlement, repository, &to_cbor(settlement))
+pub fn encode_settlement(settlement: &Settlement) -> Vec<u8> {
+    to_cbor(settlement)
 }
 
-pub fn decode_settlement(
-    repository: RepositoryId,
-    (session, collector): (SessionId, SessionId),
-    bytes: &[u8],
-) -> Decoded<Settlement> {
-    let settled: Settlement = from_cbor("settlement", decode_clear(ObjectKind::Settlement, repository, bytes)?)?;
+/// The same as of a fence.
+pub fn decode_settlement((session, collector): (SessionId, SessionId), said: &[u8]) -> Decoded<Settlement> {
+    let settled: Settlement = from_cbor("settlement", said)?;
     if settled.session != session || settled.collector != collector {
         return Err(Problem(format!("it settles session {} for {}", settled.session, settled.collector)));
     }
@@ -156,12 +152,13 @@ pub struct Trash {
     pub forgotten: i64,
 }
 
-pub fn encode_trash(repository: RepositoryId, trash: &Trash) -> Vec<u8> {
-    encode_clear(ObjectKind::Trash, repository, &to_cbor(trash))
+pub fn encode_trash(trash: &Trash) -> Vec<u8> {
+    to_cbor(trash)
 }
 
-pub fn decode_trash(repository: RepositoryId, snapshot: SnapshotId, bytes: &[u8]) -> Decoded<Trash> {
-    let trash: Trash = from_cbor("trash mark", decode_clear(ObjectKind::Trash, repository, bytes)?)?;
+/// The same as of a fence.
+pub fn decode_trash(snapshot: SnapshotId, said: &[u8]) -> Decoded<Trash> {
+    let trash: Trash = from_cbor("trash mark", said)?;
     if trash.snapshot != snapshot {
         return Err(Problem(format!("it is the mark of snapshot {}", trash.snapshot)));
     }

@@ -2,10 +2,9 @@
 //!
 //! Owns their encoding, and the bytes that their signature is made over. Never signs or judges a signature.
 
-use minicbor::bytes::ByteVec;
-
-use super::envelope::{ObjectKind, decode_clear, encode_clear};
-use super::signature::{Certificate, SIGNATURE_LEN, decode_certificates, encode_certificates, signed_data};
+use super::envelope::ObjectKind;
+use super::signature::{Certificate, SIGNATURE_LEN};
+use super::signed::{self, SignedObject};
 use super::{Decoded, Problem, from_cbor, to_cbor};
 use crate::id::{RepositoryId, SnapshotId, SourceId, TableId};
 
@@ -35,18 +34,6 @@ pub struct Removal {
     pub snapshots: Vec<RemovedSnapshot>,
 }
 
-#[derive(minicbor::Encode, minicbor::Decode)]
-#[cbor(map)]
-struct StoredRecord {
-    #[n(1)]
-    removal: ByteVec,
-    #[n(2)]
-    certificates: ByteVec,
-    #[n(3)]
-    #[cbor(with = "minicbor::bytes")]
-    signature: [u8; SIGNATURE_LEN],
-}
-
 /// A record in its parts.
 pub struct RemovalRecord {
     pub removal: Removal,
@@ -58,7 +45,7 @@ pub struct RemovalRecord {
 
 /// The bytes that the signature of a record is made over.
 pub fn signed(repository: RepositoryId, removal: &Removal) -> Vec<u8> {
-    signed_data(repository, ObjectKind::Removal, &[&to_cbor(removal)])
+    signed::signed(ObjectKind::Removal, repository, &to_cbor(removal))
 }
 
 pub fn encode(
@@ -67,23 +54,17 @@ pub fn encode(
     certificates: &[Certificate],
     signature: [u8; SIGNATURE_LEN],
 ) -> Vec<u8> {
-    let stored = StoredRecord {
-        removal: to_cbor(removal).into(),
-        certificates: encode_certificates(certificates).into(),
-        signature,
-    };
-    encode_clear(ObjectKind::Removal, repository, &to_cbor(&stored))
+    signed::encode(ObjectKind::Removal, repository, &to_cbor(removal), (certificates, signature))
 }
 
 pub fn decode(repository: RepositoryId, id: TableId, bytes: &[u8]) -> Decoded<RemovalRecord> {
-    let stored: StoredRecord = from_cbor("record of removal", decode_clear(ObjectKind::Removal, repository, bytes)?)?;
-    let removal: Removal = from_cbor("record of removal", &stored.removal)?;
+    let SignedObject { said, certificates, signature, signed } =
+        signed::decode(ObjectKind::Removal, repository, bytes)?;
+    let removal: Removal = from_cbor("record of removal", &said)?;
     if removal.id != id {
         return Err(Problem(format!("it is record {}", removal.id)));
     }
-    let signed = signed_data(repository, ObjectKind::Removal, &[&stored.removal]);
-    let certificates = decode_certificates(&stored.certificates)?;
-    Ok(RemovalRecord { removal, certificates, signature: stored.signature, signed })
+    Ok(RemovalRecord { removal, certificates, signature, signed })
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod pack;
 pub mod parity;
 pub mod refs;
 pub mod signature;
+pub mod signed;
 pub mod snapshot;
 pub mod table;
 pub mod tree;

@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::fence::{put_fence, put_settlement};
-use crate::fixtures::{after, alive, keys, process, restarted, session_id};
+use crate::fixtures::{after, alive, holder, process, restarted, session_id};
 use crate::format::coord::{Fence, Settlement};
 use crate::store::MemoryStore;
 
 /// Publishes a writer's lease as one process and looks at it as another.
 fn is_gone(publisher: &Liveness, observer: &Liveness) -> bool {
-    let (store, keys) = (MemoryStore::default(), keys());
-    let leases = |liveness| Leases { store: &store, keys: &keys, liveness };
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    let leases = |liveness| Leases { store: &store, keys: &keys, judge: &judge, liveness };
     leases(publisher).publish(session_id(1), Role::Writer).unwrap();
     let open = leases(observer).open_leases(session_id(9)).unwrap();
     let [lease] = &open.known[..] else { panic!("{} leases are open", open.known.len()) };
@@ -54,8 +55,9 @@ fn a_process_asks_about_the_number_in_the_lease() {
 
 #[test]
 fn an_ended_lease_is_not_open_and_may_be_ended_again() {
-    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let (store, keys, liveness) = (MemoryStore::default(), holder(), alive());
+    let judge = Judge::new(keys.config().repository);
+    let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
     for session in 1..=3 {
         leases.publish(session_id(session), Role::Writer).unwrap();
     }
@@ -68,8 +70,9 @@ fn an_ended_lease_is_not_open_and_may_be_ended_again() {
 
 #[test]
 fn the_lease_with_the_highest_number_counts() {
-    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let (store, keys, liveness) = (MemoryStore::default(), holder(), alive());
+    let judge = Judge::new(keys.config().repository);
+    let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
     let mut own = leases.publish(session_id(1), Role::Writer).unwrap();
     for list in 0..12 {
         leases.acknowledge(&mut own, vec![TableId([list; 16])]).unwrap();
@@ -80,13 +83,14 @@ fn the_lease_with_the_highest_number_counts() {
 
 #[test]
 fn a_session_is_silent_a_week_after_it_renewed_its_lease() {
-    let (store, keys) = (MemoryStore::default(), keys());
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
     let (start, early, late) = (after(0), after(RENEWAL - 1), after(RENEWAL));
-    let leases = |liveness| Leases { store: &store, keys: &keys, liveness };
+    let leases = |liveness| Leases { store: &store, keys: &keys, judge: &judge, liveness };
     let mut own = leases(&start).publish(session_id(1), Role::Writer).unwrap();
     let is_silent = |time: i64| {
         let observer = after(time);
-        let observed = Leases { store: &store, keys: &keys, liveness: &observer };
+        let observed = Leases { store: &store, keys: &keys, judge: &judge, liveness: &observer };
         observed.open_leases(session_id(9)).unwrap().known[0].silent
     };
     assert!(!is_silent(SILENCE) && is_silent(SILENCE + 1) && is_silent(-SILENCE - 1));
@@ -99,8 +103,9 @@ fn a_session_is_silent_a_week_after_it_renewed_its_lease() {
 
 #[test]
 fn a_list_waits_for_those_who_did_not_know_it() {
-    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let (store, keys, liveness) = (MemoryStore::default(), holder(), alive());
+    let judge = Judge::new(keys.config().repository);
+    let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
     let list = TableId([7; 16]);
     let mut own = leases.publish(session_id(1), Role::Reader).unwrap();
     let awaited = || leases.open_leases(session_id(9)).unwrap().awaited_by(list);
@@ -113,21 +118,22 @@ fn a_list_waits_for_those_who_did_not_know_it() {
 
 #[test]
 fn a_session_that_is_settled_is_not_open() {
-    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let (store, keys, liveness) = (MemoryStore::default(), holder(), alive());
+    let judge = Judge::new(keys.config().repository);
+    let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
     leases.publish(session_id(1), Role::Writer).unwrap();
     let (session, collector) = (session_id(1), session_id(0xcc));
-    let repository = keys.config().repository;
-    put_fence(&store, repository, &Fence { session, collector }).unwrap();
+    put_fence(&store, &keys, &Fence { session, collector }).unwrap();
     assert_eq!(leases.open_leases(session_id(9)).unwrap().known.len(), 1, "a fence alone says nothing yet");
-    put_settlement(&store, repository, &Settlement { session, collector, survivors: Vec::new() }).unwrap();
+    put_settlement(&store, &keys, &Settlement { session, collector, survivors: Vec::new() }).unwrap();
     assert!(leases.open_leases(session_id(9)).unwrap().is_empty());
 }
 
 #[test]
 fn a_session_whose_lease_cannot_be_read_is_at_work_until_it_is_fenced() {
-    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let (store, keys, liveness) = (MemoryStore::default(), holder(), alive());
+    let judge = Judge::new(keys.config().repository);
+    let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
     leases.publish(session_id(1), Role::Writer).unwrap();
     store.damage(&names::lease(session_id(1), 0), |bytes| bytes[30] ^= 1);
     let open = leases.open_leases(session_id(9)).unwrap();
@@ -141,10 +147,11 @@ fn a_session_whose_lease_cannot_be_read_is_at_work_until_it_is_fenced() {
 fn a_lease_is_unreadable_whatever_is_wrong_with_its_object() {
     type Damage = fn(&mut Vec<u8>);
     let damages: [Damage; 4] = [Vec::clear, |bytes| bytes.truncate(20), |bytes| bytes.fill(7), |bytes| bytes.push(0)];
-    let (keys, liveness, name) = (keys(), alive(), names::lease(session_id(1), 0));
+    let (keys, liveness, name) = (holder(), alive(), names::lease(session_id(1), 0));
+    let judge = Judge::new(keys.config().repository);
     for damage in damages {
         let store = MemoryStore::default();
-        let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+        let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
         leases.publish(session_id(1), Role::Writer).unwrap();
         store.damage(&name, damage);
         let open = leases.open_leases(session_id(9)).unwrap();
@@ -156,8 +163,9 @@ fn a_lease_is_unreadable_whatever_is_wrong_with_its_object() {
 
 #[test]
 fn a_name_that_is_none_of_a_lease_belongs_to_no_session() {
-    let (store, keys, liveness) = (MemoryStore::default(), keys(), alive());
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let (store, keys, liveness) = (MemoryStore::default(), holder(), alive());
+    let judge = Judge::new(keys.config().repository);
+    let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
     let session = session_id(1);
     for name in ["note".to_owned(), format!("{session}/1"), format!("{session}/000000.swp")] {
         let name = format!("{}{name}", names::LEASES);
@@ -171,9 +179,10 @@ fn a_name_that_is_none_of_a_lease_belongs_to_no_session() {
 
 #[test]
 fn nothing_that_tells_machines_apart_is_readable_in_a_lease() {
-    let (store, keys) = (MemoryStore::default(), keys());
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
     let liveness = Liveness { machine: b"0123456789abcdef".to_vec(), ..alive() };
-    let leases = Leases { store: &store, keys: &keys, liveness: &liveness };
+    let leases = Leases { store: &store, keys: &keys, judge: &judge, liveness: &liveness };
     leases.publish(session_id(1), Role::Writer).unwrap();
     let bytes = store.read(&names::lease(session_id(1), 0), 1000).unwrap();
     assert!(!bytes.windows(16).any(|part| part == b"0123456789abcdef"));

@@ -187,14 +187,14 @@ impl<'r> Removal<'r> {
     /// Looks which snapshots are needed that the inventory did not count as such: new ones, and forgotten ones whose mark is
     /// gone.
     fn snapshots_now(&self) -> Result<Now> {
-        let marks: HashSet<String> = names_of(self.repository, names::TRASH)?.into_iter().collect();
+        let marks = self.repository.marked()?;
         let listed = names_of(self.repository, names::SNAPSHOTS)?;
         let fences = self.repository.fences()?;
         let snapshots = self.snapshots;
         let mut known = HashSet::new();
         known.extend(snapshots.void.iter().map(|entry| entry.id));
         let forgotten = snapshots.forgotten.iter().map(|entry| entry.id);
-        known.extend(forgotten.filter(|id| marks.contains(&names::trash(*id))));
+        known.extend(forgotten.filter(|id| marks.contains(id)));
         let mut now = Now { kept: snapshots.kept_ids(), needed: BlockSet::default() };
         for name in listed {
             let (source, sequence, id) =

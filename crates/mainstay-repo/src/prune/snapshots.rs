@@ -4,11 +4,8 @@
 
 use std::collections::HashSet;
 
-use crate::error::{Error, Result};
-use crate::format::coord::{Trash, decode_trash};
-use crate::format::names;
+use crate::error::Result;
 use crate::id::{SessionId, SnapshotId};
-use crate::pack_reader::read_object;
 use crate::repository::{AllSnapshots, Repository, SnapshotEntry};
 
 /// Every snapshot.
@@ -30,7 +27,9 @@ impl Snapshots {
         let now = (repository.liveness.now)();
         let (mut forgotten, mut kept) = (Vec::new(), Vec::new());
         for entry in entries {
-            let goes = entry.forgotten && now.saturating_sub(read_mark(repository, entry.id)?.forgotten) >= hold;
+            // It goes for good only by a mark that is whole, names it, and was signed by somebody who may forget.
+            let mark = if entry.forgotten { repository.mark(entry.id)? } else { None };
+            let goes = mark.is_some_and(|mark| now.saturating_sub(mark.forgotten) >= hold);
             if goes { forgotten.push(entry) } else { kept.push(entry) }
         }
         Ok(Self { forgotten, kept, void, unreadable: HashSet::new() })
@@ -68,11 +67,4 @@ impl Snapshots {
         let independent = self.kept.iter().filter(|entry| entry.snapshot.independent);
         independent.map(|entry| entry.snapshot.session).collect()
     }
-}
-
-/// A snapshot goes for good only by a mark that is whole and names it.
-fn read_mark(repository: &Repository, id: SnapshotId) -> Result<Trash> {
-    let name = names::trash(id);
-    let bytes = read_object(&*repository.store, &name, "read trash mark")?;
-    decode_trash(repository.id(), id, &bytes).map_err(|problem| Error::damaged("read trash mark", &name, problem))
 }

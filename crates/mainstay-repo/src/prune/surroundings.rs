@@ -60,9 +60,9 @@ impl Surroundings {
 }
 
 fn settle(repository: &Repository, sessions: &[SessionId], collector: SessionId) -> Result<()> {
-    let (store, id) = (&*repository.store, repository.id());
+    let (store, keys) = (&*repository.store, &*repository.keys);
     for session in sessions {
-        repository.with_reserve(|| put_fence(store, id, &Fence { session: *session, collector }))?;
+        repository.with_reserve(|| put_fence(store, keys, &Fence { session: *session, collector }))?;
     }
     // After the fences: what is listed now counts, and nothing that comes later.
     let (snapshots, lost) = repository.readable_snapshots()?;
@@ -70,7 +70,7 @@ fn settle(repository: &Repository, sessions: &[SessionId], collector: SessionId)
         let own = snapshots.iter().filter(|entry| entry.snapshot.session == *session).map(|entry| entry.id);
         let survivors = own.chain(lost.iter().filter_map(lost_id)).collect();
         let settled = Settlement { session: *session, collector, survivors };
-        repository.with_reserve(|| put_settlement(store, id, &settled))?;
+        repository.with_reserve(|| put_settlement(store, keys, &settled))?;
     }
     Ok(())
 }

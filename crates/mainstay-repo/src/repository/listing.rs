@@ -2,7 +2,7 @@
 //!
 //! Owns their order. Never takes what cannot be read for what is not there, nor what this key may not read for damage.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::{Beside, Repository, SnapshotEntry, list};
 use crate::error::{Error, Kind, Result};
@@ -98,10 +98,9 @@ impl Repository {
     pub fn list_snapshots(&self) -> Result<Listing> {
         let may_list = self.keys.rights().has(Right::List);
         // Marks first: a mark goes after its snapshot, so what is listed and has none is not about to vanish.
-        let forgotten: HashSet<String> =
-            list(&*self.store, names::TRASH)?.into_iter().map(|object| object.name).collect();
+        let forgotten = self.marked()?;
         let listed = list(&*self.store, names::SNAPSHOTS)?;
-        let is_forgotten = |id| forgotten.contains(&names::trash(id));
+        let is_forgotten = |id| forgotten.contains(&id);
         let (mut entries, mut lost, mut hidden) = (Vec::with_capacity(listed.len()), Vec::new(), Vec::new());
         let mut vanished = None;
         for object in &listed {

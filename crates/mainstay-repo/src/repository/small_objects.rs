@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::{Repository, list, readable_slots, store_error};
 use crate::error::{Error, Kind, Result};
-use crate::format::envelope::repository_of;
+use crate::format::envelope::{ObjectKind, repository_of};
 use crate::format::names::{self, FenceName, LeaseName};
 use crate::format::{Decoded, Problem, config, coord, keys, lease, limits, losses, refs};
 use crate::id::{RepositoryId, SessionId, SlotId, SnapshotId};
@@ -143,9 +143,13 @@ fn look_at_condemned(repository: &Repository, name: &str, bytes: &[u8]) -> Decod
 fn look_at_fence(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
     let (session, part) = names::parse_fence(name)?;
     match part {
-        FenceName::Fence(collector) => coord::decode_fence(repository.id(), (session, collector), bytes).map(drop),
+        FenceName::Fence(collector) => {
+            let said = repository.judge.open_object(ObjectKind::Fence, bytes)?;
+            coord::decode_fence((session, collector), &said).map(drop)
+        }
         FenceName::Settlement(collector) => {
-            coord::decode_settlement(repository.id(), (session, collector), bytes).map(drop)
+            let said = repository.judge.open_object(ObjectKind::Settlement, bytes)?;
+            coord::decode_settlement((session, collector), &said).map(drop)
         }
     }
 }
@@ -157,7 +161,8 @@ fn look_at_map(repository: &Repository, _: &str, bytes: &[u8]) -> Decoded<()> {
 fn look_at_mark(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
     let id = name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
     let id = id.ok_or_else(|| Problem::new("it is not the name of a mark"))?;
-    coord::decode_trash(repository.id(), id, bytes).map(drop)
+    let said = repository.judge.open_object(ObjectKind::Trash, bytes)?;
+    coord::decode_trash(id, &said).map(drop)
 }
 
 fn look_at_removal(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {

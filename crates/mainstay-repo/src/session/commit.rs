@@ -18,6 +18,7 @@ use crate::format::snapshot::Snapshot;
 use crate::format::snapshot::frame::{self, SnapshotHeader};
 use crate::id::SnapshotId;
 use crate::index::{Care, merge_when_many};
+use crate::keys::Right;
 use crate::repository::{SnapshotEntry, list, put};
 use crate::seal::random;
 
@@ -88,10 +89,13 @@ impl Session<'_> {
         let source = self.repository.keys.source_id(&snapshot.source);
         put(store, &names::snapshot(source, snapshot.sequence, id), &bytes)?;
         // Publish, then look: a collector that fences this session from now on finds the snapshot.
-        if is_fenced(store, self.id)? {
-            // Nobody is told of this snapshot, so that none may count it either.
-            let settled = Settlement { session: self.id, collector: self.id, survivors: Vec::new() };
-            put_settlement(store, self.repository.id(), &settled)?;
+        if is_fenced(store, &self.repository.judge, self.id)? {
+            // Nobody is told of this snapshot, so that none need count it either. A key that may not say so leaves it to the
+            // collector: should that count it, it is whole.
+            if self.repository.rights().has(Right::Maintain) {
+                let settled = Settlement { session: self.id, collector: self.id, survivors: Vec::new() };
+                put_settlement(store, &self.repository.keys, &settled)?;
+            }
             return Err(Error::Fenced { verb: "commit snapshot", session: self.id.short() });
         }
         // The snapshot is there. A lease that cannot be ended stands until this process is gone, which others can see.

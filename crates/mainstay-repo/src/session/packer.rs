@@ -21,6 +21,7 @@ use crate::keys::Keys;
 use crate::lease::{Leases, Liveness, OwnLease};
 use crate::pack_writer::{PackWriter, SealedBlock, SpareBuffers};
 use crate::repository::{Repository, put};
+use crate::signer::Judge;
 use crate::store::{Object, Store};
 
 /// Sealed blocks that may wait: about 4 MiB.
@@ -59,6 +60,7 @@ impl Packer {
             keys: repository.keys.clone(),
             session: lease.session,
             lease,
+            judge: repository.judge.clone(),
             liveness: repository.liveness.clone(),
             known,
             spare,
@@ -119,6 +121,7 @@ struct Packing {
     session: SessionId,
     /// Renewed between packs, so that a long session is not taken for gone.
     lease: OwnLease,
+    judge: Arc<Judge>,
     liveness: Liveness,
     known: Arc<KnownChunks>,
     spare: Arc<SpareBuffers>,
@@ -172,7 +175,8 @@ impl Packing {
 
     fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
         let finished = pack.finish()?;
-        Leases { store: &*self.store, keys: &self.keys, liveness: &self.liveness }.renew_in_time(&mut self.lease)?;
+        Leases { store: &*self.store, keys: &self.keys, judge: &self.judge, liveness: &self.liveness }
+            .renew_in_time(&mut self.lease)?;
         self.result.packs += 1;
         self.result.stored_bytes += finished.len;
         self.packed.extend(finished.rows.iter().map(|row| row.block.serial));

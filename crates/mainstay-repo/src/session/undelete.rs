@@ -44,7 +44,7 @@ impl Repository {
         let mark = names::trash(id);
         self.store.delete(&mark).map_err(|source| store_error("delete", &mark, source))?;
         // Publish, then look: a collector that disregarded this session may have seen the mark.
-        if is_fenced(&*self.store, session)? {
+        if is_fenced(&*self.store, &self.judge, session)? {
             return Err(Error::Fenced { verb: "undelete snapshot", session: session.short() });
         }
         Ok(())

@@ -38,7 +38,7 @@ fn a_removal_has_these_bytes_for_ever() {
     let expected = format!("a20150{}0282{first}{second}", "1d".repeat(16));
     assert_eq!(hex(&to_cbor(&removal())), expected);
     let signed = format!("{}19{}{expected}", hex(b"mainstay-signed-1"), "a1".repeat(16));
-    assert_eq!(hex(&signed_data(REPOSITORY, ObjectKind::Removal, &[&to_cbor(&removal())])), signed);
+    assert_eq!(hex(&super::signed(REPOSITORY, &removal())), signed);
 }
 
 #[test]

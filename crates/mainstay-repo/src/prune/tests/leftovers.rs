@@ -83,17 +83,42 @@ fn a_prune_that_cannot_see_everything_gives_up() {
 }
 
 #[test]
-fn a_snapshot_goes_for_good_only_by_a_mark_that_is_whole() {
+fn a_snapshot_goes_for_good_only_by_a_mark_that_is_whole_names_it_and_was_signed_by_somebody_who_may_forget() {
     let damage = |store: &MemoryStore, _: &Repository| {
-        store.damage(&named(store, "trash/")[0], |bytes| bytes[30] ^= 1);
+        let mark = named(store, "trash/").remove(0);
+        store.damage(&mark, |bytes| bytes[30] ^= 1);
     };
-    assert_eq!(refused_after(damage), Kind::Corrupt);
     let of_another = |store: &MemoryStore, repository: &Repository| {
-        let kept = repository.snapshots().unwrap()[1].id;
-        let mark = store.read(&named(store, "trash/")[0], 1000).unwrap();
-        store.put(&names::trash(kept), &mark).unwrap();
+        let mark = named(store, "trash/").remove(0);
+        let bytes = store.read(&mark, 10_000).unwrap();
+        let kept = repository.snapshots().unwrap().into_iter().find(|entry| !entry.forgotten).unwrap();
+        store.put(&names::trash(kept.id), &bytes).unwrap();
+        store.delete(&mark).unwrap();
     };
-    assert_eq!(refused_after(of_another), Kind::Corrupt);
+    let by_a_stranger = |store: &MemoryStore, repository: &Repository| {
+        let (mark, stranger) = (named(store, "trash/").remove(0), crate::fixtures::holder());
+        let id = SnapshotId::from_hex(mark.strip_prefix(names::TRASH).unwrap()).unwrap();
+        let said = crate::format::coord::encode_trash(&crate::format::coord::Trash { snapshot: id, forgotten: 0 });
+        let kind = crate::format::envelope::ObjectKind::Trash;
+        let signature = stranger.signer().sign(&crate::format::signed::signed(kind, repository.id(), &said));
+        let signed = (stranger.signer().certificates(), signature);
+        let bytes = crate::format::signed::encode(kind, repository.id(), &said, signed);
+        store.delete(&mark).unwrap();
+        store.put(&mark, &bytes).unwrap();
+    };
+    for spoil in [&damage as &dyn Fn(&MemoryStore, &Repository), &of_another, &by_a_stranger] {
+        let (store, repository, _) = half_dead();
+        spoil(&store, &repository);
+        let before: Vec<SnapshotId> = repository.snapshots().unwrap().iter().map(|entry| entry.id).collect();
+        repository.prune().unwrap();
+        let after: Vec<_> = repository.snapshots().unwrap();
+        assert_eq!(after.iter().map(|entry| entry.id).collect::<Vec<_>>(), before);
+        assert!(after.iter().all(|entry| !entry.forgotten), "it counts as kept");
+        // A true mark takes the place of one that says nothing.
+        repository.forget(before[0], 0).unwrap();
+        repository.prune().unwrap();
+        assert_eq!(repository.snapshots().unwrap().len(), before.len() - 1);
+    }
 }
 
 #[test]

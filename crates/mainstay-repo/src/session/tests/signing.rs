@@ -159,7 +159,7 @@ fn a_writer_that_sees_only_names_notices_that_its_last_snapshot_is_gone_or_void(
     let voided = crate::fixtures::copy_of(&store);
     let (session, collector) = (last.snapshot.session, crate::fixtures::session_id(9));
     let settled = crate::format::coord::Settlement { session, collector, survivors: Vec::new() };
-    crate::fence::put_settlement(&voided, repository.id(), &settled).unwrap();
+    crate::fence::put_settlement(&voided, &full.keys, &settled).unwrap();
     assert_eq!(told(&voided).len(), 1);
     full.forget(full.snapshots().unwrap().pop().unwrap().id, 0).unwrap();
     full.prune().unwrap();

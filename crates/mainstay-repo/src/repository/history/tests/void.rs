@@ -10,13 +10,13 @@ const COLLECTOR: SessionId = SessionId([0xc0; 16]);
 
 fn fence(repository: &Repository, entry: &SnapshotEntry) {
     let fence = Fence { session: entry.snapshot.session, collector: COLLECTOR };
-    put_fence(&*repository.store, repository.id(), &fence).unwrap();
+    put_fence(&*repository.store, &repository.keys, &fence).unwrap();
 }
 
 /// Settles the session of a snapshot so that nothing of it counts.
 fn settle(repository: &Repository, entry: &SnapshotEntry) {
     let settled = Settlement { session: entry.snapshot.session, collector: COLLECTOR, survivors: Vec::new() };
-    put_settlement(&*repository.store, repository.id(), &settled).unwrap();
+    put_settlement(&*repository.store, &repository.keys, &settled).unwrap();
 }
 
 /// The listed numbers, and whether all of them are in line without a break.
