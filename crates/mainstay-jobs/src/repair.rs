@@ -56,6 +56,20 @@ pub fn repair(
         breakages.push(Breakage::blocks(findings.len(), loss.blocks.iter().copied()));
         findings.push(finding_of(loss, options));
     }
+    for pack in &report.left {
+        findings.push(Finding::damage(pack, "its session is at work: repair again when that has ended"));
+    }
+    for pack in &report.strangers {
+        findings.push(Finding::damage(
+            pack,
+            "it is a copy under the name of another session: nobody can open it, delete it",
+        ));
+    }
+    for damage in repository.damaged_small_objects()? {
+        if !told.contains(damage.name.as_str()) {
+            findings.push(Finding::damage(&damage.name, damage.error.to_string()));
+        }
+    }
     let trees = TreeReader::new(repository.block_reader(&inventory.index));
     check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
     check::sort_findings(&mut findings);
@@ -74,6 +88,12 @@ fn finding_of(loss: &Loss, options: RepairOptions) -> Finding {
         }
         (true, OnLoss::Accept, RepairMode::Apply) => Finding::note(&loss.object, format!("{blocks}, and given up")),
         (true, ..) => Finding::note(&loss.object, format!("{blocks}; that was accepted")),
+        (false, OnLoss::Accept, _) => Finding::damage(
+            &loss.object,
+            format!(
+                "{blocks}; a session at work may rely on it, so it is not given up: run this again when that has ended"
+            ),
+        ),
         (false, ..) => Finding::damage(
             &loss.object,
             format!("{blocks}; the next backup stores again what its source still has, and repair then uses that"),

@@ -101,8 +101,10 @@ pub fn verify_rolling(
     let report = begun.verify(&packs, (progress, cancel))?;
     let (now, _) = when;
     let is_damaged = |pack: &&Object| {
-        let is_its = |finding: &Finding| finding.severity == Severity::Damage && finding.object == pack.name;
-        report.findings.iter().any(is_its)
+        let sidecar =
+            names::parse_pack(&pack.name).map(|(id, _)| format!("{}{id}-", names::PARITY)).unwrap_or_default();
+        let is_its = |object: &str| object == pack.name || !sidecar.is_empty() && object.starts_with(&sidecar);
+        report.findings.iter().any(|finding| finding.severity == Severity::Damage && is_its(&finding.object))
     };
     let damaged: Vec<Object> = packs.iter().filter(is_damaged).cloned().collect();
     coverage.note(&ids_of(&packs), &ids_of(&damaged), now);

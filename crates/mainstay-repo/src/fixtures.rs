@@ -2,6 +2,7 @@
 //!
 //! Compiled for tests only. Nothing here reads a clock or the environment.
 
+pub mod bad_sectors;
 pub mod beside;
 pub mod damage;
 pub mod effort;

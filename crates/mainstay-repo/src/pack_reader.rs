@@ -21,7 +21,7 @@ use crate::format::{Problem, limits, names};
 use crate::id::{BlockId, PackId, SessionId};
 use crate::index::Index;
 use crate::keys::{DataKey, Keys};
-use crate::store::{Store, is_absent};
+use crate::store::{Store, is_absent, is_bad_sector};
 
 use copies::Copies;
 
@@ -252,7 +252,7 @@ impl BlockReader {
         self.store.read_at(&name, offset, buffer).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::Missing { verb: "read", name },
             std::io::ErrorKind::UnexpectedEof => Error::damaged("read", name, "it is shorter than the index says"),
-            _ => Error::Store { verb: "read", name, source },
+            _ => pack_error(&name, source),
         })
     }
 
@@ -375,6 +375,14 @@ impl BlockReader {
 /// Chunk tables that lie together are read at once up to so many bytes.
 const TABLES_LEN: u32 = 4 << 20;
 
+/// What failed when a part of a pack was read. A sector that the disk cannot read is damage like any other: another copy may serve.
+pub(crate) fn pack_error(name: &str, source: std::io::Error) -> Error {
+    if is_bad_sector(&source) {
+        return Error::damaged("read", name, format!("the disk cannot read it: {source}"));
+    }
+    Error::Store { verb: "read", name: name.to_owned(), source }
+}
+
 /// A pack's own account of itself.
 pub struct PackListing {
     pub id: PackId,
@@ -387,11 +395,7 @@ impl PackListing {
     /// Reads header, footer and directory of a pack of `len` bytes.
     pub(crate) fn read(store: &dyn Store, keys: &Keys, name: &str, len: u64) -> Result<Self> {
         Self::read_by(keys, name, len, |offset, buffer| {
-            store.read_at(name, offset, buffer).map_err(|source| Error::Store {
-                verb: "read",
-                name: name.to_owned(),
-                source,
-            })
+            store.read_at(name, offset, buffer).map_err(|source| pack_error(name, source))
         })
     }
 
@@ -442,11 +446,7 @@ impl PackListing {
             rest = others;
             let len: u64 = rows.iter().map(|row| u64::from(row.table_len)).sum();
             bytes.resize(len as usize, 0);
-            store.read_at(&name, start.into(), &mut bytes).map_err(|source| Error::Store {
-                verb: "read",
-                name: name.clone(),
-                source,
-            })?;
+            store.read_at(&name, start.into(), &mut bytes).map_err(|source| pack_error(&name, source))?;
             for row in rows {
                 let at = (row.table_offset - start) as usize;
                 each(row, bytes.get(at..at + row.table_len as usize).unwrap_or_default())?;

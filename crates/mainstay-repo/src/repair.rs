@@ -90,6 +90,8 @@ pub struct RepairReport {
     pub lost: Vec<Loss>,
     /// Damaged packs of sessions that are at work: nothing is done about them before these have ended.
     pub left: Vec<String>,
+    /// Packs under the name of another session: somebody has put them, and nobody can open them.
+    pub strangers: Vec<String>,
     /// Damaged packs that are replaced and condemned, and stay until sessions at work have ended.
     pub waiting_packs: u64,
     /// Bytes of new packs and sidecars.

@@ -29,7 +29,7 @@ use crate::id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, Snaps
 use crate::index::{Care, Index};
 use crate::keys::{KeySlot, Keys, Recipient, Right, Rights, Secret};
 use crate::lease::{Leases, Liveness, UnknownLease};
-use crate::pack_reader::{BlockReader, DataKeys, PackListing, read_object};
+use crate::pack_reader::{BlockReader, DataKeys, PackListing, pack_error, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::signer::Judge;
 use crate::store::{Object, Store, Vacancy, is_absent};
@@ -381,7 +381,7 @@ impl Repository {
 
     /// Reads bytes of a pack.
     pub fn read_pack_at(&self, pack: &Object, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        self.store.read_at(&pack.name, offset, buffer).map_err(|source| store_error("read", &pack.name, source))
+        self.store.read_at(&pack.name, offset, buffer).map_err(|source| pack_error(&pack.name, source))
     }
 
     /// Does what leads to more space, with the space that is set aside where the store is full.

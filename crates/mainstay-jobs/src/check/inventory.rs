@@ -324,7 +324,17 @@ fn list_packs(repository: &Repository, findings: &mut Vec<Finding>) -> Result<BT
     let mut packs = BTreeMap::new();
     for object in repository.list_packs()? {
         match names::parse_pack(&object.name) {
-            Ok((id, _)) => drop(packs.insert(id, object)),
+            Ok((id, _)) => match packs.remove(&id) {
+                None => drop(packs.insert(id, object)),
+                // The same bytes under the name of another session, where nobody can open them.
+                Some(other) => {
+                    let is_true = repository.read_pack_listing(&object).is_ok();
+                    let (kept, stranger) = if is_true { (object, other) } else { (other, object) };
+                    let problem = "it is a copy under the name of another session: nobody can open it, delete it";
+                    findings.push(Finding::damage(&stranger.name, problem));
+                    packs.insert(id, kept);
+                }
+            },
             Err(_) => findings.push(Finding::note(&object.name, "it is not the name of a pack")),
         }
     }

@@ -96,7 +96,9 @@ impl Coverage {
         let share = (all as f64 * interval as f64 / period.max(1) as f64).ceil() as u64;
         let mut waiting: Vec<(Known, PackId, &Object)> =
             packs.into_iter().filter_map(|(id, pack)| Some((*self.packs.get(&id)?, id, pack))).collect();
-        waiting.sort_by_key(|(known, id, _)| (known.since, *id));
+        // Those that wait equally long in another order each time: where nothing is remembered, it is not always the same part.
+        let drawn = |id: &PackId| *blake3::Hasher::new().update(&now.to_le_bytes()).update(&id.0).finalize().as_bytes();
+        waiting.sort_by_cached_key(|(known, id, _)| (known.since, drawn(id)));
         let mut chosen = 0;
         waiting.retain(|(known, _, pack)| {
             let is_due = known.since.saturating_add(period) <= now.saturating_add(interval);

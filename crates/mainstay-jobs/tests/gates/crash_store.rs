@@ -44,9 +44,6 @@ impl Tally {
     }
 }
 
-/// Trees that even the short form begins from.
-const ROUNDS: u64 = 1;
-
 struct Explorer {
     tally: Tally,
 }
@@ -182,20 +179,16 @@ fn with_a_past(seed: u64) -> Place {
     place
 }
 
-#[test]
-fn whatever_a_crash_leaves_in_a_store_everything_confirmed_restores() {
+/// Explores from one place until there is enough of it, and says what it came to.
+fn explore(gate: &'static str, mut round: impl FnMut(&mut Explorer, u64)) {
     let effort = Effort::asked();
-    let mut figures = Figures::of("crash states of the store");
+    let mut figures = Figures::of(gate);
     let mut explorer = Explorer { tally: Tally::default() };
-    let mut round = 0;
+    let mut number = 0;
     loop {
-        let seed = effort.seed(round);
-        explorer.sequences(&nothing(seed), 3, &mut Vec::new());
-        explorer.sequences(&with_a_past(seed), 3, &mut Vec::new());
-        explorer.two_writers(&with_a_past(Draws::new(seed).next() >> 8));
-        round += 1;
-        let is_enough = round >= ROUNDS && !effort.goes_on();
-        if is_enough || !explorer.tally.lost.is_empty() {
+        round(&mut explorer, effort.seed(number));
+        number += 1;
+        if !effort.goes_on() || !explorer.tally.lost.is_empty() {
             break;
         }
     }
@@ -211,4 +204,19 @@ fn whatever_a_crash_leaves_in_a_store_everything_confirmed_restores() {
         tally.lost.len(),
         &tally.lost[..tally.lost.len().min(5)]
     );
+}
+
+#[test]
+fn whatever_a_crash_leaves_in_a_new_store_everything_confirmed_restores() {
+    explore("crash states of a new store", |explorer, seed| {
+        explorer.sequences(&nothing(seed), 3, &mut Vec::new());
+        explorer.two_writers(&with_a_past(Draws::new(seed).next() >> 8));
+    });
+}
+
+#[test]
+fn whatever_a_crash_leaves_in_a_store_with_a_past_everything_confirmed_restores() {
+    explore("crash states of a store with a past", |explorer, seed| {
+        explorer.sequences(&with_a_past(seed), 3, &mut Vec::new());
+    });
 }

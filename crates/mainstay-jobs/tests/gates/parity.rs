@@ -38,7 +38,8 @@ struct Sound {
 }
 
 impl Sound {
-    /// Three backups, each of two files that the one before did not have, so that each has a pack of content of its own.
+    /// Three backups, each of two files that the one before did not have, so that each has a pack of content of its own, of one block
+    /// or two.
     fn new(seed: u64) -> Self {
         let mut ledger = unborn(seed);
         let store = JournalStore::with(Objects::new());
@@ -54,10 +55,8 @@ impl Sound {
                 tree.0.insert(path.clone(), bytes.into());
             }
             let entry = back_up(&repository, &tree).expect("a gate begins with what is healthy");
-            let blocks = repository.references(&entry).expect("a gate begins with what is healthy");
-            for block in blocks.iter().filter(|block| block.session == entry.snapshot.session) {
-                files.insert(block, paths.iter().map(|path| format!("/{path}")).collect());
-            }
+            let reader = Reader::new(&repository).expect("a gate begins with what is healthy");
+            files.extend(reader.files_by_block(&entry).expect("a gate begins with what is healthy"));
             ledger.kept.insert(entry.id, tree.clone());
         }
         let watch = Watch { progress: &NoProgress, cancel: &Cancel::default() };

@@ -2,10 +2,10 @@
 //!
 //! Owns the model of a snapshot's content, a source that shows it, and reading a snapshot back block by block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mainstay_repo::{BlockKind, Content as Stored, Extent, NodeKind, Repository, SnapshotEntry, TreeReader};
+use mainstay_repo::{BlockId, BlockKind, Content as Stored, Extent, NodeKind, Repository, SnapshotEntry, TreeReader};
 use mainstay_sources::{Content, Details, Directory, Entry, Kind, Listing, Owner, Result, Run, Source, Timestamp};
 
 use crate::effort::Draws;
@@ -191,6 +191,27 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// The paths of the files that have bytes in each block of content.
+    pub fn files_by_block(&self, entry: &SnapshotEntry) -> mainstay_repo::Result<BTreeMap<BlockId, BTreeSet<String>>> {
+        let mut files = BTreeMap::<BlockId, BTreeSet<String>>::new();
+        let mut open = vec![(entry.snapshot.root.clone(), String::new())];
+        while let Some((directory, prefix)) = open.pop() {
+            for node in self.0.directory(&directory)?.nodes {
+                let path = format!("{prefix}/{}", String::from_utf8_lossy(&node.name));
+                if node.kind == NodeKind::Directory {
+                    open.push((node.content, path));
+                    continue;
+                }
+                for extent in self.0.extents(&node.content)? {
+                    if let Extent::Data { block, .. } = extent {
+                        files.entry(block).or_default().insert(path.clone());
+                    }
+                }
+            }
+        }
+        Ok(files)
     }
 
     fn read_file(&self, content: &Stored) -> mainstay_repo::Result<Vec<u8>> {

@@ -1,11 +1,11 @@
 //! The list of blocks that are known to be lost.
 //!
-//! Owns its encoding. Readable without keys, and nothing is deleted because of it.
+//! Owns its encoding. Readable without keys, and nothing is deleted because of it. Whoever repairs signs it; `signed` owns the frame
+//! around what stands here.
 
-use super::envelope::{ObjectKind, decode_clear, encode_clear};
 use super::refs::{BlockSet, decode_set, encode_set};
 use super::{Decoded, from_cbor, to_cbor};
-use crate::id::{RepositoryId, TableId};
+use crate::id::TableId;
 
 /// Blocks that snapshots need and of which a repair found no good copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,17 +27,18 @@ struct StoredLosses {
     accepted: minicbor::bytes::ByteVec,
 }
 
-pub fn encode_losses(repository: RepositoryId, losses: &Losses) -> Vec<u8> {
+pub fn encode_losses(losses: &Losses) -> Vec<u8> {
     let stored = StoredLosses {
         id: losses.id,
         blocks: encode_set(&losses.blocks).into(),
         accepted: encode_set(&losses.accepted).into(),
     };
-    encode_clear(ObjectKind::Losses, repository, &to_cbor(&stored))
+    to_cbor(&stored)
 }
 
-pub fn decode_losses(repository: RepositoryId, bytes: &[u8]) -> Decoded<Losses> {
-    let stored: StoredLosses = from_cbor("list of lost blocks", decode_clear(ObjectKind::Losses, repository, bytes)?)?;
+/// Reads what is said; that somebody who may say it has signed it was judged before.
+pub fn decode_losses(said: &[u8]) -> Decoded<Losses> {
+    let stored: StoredLosses = from_cbor("list of lost blocks", said)?;
     Ok(Losses { id: stored.id, blocks: decode_set(&stored.blocks)?, accepted: decode_set(&stored.accepted)? })
 }
 

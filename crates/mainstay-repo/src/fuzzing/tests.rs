@@ -112,7 +112,7 @@ fn history_as_stored() -> Vec<Seed> {
         ("history", "removal", body(&history::encode(REPOSITORY, &removal, signer.certificates(), signature))),
         ("snapshot", "frame", frame),
         ("parity", "header", parity[..80].to_vec()),
-        ("parity", "losses", body(&losses::encode_losses(REPOSITORY, &losses))),
+        ("parity", "losses", losses::encode_losses(&losses)),
     ]
 }
 

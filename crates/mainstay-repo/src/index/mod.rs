@@ -172,32 +172,35 @@ impl Index {
     /// # Errors
     /// When a page is damaged on which it may stand, and no other table has it.
     pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
-        self.find_chunk_in(id, |table| self.is_own(table), |_| true)
+        self.find_chunk_in(id, |table| self.is_own(table))
     }
 
     /// The same in the tables of every domain, for whoever mends them.
     pub fn find_chunk_of_any(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
-        self.find_chunk_in(id, |_| true, |_| true)
+        self.find_chunk_in(id, |_| true)
     }
 
-    /// Finds a chunk of the domain of a block in any block but that one.
-    pub fn find_chunk_beside(&self, id: &ChunkId, block: BlockId) -> Result<Option<ChunkPlace>> {
+    /// Every place of a chunk that tables of the domain of a block name, in other blocks than that one; what stands on a damaged
+    /// page is left out.
+    pub fn chunk_places_beside(&self, id: &ChunkId, block: BlockId) -> Result<Vec<ChunkPlace>> {
         let domain = self.keys.domain_of(block.session);
-        self.find_chunk_in(id, |table| table.domain() == domain, |place| place.block != block)
+        let mut places = Vec::new();
+        for table in self.chunks.iter().filter(|table| table.domain() == domain && table.may_hold(id)) {
+            match table.find_chunk(id, self) {
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                found => places.extend(found?.filter(|place| place.block != block)),
+            }
+        }
+        Ok(places)
     }
 
-    fn find_chunk_in(
-        &self,
-        id: &ChunkId,
-        is_asked: impl Fn(&Table) -> bool,
-        accepts: impl Fn(&ChunkPlace) -> bool,
-    ) -> Result<Option<ChunkPlace>> {
+    fn find_chunk_in(&self, id: &ChunkId, is_asked: impl Fn(&Table) -> bool) -> Result<Option<ChunkPlace>> {
         let mut absent = Ok(None);
         for table in self.chunks.iter().filter(|table| is_asked(table) && table.may_hold(id)) {
             match table.find_chunk(id, self) {
                 Err(error) if error.kind() == Kind::Corrupt => absent = Err(error),
                 found => {
-                    if let Some(place) = found?.filter(|place| accepts(place))
+                    if let Some(place) = found?
                         && self.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some()
                     {
                         return Ok(Some(place));

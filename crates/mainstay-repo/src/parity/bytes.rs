@@ -3,11 +3,9 @@
 //! Owns telling a part of an object that is lost from a store that does not answer: the one can be healed, the other ends
 //! the run.
 
-use std::io;
-
 use crate::error::{Error, Result};
 use crate::id::PackId;
-use crate::store::Store;
+use crate::store::{Store, is_lost_on_disk};
 
 /// Bytes that are read at once.
 const WINDOW_LEN: u64 = 1 << 20;
@@ -49,7 +47,7 @@ impl<'s> StoredBytes<'s> {
     pub fn open(store: &'s dyn Store, name: String) -> Result<Self> {
         let len = match store.len(&name) {
             Ok(len) => len,
-            Err(error) if is_loss(&error) => 0,
+            Err(error) if is_lost_on_disk(&error) => 0,
             Err(source) => return Err(Error::Store { verb: "read", name, source }),
         };
         Ok(Self { store, name, len })
@@ -67,15 +65,8 @@ impl Bytes for StoredBytes<'_> {
         }
         match self.store.read_at(&self.name, offset, buffer) {
             Ok(()) => Ok(true),
-            Err(error) if is_loss(&error) => Ok(false),
+            Err(error) if is_lost_on_disk(&error) => Ok(false),
             Err(source) => Err(Error::Store { verb: "read", name: self.name.clone(), source }),
         }
     }
-}
-
-/// Whether it is these bytes that are lost: the object or its end is gone, or the disk cannot read them any more.
-fn is_loss(error: &io::Error) -> bool {
-    let is_gone =
-        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData);
-    is_gone || rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
 }

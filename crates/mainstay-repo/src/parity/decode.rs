@@ -44,7 +44,7 @@ impl<'b> Code<'b> {
     }
 
     /// A data cell, unless it is damaged. One beyond the end of the pack is zeros.
-    fn data_cell<'c>(&self, number: u64, buffer: &'c mut Vec<u8>) -> Result<Option<&'c [u8]>> {
+    pub fn data_cell<'c>(&self, number: u64, buffer: &'c mut Vec<u8>) -> Result<Option<&'c [u8]>> {
         let is_beyond = number >= self.header.pack_cells();
         let cell = read_cell(self.pack, &self.header, number, buffer)?;
         Ok(cell.filter(|cell| is_beyond || self.is_good(number, cell)))

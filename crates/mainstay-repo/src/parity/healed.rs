@@ -1,8 +1,8 @@
 //! A pack as it was before it was damaged.
 //!
 //! Owns the judgement whether the damage can be undone, and reading through it. Invariant: what is read of a
-//! [`HealedPack`] is of bytes whose hash is the pack's name, as long as the disk gives the same bytes again; whoever writes
-//! them elsewhere opens or hashes them again.
+//! [`HealedPack`] is of bytes whose hash is the pack's name: cells that came of parity are held, and the others compared with
+//! their checksums whenever they are read.
 
 use std::collections::HashMap;
 
@@ -22,6 +22,9 @@ pub enum Verdict {
     Beyond,
 }
 
+/// Bytes that are brought back of one pack: 30 % of the longest that is written, and as much again.
+const RECOVERED_LEN: u64 = 80 << 20;
+
 /// A pack, read through the cells that were brought back.
 pub struct HealedPack<'b> {
     code: Code<'b>,
@@ -40,6 +43,10 @@ impl<'b> HealedPack<'b> {
             }
             let Some(cells) = undo(&healed.code, &damage)? else { return Ok(None) };
             healed.recovered.extend(cells);
+            // More than any percentage that can be asked for: a sidecar that lies about its pack.
+            if healed.recovered.len() as u64 * u64::from(healed.code.header.cell_len) > RECOVERED_LEN {
+                return Ok(None);
+            }
         }
         let is_true = is_pack(&healed, sidecar.header.pack, &mut |_| Ok(()))?;
         Ok(is_true.then_some(healed))
@@ -71,24 +78,18 @@ impl Bytes for HealedPack<'_> {
         if offset.checked_add(buffer.len() as u64).is_none_or(|end| end > self.len()) {
             return Ok(false);
         }
-        let (mut at, cell_len) = (offset, u64::from(self.code.header.cell_len));
+        let (mut at, cell_len, mut read) = (offset, u64::from(self.code.header.cell_len), Vec::new());
         while !buffer.is_empty() {
-            // As far as the bytes come from the same place.
-            let first = self.recovered.get(&(at / cell_len));
-            let mut end = (at / cell_len + 1) * cell_len;
-            while first.is_none() && end - at < buffer.len() as u64 && !self.recovered.contains_key(&(end / cell_len)) {
-                end += cell_len;
-            }
-            let len = (end - at).min(buffer.len() as u64) as usize;
+            let (number, start) = (at / cell_len, (at % cell_len) as usize);
+            let len = (cell_len - start as u64).min(buffer.len() as u64) as usize;
             let (now, later) = buffer.split_at_mut(len);
-            match first {
-                Some(cell) => {
-                    let start = (at % cell_len) as usize;
-                    now.copy_from_slice(cell.get(start..start + len).unwrap_or_default());
-                }
-                None if !self.code.pack.read_at(at, now)? => return Ok(false),
-                None => {}
-            }
+            // A cell that was not damaged is checked whenever it is read: a failing disk may give others bytes now.
+            let cell = match self.recovered.get(&number) {
+                Some(cell) => Some(cell.as_slice()),
+                None => self.code.data_cell(number, &mut read)?,
+            };
+            let Some(there) = cell.and_then(|cell| cell.get(start..start + len)) else { return Ok(false) };
+            now.copy_from_slice(there);
             at += len as u64;
             buffer = later;
         }

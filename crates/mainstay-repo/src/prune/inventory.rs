@@ -47,12 +47,16 @@ impl Inventory {
         let listed = repository.list_packs()?;
         let mut survey = Survey::new(repository, &needs)?;
         observer.expect(listed.len() as u64, 0);
+        let named = needs.index.packs();
         let mut packs = Vec::with_capacity(listed.len());
         for pack in &listed {
             observer.check()?;
             let (id, session) =
                 names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
-            if !around.is_settled_pack(pack) {
+            // The bytes of a pack under the name of another session are a copy that a stranger has put: it tells nothing of the
+            // true one, and stays.
+            let is_stranger = named.get(&id).is_some_and(|true_one| true_one.session != session);
+            if is_stranger || !around.is_settled_pack(pack) {
                 packs.push(PackUse { id, session, len: pack.len, live_bytes: pack.len });
             } else if !needs.index.is_condemned(id) {
                 packs.push(survey.judge(pack)?);

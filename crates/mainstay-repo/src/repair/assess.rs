@@ -154,7 +154,7 @@ impl Assess<'_> {
         Ok(self.put_together(row, &table)?.map(|_| Origin::Chunks))
     }
 
-    fn has_key(&self, block: BlockId) -> Result<bool> {
+    pub fn has_key(&self, block: BlockId) -> Result<bool> {
         match self.repository.data_keys.get(block.session) {
             Err(error) if error.kind() == Kind::Corrupt => Ok(false),
             key => key.map(|_| true),
@@ -185,7 +185,14 @@ impl Assess<'_> {
 
     /// A block where it stands, opened; `None` if it does not open.
     pub fn opened(&self, subject: &Subject<'_>, row: &PackRow) -> Result<Option<OpenBlock>> {
-        let Some(mut stored) = self.stored(subject.bytes, row)? else { return Ok(None) };
+        match self.stored(subject.bytes, row)? {
+            Some(stored) => self.open_bytes(stored, row),
+            None => Ok(None),
+        }
+    }
+
+    /// A block as it was read, opened; `None` if it does not open.
+    pub fn open_bytes(&self, mut stored: Vec<u8>, row: &PackRow) -> Result<Option<OpenBlock>> {
         let mut plain = OpenBlock::default();
         match self.blocks.open(row.into(), &mut stored, &mut plain) {
             Err(error) if error.kind() == Kind::Corrupt => Ok(None),
@@ -206,22 +213,23 @@ impl Assess<'_> {
         Ok(Some(bytes))
     }
 
+    /// A chunk from whichever place still has it.
     fn chunk(&self, row: &PackRow, id: &ChunkId) -> Result<Option<Vec<u8>>> {
-        let found = match self.index.find_chunk_beside(id, row.block) {
-            Err(error) if error.kind() == Kind::Corrupt => None,
-            found => found?,
-        };
-        let Some(place) = found else { return Ok(None) };
-        let range = place.offset..place.offset.saturating_add(place.len);
-        let read = self.blocks.read(place.block, row.kind, range);
-        let bytes = read.and_then(|block| block.range(place.block, place.offset, place.len).map(<[u8]>::to_vec));
-        match bytes {
-            Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-            bytes => {
-                let bytes = bytes?;
-                Ok((self.id_of(row, &bytes)? == *id).then_some(bytes))
+        for place in self.index.chunk_places_beside(id, row.block)? {
+            let range = place.offset..place.offset.saturating_add(place.len);
+            let read = self.blocks.read(place.block, row.kind, range);
+            let bytes = read.and_then(|block| block.range(place.block, place.offset, place.len).map(<[u8]>::to_vec));
+            match bytes {
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                bytes => {
+                    let bytes = bytes?;
+                    if self.id_of(row, &bytes)? == *id {
+                        return Ok(Some(bytes));
+                    }
+                }
             }
         }
+        Ok(None)
     }
 
     /// The identifier of bytes in the domain that a block is of.

@@ -103,6 +103,9 @@ impl Repository {
         let is_whole = |sidecar: Option<Sidecar<'_>>| sidecar.is_some_and(|sidecar| sidecar.is_whole_outside());
         let mut others = sidecars.of(pack.id).iter().filter(|object| object.name != wanted);
         if present && is_whole(Sidecar::open(&*self.store, self.id(), &wanted)?) {
+            if sidecars.of(pack.id).len() > 1 {
+                require_whole(&*self.store, (pack.id, pack.session))?;
+            }
             others.try_for_each(|object| self.delete_sidecar(&object.name))?;
             return Ok(None);
         }

@@ -6,8 +6,9 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::format::names;
+use crate::format::pack::encode_header;
 use crate::id::{PackId, SessionId};
-use crate::parity::{StoredBytes, is_pack};
+use crate::parity::{Bytes as _, StoredBytes, is_pack};
 use crate::prune::{PruneObserver, Surroundings};
 use crate::repository::Repository;
 use crate::store::Object;
@@ -43,6 +44,8 @@ pub struct Packs {
     /// Whole ones that are condemned: their blocks can be had, and count for nobody.
     pub doomed: Vec<Object>,
     pub damaged: Vec<DamagedPack>,
+    /// Bytes of a pack under the name of another session: nobody can open them there.
+    pub strangers: Vec<String>,
     /// How many were read, and their bytes.
     pub count: u64,
     pub bytes: u64,
@@ -65,6 +68,10 @@ pub fn inspect(repository: &Repository, around: &Surroundings, observer: &dyn Pr
             false => Standing::AtWork,
         };
         if is_whole(repository, &pack.name, id, observer)? {
+            if !has_its_header(repository, &pack.name, session)? {
+                packs.strangers.push(pack.name);
+                continue;
+            }
             match standing {
                 Standing::Condemned => packs.doomed.push(pack),
                 _ => drop(packs.whole.insert(id)),
@@ -80,6 +87,14 @@ pub fn inspect(repository: &Repository, around: &Surroundings, observer: &dyn Pr
     let listed: HashSet<String> = repository.list_packs()?.into_iter().map(|pack| pack.name).collect();
     packs.damaged.retain(|pack| listed.contains(&pack.name));
     Ok(packs)
+}
+
+/// Whether a pack that is whole bears the name of the session that it says.
+fn has_its_header(repository: &Repository, name: &str, session: SessionId) -> Result<bool> {
+    let (bytes, expected) =
+        (StoredBytes::open(&*repository.store, name.to_owned())?, encode_header(repository.id(), session));
+    let mut header = expected;
+    Ok(bytes.read_at(0, &mut header)? && header == expected)
 }
 
 fn is_whole(repository: &Repository, name: &str, id: PackId, observer: &dyn PruneObserver) -> Result<bool> {

@@ -2,7 +2,7 @@
 //!
 //! Owns the order of the steps and what is known between them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::assess::{Assess, Assessment, Needed, Rescued, Subject};
@@ -10,16 +10,18 @@ use super::inspect::{DamagedPack, Standing, inspect};
 use super::treat::Treatment;
 use super::{Loss, Means, OnLoss, RepairMode, RepairOptions, RepairReport, Repaired};
 use super::{losses, maps, sidecars};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::format::refs::BlockSet;
 use crate::format::table::TablePack;
 use crate::id::{BlockId, PackId, SessionId};
 use crate::index::{Care, Index};
+use crate::pack_reader::PackListing;
 use crate::parity::{Bytes, HealedPack, Sidecars, StoredBytes};
 use crate::prune::{PruneObserver, PrunePhase, Removal, Snapshots, Surroundings};
 use crate::repository::{KnownLosses, Repository, store_error};
 use crate::session::{complete_index, rescue};
+use crate::store::Object;
 
 /// Packs of which something is lost are looked at once more when the others are done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub struct Run<'r> {
     around: Surroundings,
     snapshots: Snapshots,
     known: KnownLosses,
+    /// Whether what is lost is given up; known when all of it is.
+    gives_up: bool,
     report: RepairReport,
 }
 
@@ -69,10 +73,14 @@ impl<'r> Run<'r> {
         (session, observer): (SessionId, &'r dyn PruneObserver),
         around: Surroundings,
     ) -> Result<Self> {
-        let (snapshots, known) =
-            (Snapshots::all_kept(repository, &around.condemned.snapshots())?, repository.known_losses()?);
-        let report = RepairReport::default();
-        Ok(Self { repository, options, session, observer, around, snapshots, known, report })
+        let condemned = around.condemned.snapshots();
+        let snapshots = match Snapshots::all_kept(repository, &condemned) {
+            // Another collector has removed a snapshot since it was listed.
+            Err(Error::Missing { .. }) => Snapshots::all_kept(repository, &condemned),
+            snapshots => snapshots,
+        }?;
+        let (known, report) = (repository.known_losses()?, RepairReport::default());
+        Ok(Self { repository, options, session, observer, around, snapshots, known, gives_up: false, report })
     }
 
     fn applies(&self) -> bool {
@@ -86,18 +94,23 @@ impl<'r> Run<'r> {
         let needs_maps = !needed.is_known;
         self.report.repaired.extend(mapped);
         let assess = self.begin_assessing(needed)?;
+        self.report.strangers.clone_from(&assess.packs.strangers);
         self.observer.phase(PrunePhase::Rewrite);
         let mut treated = Treated::new(Treatment::new(self.repository, self.session));
         self.treat_all(&assess, &mut treated)?;
         self.observer.phase(PrunePhase::Finish);
         let Treated { treatment, moved, mut lost, .. } = treated;
         lost.values_mut().for_each(|blocks| blocks.retain(|block| !moved.contains(*block)));
+        lost.extend(self.judge_doomed(&assess)?);
         let gone = self.find_missing(&assess, &moved, &mut lost)?;
-        self.write_down(&lost)?;
+        lost.extend(lost_keys(&assess)?);
+        self.gives_up = self.decide(&lost)?;
         if self.applies() {
-            let given_up = if self.options.on_loss == OnLoss::Accept { gone } else { HashSet::new() };
-            let stays = |pack: &&DamagedPack| self.options.on_loss == OnLoss::Keep && lost.contains_key(&pack.name);
-            let stay = assess.packs.damaged.iter().filter(stays).map(|pack| pack.id).collect();
+            let given_up = if self.gives_up { gone } else { HashSet::new() };
+            let is_lost = |id: PackId, session| !self.gives_up && lost.contains_key(&names::pack(id, session));
+            let damaged = assess.packs.damaged.iter().map(|pack| (pack.id, pack.session));
+            let doomed = assess.packs.doomed.iter().filter_map(|pack| names::parse_pack(&pack.name).ok());
+            let stay = damaged.chain(doomed).filter(|(id, session)| is_lost(*id, *session)).map(|(id, _)| id).collect();
             self.replace(&assess, treatment, (&given_up, &stay))?;
         }
         let (mended, written) = sidecars::mend(self.repository, &assess.packs, self.options.mode, self.observer)?;
@@ -112,6 +125,64 @@ impl<'r> Run<'r> {
         Ok(self.report)
     }
 
+    /// Writes down what is lost, and decides whether it is given up.
+    ///
+    /// Publish, then look: a writer that begins from now on stores again what its source still has; one that is at work may rely
+    /// on what is lost without knowing it, so nothing is given up beside it.
+    fn decide(&mut self, lost: &BTreeMap<String, Vec<BlockId>>) -> Result<bool> {
+        let accepts = self.options.on_loss == OnLoss::Accept;
+        if !self.applies() {
+            return Ok(accepts);
+        }
+        self.write_down(lost)?;
+        if !accepts || lost.is_empty() || self.repository.leases().open_leases(self.session)?.may_write() {
+            return Ok(accepts && lost.is_empty());
+        }
+        self.known = self.repository.known_losses()?;
+        self.gives_up = true;
+        self.write_down(lost)?;
+        Ok(true)
+    }
+
+    /// What is needed of packs that are doomed and whole, and does not open there: it could not be rescued.
+    fn judge_doomed(&self, assess: &Assess<'_>) -> Result<BTreeMap<String, Vec<BlockId>>> {
+        let mut lost = BTreeMap::<String, Vec<BlockId>>::new();
+        for pack in &assess.packs.doomed {
+            let Some(listing) = self.listing_of(pack)? else { continue };
+            let stored = StoredBytes::open(&*self.repository.store, pack.name.clone())?;
+            for row in listing.rows.iter().filter(|row| assess.needed.contains(row.block)) {
+                if assess.has_whole_copy(row)? {
+                    continue;
+                }
+                let opens = match assess.stored(&stored, row)? {
+                    Some(bytes) => assess.open_bytes(bytes, row)?.is_some(),
+                    None => false,
+                };
+                if self.applies() || !opens {
+                    lost.entry(pack.name.clone()).or_default().push(row.block);
+                }
+            }
+        }
+        // One that another collector has deleted meanwhile it has dealt with.
+        let is_there = |name: &String| is_gone(self.repository, name).map(|gone| !gone);
+        let mut left = BTreeMap::new();
+        for (name, blocks) in lost {
+            if is_there(&name)? {
+                left.insert(name, blocks);
+            }
+        }
+        Ok(left)
+    }
+
+    /// What a pack says that it holds; none if it cannot say it, or is gone.
+    fn listing_of(&self, pack: &Object) -> Result<Option<PackListing>> {
+        match self.repository.read_pack_listing(pack) {
+            Err(error) if error.kind() == Kind::Corrupt => Ok(None),
+            Err(_) if is_gone(self.repository, &pack.name)? => Ok(None),
+            listing => listing.map(Some),
+        }
+    }
+
     /// Puts the new packs in the place of those that go (the order of C7), removes what others need no longer, and finishes the
     /// lists that were there, but for those with packs that stay because something of them may be had later.
     fn replace(
@@ -120,20 +191,20 @@ impl<'r> Run<'r> {
         treatment: Treatment<'_>,
         (given_up, stay): (&HashSet<PackId>, &HashSet<PackId>),
     ) -> Result<()> {
-        let written = treatment.finish(assess, given_up)?;
+        let written = treatment.finish(assess, (given_up, stay))?;
         self.report.written_bytes += written.bytes;
         let relied_on = assess.relied_on();
         let mut removal = Removal::new(self.repository, self.session, &self.snapshots, (&self.around, relied_on));
         removal.rewritten(&written.replaced, written.packs)?;
+        // What others have condemned is theirs to tell.
+        self.report.waiting_packs = removal.waiting_packs;
         for list in &self.around.condemned.lists {
             if !list.packs.iter().any(|pack| stay.contains(&pack.id)) {
                 removal.finish(list)?;
             }
         }
         removal.finished_lists()?;
-        removal.sidecars_of_no_pack()?;
-        self.report.waiting_packs = removal.waiting_packs;
-        Ok(())
+        removal.sidecars_of_no_pack()
     }
 
     /// Makes damaged tables anew from the packs.
@@ -143,7 +214,8 @@ impl<'r> Run<'r> {
             let object = names::table(table.kind, table.id);
             self.report.repaired.push(Repaired { object, means: Means::Derived });
         }
-        if self.applies() && !index.lost().is_empty() {
+        if self.applies() {
+            // A table that is gone leaves no trace but packs that no table names.
             complete_index(self.repository, &index, &self.repository.list_packs()?, &self.around.open)?;
         }
         Ok(())
@@ -266,16 +338,16 @@ impl<'r> Run<'r> {
         moved: &BlockSet,
         lost: &mut BTreeMap<String, Vec<BlockId>>,
     ) -> Result<HashSet<PackId>> {
-        let listed = self.repository.list_packs()?;
-        let listed: HashSet<PackId> =
-            listed.iter().filter_map(|pack| Some(names::parse_pack(&pack.name).ok()?.0)).collect();
+        let packs = self.repository.list_packs()?;
+        let listed: HashSet<&str> = packs.iter().map(|pack| pack.name.as_str()).collect();
         let index = self.index()?;
         let damaged: HashSet<PackId> = assess.packs.damaged.iter().map(|pack| pack.id).collect();
+        let named = index.packs();
         let mut gone = BTreeMap::<PackId, TablePack>::new();
-        for (id, pack) in index.packs() {
+        for (id, pack) in &named {
             let name = names::pack(pack.id, pack.session);
-            if !listed.contains(&id) && !index.is_condemned(id) && is_gone(self.repository, &name)? {
-                gone.insert(id, pack);
+            if !listed.contains(&*name) && !index.is_condemned(*id) && is_gone(self.repository, &name)? {
+                gone.insert(*id, *pack);
             }
         }
         let mut held = moved.clone();
@@ -285,7 +357,15 @@ impl<'r> Run<'r> {
                 held.insert(block);
             }
         })?;
-        self.hold_what_is_doomed(assess, &mut held)?;
+        // What no table tells: packs that none names, and those that are doomed by now, which their collectors see to.
+        let is_untold = |id: &PackId| !damaged.contains(id) && (index.is_condemned(*id) || !named.contains_key(id));
+        for pack in &packs {
+            if names::parse_pack(&pack.name).is_ok_and(|(id, _)| is_untold(&id))
+                && let Some(listing) = self.listing_of(pack)?
+            {
+                held.extend(listing.rows.iter().map(|row| row.block));
+            }
+        }
         self.hold_what_is_at_work(assess, &index, &mut held)?;
         let mut missing = BlockSet::default();
         missing.extend(assess.needed.blocks.iter().filter(|block| !held.contains(*block)));
@@ -305,17 +385,6 @@ impl<'r> Run<'r> {
         Ok(gone.into_keys().collect())
     }
 
-    /// Where nothing is written, what would be rescued of packs that are doomed is not lost.
-    fn hold_what_is_doomed(&self, assess: &Assess<'_>, held: &mut BlockSet) -> Result<()> {
-        for pack in &assess.packs.doomed {
-            match self.repository.read_pack_listing(pack) {
-                Err(error) if error.kind() == Kind::Corrupt => {}
-                listing => held.extend(listing?.rows.iter().map(|row| row.block)),
-            }
-        }
-        Ok(())
-    }
-
     /// What is damaged in packs of sessions at work is judged when these have ended.
     fn hold_what_is_at_work(&self, assess: &Assess<'_>, index: &Index, held: &mut BlockSet) -> Result<()> {
         let left = assess.packs.damaged.iter().filter(|pack| pack.standing == Standing::AtWork);
@@ -329,9 +398,6 @@ impl<'r> Run<'r> {
 
     /// Says in the repository what is lost, before anything goes because of it.
     fn write_down(&self, lost: &BTreeMap<String, Vec<BlockId>>) -> Result<()> {
-        if !self.applies() {
-            return Ok(());
-        }
         let (mut blocks, mut accepted) = (BlockSet::default(), BlockSet::default());
         blocks.extend(lost.values().flatten().copied());
         accepted.extend(blocks.iter().filter(|block| self.is_accepted(*block)));
@@ -339,12 +405,12 @@ impl<'r> Run<'r> {
     }
 
     fn is_accepted(&self, block: BlockId) -> bool {
-        self.options.on_loss == OnLoss::Accept || self.known.accepted.contains(block)
+        self.gives_up || self.known.accepted.contains(block)
     }
 
     fn loss(&self, object: String, blocks: Vec<BlockId>) -> Loss {
-        let is_accepted = self.options.on_loss == OnLoss::Accept
-            || !blocks.is_empty() && blocks.iter().all(|block| self.known.accepted.contains(*block));
+        let is_accepted =
+            self.gives_up || !blocks.is_empty() && blocks.iter().all(|block| self.known.accepted.contains(*block));
         Loss { object, blocks, is_accepted }
     }
 }
@@ -362,4 +428,24 @@ fn packs_of(repository: &Repository, session: SessionId) -> Result<Vec<PackId>> 
     let listed = repository.list_packs()?;
     let own = listed.iter().filter_map(|pack| names::parse_pack(&pack.name).ok());
     Ok(own.filter(|(_, by)| *by == session).map(|(id, _)| id).collect())
+}
+
+/// Needed blocks whose data key is lost: nothing opens them, whatever packs hold.
+fn lost_keys(assess: &Assess<'_>) -> Result<BTreeMap<String, Vec<BlockId>>> {
+    let mut lost = BTreeMap::<String, Vec<BlockId>>::new();
+    let mut closed = HashMap::<SessionId, bool>::new();
+    for block in assess.needed.blocks.iter() {
+        let is_closed = match closed.get(&block.session) {
+            Some(is_closed) => *is_closed,
+            None => {
+                let is_closed = !assess.has_key(block)?;
+                closed.insert(block.session, is_closed);
+                is_closed
+            }
+        };
+        if is_closed {
+            lost.entry(names::data_key(block.session)).or_default().push(block);
+        }
+    }
+    Ok(lost)
 }

@@ -2,6 +2,7 @@
 
 mod beside;
 mod crash;
+mod doubts;
 mod healing;
 mod losing;
 mod sidecars;

@@ -103,12 +103,13 @@ impl<'r> Treatment<'r> {
             let Some((_, table)) = sealed else { return Ok(None) };
             return self.put_together(assess, row, table);
         };
-        // What changes under our hands is not carried on as if it were whole.
-        let plain = assess.opened(subject, row)?;
+        // What changes under our hands is not carried on as if it were whole: these very bytes must open. Of a block whose key
+        // is lost, healed bytes are checked cell by cell as they are read.
+        let plain = assess.open_bytes(bytes.clone(), row)?;
         let (table, chunks) = match (origin, sealed, plain) {
             (Origin::NewTable, _, Some(plain)) => self.new_table(assess, row, &plain)?,
             (Origin::AsItIs, Some(table), Some(_)) => table,
-            (Origin::AsItIs, Some(table), None) if subject.is_healed => table,
+            (Origin::AsItIs, Some(table), None) if subject.is_healed && !assess.has_key(row.block)? => table,
             _ => return Ok(None),
         };
         let block = SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table };
@@ -155,9 +156,14 @@ impl<'r> Treatment<'r> {
         seal(&BlockSealer { keys, data_key: &data_key, compressors, spare: &self.spare })
     }
 
-    /// Puts a table in the place of all that name packs that go or are given up, so that what moved is found in its new place
+    /// Puts a table in the place of all that name packs that go or are given up, but for those that `stay`, so that what moved is found in its new place
     /// before the old packs count as absent.
-    pub fn finish(self, assess: &Assess<'_>, given_up: &HashSet<PackId>) -> Result<Written> {
+    pub fn finish(
+        mut self,
+        assess: &Assess<'_>,
+        (given_up, stay): (&HashSet<PackId>, &HashSet<PackId>),
+    ) -> Result<Written> {
+        self.written.replaced.retain(|pack| !stay.contains(&pack.id));
         let replaced = self.written.replaced.iter().map(|pack| pack.id);
         let removed: HashSet<PackId> = replaced.chain(given_up.iter().copied()).collect();
         if removed.is_empty() && self.written.packs.is_empty() {

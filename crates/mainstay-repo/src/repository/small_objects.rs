@@ -170,7 +170,8 @@ fn look_at_removal(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded
 }
 
 fn look_at_losses(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
-    let losses = losses::decode_losses(repository.id(), bytes)?;
+    let said = repository.judge.open_object(ObjectKind::Losses, bytes)?;
+    let losses = losses::decode_losses(&said)?;
     expect(losses.id == names::parse_losses(name)?, "it is another one than its name says")
 }
 

@@ -64,7 +64,9 @@ impl Session<'_> {
         let packed = self.packer.finish()?;
         flushed?;
         self.rescue_what_is_condemned(&draft)?;
-        let index = self.repository.index()?;
+        // A row that leads to what is lost must not outlive the one that leads to what was stored again.
+        let lost = self.repository.known_losses()?.blocks;
+        let index = self.repository.index_without_losses(self.repository.condemned()?.packs(), lost)?;
         match merge_when_many(&index) {
             // A damaged table is left as it is: its rows are found in packs.
             Err(error) if error.kind() == Kind::Corrupt => {}

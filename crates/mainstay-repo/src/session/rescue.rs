@@ -39,15 +39,14 @@ impl Wanted<'_> {
             return Err(Error::BlockMissing { block: block.to_string() });
         }
         let accepted = repository.known_losses()?.accepted;
-        let mut missing = self.without_good_copy(repository, condemned)?;
-        // Of what was given up there is no copy to be had.
-        missing.retain(|block| !accepted.contains(*block));
+        let missing = self.without_good_copy(repository, condemned)?;
         if missing.is_empty() {
             return Ok(());
         }
         let packs = listed_packs(repository, condemned.lists.iter().flat_map(|list| &list.packs))?;
         rescue(repository, session, &packs, |row, _| Ok(missing.contains(&row.block)))?;
         let mut missing = self.without_good_copy(repository, condemned)?.into_iter();
+        // Of what was given up there may be nothing to be had.
         match missing.find(|block| !accepted.contains(*block)) {
             Some(block) => Err(Error::BlockMissing { block: block.to_string() }),
             None => Ok(()),

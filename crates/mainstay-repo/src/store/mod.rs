@@ -118,6 +118,18 @@ pub trait Upload: Send {
     fn publish(self: Box<Self>, name: &str) -> io::Result<()>;
 }
 
+/// Whether the disk says that it cannot read this place any more: damage, and no failure of the store.
+pub(crate) fn is_bad_sector(error: &io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::IO)
+}
+
+/// Whether it is these bytes that are lost: the object or its end is gone, or the disk cannot read them any more.
+pub(crate) fn is_lost_on_disk(error: &io::Error) -> bool {
+    let is_gone =
+        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData);
+    is_gone || is_bad_sector(error)
+}
+
 /// A store that is full answers with this.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound

@@ -1,0 +1,194 @@
+//! Tests of what a repair must not believe: disks that change their minds, strangers, tables that are gone, and others at work.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::fixtures::bad_sectors::{BadSectors, Sector};
+use crate::fixtures::beside::another;
+use crate::session::{Session, Sharing};
+
+fn over(store: &BadSectors) -> Repository {
+    Repository::open(Arc::new(store.clone()), &secret(), restarted()).unwrap()
+}
+
+#[test]
+fn a_disk_that_reads_other_bytes_each_time_is_never_believed() {
+    let mut reads = 0;
+    for from in 0.. {
+        let (store, _, files) = with_parity(30);
+        let content = content_pack(&store);
+        damage(&store, &content, 300_000, 30);
+        let place = 500_000..500_010;
+        let disk = BadSectors::new(store.clone(), &content, place, Sector::ChangesAt(from));
+        // Whatever it came to, nothing wrong was written, and what is there is enough.
+        drop(over(&disk).repair(APPLY));
+        let report = open(store.clone(), restarted()).repair(APPLY).unwrap();
+        assert_eq!(report.lost, [], "from reading {from} on");
+        assert_snapshots(&open(store.clone(), restarted()), &snapshots(1, &files));
+        if disk.reads() <= from {
+            reads = from;
+            break;
+        }
+    }
+    assert!(reads > 4, "the place was read {reads} times");
+}
+
+#[test]
+fn a_place_that_cannot_be_read_is_healed_and_stands_in_the_way_of_nobody() {
+    for (from, to) in [(0, 60), (500_000, 500_500), (u64::MAX - 600, u64::MAX)] {
+        let (store, _, files) = with_parity(30);
+        let content = content_pack(&store);
+        let len = store.len(&content).unwrap();
+        let place = if from > len { len - 600..len } else { from..to };
+        let disk = BadSectors::new(store.clone(), &content, place.clone(), Sector::Unreadable);
+        // A reader keeps the damaged pack: prunes meet it.
+        let elsewhere = another(&store);
+        let reader = elsewhere.begin_reading().unwrap();
+        let beside = Repository::open(Arc::new(disk.clone()), &secret(), alive()).unwrap();
+        assert_eq!(means(&beside.repair(APPLY).unwrap()), [(content.as_str(), Means::Parity)], "{place:?}");
+        beside.prune().unwrap_or_else(|error| panic!("{place:?}: prune: {error}"));
+        drop(reader);
+        beside.prune().unwrap_or_else(|error| panic!("{place:?}: prune: {error}"));
+        assert!(!store.names().contains(&content), "{place:?}");
+        assert_snapshots(&open(store, restarted()), &snapshots(1, &files));
+    }
+}
+
+#[test]
+fn index_tables_that_are_gone_are_made_anew_and_nothing_is_lost_with_them() {
+    let (store, repository, files) = with_snapshot();
+    for name in named(&store, "index/") {
+        store.delete(&name).unwrap();
+    }
+    for options in [SHOW, RepairOptions { mode: RepairMode::Show, ..ACCEPT }, ACCEPT] {
+        let report = repository.repair(options).unwrap();
+        assert_eq!(report.lost, [], "{options:?}");
+    }
+    assert_eq!(named(&store, "losses/"), [""; 0]);
+    let again = back_up(&open(store.clone(), restarted()), 2, &files).unwrap();
+    assert_eq!(again.new_bytes, 0, "everything is known again");
+}
+
+#[test]
+fn a_damaged_table_is_no_loss_for_who_only_looks() {
+    let (store, repository, _) = with_snapshot();
+    for table in named(&store, "index/") {
+        damage(&store, &table, 100, 1);
+    }
+    assert_eq!(repository.repair(SHOW).unwrap().lost, []);
+}
+
+#[test]
+fn nothing_is_given_up_beside_a_writer_that_may_rely_on_it() {
+    let (store, _, files) = with_snapshot();
+    let content = content_pack(&store);
+    damage(&store, &content, 5000, 10);
+    let elsewhere = another(&store);
+    let session = Session::begin(&elsewhere, Sharing::Shared).unwrap();
+    let beside = open(store.clone(), alive());
+    let report = beside.repair(ACCEPT).unwrap();
+    assert!(report.lost.iter().all(|loss| !loss.is_accepted) && !report.lost.is_empty(), "{report:?}");
+    assert!(store.names().contains(&content) && beside.known_losses().unwrap().accepted.is_empty());
+    // It goes on and relies on what it found when it began.
+    let (root, blocks) = crate::fixtures::store_files(&session, &files).unwrap();
+    session.commit(crate::fixtures::draft("data", 2, root, blocks)).unwrap();
+    // What its source has is stored again by the next one, and heals both.
+    let later = open(store.clone(), restarted());
+    back_up(&later, 3, &files).unwrap();
+    assert_eq!(later.repair(ACCEPT).unwrap().lost, []);
+    let expected = (1..=3).map(|sequence| (sequence, files.clone())).collect();
+    assert_snapshots(&open(store, restarted()), &expected);
+}
+
+#[test]
+fn a_doomed_pack_stays_while_something_needed_of_it_cannot_be_opened() {
+    let (store, repository, files) = with_snapshot();
+    let content = content_pack(&store);
+    // Condemned by a collector that knew no snapshot.
+    let (id, session) = names::parse_pack(&content).unwrap();
+    let list = crate::format::coord::Condemned {
+        id: crate::id::TableId([7; 16]),
+        packs: vec![crate::format::coord::CondemnedPack { id, session }],
+        snapshots: Vec::new(),
+        considered: Vec::new(),
+        keys: Vec::new(),
+    };
+    let bytes = crate::format::coord::encode_condemned(repository.id(), &list);
+    store.put(&names::condemned(list.id), &bytes).unwrap();
+    let key = named(&store, "keys/data/").remove(0);
+    let kept = store.read(&key, 10_000).unwrap();
+    store.delete(&key).unwrap();
+    let report = open(store.clone(), restarted()).repair(APPLY).unwrap();
+    assert!(report.lost.iter().any(|loss| loss.object == content), "{report:?}");
+    assert!(store.names().contains(&content), "it may be opened again");
+    store.put(&key, &kept).unwrap();
+    let repository = open(store.clone(), restarted());
+    assert_eq!(repository.repair(APPLY).unwrap().lost, []);
+    repository.prune().unwrap();
+    assert_snapshots(&open(store, restarted()), &snapshots(1, &files));
+}
+
+#[test]
+fn a_list_of_losses_that_a_stranger_has_put_or_that_cannot_be_read_says_nothing() {
+    let (store, repository, files) = with_snapshot();
+    let entry = repository.snapshots().unwrap().remove(0);
+    let blocks = repository.references(&entry).unwrap();
+    let losses = crate::format::losses::Losses { id: crate::id::TableId([7; 16]), accepted: blocks.clone(), blocks };
+    let (said, stranger) = (crate::format::losses::encode_losses(&losses), crate::fixtures::holder());
+    let kind = crate::format::envelope::ObjectKind::Losses;
+    let signature = stranger.signer().sign(&crate::format::signed::signed(kind, repository.id(), &said));
+    let signed = (stranger.signer().certificates(), signature);
+    let forged = crate::format::signed::encode(kind, repository.id(), &said, signed);
+    for bytes in [forged, b"nonsense".to_vec()] {
+        store.put(&names::losses(losses.id), &bytes).unwrap();
+        let known = repository.known_losses().unwrap();
+        assert!(known.blocks.is_empty() && known.accepted.is_empty());
+        assert_eq!(back_up(&repository, 2, &files).unwrap().new_bytes, 0);
+        repository.prune().unwrap();
+        repository.repair(APPLY).unwrap();
+        assert_eq!(named(&store, "losses/"), [""; 0], "a repair makes them anew");
+        let last = crate::fixtures::named(&store, "snapshots/").pop().unwrap();
+        store.delete(&last).unwrap();
+    }
+    assert_snapshots(&repository, &snapshots(1, &files));
+}
+
+#[test]
+fn a_copy_of_a_pack_under_the_name_of_another_session_takes_nobody_in() {
+    let (store, _, files) = with_parity(30);
+    for pack in named(&store, "packs/") {
+        let (id, _) = names::parse_pack(&pack).unwrap();
+        for session in [[0; 16], [0xff; 16]] {
+            let copy = names::pack(id, crate::id::SessionId(session));
+            store.put(&copy, &store.read(&pack, u64::MAX).unwrap()).unwrap();
+        }
+    }
+    let repository = open(store.clone(), restarted());
+    repository.prune().unwrap();
+    repository.prune().unwrap();
+    assert_snapshots(&repository, &snapshots(1, &files));
+    let content = repository.list_packs().unwrap();
+    let is_true = |name: &str| !name.ends_with(&"0".repeat(32)) && !name.ends_with(&"f".repeat(32));
+    let content = content.into_iter().filter(|pack| is_true(&pack.name)).max_by_key(|pack| pack.len).unwrap().name;
+    damage(&store, &content, 5000, 30);
+    let report = repository.repair(APPLY).unwrap();
+    assert_eq!((means(&report), report.strangers.len()), (vec![(content.as_str(), Means::Parity)], 4));
+    assert_snapshots(&open(store, restarted()), &snapshots(1, &files));
+}
+
+#[test]
+fn the_better_parity_of_a_damaged_pack_is_not_dropped_for_a_worse_one() {
+    let (store, repository, files) = with_parity(30);
+    let content = content_pack(&store);
+    let (id, _) = names::parse_pack(&content).unwrap();
+    let better = sidecar_of(&store, id);
+    let bytes = store.read(&better, u64::MAX).unwrap();
+    // As a change of the percentage leaves it that was killed before its end.
+    repository.add_parity(None, 3, &Unobserved).unwrap();
+    store.put(&better, &bytes).unwrap();
+    damage(&store, &content, 5000, 150_000);
+    assert_eq!(repository.add_parity(None, 3, &Unobserved).unwrap().damaged.len(), 1);
+    assert!(store.names().contains(&better));
+    assert_eq!(repository.repair(APPLY).unwrap().lost, []);
+    assert_snapshots(&open(store, restarted()), &snapshots(1, &files));
+}
