@@ -6,7 +6,7 @@ use the index, and writes nothing to the repository. Invariant: what is restored
 The password file holds a passphrase, a recovery code (MSK1-...) or a recipient's private half (MSR1-...), as one line;
 one line break at its end does not count. SNAPSHOT is `latest` or the first digits of an id. Exit code 0: done; 3: done,
 with warnings; 1: not done."""
-import argparse, bisect, functools, hashlib, hmac, json, os, resource, stat, struct, sys, time  # noqa: E401
+import argparse, bisect, contextlib, functools, hashlib, hmac, json, os, resource, stat, struct, sys, time  # noqa: E401
 from collections import namedtuple
 
 import zstandard
@@ -23,6 +23,7 @@ BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 4 << 20, 1 
 SUITES = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
 HPKE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
+generation = lambda name: int(name.partition(".")[2] or 0)  # of the secrets in it, or that wrap it
 Data, Hole = namedtuple("Data", "session serial offset length"), namedtuple("Hole", "length")
 
 
@@ -74,21 +75,20 @@ def derive(key, *info):
 
 
 def coded_key(prefix, text):
-    """The 32 bytes of a code, or None if the text is none."""
+    """The 32 bytes of a code."""
     digits = "".join(text.split()).replace("-", "").upper().translate(str.maketrans("OIL", "011"))
     alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-    if len(digits) != 60 or not digits.startswith(prefix) or set(digits[4:]) - set(alphabet):
-        return None
+    expect(digits.startswith(prefix) and len(digits) == 60 and set(digits[4:]) <= set(alphabet), "it is no such code")
     return sum(alphabet.index(digit) << 5 * at for at, digit in enumerate(digits[:3:-1])).to_bytes(35, "big")[:32]
 
 
 def slot_key(slot, secret):
-    """What the secret makes of a slot: its key, for a recipient the seed of one; None if it is of another kind."""
+    """What the secret makes of a slot: its key and the nonce, or for a recipient the seed of one."""
     if slot[2] == 1 and slot[6] <= 4 << 20 and slot[7] <= 64 and slot[8] <= 64:
         stretch = Argon2id(salt=slot[5], length=32, iterations=slot[7], lanes=slot[8], memory_cost=slot[6])
-        return stretch.derive(secret.encode("utf-8"))
+        return stretch.derive(secret.encode("utf-8")), slot[9]
     key = coded_key({2: "MSK1", 3: "MSR1"}.get(slot[2], "none"), secret)
-    return derive(key, b"key slot", slot[5]) if key and slot[2] == 2 else key
+    return (derive(key, b"key slot", slot[5]), slot[9]) if slot[2] == 2 else (key, None)
 
 
 def pair(seed):
@@ -135,34 +135,33 @@ class Repository:
             raise Damaged(f"{what}: its seal does not match") from None
 
     def unlock(self, secret):
-        for name in self.names("keys/slots"):
-            try:
+        for name in sorted(self.names("keys/slots"), key=generation, reverse=True):
+            with contextlib.suppress(Damaged):
                 slot = self.clear(name, KEY_SLOT)
-                expect(name.endswith("/" + slot[1].hex()), f"{name}: it is another slot")
-                key, nonce = slot_key(slot, secret), None if slot[2] == 3 else slot[9]
-                if key:
-                    return cbor(self.open(name, key, nonce, slot[10], KEY_SLOT, slot[1]))
-            except Damaged:
-                continue
+                expect(name.partition(".")[0].endswith("/" + slot[1].hex()), f"{name}: it is another slot")
+                return cbor(self.open(name, *slot_key(slot, secret), slot[10], KEY_SLOT, slot[1]))
         raise Damaged("no key slot opens with this secret")
 
     @functools.cache
     def of_session(self, session):
-        """The data key object of a session, and the secrets of its domain: our own, or made of the secret *domains*."""
-        stored = self.clear(f"keys/data/{session.hex()}", DATA_KEY)
-        domain, own = stored.get(3, bytes(8)), self.secrets.get(9, bytes(8))
-        expect(stored[1] == session and (domain == own or 6 in self.secrets), "a data key of another session or domain")
-        names = enumerate((b"identity", b"chunker", b"index", b"content", b"tree"), 1) if domain != own else ()
-        return stored, {key: derive(self.secrets[6], b"domain ", name, domain) for key, name in names} or self.secrets
+        """The newest data key object of a session, and its domain; None for our own."""
+        name = max((name for name in self.names("keys/data") if session.hex() in name), key=generation, default="keys")
+        stored = self.clear(name, DATA_KEY)
+        domain = None if stored.get(3) == self.secrets.get(9) else stored.get(3, bytes(8))
+        expect(stored[1] == session and (not domain or 6 in self.secrets), f"{name}: of another session or domain")
+        return name, stored, domain
 
     @functools.cache
     def data_key(self, session, purpose):
-        """A session's data key for content (1) or trees (2)."""
-        name, number = f"keys/data/{session.hex()}", {CONTENT: 4, TREE: 5}[purpose]
-        stored, secrets = self.of_session(session)
+        """A session's data key for content (1) or trees (2): the secret of its generation and domain opens it."""
+        number, (name, stored, domain) = {CONTENT: 4, TREE: 5}[purpose], self.of_session(session)
         wrapped = next((key for key in stored[2] if key[1] == purpose and key[2] in (1, 2)), None)
-        expect(wrapped and number in secrets, f"{name}: no key for purpose {purpose}, or none that this secret may open")
-        key = derive(secrets[number], (b"wrap" if wrapped[2] == 1 else b"seal") + b" data key")
+        expect(wrapped and number in self.secrets, f"{name}: no key for purpose {purpose} that this secret may open")
+        older = [{4: old[1], 5: old[2], 13: old.get(3)} for old in self.secrets.get(12, [])]
+        secrets = {**dict(enumerate(older)), self.secrets.get(11, 0): self.secrets}[wrapped.get(5, 0)]
+        what = b"domain content" if number == 4 else b"domain tree"
+        secret = derive(secrets.get(13) or self.secrets[6], what, domain) if domain else secrets[number]
+        key = derive(secret, (b"wrap" if wrapped[2] == 1 else b"seal") + b" data key")
         return self.open(name, key, wrapped.get(3), wrapped[4], DATA_KEY, session, bytes([purpose]))
 
     def snapshots(self):
@@ -206,7 +205,8 @@ class Repository:
             stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
             table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
         plain, kept = self.open_block(what, session, serial, kind, stored)
-        key = derive(self.of_session(session)[1][3], b"chunk table", session, struct.pack("<I", serial))
+        index = (domain := self.of_session(session)[2]) and derive(self.secrets[6], b"domain index", domain)
+        key = derive(index or self.secrets[3], b"chunk table", session, struct.pack("<I", serial))
         says = CHUNK_TABLE, session, struct.pack("<I", serial)
         rows = self.open(f"chunk table of {what}", key, table[:12], table[12:], *says)
         expect(len(plain) == sum(struct.unpack("<" + "32xI" * (len(rows) // 36), rows)), f"{what}: not all its chunks")

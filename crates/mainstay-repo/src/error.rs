@@ -69,6 +69,9 @@ pub enum Error {
         /// Which other keys have it, as far as that is known; begins with a semicolon.
         holders: String,
     },
+    /// A rotation would shut out keys that it cannot take along.
+    #[error("rotate secrets: keys would be shut out that were not given: {keys}")]
+    KeysLeftOut { keys: String },
     /// The format or a feature is unknown to this version.
     #[error("open repository {location}: it needs {needs}, this version reads format {reads}")]
     TooNew { location: String, needs: String, reads: u32 },
@@ -112,7 +115,11 @@ impl Error {
             Self::WrongKey { .. } | Self::NotAllowed { .. } => Kind::Denied,
             Self::TooNew { .. } => Kind::Unsupported,
             Self::Fenced { .. } => Kind::Busy,
-            Self::Condemned { .. } | Self::Occupied { .. } | Self::Limit { .. } | Self::Invalid(_) => Kind::Invalid,
+            Self::Condemned { .. }
+            | Self::KeysLeftOut { .. }
+            | Self::Occupied { .. }
+            | Self::Limit { .. }
+            | Self::Invalid(_) => Kind::Invalid,
             Self::Cancelled => Kind::Cancelled,
             Self::Random(_) | Self::Bug(_) => Kind::Bug,
             Self::SessionFailed { kind, .. } => *kind,

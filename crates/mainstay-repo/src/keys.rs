@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 use crate::format::config::{Config, Suite};
 use crate::format::keys::{Secrets, StoredSlot};
+use crate::format::limits;
 use crate::id::{BlockId, ChunkId, DomainId, SessionId, SlotId, SourceId, TableId};
 use crate::seal::{KeyBytes, SealKey, derive};
 use crate::signer::Signer;
@@ -75,6 +76,8 @@ pub struct KeySlot {
     pub created: i64,
     /// As the slot says; what is sealed in it decides.
     pub rights: Rights,
+    /// How often the secrets were rotated when those in it were drawn; as its name says.
+    pub generation: u32,
 }
 
 impl From<&StoredSlot> for KeySlot {
@@ -85,6 +88,7 @@ impl From<&StoredSlot> for KeySlot {
             label: slot.label.clone(),
             created: slot.created,
             rights: Rights::from_number(slot.rights),
+            generation: slot.generation(),
         }
     }
 }
@@ -116,6 +120,30 @@ impl Keys {
     pub(crate) fn new(config: Config, secrets: Secrets, signer: Signer) -> Self {
         let own = Arc::new(Domain::new(secrets));
         Self { config, claims: own.claims(), own, signer, others: Mutex::default(), sessions: Mutex::default() }
+    }
+
+    /// The same keys with the next generation of the secrets that wrap data keys.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for keys that lack some of them.
+    pub fn rotated(&self) -> Result<Self> {
+        if self.generation() >= limits::GENERATIONS {
+            let (got, limit) = (u64::from(self.generation()) + 1, limits::GENERATIONS.into());
+            return Err(Error::Limit { what: "rotations".to_owned(), got, limit });
+        }
+        let secrets = Domain::rotate(&self.own.secrets)?;
+        let secrets = secrets.ok_or_else(|| Error::not_allowed("rotate secrets", Right::Maintain))?;
+        Ok(Self::new(self.config, secrets, Signer::open(self.signer.stored().clone())))
+    }
+
+    /// How often the secrets were rotated when those of these keys were drawn.
+    pub fn generation(&self) -> u32 {
+        self.own.secrets.generation()
+    }
+
+    /// Whether both hold the same secrets.
+    pub fn are_those_of(&self, other: &Self) -> bool {
+        self.own.secrets == other.own.secrets
     }
 
     pub fn config(&self) -> &Config {
@@ -178,10 +206,13 @@ impl Keys {
         if id == self.own.id {
             return Some(self.own.clone());
         }
-        let domains = self.own.secrets.domains.as_ref()?;
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Domain::new(Domain::made_of(&domains.0, id, &self.claims)));
-        Some(others.entry(id).or_insert_with(make).clone())
+        if let Some(known) = others.get(&id) {
+            return Some(known.clone());
+        }
+        let made = Arc::new(Domain::new(Domain::made_of(&self.own.secrets, id, &self.claims)?));
+        others.insert(id, made.clone());
+        Some(made)
     }
 
     fn required_domain(&self, verb: &'static str, id: DomainId) -> Result<Arc<Domain>> {

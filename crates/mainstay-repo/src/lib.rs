@@ -53,8 +53,8 @@ pub use repair::{
     SidecarDepth,
 };
 pub use repository::{
-    Beside, Break, Chain, KnownLosses, Link, Listing, LostSnapshot, ReadLease, Removed, Repository, Rewind, Seen,
-    SignedSnapshot, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
+    Beside, Break, Chain, KnownLosses, Link, Listing, LostSnapshot, OtherKeys, ReadLease, Removed, Repository, Rewind,
+    RotationReport, Seen, SignedSnapshot, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
 pub use signer::Holder;

@@ -5,8 +5,9 @@
 //! not good is passed over for another one; never is a thinned copy taken for the bytes that it lacks.
 
 mod copies;
+mod data_keys;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,10 +21,11 @@ use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow,
 use crate::format::{Problem, limits, names};
 use crate::id::{BlockId, PackId, SessionId};
 use crate::index::Index;
-use crate::keys::{DataKey, Keys};
+use crate::keys::Keys;
 use crate::store::{Store, is_absent, is_bad_sector};
 
 use copies::Copies;
+pub use data_keys::DataKeys;
 
 pub use crate::index::BlockPlace;
 
@@ -32,41 +34,6 @@ const CACHED_BLOCKS: usize = 24;
 
 /// A block asked for as another kind than it was must not come from memory either.
 type CachedBlock = ((BlockId, BlockKind), Arc<OpenBlock>);
-
-/// The data keys of sessions, unwrapped once.
-pub struct DataKeys {
-    store: Arc<dyn Store>,
-    keys: Arc<Keys>,
-    held: Mutex<HashMap<SessionId, Arc<DataKey>>>,
-}
-
-impl DataKeys {
-    pub fn new(store: Arc<dyn Store>, keys: Arc<Keys>) -> Self {
-        Self { store, keys, held: Mutex::new(HashMap::new()) }
-    }
-
-    pub fn insert(&self, session: SessionId, key: Arc<DataKey>) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(session, key);
-    }
-
-    /// The data keys of a session, as far as they may be opened.
-    ///
-    /// # Errors
-    /// When they are missing or damaged; that they may not be opened shows when one is used.
-    pub fn get(&self, session: SessionId) -> Result<Arc<DataKey>> {
-        if let Some(key) = self.held.lock().unwrap_or_else(PoisonError::into_inner).get(&session) {
-            return Ok(key.clone());
-        }
-        let name = names::data_key(session);
-        let bytes = read_object(&*self.store, &name, "read data key")?;
-        let damaged = |problem: Problem| Error::damaged("read data key", &name, problem);
-        let stored =
-            crate::format::keys::decode_data_key(self.keys.config().repository, session, &bytes).map_err(damaged)?;
-        let key = Arc::new(self.keys.open_data_key(&stored).map_err(damaged)?);
-        self.insert(session, key.clone());
-        Ok(key)
-    }
-}
 
 /// Reads a small object whole.
 pub(crate) fn read_object(store: &dyn Store, name: &str, verb: &'static str) -> Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! An open repository: its keys, its snapshots, and the doors to reading and writing.
 //!
-//! Owns creating and opening, key slots, snapshots and forgetting. Never writes blocks: a `Session` does.
+//! Owns creating and opening, snapshots and forgetting. Never writes blocks: a `Session` does.
 
 mod chain;
 mod forgetting;
@@ -8,10 +8,12 @@ mod history;
 mod listing;
 mod losses;
 mod reading;
+mod rotation;
 mod seen;
+mod slots;
 mod small_objects;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::chunker::Chunker;
@@ -27,7 +29,7 @@ use crate::format::snapshot::Snapshot;
 use crate::format::{FORMAT_VERSION, keys as stored_keys, limits, names, refs};
 use crate::id::{BlockId, ChunkId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId};
 use crate::index::{Care, Index};
-use crate::keys::{KeySlot, Keys, Recipient, Right, Rights, Secret};
+use crate::keys::{KeySlot, Keys, Right, Rights, Secret};
 use crate::lease::{Leases, Liveness, UnknownLease};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, pack_error, read_object};
 use crate::seal::{preferred_suite, random};
@@ -39,7 +41,10 @@ pub(crate) use listing::AllSnapshots;
 pub use listing::{Listing, LostSnapshot, SnapshotPlace};
 pub use losses::KnownLosses;
 pub use reading::SignedSnapshot;
+pub use rotation::{OtherKeys, RotationReport};
 pub use seen::{Rewind, Seen};
+pub use slots::WriterMay;
+use slots::readable_slots;
 pub use small_objects::SmallDamage;
 
 /// A snapshot and where it stands.
@@ -66,14 +71,6 @@ const OTHER_FOLDERS: [&str; 9] = [
 
 /// Keys that an error names: more would be no help.
 const NAMED_HOLDERS: usize = 3;
-
-/// What a created writer may do beside writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriterMay {
-    Nothing,
-    /// Read the trees of its own snapshots, so that it need not read what did not change.
-    List,
-}
 
 /// What a repository holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,8 +118,8 @@ impl Repository {
         let abandoned = list(&*store, names::KEY_SLOTS)?;
         let keys = Keys::generate(preferred_suite(), label, created)?;
         let config = *keys.config();
-        let slot = keys.wrap_first_slot(secret)?;
-        let slot_name = names::key_slot(slot.id);
+        let slot = keys.wrap_own_slot(secret)?;
+        let slot_name = names::key_slot(slot.id, 0);
         put(&*store, &slot_name, &stored_keys::encode_slot(config.repository, &slot))?;
         // Of several who create at once, the one whose configuration is published has the place.
         match put(&*store, names::CONFIG, &config::encode(&config)) {
@@ -206,13 +203,6 @@ impl Repository {
         &self.chunker
     }
 
-    /// All key slots; the one that opened this repository is named by [`Repository::own_slot`].
-    pub fn key_slots(&self) -> Result<Vec<KeySlot>> {
-        let mut slots: Vec<KeySlot> = read_slots(&*self.store, self.id())?.iter().map(KeySlot::from).collect();
-        slots.sort_by_key(|slot| (slot.created, slot.id));
-        Ok(slots)
-    }
-
     pub fn own_slot(&self) -> SlotId {
         self.slot
     }
@@ -236,44 +226,6 @@ impl Repository {
             slots.take(NAMED_HOLDERS).map(|slot| format!("{} ({})", slot.id.short(), slot.label)).collect();
         let holders = if named.is_empty() { String::new() } else { format!("; {} may", named.join(", ")) };
         Err(Error::NotAllowed { verb, right: right.name(), holders })
-    }
-
-    /// Adds a holder who can open the repository, with the rights of this key.
-    pub fn add_key(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
-        self.require(Right::Maintain, "add key")?;
-        self.publish_slot(&self.keys.wrap_slot(secret, label, created)?)
-    }
-
-    /// Adds a holder who backs up in a domain of its own and cannot read, or only what its own snapshots list.
-    pub fn add_writer(&self, secret: &Secret, label: &str, created: i64, may: WriterMay) -> Result<KeySlot> {
-        self.require(Right::Maintain, "create writer")?;
-        self.publish_slot(&self.keys.wrap_writer(secret, label, created, may == WriterMay::List)?)
-    }
-
-    /// Adds a holder of a private key that is not here.
-    pub fn add_recipient(&self, recipient: &Recipient, label: &str, created: i64) -> Result<KeySlot> {
-        self.require(Right::Maintain, "add recipient")?;
-        self.publish_slot(&self.keys.seal_slot(recipient, label, created)?)
-    }
-
-    fn publish_slot(&self, slot: &stored_keys::StoredSlot) -> Result<KeySlot> {
-        put(&*self.store, &names::key_slot(slot.id), &stored_keys::encode_slot(self.id(), slot))?;
-        Ok(KeySlot::from(slot))
-    }
-
-    /// Removes a key slot, unless it is the last one that may do everything.
-    pub fn remove_key(&self, id: SlotId) -> Result<()> {
-        self.require(Right::Maintain, "remove key")?;
-        let slots = self.key_slots()?;
-        if !slots.iter().any(|slot| slot.id == id) {
-            return Err(Error::Missing { verb: "remove key", name: names::key_slot(id) });
-        }
-        if !slots.iter().any(|slot| slot.id != id && slot.rights == Rights::ALL) {
-            return Err(Error::Invalid(
-                "remove key: it is the last one that may restore, and without it nothing could be read".to_owned(),
-            ));
-        }
-        delete(&*self.store, &names::key_slot(id))
     }
 
     /// Opens the index as it is now. List snapshots before, if both are needed: a snapshot's blocks are indexed before it
@@ -484,33 +436,6 @@ impl Drop for ReadLease<'_> {
 fn takes_no_object(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded | PermissionDenied)
-}
-
-fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_keys::StoredSlot>> {
-    let (slots, mut damaged) = readable_slots(store, repository)?;
-    match damaged.pop() {
-        Some(error) => Err(error),
-        None => Ok(slots),
-    }
-}
-
-/// The key slots that can be read, and what is wrong with the others, but for those that creations have left over.
-fn readable_slots(store: &dyn Store, repository: RepositoryId) -> Result<(Vec<stored_keys::StoredSlot>, Vec<Error>)> {
-    let (mut slots, mut damaged) = (BTreeMap::new(), Vec::new());
-    for object in list(store, names::KEY_SLOTS)? {
-        let id = object.name.strip_prefix(names::KEY_SLOTS).and_then(|id| SlotId::from_hex(id).ok());
-        let Some(id) = id else {
-            damaged.push(Error::damaged("list key slots", &object.name, "it is not the name of a key slot"));
-            continue;
-        };
-        let bytes = read_object(store, &object.name, "read key slot")?;
-        match stored_keys::decode_slot(repository, id, &bytes) {
-            Ok(slot) => drop(slots.insert(id, slot)),
-            Err(_) if small_objects::is_left_over(repository, id, &bytes) => {}
-            Err(problem) => damaged.push(Error::damaged("read key slot", &object.name, problem)),
-        }
-    }
-    Ok((slots.into_values().collect(), damaged))
 }
 
 pub(crate) fn list(store: &dyn Store, prefix: &str) -> Result<Vec<Object>> {

@@ -52,6 +52,13 @@ impl Context {
         Ok(Opened { repository, location })
     }
 
+    /// The same for what seals a new slot to the secret that opened it.
+    pub fn open_with_secret(&self) -> Result<(Opened, Secret)> {
+        let location = self.location()?;
+        let (repository, secret) = self.unlock_at(&location)?;
+        Ok((Opened { repository, location }, secret))
+    }
+
     /// Opens the repository for what needs a right, before anything is done.
     pub fn open_to(&self, right: Right, verb: &'static str) -> Result<Opened> {
         let opened = self.open()?;
@@ -60,22 +67,27 @@ impl Context {
     }
 
     pub fn open_at(&self, location: &Location) -> Result<Repository> {
+        self.unlock_at(location).map(|(repository, _)| repository)
+    }
+
+    fn unlock_at(&self, location: &Location) -> Result<(Repository, Secret)> {
         if let Some(named) = self.named_secret()? {
             // A password is not asked for before it is clear that there is something to open.
             Repository::identify(&*location.store())?;
             let secret = named.read()?;
-            return try_secret(location, &secret).map_err(|error| refusal(error, &secret));
+            let repository = try_secret(location, &secret).map_err(|error| refusal(error, &secret))?;
+            return Ok((repository, secret));
         }
         let id = Repository::identify(&*location.store())?;
         let found = key_file::find(id)?;
         let mut refused = None;
-        for key in &found {
+        for key in found {
             match try_secret(location, &key.secret) {
                 Ok(repository) => {
                     key.settle(id)?;
-                    return Ok(repository);
+                    return Ok((repository, key.secret));
                 }
-                Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, &key.path)),
+                Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, key.path)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -95,7 +107,7 @@ impl Context {
     }
 }
 
-fn ask(location: &Location) -> Result<Repository> {
+fn ask(location: &Location) -> Result<(Repository, Secret)> {
     let question = format!("passphrase or recovery code of {}", crate::location::quoted(&location.path));
     let mut attempt = 1;
     loop {
@@ -106,7 +118,8 @@ fn ask(location: &Location) -> Result<Repository> {
                 let reason = if secret.is_like_a_code() { MISTYPED } else { "it does not open the repository" };
                 crate::output::line_to_stderr(&format!("{reason}; try again"));
             }
-            other => return other.map_err(|error| refusal(error, &secret)),
+            Err(error) => return Err(refusal(error, &secret)),
+            Ok(repository) => return Ok((repository, secret)),
         }
     }
 }

@@ -123,6 +123,7 @@ impl From<mainstay_repo::Error> for Failure {
             E::HistoryGap { .. } => &catalogue::HISTORY_GAP,
             E::WrongKey { .. } => &catalogue::WRONG_KEY,
             E::NotAllowed { .. } => &catalogue::NOT_ALLOWED,
+            E::KeysLeftOut { .. } => &catalogue::KEYS_LEFT_OUT,
             E::TooNew { .. } => &catalogue::TOO_NEW,
             E::Fenced { .. } => &catalogue::FENCED,
             E::Condemned { .. } => &catalogue::CONDEMNED,

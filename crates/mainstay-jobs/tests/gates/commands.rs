@@ -10,7 +10,7 @@ use mainstay_jobs::backup::{BackupOptions, BackupRun, Mode, Requested, backup};
 use mainstay_jobs::repair::Watch;
 use mainstay_jobs::{Cancel, Clock, NoProgress};
 use mainstay_repo::{
-    Error, Liveness, OnLoss, RecoveryCode, RepairMode, RepairOptions, Repository, Result, Secret, Sharing,
+    Error, Liveness, OnLoss, OtherKeys, RecoveryCode, RepairMode, RepairOptions, Repository, Result, Secret, Sharing,
     SnapshotEntry, SnapshotId, Store,
 };
 use mainstay_sources::files::Owners;
@@ -59,19 +59,21 @@ pub enum Command {
     Prune,
     AddKey,
     RemoveKey,
+    Rotate,
     AddParity,
     /// Of one pack, as far as its parity can undo it.
     Repair,
 }
 
 /// All that can be done to a repository that is there.
-pub const COMMANDS: [Command; 8] = [
+pub const COMMANDS: [Command; 9] = [
     Command::Backup,
     Command::Forget,
     Command::Undelete,
     Command::Prune,
     Command::AddKey,
     Command::RemoveKey,
+    Command::Rotate,
     Command::AddParity,
     Command::Repair,
 ];
@@ -84,7 +86,7 @@ impl Command {
     pub fn applies(self, ledger: &Ledger) -> bool {
         match self {
             Self::Init => !ledger.exists,
-            Self::Backup | Self::Prune | Self::AddKey | Self::AddParity => ledger.exists,
+            Self::Backup | Self::Prune | Self::AddKey | Self::Rotate | Self::AddParity => ledger.exists,
             Self::Undelete => ledger.undeletable().is_some(),
             Self::Repair => ledger.has_parity,
             Self::Forget => !ledger.kept.is_empty(),
@@ -112,7 +114,7 @@ impl Command {
                 }
             }
             Self::RemoveKey => drop(during.codes.pop()),
-            Self::Init | Self::Prune | Self::AddKey | Self::AddParity | Self::Repair => {}
+            Self::Init | Self::Prune | Self::AddKey | Self::Rotate | Self::AddParity | Self::Repair => {}
         }
         during
     }
@@ -163,6 +165,11 @@ impl Command {
                 let Some((label, code)) = ledger.codes.last() else { return Ok(after) };
                 remove_key(&repository, label)?;
                 after.removed_codes.push(code.clone());
+            }
+            Self::Rotate => {
+                let others: Vec<Secret> = ledger.codes[1..].iter().map(|(_, code)| secret(code)).collect();
+                // A key whose addition was not confirmed is nobody's.
+                repository.rotate(&secret(&ledger.codes[0].1), &others, OtherKeys::Remove)?;
             }
         }
         Ok(after)

@@ -31,6 +31,19 @@ impl<'b, C> minicbor::Decode<'b, C> for SecretBytes {
     }
 }
 
+/// The secrets of a generation that is over: they open what is not wrapped anew yet, and what writers sealed to it.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct OlderSecrets {
+    #[n(1)]
+    pub content: SecretBytes,
+    #[n(2)]
+    pub tree: SecretBytes,
+    /// Absent in generation 0, and where it is not needed.
+    #[n(3)]
+    pub writers: Option<SecretBytes>,
+}
+
 /// The secrets that one slot holds: those of its rights in its domain, and what its holder signs with.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
@@ -70,6 +83,15 @@ pub struct Secrets {
     /// Key of what tells machines apart in leases; absent in the main domain, whose identity makes it.
     #[n(10)]
     pub claims: Option<SecretBytes>,
+    /// How often the secrets were rotated when these were drawn; absent for never.
+    #[n(11)]
+    pub generation: Option<u32>,
+    /// Those of the generations before, from 0 on; only for who holds *domains*.
+    #[n(12)]
+    pub older: Option<Vec<OlderSecrets>>,
+    /// Makes *content* and *tree* of every other domain; absent in generation 0, where *domains* makes them.
+    #[n(13)]
+    pub writers: Option<SecretBytes>,
     /// What this one holder signs with; absent from secrets that are in no slot.
     #[n(20)]
     pub signer: Option<StoredSigner>,
@@ -80,8 +102,22 @@ impl Secrets {
         zeroize::Zeroizing::new(to_cbor(self))
     }
 
+    /// # Errors
+    /// Also when a generation is missing, so that nobody rotates on without it.
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
-        from_cbor("repository secrets", bytes)
+        let secrets: Self = from_cbor("repository secrets", bytes)?;
+        let generation = secrets.generation();
+        within("generation of secrets", generation.into(), limits::GENERATIONS.into())?;
+        let older = secrets.older.as_deref().unwrap_or_default();
+        let is_whole = older.len() == generation as usize && older.iter().skip(1).all(|older| older.writers.is_some());
+        if secrets.domains.is_some() && !(is_whole && secrets.writers.is_some() == (generation > 0)) {
+            return Err(Problem(format!("it lacks secrets of a generation before {generation}, or has too many")));
+        }
+        Ok(secrets)
+    }
+
+    pub fn generation(&self) -> u32 {
+        self.generation.unwrap_or_default()
     }
 }
 
@@ -154,20 +190,29 @@ pub struct StoredSlot {
     /// What the holder may do, as people are told; absent for a holder who may do everything. What opens decides.
     #[n(11)]
     pub rights: Option<u8>,
+    /// Generation of the secrets in it, as its name says; absent for 0.
+    #[n(12)]
+    pub generation: Option<u32>,
     /// The holder's Ed25519 public key, for people and mirrors; what is believed stands in certificates.
     #[n(20)]
     #[cbor(with = "minicbor::bytes")]
     pub public_key: [u8; 32],
 }
 
+impl StoredSlot {
+    pub fn generation(&self) -> u32 {
+        self.generation.unwrap_or_default()
+    }
+}
+
 pub fn encode_slot(repository: RepositoryId, slot: &StoredSlot) -> Vec<u8> {
     encode_clear(ObjectKind::KeySlot, repository, &to_cbor(slot))
 }
 
-pub fn decode_slot(repository: RepositoryId, id: SlotId, bytes: &[u8]) -> Decoded<StoredSlot> {
+pub fn decode_slot(repository: RepositoryId, (id, generation): (SlotId, u32), bytes: &[u8]) -> Decoded<StoredSlot> {
     let slot: StoredSlot = from_cbor("key slot", decode_clear(ObjectKind::KeySlot, repository, bytes)?)?;
-    if slot.id != id {
-        return Err(Problem(format!("it is key slot {}", slot.id)));
+    if (slot.id, slot.generation()) != (id, generation) {
+        return Err(Problem(format!("it is key slot {} of generation {}", slot.id, slot.generation())));
     }
     within("Argon2id memory in KiB", slot.memory_kib.into(), limits::ARGON2_MEMORY_KIB.into())?;
     within("Argon2id passes", slot.passes.into(), limits::ARGON2_PASSES.into())?;
@@ -202,6 +247,15 @@ pub struct WrappedKey {
     pub nonce: Option<Nonce>,
     #[n(4)]
     pub wrapped: ByteVec,
+    /// Generation of the secret that opens it; absent for 0.
+    #[n(5)]
+    pub generation: Option<u32>,
+}
+
+impl WrappedKey {
+    pub fn generation(&self) -> u32 {
+        self.generation.unwrap_or_default()
+    }
 }
 
 /// The data keys of one session.
@@ -221,10 +275,25 @@ pub fn encode_data_key(repository: RepositoryId, key: &StoredDataKey) -> Vec<u8>
     encode_clear(ObjectKind::DataKey, repository, &to_cbor(key))
 }
 
-pub fn decode_data_key(repository: RepositoryId, session: SessionId, bytes: &[u8]) -> Decoded<StoredDataKey> {
+impl StoredDataKey {
+    /// The newest generation that one of its keys is of: that of the object's name.
+    pub fn generation(&self) -> u32 {
+        self.keys.iter().map(WrappedKey::generation).max().unwrap_or_default()
+    }
+}
+
+pub fn decode_data_key(
+    repository: RepositoryId,
+    (session, generation): (SessionId, u32),
+    bytes: &[u8],
+) -> Decoded<StoredDataKey> {
     let key: StoredDataKey = from_cbor("data key", decode_clear(ObjectKind::DataKey, repository, bytes)?)?;
-    if key.session != session {
-        return Err(Problem(format!("it is the data key of session {}", key.session)));
+    if (key.session, key.generation()) != (session, generation) {
+        return Err(Problem(format!(
+            "it is the data key of session {} of generation {}",
+            key.session,
+            key.generation()
+        )));
     }
     Ok(key)
 }

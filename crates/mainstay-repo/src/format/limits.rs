@@ -36,6 +36,8 @@ pub const CONFIG_LEN: u64 = 1 << 16;
 /// Most certificates from a holder up to the first one of the repository, and their length together.
 pub const CERTIFICATES: usize = 32;
 pub const CERTIFICATES_LEN: usize = 64 << 10;
+/// Most rotations of the secrets.
+pub const GENERATIONS: u32 = 1000;
 /// Longest label of a holder, in bytes.
 pub const LABEL_LEN: usize = 1024;
 /// Most rows in one index table.

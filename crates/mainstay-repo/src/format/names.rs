@@ -24,12 +24,36 @@ pub const INTENTS: &str = "coord/intents/";
 pub const CONDEMNED: &str = "coord/condemned/";
 pub const FENCES: &str = "coord/fences/";
 
-pub fn key_slot(id: SlotId) -> String {
-    format!("{KEY_SLOTS}{id}")
+/// Slots and data keys are named after the generation of the secrets that they hold, or that wrap them, but for the first.
+pub fn key_slot(id: SlotId, generation: u32) -> String {
+    format!("{KEY_SLOTS}{id}{}", suffix(generation))
 }
 
-pub fn data_key(session: SessionId) -> String {
-    format!("{DATA_KEYS}{session}")
+pub fn data_key(session: SessionId, generation: u32) -> String {
+    format!("{DATA_KEYS}{session}{}", suffix(generation))
+}
+
+fn suffix(generation: u32) -> String {
+    if generation == 0 { String::new() } else { format!(".{generation}") }
+}
+
+pub fn parse_key_slot(name: &str) -> Decoded<(SlotId, u32)> {
+    let parsed = name.strip_prefix(KEY_SLOTS).and_then(split_generation);
+    let slot = parsed.and_then(|(id, generation)| Some((SlotId::from_hex(id).ok()?, generation)));
+    slot.ok_or_else(|| Problem(format!("{name:?} is not the name of a key slot")))
+}
+
+pub fn parse_data_key(name: &str) -> Decoded<(SessionId, u32)> {
+    let parsed = name.strip_prefix(DATA_KEYS).and_then(split_generation);
+    let key = parsed.and_then(|(id, generation)| Some((SessionId::from_hex(id).ok()?, generation)));
+    key.ok_or_else(|| Problem(format!("{name:?} is not the name of a data key")))
+}
+
+/// Only one spelling of a number is one.
+fn split_generation(file: &str) -> Option<(&str, u32)> {
+    let Some((id, digits)) = file.split_once('.') else { return Some((file, 0)) };
+    let generation = digits.parse().ok().filter(|number: &u32| *number > 0 && number.to_string() == digits)?;
+    Some((id, generation))
 }
 
 /// Packs are spread over 256 folders by the first byte of their identifier, so that no folder grows too long.

@@ -6,6 +6,7 @@
 use zeroize::Zeroizing;
 
 use super::{REPOSITORY, SESSION, assert_survives, framed};
+use crate::format::Decoded;
 use crate::format::config::{Config, Suite};
 use crate::format::envelope::ObjectKind;
 use crate::format::keys::{self, SecretBytes, Secrets};
@@ -40,6 +41,9 @@ fn secrets() -> Secrets {
         tree_public: None,
         domain: None,
         claims: None,
+        generation: None,
+        older: None,
+        writers: None,
         signer: None,
     }
 }
@@ -53,7 +57,7 @@ pub(super) fn holders() -> [Secret; 2] {
 pub(super) fn key_slot(input: &[u8]) -> bool {
     // Its own name, which stands at the beginning and is bound into what it wraps.
     let id = input.get(3..).and_then(|rest| rest.first_chunk()).map_or(SlotId([0; 8]), |id| SlotId(*id));
-    let decode = |bytes: &[u8]| keys::decode_slot(REPOSITORY, id, bytes);
+    let decode = |bytes: &[u8]| of_some_generation(|number| keys::decode_slot(REPOSITORY, (id, number), bytes));
     let _ = decode(input);
     let slot = decode(&framed(ObjectKind::KeySlot, input));
     let opened = slot.as_ref().is_ok_and(|slot| {
@@ -67,9 +71,15 @@ pub(super) fn key_slot(input: &[u8]) -> bool {
     opened || decoded || secrets.is_ok()
 }
 
+/// As if the name were that of the generation that is inside.
+fn of_some_generation<T>(decode: impl Fn(u32) -> Decoded<T>) -> Decoded<T> {
+    decode(0).or_else(|_| decode(1))
+}
+
 /// Decoded, and opened by one who can make the secrets of every domain.
 pub(super) fn data_key(input: &[u8]) -> bool {
-    let decode = |bytes: &[u8]| keys::decode_data_key(REPOSITORY, SESSION, bytes);
+    let decode =
+        |bytes: &[u8]| of_some_generation(|number| keys::decode_data_key(REPOSITORY, (SESSION, number), bytes));
     let _ = decode(input);
     let key = decode(&framed(ObjectKind::DataKey, input));
     let opened = key.as_ref().is_ok_and(|key| owner().open_data_key(key).is_ok());

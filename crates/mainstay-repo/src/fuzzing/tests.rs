@@ -15,7 +15,7 @@ use crate::format::refs::BlockSet;
 use crate::format::signature::SIGNATURE_LEN;
 use crate::format::snapshot::frame::SnapshotHeader;
 use crate::format::to_cbor;
-use crate::id::{BlockId, HeaderSum, PackId, SourceId};
+use crate::id::{BlockId, HeaderSum, PackId, SlotId, SourceId};
 use crate::keys::{Keys, RecipientCode, Secret};
 
 const VARIABLE: &str = "MAINSTAY_FUZZ_SEEDS";
@@ -50,6 +50,7 @@ fn slot(stored: &StoredSlot, secret: &Secret) -> Vec<u8> {
 fn keys_as_stored() -> Vec<Seed> {
     let [code, recipient] = holders();
     let owner = owner();
+    let rotated = owner.rotated().unwrap();
     let writer = owner.wrap_writer(&code, "agent", 3, false).unwrap();
     let (writer_keys, _) = Keys::unlock(CONFIG, std::slice::from_ref(&writer), &code).unwrap();
     let data_key = |keys: &Keys| -> StoredDataKey { keys.new_data_key(SESSION).unwrap().1 };
@@ -57,6 +58,8 @@ fn keys_as_stored() -> Vec<Seed> {
         ("key-slot", "code", slot(&owner.wrap_slot(&code, "kit", 4).unwrap(), &code)),
         ("key-slot", "writer", slot(&writer, &code)),
         ("key-slot", "recipient", slot(&owner.wrap_slot(&recipient, "safe", 5).unwrap(), &recipient)),
+        ("key-slot", "rotated", slot(&rotated.wrap_slot(&code, "kit", 6).unwrap(), &code)),
+        ("data-key", "rotated", to_cbor(&data_key(&rotated))),
         ("data-key", "wrapped", to_cbor(&data_key(&owner))),
         ("data-key", "of-a-writer", to_cbor(&data_key(&writer_keys))),
     ]
@@ -122,6 +125,8 @@ fn as_text() -> Vec<Seed> {
     let today = plain.replace(&format!("\"format\":{FORMAT_VERSION}"), "\"format\":0");
     let code = RecipientCode::of_seed(SEED);
     let names = [
+        ("key-slot", names::key_slot(SlotId([3; 8]), 12)),
+        ("data-key", names::data_key(SESSION, 1)),
         ("pack", names::pack(PackId([3; 32]), SESSION)),
         ("table", names::table(TableKind::Chunks, LIST)),
         ("snapshot", names::snapshot(SOURCE, 12, SNAPSHOT)),

@@ -25,6 +25,12 @@ pub struct DataKey {
     pub(super) tree: Option<KeyBytes>,
 }
 
+impl PartialEq for DataKey {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.content, &self.tree) == (&other.content, &other.tree)
+    }
+}
+
 impl DataKey {
     /// The key of one block; no two blocks share one.
     ///
@@ -53,8 +59,8 @@ impl Keys {
     /// Draws the data keys of a new session and wraps them.
     pub fn new_data_key(&self, session: SessionId) -> Result<(DataKey, StoredDataKey)> {
         let (content, tree) = (Zeroizing::new(random()?), Zeroizing::new(random()?));
-        let keys =
-            vec![self.wrap_key(session, Purpose::Content, &content)?, self.wrap_key(session, Purpose::Tree, &tree)?];
+        let wrap = |purpose, key| self.wrap_key((session, &self.own), purpose, key);
+        let keys = vec![wrap(Purpose::Content, &content)?, wrap(Purpose::Tree, &tree)?];
         let domain = (self.own.id != DomainId::MAIN).then_some(self.own.id);
         let key = DataKey { suite: self.suite(), content: Some(content), tree: Some(tree) };
         Ok((key, StoredDataKey { session, keys, domain }))
@@ -69,25 +75,63 @@ impl Keys {
         Ok(DataKey { suite: self.suite(), content: open(Purpose::Content)?, tree: open(Purpose::Tree)? })
     }
 
+    /// Wraps the data keys of a session anew by the secrets of this generation; a tree key that a writer may open stays as it
+    /// is, given the generation of the writer's secrets.
+    ///
+    /// # Errors
+    /// When they do not open.
+    pub fn rewrap_data_key(&self, stored: &StoredDataKey, listed_by: Option<u32>) -> Result<StoredDataKey> {
+        let session = stored.session;
+        let damaged = |problem| Error::damaged("wrap anew", format!("data key {session}"), problem);
+        let key = self.open_data_key(stored).map_err(damaged)?;
+        let domain = self.required_domain("wrap data key", stored.domain.unwrap_or(DomainId::MAIN))?;
+        let wrap = |purpose, key: &Option<KeyBytes>| {
+            let key = key.as_ref().ok_or_else(|| Error::not_allowed("wrap data key", Right::Maintain))?;
+            self.wrap_key((session, &domain), purpose, key)
+        };
+        let is_listed = |key: &&WrappedKey| {
+            key.purpose == Purpose::Tree as u8 && key.scheme == WRAPPED && Some(key.generation()) == listed_by
+        };
+        let tree = match stored.keys.iter().find(is_listed) {
+            Some(tree) => tree.clone(),
+            None => wrap(Purpose::Tree, &key.tree)?,
+        };
+        Ok(StoredDataKey { session, keys: vec![wrap(Purpose::Content, &key.content)?, tree], domain: stored.domain })
+    }
+
     fn key_data(&self, session: SessionId, purpose: Purpose) -> Vec<u8> {
         associated_data(self.config.repository, ObjectKind::DataKey, &[&session.0, &[purpose as u8]])
     }
 
-    fn wrap_key(&self, session: SessionId, purpose: Purpose, key: &KeyBytes) -> Result<WrappedKey> {
+    fn wrap_key(
+        &self,
+        (session, domain): (SessionId, &Domain),
+        purpose: Purpose,
+        key: &KeyBytes,
+    ) -> Result<WrappedKey> {
         let data = self.key_data(session, purpose);
-        let Some(secret) = self.own.secret(purpose) else {
-            let public = self.own.public_key(purpose).map_err(|problem| Error::damaged("use", "key slot", problem))?;
+        let (generation, purpose_number) = (domain.secrets.generation, purpose as u8);
+        let Some(secret) = domain.secret(purpose) else {
+            let public = domain.public_key(purpose).map_err(|problem| Error::damaged("use", "key slot", problem))?;
             let wrapped = public.seal(&data, key.as_slice())?.into();
-            return Ok(WrappedKey { purpose: purpose as u8, scheme: SEALED, nonce: None, wrapped });
+            return Ok(WrappedKey { purpose: purpose_number, scheme: SEALED, nonce: None, wrapped, generation });
         };
         let nonce = random()?;
         let mut wrapped = key.to_vec();
         self.wrapping_key(secret).seal(nonce, &data, &mut wrapped, 0);
-        Ok(WrappedKey { purpose: purpose as u8, scheme: WRAPPED, nonce: Some(nonce.into()), wrapped: wrapped.into() })
+        let (nonce, wrapped) = (Some(nonce.into()), wrapped.into());
+        Ok(WrappedKey { purpose: purpose_number, scheme: WRAPPED, nonce, wrapped, generation })
     }
 
     pub(super) fn wrapping_key(&self, secret: &[u8; 32]) -> SealKey {
         SealKey::new(self.suite(), &derive(secret, &[b"wrap data key"]))
+    }
+
+    /// Whether one key of a wrap opens, for tests that try it with what somebody kept.
+    #[cfg(test)]
+    pub fn opens(&self, stored: &StoredDataKey, purpose: Purpose) -> bool {
+        let domain = self.domain(stored.domain.unwrap_or(DomainId::MAIN));
+        self.unwrap_key(stored, purpose, domain.as_deref()).is_ok_and(|key| key.is_some())
     }
 
     /// # Errors
@@ -101,7 +145,14 @@ impl Keys {
         let known = |key: &&WrappedKey| key.purpose == purpose as u8 && matches!(key.scheme, WRAPPED | SEALED);
         let held = stored.keys.iter().find(known);
         let held = held.ok_or_else(|| Problem(format!("it holds no key for {purpose:?}")))?;
-        let Some(secret) = domain.and_then(|domain| domain.secret(purpose)) else { return Ok(None) };
+        let Some(domain) = domain.filter(|domain| domain.secret(purpose).is_some()) else { return Ok(None) };
+        let (wrapped_in, own) = (held.generation(), domain.secrets.generation());
+        let secret = domain.secret_of(purpose, wrapped_in).ok_or_else(|| {
+            Problem(format!(
+                "it is wrapped by secrets of generation {wrapped_in}, and this key has those of {own}: they were rotated \
+                 since it was opened, or an old key slot was put back"
+            ))
+        })?;
         let data = self.key_data(stored.session, purpose);
         let closed = || Problem(format!("its key for {purpose:?} does not open"));
         let plain = if held.scheme == SEALED {

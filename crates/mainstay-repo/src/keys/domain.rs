@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use crate::error::Result;
-use crate::format::keys::{Purpose, SecretBytes, Secrets};
+use crate::format::keys::{OlderSecrets, Purpose, SecretBytes, Secrets};
 use crate::format::{Decoded, Problem};
 use crate::id::{ChunkId, DomainId, SourceId};
 use crate::seal::{KeyBytes, PublicKey, derive, random};
@@ -46,26 +46,58 @@ impl Domain {
             tree_public: None,
             domain: None,
             claims: None,
+            generation: None,
+            older: None,
+            writers: None,
             signer: None,
         })
     }
 
-    /// The secrets of another domain, all of them.
-    pub fn made_of(domains: &[u8; 32], id: DomainId, claims: &KeyBytes) -> Secrets {
-        let make = |name: &str| *derive(domains, &[b"domain ", name.as_bytes(), &id.0]);
-        Secrets {
-            identity: make("identity"),
-            chunker: make("chunker"),
-            index: make("index"),
-            content: Some(SecretBytes(make("content"))),
-            tree: Some(SecretBytes(make("tree"))),
+    /// Draws the next generation of the secrets that wrap data keys; all others stay, and so do those before. `None` for who
+    /// may not.
+    pub fn rotate(secrets: &Secrets) -> Result<Option<Secrets>> {
+        let (Some(content), Some(tree), Some(_)) = (&secrets.content, &secrets.tree, &secrets.domains) else {
+            return Ok(None);
+        };
+        let mut next = secrets.clone();
+        let over = OlderSecrets { content: content.clone(), tree: tree.clone(), writers: secrets.writers.clone() };
+        next.older.get_or_insert_default().push(over);
+        next.generation = Some(secrets.generation() + 1);
+        next.content = Some(SecretBytes(random()?));
+        next.tree = Some(SecretBytes(random()?));
+        next.writers = Some(SecretBytes(random()?));
+        Ok(Some(next))
+    }
+
+    /// The secrets of another domain, all of them; `None` if these do not make any.
+    pub fn made_of(main: &Secrets, id: DomainId, claims: &KeyBytes) -> Option<Secrets> {
+        let domains = main.domains.as_ref()?;
+        let make = |of: &SecretBytes, name: &str| *derive(&of.0, &[b"domain ", name.as_bytes(), &id.0]);
+        let wraps = |writers: &Option<SecretBytes>| {
+            let writers = writers.as_ref().unwrap_or(domains);
+            (SecretBytes(make(writers, "content")), SecretBytes(make(writers, "tree")))
+        };
+        let older = main.older.as_ref().map(|older| {
+            let made = older.iter().map(|older| wraps(&older.writers));
+            made.map(|(content, tree)| OlderSecrets { content, tree, writers: None }).collect()
+        });
+        let (content, tree) = wraps(&main.writers);
+        Some(Secrets {
+            identity: make(domains, "identity"),
+            chunker: make(domains, "chunker"),
+            index: make(domains, "index"),
+            content: Some(content),
+            tree: Some(tree),
             domains: None,
             content_public: None,
             tree_public: None,
             domain: Some(id),
             claims: Some(SecretBytes(**claims)),
+            generation: main.generation,
+            older,
+            writers: None,
             signer: None,
-        }
+        })
     }
 
     pub fn content_id(&self, data: &[u8]) -> ChunkId {
@@ -101,6 +133,18 @@ impl Domain {
         secret.as_ref().map(|secret| &secret.0)
     }
 
+    /// The secret of a purpose in the generation of a wrapped key; `None` for one that this key has not seen.
+    pub fn secret_of(&self, purpose: Purpose, generation: u32) -> Option<&[u8; 32]> {
+        if generation == self.secrets.generation() {
+            return self.secret(purpose);
+        }
+        let older = self.secrets.older.as_ref()?.get(generation as usize)?;
+        match purpose {
+            Purpose::Content => Some(&older.content.0),
+            Purpose::Tree => Some(&older.tree.0),
+        }
+    }
+
     /// To whom a data key of a purpose is sealed by those who lack the secret.
     pub fn public_key(&self, purpose: Purpose) -> Decoded<PublicKey> {
         let held = match purpose {
@@ -122,6 +166,7 @@ pub fn for_writer(mut secrets: Secrets, may_list: bool) -> Secrets {
     let public = |secret: &mut Option<SecretBytes>| {
         secret.take().map(|secret| PublicKey::of(&seed_of(&secret.0)).to_bytes().into())
     };
+    secrets.older = None;
     secrets.content_public = public(&mut secrets.content);
     if !may_list {
         secrets.tree_public = public(&mut secrets.tree);

@@ -25,8 +25,8 @@ const ARGON2_PASSES: u32 = 3;
 const ARGON2_LANES: u32 = 4;
 
 impl Keys {
-    /// Wraps these secrets for the first holder.
-    pub fn wrap_first_slot(&self, secret: &Secret) -> Result<StoredSlot> {
+    /// Wraps these secrets for the holder who signs by these keys: the first one, or one who rotates.
+    pub fn wrap_own_slot(&self, secret: &Secret) -> Result<StoredSlot> {
         self.wrap_for(&self.signer, secret)
     }
 
@@ -35,11 +35,12 @@ impl Keys {
         self.wrap_for(&self.introduce(SigningRights::ALL, label, created)?, secret)
     }
 
-    fn wrap_for(&self, signer: &Signer, secret: &Secret) -> Result<StoredSlot> {
+    /// Wraps these secrets for a holder who has a slot already, and signs as before.
+    pub fn wrap_for(&self, signer: &Signer, secret: &Secret) -> Result<StoredSlot> {
         if let Secret::Recipient(code) = secret {
             return self.seal_for(signer, &code.recipient());
         }
-        let slot = StoredSlot { rights: self.rights().number(), ..new_slot(secret.slot_kind(), signer)? };
+        let slot = StoredSlot { rights: self.rights().number(), ..self.new_slot(secret.slot_kind(), signer)? };
         wrap(&self.config, slot, &with_signer(&self.own.secrets, signer), secret)
     }
 
@@ -48,11 +49,12 @@ impl Keys {
     /// # Errors
     /// [`Error::NotAllowed`] for keys that make no domains.
     pub fn wrap_writer(&self, secret: &Secret, label: &str, created: i64, may_list: bool) -> Result<StoredSlot> {
-        let domains = self.own.secrets.domains.as_ref();
-        let domains = domains.ok_or_else(|| Error::not_allowed("create writer", Right::Maintain))?;
+        let denied = || Error::not_allowed("create writer", Right::Maintain);
+        self.own.secrets.domains.as_ref().ok_or_else(denied)?;
         let signer = self.introduce(SigningRights::SNAPSHOTS, label, created)?;
-        let mut slot = new_slot(secret.slot_kind(), &signer)?;
-        let secrets = for_writer(Domain::made_of(&domains.0, DomainId(slot.id.0), &self.claims), may_list);
+        let mut slot = self.new_slot(secret.slot_kind(), &signer)?;
+        let secrets = Domain::made_of(&self.own.secrets, DomainId(slot.id.0), &self.claims);
+        let secrets = for_writer(secrets.ok_or_else(denied)?, may_list);
         let rights: &[Right] = if may_list { &[Right::Write, Right::List] } else { &[Right::Write] };
         slot.rights = Rights::of(rights).number();
         wrap(&self.config, slot, &with_signer(&secrets, &signer), secret)
@@ -64,7 +66,7 @@ impl Keys {
     }
 
     fn seal_for(&self, signer: &Signer, recipient: &Recipient) -> Result<StoredSlot> {
-        let mut slot = StoredSlot { rights: self.rights().number(), ..new_slot(SlotKind::Recipient, signer)? };
+        let mut slot = StoredSlot { rights: self.rights().number(), ..self.new_slot(SlotKind::Recipient, signer)? };
         let secrets = with_signer(&self.own.secrets, signer).encode();
         slot.wrapped = recipient.0.seal(&slot_data(&self.config, &slot), &secrets)?.into();
         Ok(slot)
@@ -79,37 +81,43 @@ impl Keys {
     /// # Errors
     /// [`Error::WrongKey`] when none does.
     pub fn unlock(config: Config, slots: &[StoredSlot], secret: &Secret) -> Result<(Self, SlotId)> {
-        let fitting = slots.iter().filter(|slot| slot.kind == secret.slot_kind());
+        let mut fitting: Vec<&StoredSlot> = slots.iter().filter(|slot| slot.kind == secret.slot_kind()).collect();
+        // Of a rotation that was killed a holder has two.
+        fitting.sort_by_key(|slot| std::cmp::Reverse(slot.generation()));
         for slot in fitting {
             let damaged = |problem| Error::damaged("unlock key slot", slot.id, problem);
             let Some(plain) = open(&config, slot, secret).map_err(damaged)? else { continue };
             let mut secrets = Secrets::decode(&plain).map_err(damaged)?;
+            if secrets.generation() != slot.generation() {
+                return Err(damaged(Problem::new("what is sealed in it is of another generation")));
+            }
             let signer = secrets.signer.take().ok_or_else(|| damaged(Problem::new("it holds nothing to sign with")))?;
             return Ok((Self::new(config, secrets, Signer::open(signer)), slot.id));
         }
         Err(Error::WrongKey { repository: config.repository.to_string(), slots: slots.len() })
     }
-}
 
-/// The slot of a holder, with nothing in it yet.
-fn new_slot(kind: SlotKind, signer: &Signer) -> Result<StoredSlot> {
-    let holder = signer.own().ok_or_else(|| Error::Bug("wrap keys: the holder has no certificate".to_owned()))?;
-    let is_stretched = kind == SlotKind::Passphrase;
-    let is_recipient = kind == SlotKind::Recipient;
-    Ok(StoredSlot {
-        id: holder.slot,
-        kind,
-        label: holder.label.clone(),
-        created: holder.created,
-        salt: if is_recipient { [0; 16] } else { random()? },
-        memory_kib: if is_stretched { ARGON2_MEMORY_KIB } else { 0 },
-        passes: if is_stretched { ARGON2_PASSES } else { 0 },
-        lanes: if is_stretched { ARGON2_LANES } else { 0 },
-        nonce: if is_recipient { [0; 12] } else { random()? },
-        wrapped: Vec::new().into(),
-        rights: None,
-        public_key: signer.public_key(),
-    })
+    /// The slot of a holder, with nothing in it yet.
+    fn new_slot(&self, kind: SlotKind, signer: &Signer) -> Result<StoredSlot> {
+        let holder = signer.own().ok_or_else(|| Error::Bug("wrap keys: the holder has no certificate".to_owned()))?;
+        let is_stretched = kind == SlotKind::Passphrase;
+        let is_recipient = kind == SlotKind::Recipient;
+        Ok(StoredSlot {
+            id: holder.slot,
+            kind,
+            label: holder.label.clone(),
+            created: holder.created,
+            salt: if is_recipient { [0; 16] } else { random()? },
+            memory_kib: if is_stretched { ARGON2_MEMORY_KIB } else { 0 },
+            passes: if is_stretched { ARGON2_PASSES } else { 0 },
+            lanes: if is_stretched { ARGON2_LANES } else { 0 },
+            nonce: if is_recipient { [0; 12] } else { random()? },
+            wrapped: Vec::new().into(),
+            rights: None,
+            generation: self.own.secrets.generation,
+            public_key: signer.public_key(),
+        })
+    }
 }
 
 fn with_signer(secrets: &Secrets, signer: &Signer) -> Secrets {

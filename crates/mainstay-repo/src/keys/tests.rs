@@ -22,6 +22,9 @@ fn frozen_secrets() -> Secrets {
         tree_public: None,
         domain: None,
         claims: None,
+        generation: None,
+        older: None,
+        writers: None,
         signer: None,
     }
 }

@@ -4,7 +4,7 @@
 //! and marks without a snapshot. All but the leases only while no other session is at work. Invariant: everything is listed
 //! before the leases are, so what a session has published that begins meanwhile is not among it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::inventory::Inventory;
 use super::removal::{Removal, sessions_with_blocks};
@@ -62,6 +62,7 @@ impl<'r> Leftovers<'r> {
         let index = self.repository.index_beside(HashSet::new(), Care::Tails)?;
         self.remove_tables(&index, removal)?;
         self.remove_data_keys(&fences, removal)?;
+        self.renew_data_keys(removal)?;
         self.repository.condemned()?.unreadable.iter().try_for_each(|error| match error {
             // Nobody is there who could act on it.
             Error::Damaged { name, .. } => removal.delete(name),
@@ -120,8 +121,17 @@ impl<'r> Leftovers<'r> {
     /// that was fenced may wake and go on writing, so its key stays.
     fn remove_data_keys(&self, fences: &Fences, removal: &mut Removal<'_>) -> Result<()> {
         let Some(needed) = sessions_with_blocks(self.repository)? else { return Ok(()) };
-        let keys = self.data_keys.iter().filter_map(|name| name.strip_prefix(names::DATA_KEYS));
-        let keys = keys.filter_map(|id| SessionId::from_hex(id).ok());
-        removal.keys(keys.filter(|id| !needed.contains(id) && !fences.is_settled(*id)).collect())
+        let keys = self.data_keys.iter().filter_map(|name| names::parse_data_key(name).ok());
+        let keys: BTreeSet<SessionId> = keys.map(|(session, _)| session).collect();
+        removal.keys(keys.into_iter().filter(|id| !needed.contains(id) && !fences.is_settled(*id)).collect())
+    }
+
+    /// Finishes a rotation that was killed, or that left old wraps for sessions at work. What cannot be wrapped anew is for
+    /// `check` to tell.
+    fn renew_data_keys(&self, removal: &mut Removal<'_>) -> Result<()> {
+        let renewal = self.repository.renew_data_keys()?;
+        self.repository.delete_superseded(&renewal.superseded)?;
+        removal.deleted += renewal.superseded.len() as u64;
+        Ok(())
     }
 }

@@ -163,9 +163,7 @@ impl<'r> Removal<'r> {
             .iter()
             .copied()
             .partition(|session| needed_keys.as_ref().is_some_and(|needed| !needed.contains(session)));
-        for session in go {
-            self.delete(&names::data_key(session))?;
-        }
+        self.data_keys(&go.into_iter().collect())?;
         self.waiting_packs += held.len() as u64;
         if held.is_empty() && stay.is_empty() && used.is_empty() {
             self.finished.push(list.id);
@@ -257,6 +255,19 @@ impl<'r> Removal<'r> {
         self.delete(&names::snapshot(place.source, place.sequence, place.id))?;
         self.delete(&names::refs(place.id))?;
         self.delete(&names::trash(place.id))
+    }
+
+    /// Every wrap of the data keys of these sessions.
+    fn data_keys(&mut self, sessions: &HashSet<SessionId>) -> Result<()> {
+        if sessions.is_empty() {
+            return Ok(());
+        }
+        for name in names_of(self.repository, names::DATA_KEYS)? {
+            if names::parse_data_key(&name).is_ok_and(|(session, _)| sessions.contains(&session)) {
+                self.delete(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Deletes the sidecars of packs that are gone.

@@ -61,17 +61,17 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
     for entry in repository.snapshots().unwrap().iter().filter(|entry| !entry.forgotten) {
         let source = repository.source_id_of(&entry.snapshot);
         needed.extend([names::refs(entry.id), names::snapshot(source, entry.snapshot.sequence, entry.id)]);
-        needed.insert(names::data_key(entry.snapshot.session));
+        needed.insert(names::data_key(entry.snapshot.session, 0));
         for block in repository.references(entry).unwrap().iter() {
             let place = index.find_block(block).unwrap().expect("a block of a kept snapshot");
-            needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session)]);
+            needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session, 0)]);
         }
     }
     // A block that nothing needs may stay in a pack that something needs: it needs its key, too.
     index
         .for_each_block(|block, place| {
             if needed.contains(&names::pack(place.pack, place.pack_session)) {
-                needed.insert(names::data_key(block.session));
+                needed.insert(names::data_key(block.session, 0));
             }
         })
         .unwrap();
@@ -80,7 +80,7 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
     needed.extend(sidecars.filter(|name| names::parse_parity(name).is_ok_and(|(pack, _)| packs.contains(&pack))));
     // A session that was fenced may wake and go on writing under its key, and must find the fence.
     let fenced = store.names().into_iter().filter_map(|name| names::parse_fence(&name).ok());
-    needed.extend(fenced.map(|(session, _)| names::data_key(session)));
+    needed.extend(fenced.map(|(session, _)| names::data_key(session, 0)));
     // A list with a snapshot that was taken back stays as long as that snapshot.
     let kept: HashSet<SnapshotId> = repository.snapshots().unwrap().iter().map(|entry| entry.id).collect();
     let lists = repository.condemned().unwrap().lists.into_iter();

@@ -444,7 +444,7 @@ fn lost_keys(assess: &Assess<'_>) -> Result<BTreeMap<String, Vec<BlockId>>> {
             }
         };
         if is_closed {
-            lost.entry(names::data_key(block.session)).or_default().push(block);
+            lost.entry(names::data_key(block.session, 0)).or_default().push(block);
         }
     }
     Ok(lost)

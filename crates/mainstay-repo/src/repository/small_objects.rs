@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::envelope::{ObjectKind, repository_of};
 use crate::format::names::{self, FenceName, LeaseName};
 use crate::format::{Decoded, Problem, config, coord, keys, lease, limits, losses, refs};
-use crate::id::{RepositoryId, SessionId, SlotId, SnapshotId};
+use crate::id::{RepositoryId, SlotId, SnapshotId};
 use crate::pack_reader::read_object;
 use crate::store::Store;
 
@@ -95,9 +95,9 @@ fn named(error: Error) -> Option<SmallDamage> {
 
 /// Whether a slot is whole, has its own name, and is of another repository: one whose creation was interrupted before it was
 /// there. The creation that followed may have been interrupted too, before it took this away.
-pub fn is_left_over(repository: RepositoryId, slot: SlotId, bytes: &[u8]) -> bool {
+pub fn is_left_over(repository: RepositoryId, place: (SlotId, u32), bytes: &[u8]) -> bool {
     let other = repository_of(bytes).filter(|owner| *owner != repository);
-    other.is_some_and(|owner| keys::decode_slot(owner, slot, bytes).is_ok())
+    other.is_some_and(|owner| keys::decode_slot(owner, place, bytes).is_ok())
 }
 
 /// Tells a configuration that names another repository than all keys do: its id has no checksum of its own.
@@ -116,9 +116,7 @@ pub fn refuse_other_repository(store: &dyn Store, named: RepositoryId) -> Result
 }
 
 fn look_at_data_key(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
-    let session = name.strip_prefix(names::DATA_KEYS).and_then(|id| SessionId::from_hex(id).ok());
-    let session = session.ok_or_else(|| Problem::new("it is not the name of a data key"))?;
-    let stored = keys::decode_data_key(repository.id(), session, bytes)?;
+    let stored = keys::decode_data_key(repository.id(), names::parse_data_key(name)?, bytes)?;
     repository.keys.open_data_key(&stored).map(drop)
 }
 

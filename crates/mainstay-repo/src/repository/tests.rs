@@ -74,7 +74,7 @@ fn the_slot_of_a_creation_that_was_interrupted_is_no_damage() {
     // Under the name of another slot, or with a flipped bit, it is damage.
     store.damage(&slot, |held| held[30] ^= 1);
     assert_eq!(opened.damaged_small_objects().unwrap().len(), 1);
-    let own = names::key_slot(opened.own_slot());
+    let own = names::key_slot(opened.own_slot(), 0);
     store.damage(&own, |held| *held = bytes);
     assert_eq!(opened.damaged_small_objects().unwrap().len(), 2);
 }

@@ -158,8 +158,10 @@ impl<'r> Session<'r> {
         // Snapshots before the index: what they refer to is indexed before they appear.
         let Listing { entries: history, lost, hidden, .. } = repository.list_snapshots()?;
         let (index, lost_packs) = present_index(repository, &open, &condemned)?;
+        repository.keep_secrets()?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
-        put(&*repository.store, &names::data_key(id), &stored_keys::encode_data_key(repository.id(), &stored))?;
+        let name = names::data_key(id, stored.generation());
+        put(&*repository.store, &name, &stored_keys::encode_data_key(repository.id(), &stored))?;
         let data_key = Arc::new(data_key);
         repository.data_keys.insert(id, data_key.clone());
         let known = Arc::new(KnownChunks::new(id));

@@ -135,5 +135,10 @@ pub(crate) fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
+/// An object is written once, and its name is taken.
+pub(crate) fn is_present(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AlreadyExists
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! Owns the verbs on key slots. Never shows a secret: a new code goes to a file for its owner only.
 
 mod recipient;
+mod rotate;
 mod writer;
 
 use std::io;
@@ -27,7 +28,8 @@ Examples:
   mainstay key create-recipient                      a restore key that stays offline, and
   mainstay key add-recipient mainstay-recipient.pub    its public half
   mainstay key export-kit
-  mainstay key remove 1a2b3c4d";
+  mainstay key remove 1a2b3c4d
+  mainstay key rotate --take-along kit.txt           new secrets, which removed keys do not have";
 
 /// Manage the keys that open the repository
 #[derive(clap::Args)]
@@ -45,6 +47,7 @@ enum Verb {
     AddRecipient(recipient::AddArguments),
     List(List),
     Remove(Remove),
+    Rotate(rotate::Arguments),
     ExportKit(ExportKit),
 }
 
@@ -119,8 +122,10 @@ struct KitFields {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    if let Verb::CreateRecipient(create) = &arguments.verb {
-        return recipient::create(create, context);
+    match &arguments.verb {
+        Verb::CreateRecipient(create) => return recipient::create(create, context),
+        Verb::Rotate(rotate) => return rotate::rotate(rotate, context),
+        _ => {}
     }
     let opened = context.open()?;
     match &arguments.verb {
@@ -130,6 +135,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         Verb::AddRecipient(add) => recipient::add(add, context, &opened),
         Verb::List(_) => run_list(context, &opened),
         Verb::Remove(remove) => run_remove(remove, context, &opened),
+        Verb::Rotate(rotate) => rotate::rotate(rotate, context),
         Verb::ExportKit(export) => run_export_kit(export, context, &opened),
     }
 }
@@ -200,8 +206,8 @@ fn what_removing_does(slot: &KeySlot) -> &'static str {
         }
         _ => {
             "it opens this repository no more. Whoever used it may have kept the secrets behind it, or an old copy of its \
-             slot, and with either can read a copy of the repository, later backups included: if it was stolen and not only \
-             retired, make a new repository, back up, and destroy the old one"
+             slot, and with either can read a copy of the repository, later backups included, until you run `mainstay key \
+             rotate`. What was copied before that stays readable for them: if it was stolen, consider the content known"
         }
     }
 }

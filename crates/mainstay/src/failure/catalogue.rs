@@ -50,6 +50,7 @@ catalogue! {
     NO_KEY_SLOT = "MS-1208", Failure, "list the keys with `mainstay key list`";
     LAST_KEY = "MS-1209", Refused, "add another key with `mainstay key add` first";
     NOT_ALLOWED = "MS-1210", WrongKey, "name a key that may by --password-file; `mainstay key list` shows what each may do";
+    KEYS_LEFT_OUT = "MS-1211", Refused, "name a file that opens each by --take-along FILE, or remove them by --remove-others and add them again";
 
     DAMAGED = "MS-1301", Damage, "do not prune; run `mainstay check` and `mainstay verify` to see how far the damage goes";
     MISSING = "MS-1302", Damage, "do not prune; check that the store is complete, then run `mainstay check`";

@@ -96,6 +96,42 @@ fn keys_are_added_listed_and_removed() {
 }
 
 #[test]
+fn a_rotation_keeps_the_keys_that_are_given_and_says_what_it_cannot_undo() {
+    let world = World::backed_up();
+    world.ok(&["key", "export-kit", "kit.txt"]);
+    world.write("gone.txt", b"another passphrase\n");
+    let gone = world.document(&["key", "add", "--new-password-file", "gone.txt", "--label", "gone"]);
+    let gone = gone["id"].as_str().expect("an id");
+    world.ok(&["key", "create-writer", "--label", "agent", "agent.key"]);
+    let removed = world.ok(&["key", "remove", gone]);
+    assert!(removed.stderr.contains("until you run `mainstay key rotate`"), "{removed:#?}");
+    // The kit that init made is not at hand.
+    let refused = world.fails(&["key", "rotate", "--take-along", "kit.txt"], 16, "MS-1211");
+    assert!(refused.stderr.contains("(recovery kit ") && refused.stderr.contains("--remove-others"), "{refused:#?}");
+    world.fails(&["key", "rotate", "--password-file", "agent.key"], 12, "MS-1210");
+    let rotated = world.ok(&["key", "rotate", "--take-along", "kit.txt", "--remove-others"]);
+    for part in ["the data keys of 1 session are wrapped anew", "kept: ", "removed: ", "unchanged writer: "] {
+        assert!(rotated.stdout.contains(part), "no {part:?} in {rotated:#?}");
+    }
+    for part in ["still opens what was copied before", "next: add the removed keys", "create the writers anew"] {
+        assert!(rotated.stderr.contains(part), "no {part:?} in {rotated:#?}");
+    }
+    world.ok(&["restore", "latest", "--target", "by-key-file", "--verify"]);
+    world.ok(&["restore", "latest", "--target", "by-kit", "--verify", "--password-file", "kit.txt"]);
+    world.fails(&["snapshots", "--password-file", "gone.txt"], 12, "MS-1201");
+    world.ok(&["backup", "docs", "--password-file", "agent.key"]);
+    world.ok(&["backup", "docs"]);
+    assert_eq!(world.document(&["key", "rotate", "--remove-others"])["generation"], 2);
+    for command in ["check", "verify", "prune", "doctor"] {
+        world.run(&[command]);
+    }
+    world.ok(&["check"]);
+    world.ok(&["verify"]);
+    world.ok(&["prune"]);
+    assert_eq!(world.snapshots().len(), 3);
+}
+
+#[test]
 fn an_exported_kit_opens_the_repository_and_replaces_no_file() {
     let world = World::backed_up();
     world.ok(&["key", "export-kit", "kit.txt"]);

@@ -219,14 +219,28 @@ fn the_reader_restores_what_a_writer_sealed_by_a_full_key_and_by_a_recipient() {
     world.ok(&["key", "create-recipient", "safe"]);
     world.ok(&["key", "add-recipient", "safe.pub"]);
     world.ok(&["--password-file", "agent.key", "backup", "docs"]);
+    assert_full_keys_restore(&world, "");
+    // What was sealed before a rotation, what a writer seals to the old secrets after it, and a second rotation.
+    world.ok(&["key", "rotate", "--take-along", "safe.key", "--remove-others"]);
+    assert_full_keys_restore(&world, "-after-one");
+    world.ok(&["--password-file", "agent.key", "backup", "docs"]);
+    assert_full_keys_restore(&world, "-old-writer");
+    world.ok(&["key", "rotate", "--take-along", "safe.key"]);
+    world.ok(&["key", "create-writer", "new.key"]);
+    world.ok(&["--password-file", "new.key", "backup", "docs"]);
+    assert_full_keys_restore(&world, "-new-writer");
+}
+
+/// The reader restores the newest snapshot by the first key and by the recipient's private half.
+fn assert_full_keys_restore(world: &World, when: &str) {
     for (file, prefix, secret) in
         [(world.key_file(), "MSK1", "full.txt"), (world.path("safe.key"), "MSR1", "private.txt")]
     {
         let text = std::fs::read_to_string(&file).expect("it is text");
         let code = text.lines().find(|line| line.starts_with(prefix)).expect("a code");
         world.write(secret, code.as_bytes());
-        let target = format!("by-{secret}");
-        let ran = reader(&world, secret, &["restore", "latest", "--target", &target]);
+        let target = format!("by-{secret}{when}");
+        let ran = reader(world, secret, &["restore", "latest", "--target", &target]);
         assert_eq!(ran.code, 0, "{ran:#?}");
         assert_same(&world.path("docs"), &world.restored(&target, "docs"));
     }

@@ -61,6 +61,7 @@ fn an_agents_key_backs_up_and_opens_nothing() {
 #[test]
 fn what_an_agent_backed_up_comes_back_by_another_key() {
     let world = with_writer(&[]);
+    world.settle();
     world.ok(&as_writer(&["backup", "docs"]));
     let line = world.ok(&as_writer(&["backup", "docs"])).stdout;
     assert!(line.contains("#2") && line.contains(" 0 B new"), "{line}");

@@ -21,6 +21,9 @@ fn secrets() -> Secrets {
         tree_public: None,
         domain: None,
         claims: None,
+        generation: None,
+        older: None,
+        writers: None,
         signer: Some(StoredSigner { seed: [9; 32], certificates: Vec::new() }),
     }
 }
@@ -49,13 +52,14 @@ fn slot() -> StoredSlot {
         nonce: *b"twelve bytes",
         wrapped: vec![0xee; 5].into(),
         rights: None,
+        generation: None,
         public_key: [0x9b; 32],
     }
 }
 
 fn data_key() -> StoredDataKey {
     let nonce = Some((*b"twelve bytes").into());
-    let key = |purpose| WrappedKey { purpose, scheme: 1, nonce, wrapped: vec![purpose; 3].into() };
+    let key = |purpose| WrappedKey { purpose, scheme: 1, nonce, wrapped: vec![purpose; 3].into(), generation: None };
     StoredDataKey { session: session_id(0x5e), keys: vec![key(1), key(2)], domain: None }
 }
 
@@ -86,13 +90,69 @@ fn what_a_writers_slot_adds_has_these_bytes_for_ever() {
     let body = hex(&bytes[24..bytes.len() - 32]);
     assert!(body.starts_with("ac0148") && body.contains("020303"), "{body}");
     assert!(body.ends_with(&format!("0b01145820{}", "9b".repeat(32))), "{body}");
-    assert_eq!(decode_slot(REPOSITORY, SLOT, &bytes), Ok(slot));
-    let sealed = WrappedKey { purpose: 1, scheme: 2, nonce: None, wrapped: vec![1; 3].into() };
+    assert_eq!(decode_slot(REPOSITORY, (SLOT, 0), &bytes), Ok(slot));
+    let sealed = WrappedKey { purpose: 1, scheme: 2, nonce: None, wrapped: vec![1; 3].into(), generation: None };
     let key = StoredDataKey { domain: Some(DomainId([9; 8])), keys: vec![sealed], ..data_key() };
     let bytes = encode_data_key(REPOSITORY, &key);
     let body = format!("a30150{}0281a301010202044301010103480909090909090909", "5e".repeat(16));
     assert_eq!(hex(&bytes[24..bytes.len() - 32]), body);
-    assert_eq!(decode_data_key(REPOSITORY, session_id(0x5e), &bytes), Ok(key));
+    assert_eq!(decode_data_key(REPOSITORY, (session_id(0x5e), 0), &bytes), Ok(key));
+}
+
+/// Those of a full slot after two rotations.
+fn rotated_secrets() -> Secrets {
+    let secret = |number| SecretBytes([number; 32]);
+    let older = |number: u8, writers| OlderSecrets { content: secret(number), tree: secret(number + 1), writers };
+    let mut rotated = secrets();
+    rotated.generation = Some(2);
+    rotated.older = Some(vec![older(0x31, None), older(0x33, Some(secret(0x35)))]);
+    rotated.writers = Some(secret(0x36));
+    rotated
+}
+
+#[test]
+fn what_a_rotation_adds_has_these_bytes_for_ever() {
+    let older = |fields: &[u8]| -> String {
+        let each = fields.iter().zip(1..).map(|(byte, key)| format!("0{key}5820{}", hex(&[*byte; 32])));
+        format!("a{}{}", fields.len(), each.collect::<String>())
+    };
+    let expected =
+        format!("0b020c82{}{}0d5820{}14a2", older(&[0x31, 0x32]), older(&[0x33, 0x34, 0x35]), "36".repeat(32));
+    let bytes = rotated_secrets().encode();
+    assert!(hex(&bytes).starts_with("aa01") && hex(&bytes).contains(&expected), "{}", hex(&bytes));
+    assert!(Secrets::decode(&bytes).is_ok_and(|decoded| decoded == rotated_secrets()));
+    let slot = StoredSlot { generation: Some(2), ..slot() };
+    let bytes = encode_slot(REPOSITORY, &slot);
+    assert!(hex(&bytes[24..bytes.len() - 32]).ends_with(&format!("0c02145820{}", "9b".repeat(32))));
+    assert_eq!(decode_slot(REPOSITORY, (SLOT, 2), &bytes), Ok(slot));
+    let mut key = data_key();
+    key.keys[0].generation = Some(2);
+    let bytes = encode_data_key(REPOSITORY, &key);
+    let wrapped = format!("a501010201034c{}04430101010502a4", hex(b"twelve bytes"));
+    assert!(hex(&bytes).contains(&wrapped), "{}", hex(&bytes));
+    assert_eq!(decode_data_key(REPOSITORY, (session_id(0x5e), 2), &bytes), Ok(key));
+    for generation in [0, 1, 3] {
+        assert!(decode_data_key(REPOSITORY, (session_id(0x5e), generation), &bytes).is_err(), "{generation}");
+    }
+}
+
+#[test]
+fn secrets_that_lack_a_generation_are_refused() {
+    let refused = |change: fn(&mut Secrets)| {
+        let mut secrets = rotated_secrets();
+        change(&mut secrets);
+        Secrets::decode(&secrets.encode()).is_err()
+    };
+    assert!(refused(|secrets| secrets.generation = Some(3)));
+    assert!(refused(|secrets| secrets.generation = None));
+    assert!(refused(|secrets| secrets.generation = Some(limits::GENERATIONS + 1)));
+    assert!(refused(|secrets| secrets.older = None));
+    assert!(refused(|secrets| secrets.writers = None));
+    assert!(refused(|secrets| secrets.older.iter_mut().flatten().for_each(|older| older.writers = None)));
+    // A writer has none of those before.
+    let mut of_writer = writer_secrets();
+    of_writer.generation = Some(3);
+    assert!(Secrets::decode(&of_writer.encode()).is_ok_and(|secrets| secrets == of_writer));
 }
 
 #[test]
@@ -109,7 +169,7 @@ fn a_key_slot_has_these_bytes_for_ever() {
     );
     let bytes = encode_slot(REPOSITORY, &slot());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("08") + &body);
-    assert_eq!(decode_slot(REPOSITORY, SLOT, &bytes), Ok(slot()));
+    assert_eq!(decode_slot(REPOSITORY, (SLOT, 0), &bytes), Ok(slot()));
 }
 
 #[test]
@@ -119,21 +179,21 @@ fn a_data_key_has_these_bytes_for_ever() {
     let body = format!("a20150{}0282{keys}", "5e".repeat(16));
     let bytes = encode_data_key(REPOSITORY, &data_key());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("07") + &body);
-    assert_eq!(decode_data_key(REPOSITORY, session_id(0x5e), &bytes), Ok(data_key()));
+    assert_eq!(decode_data_key(REPOSITORY, (session_id(0x5e), 0), &bytes), Ok(data_key()));
 }
 
 #[test]
 fn every_damage_to_a_stored_key_is_noticed() {
     let bytes = encode_slot(REPOSITORY, &slot());
-    assert_every_damage_is_noticed(&bytes, |bytes| decode_slot(REPOSITORY, SLOT, bytes));
+    assert_every_damage_is_noticed(&bytes, |bytes| decode_slot(REPOSITORY, (SLOT, 0), bytes));
     let bytes = encode_data_key(REPOSITORY, &data_key());
-    assert_every_damage_is_noticed(&bytes, |bytes| decode_data_key(REPOSITORY, session_id(0x5e), bytes));
+    assert_every_damage_is_noticed(&bytes, |bytes| decode_data_key(REPOSITORY, (session_id(0x5e), 0), bytes));
 }
 
 #[test]
 fn damage_to_opened_secrets_is_harmless() {
     let decode = |bytes: &[u8]| Secrets::decode(bytes).map(|secrets| Shown(secrets.encode().to_vec()));
-    for secrets in [secrets(), writer_secrets()] {
+    for secrets in [secrets(), rotated_secrets(), writer_secrets()] {
         assert_damage_is_harmless(&secrets.encode(), decode, |shown| shown.0.clone());
     }
 }
@@ -144,13 +204,14 @@ struct Shown(Vec<u8>);
 
 #[test]
 fn a_stored_key_under_another_name_is_refused() {
-    assert!(decode_slot(REPOSITORY, SlotId([0x52; 8]), &encode_slot(REPOSITORY, &slot())).is_err());
-    assert!(decode_data_key(REPOSITORY, session_id(0x5f), &encode_data_key(REPOSITORY, &data_key())).is_err());
+    assert!(decode_slot(REPOSITORY, (SLOT, 1), &encode_slot(REPOSITORY, &slot())).is_err());
+    assert!(decode_slot(REPOSITORY, (SlotId([0x52; 8]), 0), &encode_slot(REPOSITORY, &slot())).is_err());
+    assert!(decode_data_key(REPOSITORY, (session_id(0x5f), 0), &encode_data_key(REPOSITORY, &data_key())).is_err());
 }
 
 #[test]
 fn a_slot_that_asks_for_too_much_work_is_refused() {
-    let decode = |slot: StoredSlot| decode_slot(REPOSITORY, SLOT, &encode_slot(REPOSITORY, &slot));
+    let decode = |slot: StoredSlot| decode_slot(REPOSITORY, (SLOT, 0), &encode_slot(REPOSITORY, &slot));
     let most = StoredSlot { memory_kib: limits::ARGON2_MEMORY_KIB, passes: limits::ARGON2_PASSES, lanes: 64, ..slot() };
     assert!(decode(most).is_ok());
     assert!(decode(StoredSlot { memory_kib: limits::ARGON2_MEMORY_KIB + 1, ..slot() }).is_err());

@@ -12,8 +12,10 @@ const TABLE: TableId = TableId([0x1d; 16]);
 fn names_are_spelled_like_this_for_ever() {
     let session = session_id(0x5e);
     let expected = [
-        (key_slot(SlotId([0x51; 8])), format!("keys/slots/{}", "51".repeat(8))),
-        (data_key(session), format!("keys/data/{}", "5e".repeat(16))),
+        (key_slot(SlotId([0x51; 8]), 0), format!("keys/slots/{}", "51".repeat(8))),
+        (key_slot(SlotId([0x51; 8]), 1), format!("keys/slots/{}.1", "51".repeat(8))),
+        (data_key(session, 12), format!("keys/data/{}.12", "5e".repeat(16))),
+        (data_key(session, 0), format!("keys/data/{}", "5e".repeat(16))),
         (pack(PACK, session), format!("packs/9c/{}-{}", "9c".repeat(32), "5e".repeat(16))),
         (table(TableKind::Blocks, TABLE), format!("index/b-{}", "1d".repeat(16))),
         (table(TableKind::Chunks, TABLE), format!("index/c-{}", "1d".repeat(16))),
@@ -76,4 +78,18 @@ fn what_is_nearly_a_name_is_none() {
 fn names_sort_in_the_order_of_their_sequences() {
     let names: Vec<String> = [9, 10, 99_999, 100_000].map(|sequence| snapshot(SOURCE, sequence, SNAPSHOT)).into();
     assert!(names.is_sorted());
+}
+
+#[test]
+fn names_of_keys_are_read_back_and_only_in_one_spelling() {
+    let (session, slot) = (SessionId([0x5e; 16]), SlotId([0x51; 8]));
+    for generation in [0, 1, 12, 1000] {
+        assert_eq!(parse_data_key(&data_key(session, generation)), Ok((session, generation)));
+        assert_eq!(parse_key_slot(&key_slot(slot, generation)), Ok((slot, generation)));
+    }
+    for end in [".", ".0", ".01", ".+1", ".1.", ".1.2", ".x", ".4294967296", "x", "/1"] {
+        assert!(parse_data_key(&format!("{}{end}", data_key(session, 0))).is_err(), "{end}");
+        assert!(parse_key_slot(&format!("{}{end}", key_slot(slot, 0))).is_err(), "{end}");
+    }
+    assert!(parse_data_key(&key_slot(slot, 0)).is_err() && parse_key_slot(&data_key(session, 0)).is_err());
 }

@@ -115,6 +115,45 @@ fn the_secrets_of_a_domain_are_these_for_ever() {
     assert_eq!(found, FROZEN_DOMAIN);
 }
 
+#[test]
+fn a_rotation_changes_what_wraps_data_keys_and_nothing_else() {
+    let keys = Keys::new(CONFIG, frozen_secrets(), Signer::first("test", 1).unwrap().0);
+    let mut next = keys.rotated().unwrap().rotated().unwrap();
+    // As it would be drawn.
+    let own = Arc::get_mut(&mut next.own).unwrap();
+    own.secrets.writers = Some(SecretBytes([7; 32]));
+    let domain = DomainId([0x51; 8]);
+    let (old, new) = (keys.domain(domain).unwrap(), next.domain(domain).unwrap());
+    assert_eq!(next.generation(), 2);
+    assert_eq!(next.content_id(b"data"), keys.content_id(b"data"));
+    assert_eq!((next.chunker_key(), next.claim_id(b"it")), (keys.chunker_key(), keys.claim_id(b"it")));
+    assert!((old.secrets.identity, old.secrets.index) == (new.secrets.identity, new.secrets.index));
+    let oldest = new.secret_of(Purpose::Content, 0).unwrap();
+    assert_eq!((hex(oldest).as_str(), new.secret_of(Purpose::Tree, 3)), (FROZEN_DOMAIN[3], None));
+    for purpose in [Purpose::Content, Purpose::Tree] {
+        let all = [0, 1, 2].map(|generation| *new.secret_of(purpose, generation).unwrap());
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+        assert_eq!(new.secret_of(purpose, 2), new.secret(purpose));
+        let own = [0, 1, 2].map(|generation| *next.own.secret_of(purpose, generation).unwrap());
+        assert!(own[0] == *keys.own.secret(purpose).unwrap() && own[0] != own[1] && own[1] != own[2]);
+    }
+    assert_eq!([Purpose::Content, Purpose::Tree].map(|purpose| hex(new.secret(purpose).unwrap())), FROZEN_ROTATED);
+    // A writer gets what is newest, and nothing of before.
+    let agent = writer(&next, true);
+    assert_eq!(agent.generation(), 2);
+    assert!(agent.own.secrets.older.is_none() && agent.own.secrets.writers.is_none());
+    let (_, stored) = agent.new_data_key(session_id(1)).unwrap();
+    assert_eq!(stored.generation(), 2);
+    assert!(next.open_data_key(&stored).is_ok() && keys.open_data_key(&stored).is_err());
+    assert_eq!(kind(agent.rotated()), Some(Kind::Denied));
+}
+
+/// Of the secret *writers* of sevens; computed by another implementation (Python's `hmac`).
+const FROZEN_ROTATED: [&str; 2] = [
+    "fe548aab31884b5d6adec0f7a61b6c245c0d874c378a8348b553759815f644ce",
+    "16a9c92338bf0ff1788562c18ff3f554b8e21c31ada4106b7fa10ab70e86af12",
+];
+
 /// Computed by another implementation (Python's `cryptography`).
 const FROZEN_DOMAIN: [&str; 7] = [
     "fa589e95a0c0c122d29e466a3fe2377cbfd889862d88902b31d1d6251ddd1e9a",

@@ -171,7 +171,7 @@ impl Chaos {
             let mut sessions = HashSet::new();
             index
                 .for_each_block(|block, _| {
-                    sessions.insert(names::data_key(block.session));
+                    sessions.insert(names::data_key(block.session, 0));
                 })
                 .unwrap();
             let left: Vec<String> = garbage(&self.store).into_iter().filter(|name| !sessions.contains(name)).collect();

@@ -125,7 +125,7 @@ fn a_snapshot_goes_for_good_only_by_a_mark_that_is_whole_names_it_and_was_signed
 fn a_prune_that_cannot_open_a_snapshot_gives_up() {
     let lose_key = |store: &MemoryStore, repository: &Repository| {
         let session = repository.snapshots().unwrap()[1].snapshot.session;
-        store.delete(&names::data_key(session)).unwrap();
+        store.delete(&names::data_key(session, 0)).unwrap();
     };
     assert_eq!(refused_after(lose_key), Kind::Corrupt);
     let damage = |store: &MemoryStore, _: &Repository| {

@@ -109,7 +109,7 @@ fn a_snapshot_under_the_name_of_another_is_noticed() {
 fn a_snapshot_whose_data_key_is_missing_is_an_error_and_not_a_silence() {
     let (store, repository) = three_snapshots();
     let session = repository.snapshots().unwrap()[1].snapshot.session;
-    store.delete(&names::data_key(session)).unwrap();
+    store.delete(&names::data_key(session, 0)).unwrap();
     assert_eq!(listing(&store), Err(Kind::Corrupt), "a snapshot is there and was passed over");
 }
 

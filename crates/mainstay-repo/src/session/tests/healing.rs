@@ -69,7 +69,7 @@ fn what_is_sealed_under_a_key_that_is_gone_is_stored_again() {
     let (store, repository) = new_repository();
     let files = files_of(&[("a", 1, 1000), ("b", 2, 600_000)]);
     let report = back_up(&repository, 1, &files).unwrap();
-    store.delete(&names::data_key(report.entry.snapshot.session)).unwrap();
+    store.delete(&names::data_key(report.entry.snapshot.session, 0)).unwrap();
     let repository = open(store, restarted());
     let report = back_up(&repository, 2, &files).unwrap();
     assert_eq!(read_back(&repository, &report.entry).unwrap(), files);

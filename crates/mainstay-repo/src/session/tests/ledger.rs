@@ -3,7 +3,7 @@
 use super::*;
 use crate::fixtures::{FailingStore, Failure};
 use crate::keys::{RecipientCode, RecoveryCode, Secret};
-use crate::repository::WriterMay;
+use crate::repository::{OtherKeys, WriterMay};
 use crate::seal::{Generator, ledger, with_generator};
 
 /// Stores many small files from many threads, and ends with a snapshot.
@@ -57,6 +57,12 @@ fn no_key_seals_twice_under_one_nonce_whatever_happens() {
         full.prune().unwrap();
         back_up_in_threads(&full, 10 + sequence, 3);
     }
+    // Data keys are wrapped anew, twice, and the slot with them.
+    for sequence in [21, 22] {
+        let full = open(store.clone(), restarted());
+        full.rotate(&crate::fixtures::secret(), &[], OtherKeys::Remove).unwrap();
+        back_up_in_threads(&open(store.clone(), restarted()), sequence, 3);
+    }
     let ledger = ledger::take(full.id());
     assert_eq!(ledger.repeated, 0);
     assert!(ledger.pairs.len() > 300, "{} pairs", ledger.pairs.len());
@@ -102,6 +108,7 @@ fn a_generator_that_is_stuck_or_fails_lets_nothing_be_sealed() {
             with_generator(generator, || full.add_key(&secret(), "more", 1).err()),
             with_generator(generator, || full.add_writer(&secret(), "more", 1, WriterMay::Nothing).err()),
             with_generator(generator, || full.prune().err()),
+            with_generator(generator, || full.rotate(&crate::fixtures::secret(), &[], OtherKeys::Remove).err()),
             with_generator(generator, || RecipientCode::generate().and(RecoveryCode::generate()).err()),
             with_generator(generator, || {
                 let empty = Arc::new(MemoryStore::default());

@@ -1,0 +1,268 @@
+//! Rotation: new secrets that wrap the data keys, so that a holder who was removed opens nothing that is wrapped from now on.
+//!
+//! Owns the order of the steps (docs/adr/0017-rotation.md). Invariant: nothing is deleted before what takes its place was read
+//! back and opened, so a rotation that is killed at any point loses nothing; the next one, or a prune, finishes it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::slots::read_slots;
+use super::{ReadLease, Repository, delete, list, put, store_error};
+use crate::error::{Error, Kind, Result};
+use crate::format::{keys as stored_keys, names};
+use crate::id::{DomainId, SessionId, SlotId};
+use crate::keys::{DataKey, KeySlot, Keys, Right, Rights, Secret};
+use crate::pack_reader::read_object;
+use crate::store::{is_absent, is_present};
+
+/// What becomes of keys that read, and whose secrets are not at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherKeys {
+    /// Nothing is done if there is one.
+    Refuse,
+    /// They are removed.
+    Remove,
+}
+
+/// What a rotation did.
+#[derive(Debug, Default)]
+pub struct RotationReport {
+    /// How often the secrets were rotated by now.
+    pub generation: u32,
+    /// The keys that open the repository with the new secrets.
+    pub kept: Vec<KeySlot>,
+    pub removed: Vec<KeySlot>,
+    /// Keys that write by what the old secrets made, until they are created anew.
+    pub writers: Vec<KeySlot>,
+    /// Sessions whose data keys were wrapped anew.
+    pub rewrapped: u64,
+    /// Old wraps that are still there, for a session at work; a later prune deletes them.
+    pub left: u64,
+    /// Data keys that no secret opens; they stay as they are.
+    pub damaged: Vec<Error>,
+}
+
+/// What wrapping anew has come to.
+#[derive(Default)]
+pub(crate) struct Renewal {
+    pub rewrapped: u64,
+    /// Old wraps in whose place there is a new one that opens.
+    pub superseded: Vec<String>,
+    pub damaged: Vec<Error>,
+}
+
+impl Repository {
+    /// The keys that read and that these secrets do not open: without them a rotation shuts them out.
+    pub fn keys_beside(&self, secrets: &[Secret]) -> Result<Vec<KeySlot>> {
+        let mut known = vec![self.slot];
+        for secret in secrets {
+            known.push(self.open_other(secret)?.1);
+        }
+        let slots = self.key_slots()?.into_iter();
+        Ok(slots.filter(|slot| slot.rights.has(Right::Restore) && !known.contains(&slot.id)).collect())
+    }
+
+    /// Draws new secrets and wraps every data key by them. `own` is the secret that opened this repository; the holders of
+    /// `others` keep their keys as well. This repository holds the old secrets still: open it anew.
+    ///
+    /// # Errors
+    /// [`Error::KeysLeftOut`] when keys that read would be shut out and none may be; nothing is done then.
+    pub fn rotate(&self, own: &Secret, others: &[Secret], rest: OtherKeys) -> Result<RotationReport> {
+        self.require(Right::Maintain, "rotate secrets")?;
+        self.refuse_if_rotated()?;
+        let left_out = self.keys_beside(others)?;
+        if rest == OtherKeys::Refuse && !left_out.is_empty() {
+            let named = left_out.iter().map(|slot| format!("{} ({})", slot.id.short(), slot.label));
+            return Err(Error::KeysLeftOut { keys: named.collect::<Vec<_>>().join(", ") });
+        }
+        let lease = self.begin_reading()?;
+        let next = self.keys.rotated()?;
+        let kept = self.publish_next(&next, own, others)?;
+        let next = Self::assemble(self.store.clone(), next, self.slot, self.liveness.clone());
+        let Renewal { rewrapped, superseded, damaged } = next.renew_data_keys()?;
+        let mut report =
+            RotationReport { generation: next.keys.generation(), rewrapped, damaged, ..Default::default() };
+        if next.is_anybody_at_work(&lease)? {
+            report.left = superseded.len() as u64;
+        } else {
+            next.delete_superseded(&superseded)?;
+        }
+        for slot in kept {
+            next.delete_slot(slot.id, Some(slot.generation))?;
+            report.kept.push(slot);
+        }
+        for slot in left_out {
+            next.delete_slot(slot.id, None)?;
+            report.removed.push(slot);
+        }
+        report.writers = next.key_slots()?.into_iter().filter(|slot| !slot.rights.has(Right::Restore)).collect();
+        Ok(report)
+    }
+
+    /// A key with older secrets than another has cannot go on from them.
+    fn refuse_if_rotated(&self) -> Result<()> {
+        let newer = self.key_slots()?.into_iter().find(|slot| slot.generation > self.keys.generation());
+        newer.map_or(Ok(()), |slot| {
+            let by = format!("{} ({})", slot.id.short(), slot.label);
+            Err(Error::Invalid(format!(
+                "rotate secrets: they were rotated by another key, which alone can go on: {by}"
+            )))
+        })
+    }
+
+    fn open_other(&self, secret: &Secret) -> Result<(Keys, SlotId)> {
+        let (keys, slot) = Keys::unlock(*self.keys.config(), &read_slots(&*self.store, self.id())?, secret)?;
+        if keys.rights() == Rights::ALL {
+            return Ok((keys, slot));
+        }
+        let message = format!("rotate secrets: key {} cannot read, and a rotation does not concern it", slot.short());
+        Err(Error::Invalid(message))
+    }
+
+    /// Publishes the next secrets for those who keep their keys, one's own first: from then on nothing can be lost with them.
+    fn publish_next(&self, next: &Keys, own: &Secret, others: &[Secret]) -> Result<Vec<KeySlot>> {
+        let mut kept = vec![self.publish_read_back(next, &next.wrap_own_slot(own)?, own)?];
+        // Of two rotations at once the one that comes second sees the other, and has changed nothing else yet.
+        let mut slots = self.key_slots()?.into_iter();
+        if let Some(other) = slots.find(|slot| slot.generation >= next.generation() && slot.id != self.slot) {
+            delete(&*self.store, &names::key_slot(self.slot, next.generation()))?;
+            let message = format!("rotate secrets: key {} rotates them at this moment", other.id.short());
+            return Err(Error::Invalid(message));
+        }
+        for secret in others {
+            let (keys, slot) = self.open_other(secret)?;
+            if kept.iter().all(|known| known.id != slot) {
+                kept.push(self.publish_read_back(next, &next.wrap_for(keys.signer(), secret)?, secret)?);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn publish_read_back(&self, next: &Keys, slot: &stored_keys::StoredSlot, secret: &Secret) -> Result<KeySlot> {
+        let published = self.publish_slot(slot)?;
+        let name = names::key_slot(slot.id, slot.generation());
+        let damaged = |problem| Error::damaged("read back", &name, problem);
+        let bytes = read_object(&*self.store, &name, "read back")?;
+        let read = stored_keys::decode_slot(self.id(), (slot.id, slot.generation()), &bytes).map_err(damaged)?;
+        let (keys, _) = Keys::unlock(*self.keys.config(), &[read], secret)?;
+        if !keys.are_those_of(next) {
+            return Err(Error::damaged("read back", &name, "it does not hold what was wrapped"));
+        }
+        Ok(published)
+    }
+
+    fn is_anybody_at_work(&self, lease: &ReadLease<'_>) -> Result<bool> {
+        let own = lease.published.unwrap_or(SessionId([0; 16]));
+        let open = self.leases().open_leases(own)?;
+        // Of a lease whose name makes no sense nobody can tell.
+        Ok(!open.at_work().is_empty() || open.unknown.iter().any(|lease| lease.session.is_none()))
+    }
+
+    /// Makes sure that the slot lasts from which the secrets came, before anything is sealed that only they open: a rotation
+    /// may have been killed between the two.
+    pub(crate) fn keep_secrets(&self) -> Result<()> {
+        let generation = self.keys.generation();
+        if generation == 0 {
+            return Ok(());
+        }
+        let name = names::key_slot(self.slot, generation);
+        self.store.make_durable(&name).map_err(|source| match is_absent(&source) {
+            true => {
+                Error::Invalid(format!("seal data: {name} was removed, or rotated, since it opened the repository"))
+            }
+            false => store_error("sync", &name, source),
+        })
+    }
+
+    /// Wraps every data key by the newest secrets that is not yet, reads each back, and answers which old wraps they supersede.
+    pub(crate) fn renew_data_keys(&self) -> Result<Renewal> {
+        let mut renewal = Renewal::default();
+        if self.keys.generation() == 0 {
+            return Ok(renewal);
+        }
+        self.keep_secrets()?;
+        let mut sessions = BTreeMap::<SessionId, Vec<u32>>::new();
+        for object in list(&*self.store, names::DATA_KEYS)? {
+            match names::parse_data_key(&object.name) {
+                Ok((session, generation)) => sessions.entry(session).or_default().push(generation),
+                Err(problem) => renewal.damaged.push(Error::damaged("list data keys", object.name, problem)),
+            }
+        }
+        let listers = self.writers_that_list()?;
+        for (session, mut generations) in sessions {
+            generations.sort_unstable_by(|a, b| b.cmp(a));
+            match self.renew_data_key(session, &generations, &listers, &mut renewal) {
+                Err(error) if error.kind() == Kind::Corrupt => renewal.damaged.push(error),
+                renewed => renewed?,
+            }
+        }
+        Ok(renewal)
+    }
+
+    /// The domains of writers that may list, and the generation of the secrets by which they do.
+    fn writers_that_list(&self) -> Result<HashMap<DomainId, u32>> {
+        let slots = self.key_slots()?.into_iter();
+        let may_list = slots.filter(|slot| slot.rights.has(Right::List) && !slot.rights.has(Right::Restore));
+        Ok(may_list.map(|slot| (DomainId(slot.id.0), slot.generation)).collect())
+    }
+
+    /// The same for one session, given which generations of its wraps are there, the newest first.
+    fn renew_data_key(
+        &self,
+        session: SessionId,
+        generations: &[u32],
+        listers: &HashMap<DomainId, u32>,
+        renewal: &mut Renewal,
+    ) -> Result<()> {
+        let current = self.keys.generation();
+        let old: Vec<u32> = generations.iter().copied().filter(|generation| *generation < current).collect();
+        if old.is_empty() {
+            return Ok(());
+        }
+        let name = names::data_key(session, current);
+        let known = self.first_that_opens(session, &old);
+        if generations.contains(&current) {
+            // Whoever published it may have been killed before it lasted.
+            self.make_durable(&name)?;
+        } else {
+            let (stored, _) = known.as_ref().map_err(|error| Error::damaged("read data key", session, error))?;
+            let listed_by = stored.domain.and_then(|domain| listers.get(&domain).copied());
+            let renewed = self.keys.rewrap_data_key(stored, listed_by)?;
+            let bytes = stored_keys::encode_data_key(self.id(), &renewed);
+            match self.with_reserve(|| put(&*self.store, &name, &bytes)) {
+                // By a prune beside this one.
+                Err(Error::Store { source, .. }) if is_present(&source) => self.make_durable(&name)?,
+                done => done?,
+            }
+            renewal.rewrapped += 1;
+        }
+        let (_, new) = self.data_keys.read_wrap(session, current)?;
+        if known.is_ok_and(|(_, old)| old != new) {
+            return Err(Error::damaged("read back", name, "it holds other keys than the wrap before it"));
+        }
+        renewal.superseded.extend(old.into_iter().map(|generation| names::data_key(session, generation)));
+        Ok(())
+    }
+
+    fn first_that_opens(
+        &self,
+        session: SessionId,
+        generations: &[u32],
+    ) -> Result<(stored_keys::StoredDataKey, DataKey)> {
+        let mut failure = None;
+        for generation in generations {
+            match self.data_keys.read_wrap(session, *generation) {
+                Err(error) if error.kind() == Kind::Corrupt => drop(failure.get_or_insert(error)),
+                read => return read,
+            }
+        }
+        Err(failure.unwrap_or_else(|| Error::Missing { verb: "read data key", name: names::data_key(session, 0) }))
+    }
+
+    /// Deletes old wraps. Call it while nobody is at work who may have opened the repository with the old secrets.
+    pub(crate) fn delete_superseded(&self, names: &[String]) -> Result<()> {
+        names.iter().try_for_each(|name| delete(&*self.store, name))
+    }
+}
+
+#[cfg(test)]
+mod tests;

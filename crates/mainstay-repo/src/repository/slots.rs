@@ -1,0 +1,117 @@
+//! Key slots: who can open the repository.
+//!
+//! Owns reading, adding and removing them. Never removes the last one that may do everything.
+
+use std::collections::BTreeMap;
+
+use super::small_objects::is_left_over;
+use super::{Repository, delete, list, put};
+use crate::error::{Error, Result};
+use crate::format::{keys as stored_keys, names};
+use crate::id::{RepositoryId, SlotId};
+use crate::keys::{KeySlot, Recipient, Right, Rights, Secret};
+use crate::pack_reader::read_object;
+use crate::store::Store;
+
+/// What a created writer may do beside writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriterMay {
+    Nothing,
+    /// Read the trees of its own snapshots, so that it need not read what did not change.
+    List,
+}
+
+impl Repository {
+    /// All key slots; the one that opened this repository is named by [`Repository::own_slot`].
+    pub fn key_slots(&self) -> Result<Vec<KeySlot>> {
+        let slots = read_slots(&*self.store, self.id())?;
+        // Of a rotation that was killed a holder has two.
+        let newest: BTreeMap<SlotId, KeySlot> = slots.iter().map(|slot| (slot.id, KeySlot::from(slot))).collect();
+        let mut slots: Vec<KeySlot> = newest.into_values().collect();
+        slots.sort_by_key(|slot| (slot.created, slot.id));
+        Ok(slots)
+    }
+
+    /// Adds a holder who can open the repository, with the rights of this key.
+    pub fn add_key(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
+        self.require(Right::Maintain, "add key")?;
+        self.publish_slot(&self.keys.wrap_slot(secret, label, created)?)
+    }
+
+    /// Adds a holder who backs up in a domain of its own and cannot read, or only what its own snapshots list.
+    pub fn add_writer(&self, secret: &Secret, label: &str, created: i64, may: WriterMay) -> Result<KeySlot> {
+        self.require(Right::Maintain, "create writer")?;
+        self.publish_slot(&self.keys.wrap_writer(secret, label, created, may == WriterMay::List)?)
+    }
+
+    /// Adds a holder of a private key that is not here.
+    pub fn add_recipient(&self, recipient: &Recipient, label: &str, created: i64) -> Result<KeySlot> {
+        self.require(Right::Maintain, "add recipient")?;
+        self.publish_slot(&self.keys.seal_slot(recipient, label, created)?)
+    }
+
+    pub(super) fn publish_slot(&self, slot: &stored_keys::StoredSlot) -> Result<KeySlot> {
+        self.keep_secrets()?;
+        put(&*self.store, &names::key_slot(slot.id, slot.generation()), &stored_keys::encode_slot(self.id(), slot))?;
+        Ok(KeySlot::from(slot))
+    }
+
+    /// Removes a key slot, unless it is the last one that may do everything.
+    pub fn remove_key(&self, id: SlotId) -> Result<()> {
+        self.require(Right::Maintain, "remove key")?;
+        let slots = self.key_slots()?;
+        if !slots.iter().any(|slot| slot.id == id) {
+            return Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) });
+        }
+        let is_current = |slot: &KeySlot| slot.rights == Rights::ALL && slot.generation >= self.keys.generation();
+        if !slots.iter().any(|slot| slot.id != id && is_current(slot)) {
+            return Err(Error::Invalid(
+                "remove key: it is the last one that may restore, and without it nothing could be read".to_owned(),
+            ));
+        }
+        self.delete_slot(id, None)
+    }
+
+    /// Deletes the slots of a holder, the oldest first, and those before a generation only, if one is given.
+    pub(super) fn delete_slot(&self, id: SlotId, before: Option<u32>) -> Result<()> {
+        let listed = list(&*self.store, names::KEY_SLOTS)?.into_iter();
+        let parsed = listed.filter_map(|object| names::parse_key_slot(&object.name).ok());
+        let is_meant = |(slot, generation): &(SlotId, u32)| *slot == id && before.is_none_or(|end| *generation < end);
+        let mut generations: Vec<u32> = parsed.filter(is_meant).map(|(_, generation)| generation).collect();
+        generations.sort_unstable();
+        generations.into_iter().try_for_each(|generation| delete(&*self.store, &names::key_slot(id, generation)))
+    }
+}
+
+pub fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_keys::StoredSlot>> {
+    let (slots, mut damaged) = readable_slots(store, repository)?;
+    match damaged.pop() {
+        Some(error) => Err(error),
+        None => Ok(slots),
+    }
+}
+
+/// The key slots that can be read, of each holder the oldest first, and what is wrong with the others, but for
+/// those that creations have left over.
+pub fn readable_slots(
+    store: &dyn Store,
+    repository: RepositoryId,
+) -> Result<(Vec<stored_keys::StoredSlot>, Vec<Error>)> {
+    let (mut slots, mut damaged) = (BTreeMap::new(), Vec::new());
+    for object in list(store, names::KEY_SLOTS)? {
+        let place = match names::parse_key_slot(&object.name) {
+            Ok(place) => place,
+            Err(problem) => {
+                damaged.push(Error::damaged("list key slots", &object.name, problem));
+                continue;
+            }
+        };
+        let bytes = read_object(store, &object.name, "read key slot")?;
+        match stored_keys::decode_slot(repository, place, &bytes) {
+            Ok(slot) => drop(slots.insert(place, slot)),
+            Err(_) if is_left_over(repository, place, &bytes) => {}
+            Err(problem) => damaged.push(Error::damaged("read key slot", &object.name, problem)),
+        }
+    }
+    Ok((slots.into_values().collect(), damaged))
+}
