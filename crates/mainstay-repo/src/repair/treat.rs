@@ -12,6 +12,7 @@ use crate::compress::Effort;
 use crate::error::{Error, Result};
 use crate::format::block::{ChunkTable, ThinMap};
 use crate::format::pack::PackRow;
+use crate::format::table::TablePack;
 use crate::format::{limits, names};
 use crate::id::{ChunkId, PackId, SessionId};
 use crate::pack_reader::OpenBlock;
@@ -166,10 +167,14 @@ impl<'r> Treatment<'r> {
         self.written.replaced.retain(|pack| !stay.contains(&pack.id));
         let replaced = self.written.replaced.iter().map(|pack| pack.id);
         let removed: HashSet<PackId> = replaced.chain(given_up.iter().copied()).collect();
-        if removed.is_empty() && self.written.packs.is_empty() {
+        // What is doomed goes with the lists that are finished next, and a list goes only when no table names its packs (F5).
+        let named = assess.index.packs().into_values();
+        let named: Vec<TablePack> = named.filter(|pack| !assess.index.is_condemned(pack.id)).collect();
+        let is_doomed_named = named.len() < assess.index.packs().len();
+        if removed.is_empty() && self.written.packs.is_empty() && !is_doomed_named {
             return Ok(self.written);
         }
-        let named = assess.index.packs().into_values().filter(|pack| !removed.contains(&pack.id));
+        let named = named.into_iter().filter(|pack| !removed.contains(&pack.id));
         let kept: Vec<PackUse> = named
             .map(|pack| PackUse { id: pack.id, session: pack.session, len: pack.len, live_bytes: pack.len })
             .collect();

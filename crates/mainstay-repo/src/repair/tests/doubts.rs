@@ -192,3 +192,31 @@ fn the_better_parity_of_a_damaged_pack_is_not_dropped_for_a_worse_one() {
     assert_eq!(repository.repair(APPLY).unwrap().lost, []);
     assert_snapshots(&open(store, restarted()), &snapshots(1, &files));
 }
+
+#[test]
+fn a_repair_that_finishes_what_a_killed_prune_condemned_leaves_no_table_that_names_it() {
+    let mut finished = 0;
+    for call in 0.. {
+        let (store, repository, _) = with_snapshot();
+        let kept = files_of(&[("other", 9, 4000)]);
+        back_up(&repository, 2, &kept).unwrap();
+        let first = repository.snapshots().unwrap().remove(0);
+        repository.forget(first.id, 0).unwrap();
+        let failing = crate::fixtures::FailingStore::new(store.clone(), crate::fixtures::Failure::From(call));
+        let opened = Repository::open(Arc::new(failing), &secret(), alive());
+        let is_done = opened.is_ok_and(|repository| repository.prune().is_ok());
+        let had_list = !named(&store, names::CONDEMNED).is_empty();
+        let later = open(store.clone(), restarted());
+        later.repair(APPLY).unwrap_or_else(|error| panic!("call {call}: {error}"));
+        finished += u64::from(had_list && named(&store, names::CONDEMNED).is_empty());
+        if named(&store, names::CONDEMNED).is_empty() {
+            let gone = later.index().unwrap().packs_beside(&later.list_packs().unwrap());
+            assert!(gone.is_empty(), "call {call}: tables name {gone:?}");
+        }
+        assert_snapshots(&later, &snapshots(2, &kept));
+        if is_done {
+            break;
+        }
+    }
+    assert!(finished > 3, "{finished} lists were finished");
+}
