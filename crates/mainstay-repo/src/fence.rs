@@ -32,18 +32,13 @@ impl Fences {
         let mut fences = Self::default();
         for object in list(store, names::FENCES)? {
             let Ok((session, part)) = names::parse_fence(&object.name) else { continue };
-            if !may_be_true(store, judge, &object.name)? {
+            let heard = hear(store, judge, &object.name, part)?;
+            if matches!(heard, Heard::Nothing) {
                 continue;
             }
             fences.fenced.insert(session);
-            let FenceName::Settlement(collector) = part else { continue };
-            let settled = match read_object(store, &object.name, "read settlement") {
-                Err(error) if error.kind() == Kind::Corrupt => continue,
-                bytes => judge
-                    .open_object(ObjectKind::Settlement, &bytes?)
-                    .and_then(|said| decode_settlement((session, collector), &said)),
-            };
-            if let Ok(settled) = settled {
+            let (FenceName::Settlement(collector), Heard::Said(said)) = (part, heard) else { continue };
+            if let Ok(settled) = decode_settlement((session, collector), &said) {
                 fences.add(settled);
             }
         }
@@ -77,26 +72,39 @@ impl Fences {
 /// Whether anybody has fenced this session.
 pub fn is_fenced(store: &dyn Store, judge: &Judge, session: SessionId) -> Result<bool> {
     for object in list(store, &format!("{}{session}/", names::FENCES))? {
-        if may_be_true(store, judge, &object.name)? {
+        // Under a name that says nothing there may be a fence too.
+        let Ok((_, part)) = names::parse_fence(&object.name) else { return Ok(true) };
+        if !matches!(hear(store, judge, &object.name, part)?, Heard::Nothing) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-/// Whether a fence or settlement is what somebody has put who may. One that is damaged or cannot be read may have been; one
-/// that is whole and was signed by nobody who may was put by a stranger, and says nothing.
-fn may_be_true(store: &dyn Store, judge: &Judge, name: &str) -> Result<bool> {
-    let kind = match names::parse_fence(name) {
-        Ok((_, FenceName::Fence(_))) => ObjectKind::Fence,
-        Ok((_, FenceName::Settlement(_))) => ObjectKind::Settlement,
-        Err(_) => return Ok(true),
+/// What a fence or settlement says.
+enum Heard {
+    /// Somebody has put it who may.
+    Said(Vec<u8>),
+    /// It is damaged or cannot be read: somebody may have put it who may.
+    Perhaps,
+    /// It is whole, and was signed by nobody who may: a stranger has put it.
+    Nothing,
+}
+
+fn hear(store: &dyn Store, judge: &Judge, name: &str, part: FenceName) -> Result<Heard> {
+    let kind = match part {
+        FenceName::Fence(_) => ObjectKind::Fence,
+        FenceName::Settlement(_) => ObjectKind::Settlement,
     };
     let bytes = match read_object(store, name, "read fence") {
-        Err(error) if error.kind() == Kind::Corrupt => return Ok(true),
+        Err(error) if error.kind() == Kind::Corrupt => return Ok(Heard::Perhaps),
         bytes => bytes?,
     };
-    Ok(judge.open_object(kind, &bytes).is_ok() || !judge.is_whole(kind, &bytes))
+    Ok(match judge.open_object(kind, &bytes) {
+        Ok(said) => Heard::Said(said),
+        Err(_) if judge.is_whole(kind, &bytes) => Heard::Nothing,
+        Err(_) => Heard::Perhaps,
+    })
 }
 
 /// Puts a fence: whatever the session publishes from now on does not count. Whoever puts it settles the session next.

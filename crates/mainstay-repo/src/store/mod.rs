@@ -130,7 +130,7 @@ pub(crate) fn is_lost_on_disk(error: &io::Error) -> bool {
     is_gone || is_bad_sector(error)
 }
 
-/// A store that is full answers with this.
+/// There is no object of that name.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
