@@ -24,6 +24,7 @@ pub mod restore;
 pub mod retention;
 pub mod select;
 pub mod verify;
+pub mod watch;
 
 pub use error::{Error, Result};
 pub use progress::{Cancel, Decision, NoProgress, Outlook, Phase, Progress};

@@ -5,11 +5,11 @@
 use std::collections::HashSet;
 
 use mainstay_repo::{
-    Loss, OnLoss, PruneObserver, PrunePhase, RepairMode, RepairOptions, RepairReport, Repository, TreeReader, Verdict,
-    names, store::Object,
+    Loss, OnLoss, RepairMode, RepairOptions, RepairReport, Repository, TreeReader, Verdict, names, store::Object,
 };
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
+use crate::watch::Watch;
 use crate::{Cancel, Phase, Progress, Result};
 
 #[cfg(test)]
@@ -40,7 +40,7 @@ pub fn repair(
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<RepairOutcome> {
-    let report = repository.repair_observed(options, &Watch { progress, cancel })?;
+    let report = repository.repair_observed(options, &Watch::of_repair(progress, cancel))?;
     progress.phase(Phase::Finish);
     let mut findings = Vec::new();
     let inventory = Inventory::take(repository, &mut findings)?;
@@ -98,34 +98,6 @@ fn finding_of(loss: &Loss, options: RepairOptions) -> Finding {
             &loss.object,
             format!("{blocks}; the next backup stores again what its source still has, and repair then uses that"),
         ),
-    }
-}
-
-/// A run, as the engine sees it.
-pub struct Watch<'r> {
-    pub progress: &'r dyn Progress,
-    pub cancel: &'r Cancel,
-}
-
-impl PruneObserver for Watch<'_> {
-    fn phase(&self, phase: PrunePhase) {
-        self.progress.phase(match phase {
-            PrunePhase::Plan => Phase::Verify,
-            PrunePhase::Rewrite => Phase::Prune,
-            PrunePhase::Finish => Phase::Finish,
-        });
-    }
-
-    fn expect(&self, packs: u64, bytes: u64) {
-        self.progress.expect(packs, bytes);
-    }
-
-    fn advance(&self, packs: u64, bytes: u64) {
-        self.progress.advance(packs, bytes);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancel.is_requested()
     }
 }
 

@@ -77,7 +77,7 @@ fn an_accepted_loss_is_a_note_of_repair_and_check() {
 fn verify_says_what_parity_can_do() {
     let (fixture, _) = fixture();
     let pack = shared_pack(&fixture);
-    fixture.repository.add_parity(None, 3, &Watch { progress: &NoProgress, cancel: &Cancel::default() }).unwrap();
+    fixture.repository.add_parity(None, 3, &Watch::of_repair(&NoProgress, &Cancel::default())).unwrap();
     let problem = || {
         let options = VerifyOptions { sample: None, seed: 0 };
         let report = verify(&fixture.repository, &options, &NoProgress, &Cancel::default()).unwrap();
@@ -95,7 +95,7 @@ fn verify_says_what_parity_can_do() {
 fn what_was_healed_is_no_finding() {
     let (fixture, _) = fixture();
     let pack = shared_pack(&fixture);
-    fixture.repository.add_parity(None, 3, &Watch { progress: &NoProgress, cancel: &Cancel::default() }).unwrap();
+    fixture.repository.add_parity(None, 3, &Watch::of_repair(&NoProgress, &Cancel::default())).unwrap();
     fixture.flip(&pack, 300_000);
     let map = fixture.refs_name(&fixture.entries()[0]);
     fixture.flip(&map, 40);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mainstay_jobs::backup::{BackupOptions, BackupRun, Mode, Requested, backup};
-use mainstay_jobs::repair::Watch;
+use mainstay_jobs::watch::Watch;
 use mainstay_jobs::{Cancel, Clock, NoProgress};
 use mainstay_repo::{
     Error, Liveness, OnLoss, OtherKeys, RecoveryCode, RepairMode, RepairOptions, Repository, Result, Secret, Sharing,
@@ -147,7 +147,7 @@ impl Command {
                 after.kept.extend(after.leaving.remove(&id).map(|tree| (id, tree)));
             }
             Self::AddParity => {
-                repository.add_parity(None, PARITY, &Watch { progress: &NoProgress, cancel: &Cancel::default() })?;
+                repository.add_parity(None, PARITY, &Watch::of_repair(&NoProgress, &Cancel::default()))?;
                 after.has_parity = true;
             }
             Self::Repair => {

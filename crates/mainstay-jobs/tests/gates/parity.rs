@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mainstay_jobs::repair::{RepairOutcome, Watch, repair};
+use mainstay_jobs::repair::{RepairOutcome, repair};
+use mainstay_jobs::watch::Watch;
 use mainstay_jobs::{Cancel, NoProgress};
 use mainstay_repo::{BlockId, BlockKind, OnLoss, RepairMode, RepairOptions, Repository, Store, names};
 
@@ -59,7 +60,8 @@ impl Sound {
             files.extend(reader.files_by_block(&entry).expect("a gate begins with what is healthy"));
             ledger.kept.insert(entry.id, tree.clone());
         }
-        let watch = Watch { progress: &NoProgress, cancel: &Cancel::default() };
+        let cancel = Cancel::default();
+        let watch = Watch::of_repair(&NoProgress, &cancel);
         repository.add_parity(None, PERCENT, &watch).expect("a gate begins with what is healthy");
         let (mut packs, mut names) = (BTreeMap::new(), Vec::new());
         for pack in repository.list_packs().expect("a gate begins with what is healthy") {

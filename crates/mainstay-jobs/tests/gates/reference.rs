@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_jobs::check::{Finding, Severity, check};
-use mainstay_jobs::repair::Watch;
 use mainstay_jobs::verify::{VerifyOptions, verify};
+use mainstay_jobs::watch::Watch;
 use mainstay_jobs::{Cancel, NoProgress};
 use mainstay_repo::{Error, OnLoss, RepairMode, RepairOptions, Repository, Secret, SnapshotId, Store, names};
 
@@ -176,7 +176,8 @@ fn with_parity_and_losses(objects: Objects, ledger: &Ledger) -> Objects {
     let store = JournalStore::with(objects);
     let repository = open(Arc::new(store.clone()), ledger).expect("a gate begins with what is healthy");
     let last = repository.snapshots().expect("a gate begins with what is healthy").pop();
-    let watch = Watch { progress: &NoProgress, cancel: &Cancel::default() };
+    let cancel = Cancel::default();
+    let watch = Watch::of_repair(&NoProgress, &cancel);
     repository.add_parity(last.as_ref(), 1, &watch).expect("a gate begins with what is healthy");
     let has_parity = |name: &str| {
         let id = names::parse_pack(name).map(|(id, _)| format!("{}{id}-", names::PARITY));

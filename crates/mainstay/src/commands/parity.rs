@@ -2,7 +2,7 @@
 //!
 //! Owns the three verbs and their presentation; the engine makes parity.
 
-use mainstay_jobs::repair::Watch;
+use mainstay_jobs::watch::Watch;
 use mainstay_repo::{DEFAULT_PERCENT, PERCENTS, ParityCoverage, SnapshotEntry};
 use serde::Serialize;
 
@@ -144,7 +144,7 @@ fn run_add(add: &Add, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let snapshot = add.part.find(&opened)?;
     let mut long_run = LongRun::counting(context, Counted::Packs);
-    let watch = Watch { progress: &long_run.monitor, cancel: &long_run.requests.cancel };
+    let watch = Watch::of_repair(&long_run.monitor, &long_run.requests.cancel);
     let added = opened.repository.add_parity(snapshot.as_ref(), add.percent, &watch);
     let added = long_run.end(added.map_err(mainstay_jobs::Error::from))?;
     let damaged: Vec<String> = added.damaged.iter().map(ToString::to_string).collect();

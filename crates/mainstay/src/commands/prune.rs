@@ -1,14 +1,13 @@
 //! `mainstay prune`: free the space of what was forgotten.
 //!
-//! Owns the presentation, and telling the engine's steps as phases of a run; the engine plans and acts. `forget --prune`
-//! shares all of it.
+//! Owns the presentation; the engine plans and acts. `forget --prune` shares all of it.
 
 mod giving_up;
 
 use jiff::{Span, Zoned};
 use mainstay_jobs::retention::parse_span;
-use mainstay_jobs::{Cancel, Phase, Progress};
-use mainstay_repo::{PruneObserver, PrunePhase, PrunePlan, Repository, Right};
+use mainstay_jobs::watch::Watch;
+use mainstay_repo::{PrunePlan, Repository, Right};
 use serde::Serialize;
 
 use super::long_run::{LongRun, conclude};
@@ -55,12 +54,7 @@ pub struct Hold {
 
 impl Hold {
     fn nanoseconds(&self) -> Result<i64> {
-        let now = Zoned::now();
-        let then = now
-            .checked_sub(self.hold)
-            .map_err(|error| Failure::new(&catalogue::INVALID, format!("hold of {:#}: {error}", self.hold)))?;
-        let held = now.timestamp().as_nanosecond() - then.timestamp().as_nanosecond();
-        Ok(i64::try_from(held).unwrap_or(i64::MAX))
+        nanoseconds("hold", self.hold)
     }
 }
 
@@ -72,6 +66,15 @@ fn hold(text: &str) -> std::result::Result<Span, String> {
 /// Reads a time such as 30d.
 pub fn span(text: &str) -> std::result::Result<Span, String> {
     parse_span(text).map_err(|error| error.to_string())
+}
+
+/// How long a time that ends now is, in nanoseconds; `what` it is, for the error.
+pub fn nanoseconds(what: &str, span: Span) -> Result<i64> {
+    let now = Zoned::now();
+    let invalid = |error| Failure::new(&catalogue::INVALID, format!("{what} of {span:#}: {error}"));
+    let then = now.checked_sub(span).map_err(invalid)?;
+    let nanoseconds = now.timestamp().as_nanosecond() - then.timestamp().as_nanosecond();
+    Ok(i64::try_from(nanoseconds).unwrap_or(i64::MAX))
 }
 
 /// What `--json` prints, and `forget --prune` within its own document.
@@ -158,38 +161,10 @@ impl PruneFields {
     }
 }
 
-/// A run, as the engine sees it.
-struct Watch<'r> {
-    progress: &'r dyn Progress,
-    cancel: &'r Cancel,
-}
-
-impl PruneObserver for Watch<'_> {
-    fn phase(&self, phase: PrunePhase) {
-        self.progress.phase(match phase {
-            PrunePhase::Plan => Phase::Plan,
-            PrunePhase::Rewrite => Phase::Prune,
-            PrunePhase::Finish => Phase::Finish,
-        });
-    }
-
-    fn expect(&self, packs: u64, bytes: u64) {
-        self.progress.expect(packs, bytes);
-    }
-
-    fn advance(&self, packs: u64, bytes: u64) {
-        self.progress.advance(packs, bytes);
-    }
-
-    fn is_cancelled(&self) -> bool {
-        self.cancel.is_requested()
-    }
-}
-
 /// Prunes and says what was done.
 pub fn prune(repository: &Repository, hold: &Hold, mut long_run: LongRun) -> Result<PruneFields> {
     let hold = hold.nanoseconds()?;
-    let watch = Watch { progress: &long_run.monitor, cancel: &long_run.requests.cancel };
+    let watch = Watch::of_prune(&long_run.monitor, &long_run.requests.cancel);
     let pruned = repository.prune_observed(hold, &watch);
     let report = long_run.end(pruned.map_err(mainstay_jobs::Error::from))?;
     let left = report.left.len() as u64;
@@ -210,7 +185,7 @@ pub fn prune(repository: &Repository, hold: &Hold, mut long_run: LongRun) -> Res
 
 fn plan(repository: &Repository, hold: &Hold, mut long_run: LongRun) -> Result<PruneFields> {
     let hold = hold.nanoseconds()?;
-    let watch = Watch { progress: &long_run.monitor, cancel: &long_run.requests.cancel };
+    let watch = Watch::of_prune(&long_run.monitor, &long_run.requests.cancel);
     let planned = repository.plan_prune_observed(hold, &watch);
     let plan = long_run.end(planned.map_err(mainstay_jobs::Error::from))?;
     Ok(PruneFields::new(&plan))

@@ -1,7 +1,8 @@
 //! A prune that is asked to stop: the engine learns of it, and the run ends with the code of the signal.
 
 use clap::Parser as _;
-use mainstay_jobs::NoProgress;
+use mainstay_jobs::{Cancel, NoProgress};
+use mainstay_repo::PruneObserver as _;
 
 use super::*;
 use crate::arguments::Global;
@@ -15,7 +16,7 @@ struct Only {
 #[test]
 fn the_engine_sees_that_a_stop_was_asked_for() {
     let cancel = Cancel::default();
-    let watch = Watch { progress: &NoProgress, cancel: &cancel };
+    let watch = Watch::of_prune(&NoProgress, &cancel);
     assert!(!watch.is_cancelled());
     cancel.request();
     assert!(watch.is_cancelled());

@@ -5,12 +5,13 @@
 
 use std::path::PathBuf;
 
-use jiff::{Span, Zoned};
+use jiff::Span;
 use mainstay_jobs::verify::{Coverage, Covered};
 use mainstay_repo::Repository;
 use serde::Serialize;
 
-use crate::failure::{Failure, Result, catalogue};
+use crate::commands::prune::nanoseconds;
+use crate::failure::Result;
 use crate::output::{Output, units};
 use crate::{defaults, machine, private_file};
 
@@ -41,7 +42,7 @@ impl Rolling {
         let path = defaults::state_directory()?.join("verified").join(repository.id().to_string());
         let coverage =
             private_file::read(&path, LEN_MAX).map_or_else(|_| Coverage::default(), |text| Coverage::from_text(&text));
-        Ok(Self { path, coverage, when: (machine::now(), nanoseconds(period)?) })
+        Ok(Self { path, coverage, when: (machine::now(), nanoseconds("a period", period)?) })
     }
 
     /// Remembers what was verified.
@@ -83,12 +84,4 @@ impl Rolling {
 
 fn seconds(nanoseconds: i64) -> i64 {
     nanoseconds / 1_000_000_000
-}
-
-fn nanoseconds(period: Span) -> Result<i64> {
-    let now = Zoned::now();
-    let invalid = |error| Failure::new(&catalogue::INVALID, format!("a period of {period:#}: {error}"));
-    let then = now.checked_sub(period).map_err(invalid)?;
-    let nanoseconds = now.timestamp().as_nanosecond() - then.timestamp().as_nanosecond();
-    Ok(i64::try_from(nanoseconds).unwrap_or(i64::MAX))
 }
