@@ -103,7 +103,7 @@ class Repository:
         self.root, self.places = root, {}
         config = json.loads(self.read("mainstay.json", 1 << 16))
         expect(config["magic"] == "mainstay repository", "mainstay.json: not a Mainstay repository")
-        expect(config["format"] == 3, f"mainstay.json: unknown format {config['format']}")
+        expect(config["format"] == 4, f"mainstay.json: unknown format {config['format']}")
         unknown = config["features"]["incompatible"]
         expect(not unknown and config["suite"] in SUITES, f"mainstay.json: unknown {unknown or config['suite']}")
         self.suite, self.id = SUITES[config["suite"]], bytes.fromhex(config["repository"])
@@ -176,10 +176,10 @@ class Repository:
         return sorted(found, key=lambda one: max((e[1][6], e[1][2]) for e in found if earlier(one, e)))
 
     def snapshot(self, name):
-        head = (data := self.read(name))[: 112 + int.from_bytes(data[108:112], "little")]
-        expect(head[:24] == b"MSS1" + bytes([SNAPSHOT, 0, 0, 0]) + self.id, f"{name}: no snapshot")
-        key = derive(self.data_key(head[80:96], TREE), b"object", bytes([SNAPSHOT]))
-        return cbor(self.open(name, key, head[96:108], data[len(head) : -64], SNAPSHOT, head))
+        head = (data := self.read(name))[: 144 + int.from_bytes(data[140:144], "little")]
+        expect(head[:5] + head[6:24] == b"MSS1" + bytes([SNAPSHOT, 0, 0]) + self.id, f"{name}: no snapshot")
+        key = derive(self.data_key(head[112:128], TREE), b"object", bytes([SNAPSHOT]))
+        return cbor(self.open(name, key, head[128:140], data[len(head) : -64], SNAPSHOT, head))
 
     def find_blocks(self, name):  # from the pack's own directory
         with open(os.path.join(self.root, name), "rb") as pack:

@@ -12,7 +12,7 @@ mod trace;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, BlockSet, PackId, Repository, Right, SidecarDepth, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, BlockSet, PackId, Repository, SidecarDepth, SnapshotId, TreeReader};
 
 pub(crate) use finding::sort as sort_findings;
 pub use finding::{Finding, Severity};
@@ -55,7 +55,7 @@ impl CheckReport {
 /// # Errors
 /// When the store cannot be listed, or the run is cancelled.
 pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) -> Result<CheckReport> {
-    repository.require(Right::Maintain, "check")?;
+    repository.require_all("check")?;
     let lease = reading::begin(repository, progress)?;
     progress.phase(Phase::Plan);
     let mut findings = Vec::new();

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::format::config::{Config, Suite};
 use crate::format::keys::{Secrets, StoredSlot};
 use crate::format::limits;
+use crate::format::signature::SigningRights;
 use crate::id::{BlockId, ChunkId, DomainId, SessionId, SlotId, SourceId, TableId};
 use crate::seal::{KeyBytes, SealKey, derive};
 use crate::signer::Signer;
@@ -158,8 +159,11 @@ impl Keys {
         &self.own.secrets.chunker
     }
 
-    /// What the secrets allow.
+    /// What the secrets allow, and what is signed by them counts for.
     pub fn rights(&self) -> Rights {
+        if self.signer.own().is_some_and(|own| !own.rights.include(SigningRights::SNAPSHOTS)) {
+            return Rights::of(&[Right::Maintain]);
+        }
         let Secrets { content, tree, domains, .. } = &self.own.secrets;
         let mut rights = vec![Right::Write];
         if tree.is_some() {

@@ -2,7 +2,7 @@
 //!
 //! An [`Inventory`] is taken of what there is and what is needed of it, a [`PrunePlan`] is a pure function of that, and
 //! `Repository::prune` carries the plan out. What is needed is known from reference maps, and of the blocks that are needed
-//! in part, from the trees.
+//! in part, from the trees: a collector whose key opens nothing keeps these as a whole, and walks no tree.
 //!
 //! Other sessions, other collectors among them, may be at work all the while. Safety: docs/concurrency.md. A crash at any
 //! point leaves every kept snapshot whole, and the next prune finishes the work. What frees space comes before what needs
@@ -26,6 +26,7 @@ mod surroundings;
 mod survey;
 mod tables;
 mod thin;
+mod twins;
 
 use std::collections::HashSet;
 
@@ -41,6 +42,7 @@ use crate::session::complete_index;
 use inventory::Inventory;
 use leftovers::Leftovers;
 pub(crate) use living::Living;
+use needs::Sight;
 pub(crate) use observer::Unobserved;
 pub use observer::{PruneObserver, PrunePhase};
 pub use plan::{PackUse, PrunePlan, plan_prune};
@@ -130,6 +132,9 @@ impl Repository {
         let plan = inventory.plan();
         observer.check()?;
         let mut removal = Removal::new(self, session, &inventory.snapshots, (&around, inventory.relied_on(&plan)));
+        if inventory.needs.sight == Sight::Blind {
+            removal.compare(&inventory.needs.live);
+        }
         removal.void_snapshots()?;
         around.condemned.lists.iter().try_for_each(|list| removal.finish(list))?;
         removal.dead(&inventory.snapshots.forgotten, &plan.delete)?;
@@ -180,7 +185,7 @@ impl Repository {
         match take() {
             // Another collector has removed a snapshot since it was listed, or two came and the listing has the second only.
             Err(Error::Missing { .. } | Error::HistoryGap { .. }) => take(),
-            Err(Error::Damaged { .. } | Error::BlockMissing { .. }) => {
+            Err(Error::Damaged { .. } | Error::BlockMissing { .. }) if self.may_do_everything() => {
                 let index = self.index_without(HashSet::new(), Care::AllPages)?;
                 complete_index(self, &index, &self.list_packs()?, &around.open)?;
                 take()

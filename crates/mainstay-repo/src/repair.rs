@@ -21,7 +21,6 @@ mod treat;
 use crate::error::Result;
 use crate::format::names;
 use crate::id::{BlockId, SessionId};
-use crate::keys::Right;
 use crate::prune::{PruneObserver, Surroundings, Unobserved};
 use crate::repository::Repository;
 use crate::seal::random;
@@ -116,7 +115,7 @@ impl Repository {
     /// # Errors
     /// [`Error::Cancelled`](crate::Error::Cancelled) once a stop is asked for; what was written by then does no harm.
     pub fn repair_observed(&self, options: RepairOptions, observer: &dyn PruneObserver) -> Result<RepairReport> {
-        self.require(Right::Maintain, "repair")?;
+        self.require_all("repair")?;
         let session = SessionId(random()?);
         if options.mode == RepairMode::Show {
             let _lease = self.begin_reading()?;

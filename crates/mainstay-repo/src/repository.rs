@@ -37,7 +37,7 @@ use crate::signer::Judge;
 use crate::store::{Object, Store, Vacancy, is_absent};
 pub use chain::{Break, Chain, Link};
 pub use history::{Beside, Removed};
-pub(crate) use listing::AllSnapshots;
+pub(crate) use listing::{AllSnapshots, ProvedSnapshot};
 pub use listing::{Listing, LostSnapshot, SnapshotPlace};
 pub use losses::KnownLosses;
 pub use reading::SignedSnapshot;
@@ -228,6 +228,20 @@ impl Repository {
         Err(Error::NotAllowed { verb, right: right.name(), holders })
     }
 
+    /// Makes sure that the key has every right: only then has it the secrets of all domains.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn require_all(&self, verb: &'static str) -> Result<()> {
+        self.require(Right::Maintain, verb)?;
+        self.require(Right::Restore, verb)
+    }
+
+    /// Whether the key has every right.
+    pub fn may_do_everything(&self) -> bool {
+        self.keys.rights() == Rights::ALL
+    }
+
     /// Opens the index as it is now. List snapshots before, if both are needed: a snapshot's blocks are indexed before it
     /// appears.
     pub fn index(&self) -> Result<Arc<Index>> {
@@ -295,9 +309,14 @@ impl Repository {
 
     /// The blocks that a snapshot needs, checked against what the snapshot says of its map.
     pub fn references(&self, entry: &SnapshotEntry) -> Result<BlockSet> {
-        let name = names::refs(entry.id);
+        self.reference_map(entry.id, &entry.snapshot.references)
+    }
+
+    /// The same, given the hash of the map.
+    pub(crate) fn reference_map(&self, id: SnapshotId, hash: &[u8; 32]) -> Result<BlockSet> {
+        let name = names::refs(id);
         let bytes = read_object(&*self.store, &name, "read reference map")?;
-        if blake3::hash(&bytes).as_bytes() != &entry.snapshot.references {
+        if blake3::hash(&bytes).as_bytes() != hash {
             return Err(Error::damaged("read reference map", name, "it is not the map that its snapshot names"));
         }
         refs::decode(self.id(), &bytes).map_err(|problem| Error::damaged("read reference map", name, problem))

@@ -91,7 +91,7 @@ impl Ledger {
     fn look_at_snapshots(&self, repository: &Repository) -> Verdict {
         let entries = repository.snapshots().map_err(|error| format!("list snapshots: {error}"))?;
         // A crash leaves no gap: what is removed was recorded before.
-        repository.confirm_history(&entries, &[]).map_err(|error| format!("look at the history: {error}"))?;
+        repository.require_whole_history().map_err(|error| format!("look at the history: {error}"))?;
         let reader = Reader::new(repository).map_err(|error| format!("open the index: {error}"))?;
         if let Some(back) = entries.iter().find(|entry| self.removed.contains(&entry.id)) {
             return Err(format!("snapshot {} was pruned and is back", back.id));

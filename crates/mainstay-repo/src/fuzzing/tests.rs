@@ -102,6 +102,8 @@ fn history_as_stored() -> Vec<Seed> {
         source: SOURCE,
         sequence: 12,
         previous: None,
+        references: [9; 32],
+        independent: true,
         session: SESSION,
         nonce: [3; 12],
         certificates: signer.certificates().to_vec(),

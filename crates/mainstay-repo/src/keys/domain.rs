@@ -161,6 +161,12 @@ pub fn seed_of(secret: &[u8; 32]) -> KeyBytes {
     derive(secret, &[b"seal data key"])
 }
 
+/// What a maintainer gets of a domain's secrets: none that opens anything or is opened by anybody.
+pub fn for_maintainer(mut secrets: Secrets) -> Secrets {
+    (secrets.content, secrets.tree, secrets.older) = (None, None, None);
+    secrets
+}
+
 /// What a writer gets of a domain's secrets: none that opens what it wrote, unless it may list.
 pub fn for_writer(mut secrets: Secrets, may_list: bool) -> Secrets {
     let public = |secret: &mut Option<SecretBytes>| {

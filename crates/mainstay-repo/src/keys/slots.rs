@@ -6,7 +6,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::Zeroizing;
 
 use super::codes::Recipient;
-use super::domain::{Domain, for_writer};
+use super::domain::{Domain, for_maintainer, for_writer};
 use super::rights::{Right, Rights};
 use super::{Keys, Secret};
 use crate::error::{Error, Result};
@@ -58,6 +58,20 @@ impl Keys {
         let rights: &[Right] = if may_list { &[Right::Write, Right::List] } else { &[Right::Write] };
         slot.rights = Rights::of(rights).number();
         wrap(&self.config, slot, &with_signer(&secrets, &signer), secret)
+    }
+
+    /// Wraps what one needs who forgets and prunes and opens nothing: a domain in which nothing is ever written, and a key to
+    /// sign removals with.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] for keys that make no domains.
+    pub fn wrap_maintainer(&self, secret: &Secret, label: &str, created: i64) -> Result<StoredSlot> {
+        let signer = self.introduce(SigningRights::REMOVALS, label, created)?;
+        let mut slot = self.new_slot(secret.slot_kind(), &signer)?;
+        let secrets = Domain::made_of(&self.own.secrets, DomainId(slot.id.0), &self.claims);
+        let secrets = secrets.ok_or_else(|| Error::not_allowed("create maintainer", Right::Maintain))?;
+        slot.rights = Rights::of(&[Right::Maintain]).number();
+        wrap(&self.config, slot, &with_signer(&for_maintainer(secrets), &signer), secret)
     }
 
     /// Seals these secrets to a recipient, who signs with a key that is drawn here and kept nowhere else.

@@ -132,15 +132,12 @@ impl<'b> Sidecar<'b> {
     }
 }
 
-/// Reads a pack.
-///
-/// # Errors
-/// When it is not what its name says.
+/// Reads a whole pack, and makes sure that it is what its name says.
 pub fn require_whole(store: &dyn Store, (pack, session): (PackId, SessionId)) -> Result<()> {
     let name = names::pack(pack, session);
     match is_pack(&StoredBytes::open(store, name.clone())?, pack, &mut |_| Ok(()))? {
         true => Ok(()),
-        false => Err(Error::damaged("make parity of", name, "its bytes do not match its name")),
+        false => Err(Error::damaged("read", name, "its bytes do not match its name")),
     }
 }
 

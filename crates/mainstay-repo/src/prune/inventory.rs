@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::format::names;
 use crate::id::{PackId, SessionId};
 use crate::index::{Care, Index};
-use crate::repository::Repository;
+use crate::repository::{ProvedSnapshot, Repository};
 use crate::session::{listed_packs, rescue};
 
 /// Everything that planning reads, so that carrying out does not read it again.
@@ -73,7 +73,7 @@ impl Inventory {
 
     pub fn plan(&self) -> PrunePlan {
         let held = self.snapshots.kept.iter().filter(|entry| entry.forgotten).count() as u64;
-        let gone = self.snapshots.forgotten.iter().map(|entry| entry.id).collect();
+        let gone = self.snapshots.forgotten.iter().map(ProvedSnapshot::id).collect();
         PrunePlan { held_snapshots: held, ..plan_prune(self.packs.clone(), gone) }
     }
 }

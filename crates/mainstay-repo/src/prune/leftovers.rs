@@ -11,7 +11,7 @@ use super::removal::{Removal, sessions_with_blocks};
 use super::surroundings::names_of;
 use crate::error::{Error, Result};
 use crate::fence::Fences;
-use crate::format::names::{self, LeaseName};
+use crate::format::names::{self, LeaseName, TableKind};
 use crate::id::{SessionId, SnapshotId, TableId};
 use crate::index::{Care, Index};
 use crate::repository::Repository;
@@ -109,8 +109,10 @@ impl<'r> Leftovers<'r> {
         // One that was readable when this prune began is for the next one to mend.
         let alive: HashSet<TableId> = tables.chain(index.lost().iter().map(|table| table.id)).collect();
         for name in &self.tables {
-            let (_, id) = names::parse_table(name).map_err(|problem| Error::damaged("list index", name, problem))?;
-            if !alive.contains(&id) {
+            let (kind, id) = names::parse_table(name).map_err(|problem| Error::damaged("list index", name, problem))?;
+            // Which tables of chunks supersede which is sealed in them.
+            let is_known = kind == TableKind::Blocks || self.repository.may_do_everything();
+            if is_known && !alive.contains(&id) {
                 removal.delete(name)?;
             }
         }

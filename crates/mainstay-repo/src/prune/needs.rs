@@ -18,18 +18,34 @@ use crate::format::refs::BlockSet;
 use crate::id::{BlockId, ChunkId, PackId};
 use crate::index::{BlockPlace, Index};
 use crate::pack_reader::PackListing;
-use crate::repository::{Repository, SnapshotEntry, store_error};
+use crate::repository::{ProvedSnapshot, Repository, store_error};
 use crate::store::Object;
 use crate::tree_reader::TreeReader;
 
+/// What the key of a collector opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Every block, chunk table and tree.
+    Full,
+    /// None of them: blocks are kept as a whole, and no copy of one goes but for the sake of a twin.
+    Blind,
+}
+
+impl Sight {
+    pub fn of(repository: &Repository) -> Self {
+        if repository.may_do_everything() { Self::Full } else { Self::Blind }
+    }
+}
+
 /// What kept snapshots need.
 pub struct Needs {
+    pub sight: Sight,
     pub index: Arc<Index>,
     /// Blocks that are needed, as a whole or in part.
     pub live: BlockSet,
     /// Blocks of which a repair has found no copy, and whose loss was accepted.
     pub lost: BlockSet,
-    /// Which parts of them; unknown where a tree cannot be read.
+    /// Which parts of them; unknown where a tree cannot be read, or may not be.
     living: Option<Living>,
     /// How often blocks were thinned, as rows of chunks tell, those of prunes that were killed too: at most 57 bytes for
     /// each block that ever was.
@@ -48,16 +64,20 @@ impl Needs {
     ) -> Result<Self> {
         let mut live = BlockSet::default();
         for entry in &snapshots.kept {
-            live.union(&repository.references(entry)?);
+            live.union(&repository.reference_map(entry.id(), &entry.signed.references)?);
         }
-        // Whether every page of the tables of chunks can be read shows here, before anything else is done.
-        let thinned = index.thinned_blocks()?;
-        let living = walk_trees(repository, &index, &snapshots.kept, observer)?;
+        let sight = Sight::of(repository);
+        let (mut thinned, mut living) = (HashMap::new(), None);
+        if sight == Sight::Full {
+            // Whether every page of the tables of chunks can be read shows here, before anything else is done.
+            thinned = index.thinned_blocks()?;
+            living = walk_trees(repository, &index, &snapshots.kept, observer)?;
+        }
         if let Some(living) = &living {
             living.add_blocks(&mut live);
         }
         let lost = repository.known_losses()?.accepted;
-        Ok(Self { index, live, lost, living, thinned, may_thin: true })
+        Ok(Self { sight, index, live, lost, living, thinned, may_thin: true })
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.
@@ -77,8 +97,12 @@ impl Needs {
 impl Needs {
     /// Whether the copy of a block that counts opens and is as good as the one of this row: thinned no more often, or with
     /// everything in it that is needed.
+    /// Whoever is blind cannot judge it, and takes any; before its original goes, they are compared.
     pub fn has_copy_as_good(&self, repository: &Repository, row: &PackRow) -> Result<bool> {
         let Some(place) = self.index.find_block(row.block)? else { return Ok(false) };
+        if self.sight == Sight::Blind {
+            return Ok(true);
+        }
         let is_as_good = place.thinned <= row.thinned || self.is_covered(repository, row.block, &place)?;
         Ok(is_as_good && repository.block_reader(&self.index).has_good_copy((row.block, row.kind), &place)?)
     }
@@ -128,11 +152,17 @@ fn covers(table: &ChunkTable, living: &[Range<u32>]) -> bool {
 fn walk_trees(
     repository: &Repository,
     index: &Arc<Index>,
-    kept: &[SnapshotEntry],
+    kept: &[ProvedSnapshot],
     observer: &dyn PruneObserver,
 ) -> Result<Option<Living>> {
     let trees = TreeReader::new(repository.block_reader(index));
-    match Living::walk(&trees, kept.iter().map(|entry| &entry.snapshot.root), observer) {
+    let read = |entry: &ProvedSnapshot| Ok(repository.read_signed_snapshot(entry.signed.place)?.1.root);
+    let walked = kept
+        .iter()
+        .map(read)
+        .collect::<Result<Vec<_>>>()
+        .and_then(|roots| Living::walk(&trees, roots.iter(), observer));
+    match walked {
         Err(error) if error.kind() == Kind::Corrupt => Ok(None),
         other => other.map(Some),
     }

@@ -8,13 +8,14 @@ use std::collections::HashSet;
 use super::plan::PackUse;
 use super::snapshots::Snapshots;
 use super::surroundings::{Surroundings, names_of};
+use super::twins::Twins;
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, encode_condemned};
 use crate::format::names;
 use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::index::Care;
-use crate::repository::{AllSnapshots, Repository, SnapshotEntry, SnapshotPlace, put, store_error};
+use crate::repository::{AllSnapshots, ProvedSnapshot, Repository, SnapshotPlace, put, store_error};
 use crate::seal::random;
 use crate::session::listed_packs;
 
@@ -29,6 +30,8 @@ pub struct Removal<'r> {
     pub deleted: u64,
     /// Snapshots that are on lists already.
     condemned_snapshots: HashSet<SnapshotId>,
+    /// What is needed, for a collector that opens nothing: no copy of it goes but for the sake of a twin.
+    compared: Option<&'r BlockSet>,
     /// Names of the packs in which copies of what is needed were counted.
     relied_on: HashSet<String>,
     /// Lists of which everything is gone.
@@ -64,6 +67,7 @@ impl<'r> Removal<'r> {
             known_lists,
             deleted: 0,
             condemned_snapshots: around.condemned.snapshots(),
+            compared: None,
             relied_on,
             finished: Vec::new(),
             waiting_packs: 0,
@@ -72,17 +76,22 @@ impl<'r> Removal<'r> {
         }
     }
 
+    /// From now on compares each copy of these blocks that is to go with the one that counts.
+    pub fn compare(&mut self, needed: &'r BlockSet) {
+        self.compared = Some(needed);
+    }
+
     /// Removes snapshots that nobody was told of.
     pub fn void_snapshots(&mut self) -> Result<()> {
-        let void: Vec<CondemnedSnapshot> = self.snapshots.void.iter().map(|entry| self.place_of(entry)).collect();
+        let void: Vec<CondemnedSnapshot> = self.snapshots.void.iter().map(place_of).collect();
         self.record(&void)?;
         void.iter().try_for_each(|place| self.snapshot(place))
     }
 
     /// Condemns forgotten snapshots and packs that nothing needs, and deletes what may go at once.
-    pub fn dead(&mut self, snapshots: &[SnapshotEntry], packs: &[PackUse]) -> Result<()> {
-        let is_new = |entry: &&SnapshotEntry| !self.condemned_snapshots.contains(&entry.id);
-        let snapshots = snapshots.iter().filter(is_new).map(|entry| self.place_of(entry)).collect();
+    pub fn dead(&mut self, snapshots: &[ProvedSnapshot], packs: &[PackUse]) -> Result<()> {
+        let is_new = |entry: &&ProvedSnapshot| !self.condemned_snapshots.contains(&entry.id());
+        let snapshots = snapshots.iter().filter(is_new).map(place_of).collect();
         self.condemn(snapshots, packs, Vec::new())
     }
 
@@ -122,11 +131,6 @@ impl<'r> Removal<'r> {
         Ok(())
     }
 
-    fn place_of(&self, entry: &SnapshotEntry) -> CondemnedSnapshot {
-        let source = self.repository.source_id_of(&entry.snapshot);
-        CondemnedSnapshot { source, sequence: entry.snapshot.sequence, id: entry.id }
-    }
-
     /// Deletes what is on a list as far as that is safe now; the rest is for a later prune.
     pub fn finish(&mut self, list: &Condemned) -> Result<()> {
         let open = self.repository.leases().open_leases(self.collector)?;
@@ -148,7 +152,7 @@ impl<'r> Removal<'r> {
         if !self.relied_on.is_subset(&listed) {
             return self.leave(list);
         }
-        let held = self.still_needed(list, &now.needed, condemned.packs())?;
+        let held = self.still_needed(list, now.needed, condemned.packs())?;
         let (stay, go): (Vec<_>, Vec<_>) = list.snapshots.iter().partition(|snapshot| now.kept.contains(&snapshot.id));
         self.record(go.iter().copied())?;
         for snapshot in go {
@@ -190,8 +194,8 @@ impl<'r> Removal<'r> {
         let fences = self.repository.fences()?;
         let snapshots = self.snapshots;
         let mut known = HashSet::new();
-        known.extend(snapshots.void.iter().map(|entry| entry.id));
-        let forgotten = snapshots.forgotten.iter().map(|entry| entry.id);
+        known.extend(snapshots.void.iter().map(ProvedSnapshot::id));
+        let forgotten = snapshots.forgotten.iter().map(ProvedSnapshot::id);
         known.extend(forgotten.filter(|id| marks.contains(id)));
         let mut now = Now { kept: snapshots.kept_ids(), needed: BlockSet::default() };
         for name in listed {
@@ -200,20 +204,28 @@ impl<'r> Removal<'r> {
             if known.contains(&id) || now.kept.contains(&id) {
                 continue;
             }
-            let snapshot = self.repository.read_snapshot(source, sequence, id)?;
-            if !fences.is_void(snapshot.session, id) {
-                let entry = SnapshotEntry { id, snapshot, forgotten: false };
-                now.needed.union(&self.repository.references(&entry)?);
+            let signed = self.repository.read_counted(SnapshotPlace { source, sequence, id })?;
+            if !fences.is_void(signed.session, id) {
+                now.needed.union(&self.repository.reference_map(id, &signed.references)?);
                 now.kept.insert(id);
             }
         }
         Ok(now)
     }
 
-    /// The packs of a list with blocks that are needed, unknown to the inventory, and nowhere else as good.
-    fn still_needed(&self, list: &Condemned, needed: &BlockSet, condemned: HashSet<PackId>) -> Result<HashSet<PackId>> {
+    /// The packs of a list with blocks that are needed, unknown to the inventory, and nowhere else as good; for a collector that
+    /// opens nothing, with any that are needed and have no twin that counts.
+    fn still_needed(
+        &self,
+        list: &Condemned,
+        mut needed: BlockSet,
+        condemned: HashSet<PackId>,
+    ) -> Result<HashSet<PackId>> {
         let mut held = HashSet::new();
-        if needed.is_empty() {
+        if let Some(known) = self.compared {
+            needed.union(known);
+        }
+        if needed.is_empty() || list.packs.is_empty() {
             return Ok(held);
         }
         let repository = self.repository;
@@ -221,6 +233,7 @@ impl<'r> Removal<'r> {
         absent.extend(repository.index_beside(HashSet::new(), Care::Tails)?.packs_beside(&repository.list_packs()?));
         let outside = repository.index_beside(absent, Care::Tails)?;
         let blocks = repository.block_reader(&outside);
+        let mut twins = Twins::new(repository);
         for pack in listed_packs(repository, list.packs.iter())? {
             let (id, _) =
                 names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
@@ -233,7 +246,10 @@ impl<'r> Removal<'r> {
             };
             for row in listing.rows.iter().filter(|row| needed.contains(row.block)) {
                 let copy = outside.find_block(row.block)?.filter(|copy| copy.thinned <= row.thinned);
-                let is_good = |copy| blocks.has_good_copy((row.block, row.kind), copy);
+                let is_good = |copy: &_| match self.compared {
+                    Some(_) => twins.are_twins((&pack, row), copy),
+                    None => blocks.has_good_copy((row.block, row.kind), copy),
+                };
                 if !copy.as_ref().map_or(Ok(false), is_good)? {
                     held.insert(id);
                 }
@@ -294,15 +310,20 @@ impl<'r> Removal<'r> {
     }
 }
 
+fn place_of(entry: &ProvedSnapshot) -> CondemnedSnapshot {
+    let SnapshotPlace { source, sequence, id } = entry.signed.place;
+    CondemnedSnapshot { source, sequence, id }
+}
+
 /// Sessions of which a snapshot, the index, or a pack beside it has anything; none if a pack cannot be read that may.
 pub fn sessions_with_blocks(repository: &Repository) -> Result<Option<HashSet<SessionId>>> {
-    let AllSnapshots { entries, void } = repository.every_snapshot()?;
+    let AllSnapshots { entries, void, .. } = repository.every_snapshot()?;
     let mut sessions: HashSet<SessionId> = HashSet::new();
     for entry in entries.iter().chain(&void) {
-        sessions.insert(entry.snapshot.session);
+        sessions.insert(entry.signed.session);
     }
     for entry in &entries {
-        sessions.extend(repository.references(entry)?.sessions());
+        sessions.extend(repository.reference_map(entry.id(), &entry.signed.references)?.sessions());
     }
     let index = repository.index_beside(HashSet::new(), Care::Tails)?;
     index.for_each_block(|block, _| {

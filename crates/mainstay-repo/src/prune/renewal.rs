@@ -1,11 +1,12 @@
 //! A block on its way from its old pack to a new one.
 //!
 //! Owns reading it, and the choice between moving it as ciphertext and sealing what is needed of it anew. Invariant: nothing
-//! is carried on that does not open where it stands. Writes nothing.
+//! is carried on that does not open where it stands, or, where the key opens nothing, that is in a pack whose bytes do not match
+//! its name. Writes nothing.
 
 use std::sync::mpsc::SyncSender;
 
-use super::needs::Needs;
+use super::needs::{Needs, Sight};
 use super::plan::PackUse;
 use crate::error::Result;
 use crate::format::block::ChunkTable;
@@ -14,6 +15,7 @@ use crate::format::pack::PackRow;
 use crate::id::PackId;
 use crate::pack_reader::{BlockReader, OpenBlock, PackListing};
 use crate::pack_writer::{BlockSealer, SealedBlock, SpareBuffers};
+use crate::parity::require_whole;
 use crate::repository::Repository;
 use crate::store::Object;
 
@@ -53,6 +55,10 @@ impl<'r> Renewal<'r> {
     pub fn read_pack(&self, pack: &PackUse, blocks: &SyncSender<Standing>) -> Result<bool> {
         let object = Object { name: names::pack(pack.id, pack.session), len: pack.len };
         let mut is_taken = true;
+        if self.needs.sight == Sight::Blind {
+            // Nothing else shows that its blocks are what they were.
+            require_whole(&*self.repository.store, (pack.id, pack.session))?;
+        }
         self.repository.read_pack_listing(&object)?.for_each_table(&*self.repository.store, |row, table| {
             if is_taken && self.needs.is_needed(row.block, pack.id)? {
                 let mut bytes = self.spare.take();
@@ -68,6 +74,9 @@ impl<'r> Renewal<'r> {
     /// Makes a block what it will be in its new pack.
     pub fn renew(&self, block: Standing) -> Result<Renewed> {
         let Standing { row, table, mut bytes, .. } = block;
+        if self.needs.sight == Sight::Blind {
+            return Ok((SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table }, None));
+        }
         // A block that is damaged where it stands must not be carried on as if it were whole.
         let chunks = PackListing::open_table(&self.repository.data_keys, row.block, &table)?;
         let Some(thinning) = self.needs.thinning(&row, &chunks) else {

@@ -12,7 +12,7 @@ use crate::format::coord::{Fence, Settlement};
 use crate::format::names;
 use crate::id::{SessionId, SnapshotId};
 use crate::lease::OpenLeases;
-use crate::repository::{LostSnapshot, Repository, list};
+use crate::repository::{LostSnapshot, ProvedSnapshot, Repository, list};
 use crate::store::Object;
 
 /// What a collector finds around it.
@@ -65,10 +65,10 @@ fn settle(repository: &Repository, sessions: &[SessionId], collector: SessionId)
         repository.with_reserve(|| put_fence(store, keys, &Fence { session: *session, collector }))?;
     }
     // After the fences: what is listed now counts, and nothing that comes later.
-    let (snapshots, lost) = repository.readable_snapshots()?;
+    let listed = repository.proved_snapshots()?;
     for session in sessions {
-        let own = snapshots.iter().filter(|entry| entry.snapshot.session == *session).map(|entry| entry.id);
-        let survivors = own.chain(lost.iter().filter_map(lost_id)).collect();
+        let own = listed.entries.iter().filter(|entry| entry.signed.session == *session).map(ProvedSnapshot::id);
+        let survivors = own.chain(listed.lost.iter().filter_map(lost_id)).collect();
         let settled = Settlement { session: *session, collector, survivors };
         repository.with_reserve(|| put_settlement(store, keys, &settled))?;
     }

@@ -4,8 +4,9 @@
 
 use std::collections::HashMap;
 
-use super::needs::Needs;
+use super::needs::{Needs, Sight};
 use super::plan::PackUse;
+use super::twins::Twins;
 use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::names;
@@ -13,6 +14,7 @@ use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
 use crate::id::{BlockId, PackId};
 use crate::pack_reader::{BlockReader, PackListing};
+use crate::parity::require_whole;
 use crate::repository::Repository;
 use crate::store::Object;
 
@@ -21,6 +23,7 @@ pub struct Survey<'r> {
     repository: &'r Repository,
     needs: &'r Needs,
     blocks: BlockReader,
+    twins: Twins<'r>,
     uses: HashMap<PackId, Use>,
 }
 
@@ -37,7 +40,7 @@ struct Use {
 impl<'r> Survey<'r> {
     pub fn new(repository: &'r Repository, needs: &'r Needs) -> Result<Self> {
         let blocks = repository.block_reader(&needs.index);
-        Ok(Self { repository, needs, blocks, uses: count_blocks(needs)? })
+        Ok(Self { repository, needs, blocks, twins: Twins::new(repository), uses: count_blocks(needs)? })
     }
 
     /// Says how much of a pack is needed.
@@ -54,7 +57,7 @@ impl<'r> Survey<'r> {
             Some(used) if used.is_needed => self.dead_bytes(pack, listing.as_ref(), used)?,
             _ => pack.len,
         };
-        if dead > 0 && self.stands_in(id, listing.as_ref())? {
+        if dead > 0 && self.stands_in((pack, id), listing.as_ref())? {
             return judged(pack.len);
         }
         if used.is_none() {
@@ -79,7 +82,10 @@ impl<'r> Survey<'r> {
 
     /// Whether a pack has a copy of a needed block of which the copy that counts, in another pack, is not good: then it stays
     /// as it is. The index alone cannot tell, since it does not name every copy.
-    fn stands_in(&self, id: PackId, listing: Option<&PackListing>) -> Result<bool> {
+    fn stands_in(&mut self, (pack, id): (&Object, PackId), listing: Option<&PackListing>) -> Result<bool> {
+        if self.needs.sight == Sight::Blind {
+            return self.lacks_a_twin((pack, id), listing);
+        }
         let blocks = match listing {
             Some(listing) => listing.rows.iter().map(|row| (row.block, row.kind)).collect(),
             None => self.indexed_blocks(id)?,
@@ -88,6 +94,21 @@ impl<'r> Survey<'r> {
             if let Some(place) = self.needs.index.find_block(block.0)?.filter(|place| place.pack != id)
                 && !(self.blocks.has_good_copy(block, &place)?
                     && self.needs.is_covered(self.repository, block.0, &place)?)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The same for whoever is blind: whether a copy of a needed block is no twin of the one that counts.
+    fn lacks_a_twin(&mut self, (pack, id): (&Object, PackId), listing: Option<&PackListing>) -> Result<bool> {
+        // What is in it is not known.
+        let Some(listing) = listing else { return Ok(true) };
+        for row in listing.rows.iter().filter(|row| self.needs.live.contains(row.block)) {
+            let place = self.needs.index.find_block(row.block)?.filter(|place| place.pack != id);
+            if let Some(place) = place
+                && !self.twins.are_twins((pack, row), &place)?
             {
                 return Ok(true);
             }
@@ -123,6 +144,9 @@ impl<'r> Survey<'r> {
 
     /// Bytes that thinning the blocks of a pack would save.
     fn dead_parts(&self, listing: &PackListing) -> Result<u64> {
+        if self.needs.sight == Sight::Blind {
+            return Ok(0);
+        }
         let mut saved = 0;
         let surveyed = listing.for_each_table(&*self.repository.store, |row, sealed| {
             if self.needs.is_needed(row.block, listing.id)? {
@@ -138,7 +162,11 @@ impl<'r> Survey<'r> {
     }
 
     /// Whether everything that is needed of a pack can be moved; of a block whose chunk table is damaged nothing can.
+    /// Whoever is blind moves all of a pack that is whole, and nothing of another.
     fn opens(&self, pack: &Object, listing: &PackListing) -> Result<bool> {
+        if self.needs.sight == Sight::Blind {
+            return is_good(require_whole(&*self.repository.store, (listing.id, listing.session)));
+        }
         let checked = listing.for_each_table(&*self.repository.store, |row, sealed| {
             if self.needs.is_needed(row.block, listing.id)? {
                 PackListing::open_table(&self.repository.data_keys, row.block, sealed)?;

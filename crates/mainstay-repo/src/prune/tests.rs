@@ -1,6 +1,7 @@
 //! Tests of pruning: the plan, what is removed, and what never is.
 
 mod beside;
+mod blind;
 mod chaos;
 mod copies;
 mod crash;

@@ -11,7 +11,7 @@ use crate::format::names;
 use crate::format::refs::{self, BlockSet};
 use crate::index::Care;
 use crate::prune::{Living, Snapshots, Unobserved};
-use crate::repository::{Repository, SnapshotEntry, put, store_error};
+use crate::repository::{ProvedSnapshot, Repository, put, store_error};
 use crate::tree_reader::TreeReader;
 
 /// What snapshots need, and the maps that were made anew or could be.
@@ -19,12 +19,12 @@ pub fn read_maps(repository: &Repository, snapshots: &Snapshots, mode: RepairMod
     let mut needed = Needed { blocks: BlockSet::default(), is_known: snapshots.unreadable.is_empty() };
     let mut repaired = Vec::new();
     for entry in &snapshots.kept {
-        match repository.references(entry) {
+        match repository.reference_map(entry.id(), &entry.signed.references) {
             Ok(blocks) => needed.blocks.union(&blocks),
             Err(error) if error.kind() == Kind::Corrupt => match rebuild(repository, entry, mode)? {
                 Some(blocks) => {
                     needed.blocks.union(&blocks);
-                    repaired.push(Repaired { object: names::refs(entry.id), means: Means::Derived });
+                    repaired.push(Repaired { object: names::refs(entry.id()), means: Means::Derived });
                 }
                 None => needed.is_known = false,
             },
@@ -35,22 +35,23 @@ pub fn read_maps(repository: &Repository, snapshots: &Snapshots, mode: RepairMod
 }
 
 /// Makes a map anew from the trees; `None` if they do not come to the map that the snapshot names.
-fn rebuild(repository: &Repository, entry: &SnapshotEntry, mode: RepairMode) -> Result<Option<BlockSet>> {
+fn rebuild(repository: &Repository, entry: &ProvedSnapshot, mode: RepairMode) -> Result<Option<BlockSet>> {
+    let (_, snapshot) = repository.read_signed_snapshot(entry.signed.place)?;
     let index = repository.index_without(HashSet::new(), Care::Tails)?;
     let trees = TreeReader::new(repository.block_reader(&index));
-    let living = match Living::walk(&trees, std::iter::once(&entry.snapshot.root), &Unobserved) {
+    let living = match Living::walk(&trees, std::iter::once(&snapshot.root), &Unobserved) {
         Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
         walked => walked?,
     };
     let mut blocks = BlockSet::default();
     living.add_blocks(&mut blocks);
     let map = refs::encode(repository.id(), &blocks);
-    if blake3::hash(&map).as_bytes() != &entry.snapshot.references {
+    if blake3::hash(&map).as_bytes() != &entry.signed.references {
         return Ok(None);
     }
     if mode == RepairMode::Apply {
         // An object has its name for ever, so the damaged one goes first; until the new one is there, trees still tell.
-        let name = names::refs(entry.id);
+        let name = names::refs(entry.id());
         repository.store.delete(&name).map_err(|source| store_error("delete", &name, source))?;
         put(&*repository.store, &name, &map)?;
     }

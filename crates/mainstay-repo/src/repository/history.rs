@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::chain::{Chain, Link};
-use super::{LostSnapshot, Repository, SnapshotEntry, SnapshotPlace, delete, list, put};
+use super::{AllSnapshots, LostSnapshot, ProvedSnapshot, Repository, SnapshotEntry, SnapshotPlace, delete, list, put};
 use crate::error::{Error, Result};
 use crate::format::history::{self, Removal, RemovedSnapshot};
 use crate::format::signature::SigningRights;
@@ -108,10 +108,10 @@ impl Repository {
     pub(crate) fn record_removal(&self, gone: impl IntoIterator<Item = SnapshotPlace>) -> Result<()> {
         let mut removed = Vec::new();
         for place @ SnapshotPlace { source, sequence, id } in gone {
-            match self.read_signed_snapshot(place) {
+            match self.read_proof(place) {
                 // Whoever has deleted it has recorded it before.
                 Err(Error::Missing { name, .. }) if name == names::snapshot(source, sequence, id) => {}
-                read => removed.push(RemovedSnapshot { source, sequence, id, previous: read?.0.previous }),
+                read => removed.push(RemovedSnapshot { source, sequence, id, previous: read?.previous }),
             }
         }
         self.record(removed)
@@ -163,15 +163,23 @@ impl Repository {
         Chain::new(listed.chain(void).chain(unread).chain(removed.links()))
     }
 
+    /// Makes sure that every snapshot is there that another one was made after, as a prune does before it deletes.
+    pub fn require_whole_history(&self) -> Result<()> {
+        self.confirm_history(&self.every_snapshot()?)
+    }
+
     /// Makes sure that no listing was short: every snapshot that another one was made after is among these or recorded as
     /// removed.
     ///
     /// # Errors
     /// [`Error::HistoryGap`] where one is missing; where a record cannot be believed, what is wrong with the record.
-    pub fn confirm_history(&self, entries: &[SnapshotEntry], void: &[SnapshotEntry]) -> Result<()> {
+    pub(crate) fn confirm_history(&self, every: &AllSnapshots) -> Result<()> {
         // After the snapshots were listed: a removal is recorded before the snapshot goes.
         let mut removed = self.removed()?;
-        let chain = self.chain(entries, Beside { void, ..Beside::default() }, &removed);
+        let link = |entry: &ProvedSnapshot, is_removed| entry.signed.link(is_removed);
+        let listed = every.entries.iter().map(|entry| link(entry, false));
+        let void = every.void.iter().map(|entry| link(entry, true));
+        let chain = Chain::new(listed.chain(void).chain(removed.links()));
         match (chain.breaks().first(), removed.damaged.pop()) {
             (None, _) => Ok(()),
             (Some(_), Some(damage)) => Err(damage),

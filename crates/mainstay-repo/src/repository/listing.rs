@@ -2,11 +2,12 @@
 //!
 //! Owns their order. Never takes what cannot be read for what is not there, nor what this key may not read for damage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Beside, Repository, SnapshotEntry, list};
+use super::{Beside, Repository, SignedSnapshot, SnapshotEntry, list};
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
+use crate::format::snapshot::Snapshot;
 use crate::id::{SnapshotId, SourceId};
 use crate::keys::Right;
 
@@ -21,6 +22,14 @@ pub struct LostSnapshot {
     pub forgotten: bool,
 }
 
+impl LostSnapshot {
+    fn new(name: String, error: Error, marked: &HashSet<SnapshotId>) -> Self {
+        let place = parse_place(&name).ok();
+        let forgotten = place.is_some_and(|place| marked.contains(&place.id));
+        Self { name, error, place, forgotten }
+    }
+}
+
 /// Where a snapshot stands, as the name of its object says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotPlace {
@@ -30,15 +39,16 @@ pub struct SnapshotPlace {
 }
 
 /// Everything that a listing found.
+#[derive(Default)]
 pub struct Listing {
     pub entries: Vec<SnapshotEntry>,
     pub lost: Vec<LostSnapshot>,
     /// Those that this key may not read, void ones included: their names do not say whose session they are of.
     pub hidden: Vec<SnapshotPlace>,
+    /// What hidden ones prove to a key that may delete them, void ones left out.
+    pub(crate) proved: Vec<SignedSnapshot>,
     /// Those that came after the fence of their session: nobody was told that they are there.
     pub void: Vec<SnapshotEntry>,
-    /// A snapshot that was listed and then not there.
-    pub(crate) vanished: Option<Error>,
 }
 
 impl Listing {
@@ -48,10 +58,27 @@ impl Listing {
     }
 }
 
+/// A snapshot as whoever deletes knows it: by what it says in clear and proves.
+pub(crate) struct ProvedSnapshot {
+    pub signed: SignedSnapshot,
+    /// Forgotten, and still here until the next prune.
+    pub forgotten: bool,
+}
+
+impl ProvedSnapshot {
+    pub fn id(&self) -> SnapshotId {
+        self.signed.place.id
+    }
+}
+
 /// Every snapshot there is, for whoever deletes.
+#[derive(Default)]
 pub(crate) struct AllSnapshots {
-    pub entries: Vec<SnapshotEntry>,
-    pub void: Vec<SnapshotEntry>,
+    pub entries: Vec<ProvedSnapshot>,
+    pub void: Vec<ProvedSnapshot>,
+    pub lost: Vec<LostSnapshot>,
+    /// A snapshot that was listed and then not there: a listing is wrong, or another collector has just removed it.
+    pub vanished: Option<Error>,
 }
 
 impl Repository {
@@ -67,20 +94,41 @@ impl Repository {
         }
     }
 
-    /// Every snapshot that is listed, for a collector.
+    /// Every snapshot that is listed, for a collector; opens none.
     ///
     /// # Errors
-    /// Also when a listed snapshot is not there: then a listing is wrong or another collector has just removed it, and
-    /// nothing may be concluded from it.
+    /// When one of them cannot be read, or is not there: nothing may be concluded from such a listing.
     pub(crate) fn every_snapshot(&self) -> Result<AllSnapshots> {
-        let Listing { entries, mut lost, hidden, void, vanished } = self.list_snapshots()?;
-        if !hidden.is_empty() {
-            return Err(Error::not_allowed("list every snapshot", Right::Maintain));
-        }
-        match lost.pop().map(|lost| lost.error).or(vanished) {
+        let mut every = self.proved_snapshots()?;
+        match every.lost.pop().map(|lost| lost.error).or(every.vanished.take()) {
             Some(error) => Err(error),
-            None => Ok(AllSnapshots { entries, void }),
+            None => Ok(every),
         }
+    }
+
+    /// The same, with what is wrong with those that cannot be read.
+    pub(crate) fn proved_snapshots(&self) -> Result<AllSnapshots> {
+        // In the order of `list_snapshots`, for the same reasons.
+        let marked = self.marked()?;
+        let mut every = AllSnapshots::default();
+        for object in list(&*self.store, names::SNAPSHOTS)? {
+            match parse_place(&object.name).and_then(|place| self.read_counted(place)) {
+                Ok(signed) => {
+                    let forgotten = marked.contains(&signed.place.id);
+                    every.entries.push(ProvedSnapshot { signed, forgotten });
+                }
+                Err(error) if is_of(&error, &object.name) => every.vanished = Some(error),
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    every.lost.push(LostSnapshot::new(object.name, error, &marked));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let fences = self.fences()?;
+        let is_void = |entry: &mut ProvedSnapshot| fences.is_void(entry.signed.session, entry.id());
+        every.void = every.entries.extract_if(.., is_void).collect();
+        every.entries.sort_by_key(|entry| (entry.signed.place.source, entry.signed.place.sequence, entry.id()));
+        Ok(every)
     }
 
     /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds. Those that this
@@ -96,47 +144,69 @@ impl Repository {
 
     /// Every snapshot, as far as this key may look.
     pub fn list_snapshots(&self) -> Result<Listing> {
-        let may_list = self.keys.rights().has(Right::List);
         // Marks first: a mark goes after its snapshot, so what is listed and has none is not about to vanish.
-        let forgotten = self.marked()?;
-        let listed = list(&*self.store, names::SNAPSHOTS)?;
-        let is_forgotten = |id| forgotten.contains(&id);
-        let (mut entries, mut lost, mut hidden) = (Vec::with_capacity(listed.len()), Vec::new(), Vec::new());
-        let mut vanished = None;
-        for object in &listed {
-            let parsed = names::parse_snapshot(&object.name)
-                .map_err(|problem| Error::damaged("list snapshots", &object.name, problem));
-            let place = parsed.as_ref().ok().map(|&(source, sequence, id)| SnapshotPlace { source, sequence, id });
-            if let Some(place) = place.filter(|_| !may_list) {
-                hidden.push(place);
-                continue;
-            }
-            let read = parsed.and_then(|(source, sequence, id)| Ok((id, self.read_snapshot(source, sequence, id)?)));
-            match read {
-                Ok((id, snapshot)) => {
-                    entries.push(SnapshotEntry { id, snapshot, forgotten: is_forgotten(id) });
-                }
-                Err(Error::NotAllowed { .. }) => hidden.extend(place),
-                // Pruned since it was listed; a missing data key is something else.
-                Err(Error::Missing { verb, name }) if name == object.name => {
-                    vanished = Some(Error::Missing { verb, name });
-                }
-                Err(error) if error.kind() == Kind::Corrupt => lost.push(LostSnapshot {
-                    name: object.name.clone(),
-                    error,
-                    place,
-                    forgotten: place.is_some_and(|place| is_forgotten(place.id)),
+        let marked = self.marked()?;
+        let mut listing = Listing::default();
+        for object in list(&*self.store, names::SNAPSHOTS)? {
+            match parse_place(&object.name).and_then(|place| self.read_as_allowed(place)) {
+                Ok(Looked::Read(snapshot)) => listing.entries.push(SnapshotEntry {
+                    forgotten: marked.contains(&snapshot.0),
+                    id: snapshot.0,
+                    snapshot: snapshot.1,
                 }),
+                Ok(Looked::Proved(signed)) => {
+                    listing.hidden.push(signed.place);
+                    listing.proved.push(signed);
+                }
+                Ok(Looked::Hidden(place)) => listing.hidden.push(place),
+                // Pruned since it was listed.
+                Err(error) if is_of(&error, &object.name) => {}
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    listing.lost.push(LostSnapshot::new(object.name, error, &marked));
+                }
                 Err(error) => return Err(error),
             }
         }
         // After the snapshots: one that was confirmed was there before any fence of its session.
         let fences = self.fences()?;
         let is_void = |entry: &mut SnapshotEntry| fences.is_void(entry.snapshot.session, entry.id);
-        let void = entries.extract_if(.., is_void).collect();
-        order_by_history(&mut entries);
-        Ok(Listing { entries, lost, hidden, void, vanished })
+        listing.void = listing.entries.extract_if(.., is_void).collect();
+        listing.proved.retain(|signed| !fences.is_void(signed.session, signed.place.id));
+        order_by_history(&mut listing.entries);
+        Ok(listing)
     }
+
+    /// Reads a snapshot as far as this key may.
+    fn read_as_allowed(&self, place: SnapshotPlace) -> Result<Looked> {
+        let rights = self.keys.rights();
+        if rights.has(Right::List) {
+            return match self.read_snapshot(place.source, place.sequence, place.id) {
+                Err(Error::NotAllowed { .. }) => Ok(Looked::Hidden(place)),
+                read => Ok(Looked::Read(Box::new((place.id, read?)))),
+            };
+        }
+        match rights.has(Right::Maintain) {
+            true => self.read_counted(place).map(Looked::Proved),
+            false => Ok(Looked::Hidden(place)),
+        }
+    }
+}
+
+/// What a look at a snapshot told.
+enum Looked {
+    Read(Box<(SnapshotId, Snapshot)>),
+    Proved(SignedSnapshot),
+    Hidden(SnapshotPlace),
+}
+
+fn parse_place(name: &str) -> Result<SnapshotPlace> {
+    let parsed = names::parse_snapshot(name).map_err(|problem| Error::damaged("list snapshots", name, problem));
+    parsed.map(|(source, sequence, id)| SnapshotPlace { source, sequence, id })
+}
+
+/// Whether an error is that a snapshot is not there; that its data key is missing is something else.
+fn is_of(error: &Error, snapshot: &str) -> bool {
+    matches!(error, Error::Missing { name, .. } if name == snapshot)
 }
 
 /// Orders snapshots by time, but never against the sequence of their source: a clock that was set back does not make a

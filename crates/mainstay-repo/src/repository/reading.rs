@@ -3,7 +3,7 @@
 //! Owns the order of proof: the bytes are those that the name tells, the signature counts, the seal opens, and all three say
 //! the same of where the snapshot stands. Believes nothing before it is proved.
 
-use super::{Repository, SnapshotPlace};
+use super::{Link, Repository, SnapshotPlace};
 use crate::error::{Error, Kind, Result};
 use crate::format::envelope::ObjectKind;
 use crate::format::signature::SigningRights;
@@ -11,6 +11,7 @@ use crate::format::snapshot::Snapshot;
 use crate::format::snapshot::frame::SnapshotFrame;
 use crate::format::{Decoded, Problem, names};
 use crate::id::{RepositoryId, SessionId, SnapshotId, SourceId};
+use crate::keys::Right;
 use crate::pack_reader::read_object;
 use crate::signer::{Holder, Judge};
 
@@ -20,6 +21,10 @@ pub struct SignedSnapshot {
     pub place: SnapshotPlace,
     /// The last snapshot of its source that its writer saw.
     pub previous: Option<SnapshotId>,
+    /// BLAKE3 of the map of the blocks that it needs.
+    pub references: [u8; 32],
+    /// Shares no pack with earlier snapshots.
+    pub independent: bool,
     /// The session whose data key seals the record.
     pub session: SessionId,
     pub signer: Holder,
@@ -36,6 +41,14 @@ impl SignedSnapshot {
             check(&Judge::new(repository), repository, place, bytes).map(|(signed, _)| signed)
         });
         checked.map_err(|problem| Error::damaged("check snapshot", name, problem))
+    }
+}
+
+impl SignedSnapshot {
+    /// The snapshot as a link of its source's chain.
+    pub(super) fn link(&self, is_removed: bool) -> Link {
+        let SnapshotPlace { source, sequence, id } = self.place;
+        Link { source, sequence, id, previous: self.previous, is_removed }
     }
 }
 
@@ -57,13 +70,21 @@ fn check<'b>(
         return Err(Problem::new("it says that it belongs elsewhere in the history"));
     }
     let signer = judge.judge(&header.certificates, SigningRights::SNAPSHOTS, &frame.signed(), &frame.signature)?;
-    let signed = SignedSnapshot { place, previous: header.previous, session: header.session, signer };
+    let signed = SignedSnapshot {
+        place,
+        previous: header.previous,
+        references: header.references,
+        independent: header.independent,
+        session: header.session,
+        signer,
+    };
     Ok((signed, frame))
 }
 
 impl Repository {
-    /// Makes sure that the holder who opened this repository is known, so that what it signs is believed.
-    pub fn confirm_signer(&self) -> Result<()> {
+    /// Makes sure that the holder who opened this repository may write and is known, so that what it signs is believed.
+    pub fn confirm_writer(&self) -> Result<()> {
+        self.require(Right::Write, "back up")?;
         let confirmed = self.keys.signer().confirm(self.id(), SigningRights::SNAPSHOTS);
         confirmed.map_err(|problem| Error::Invalid(format!("sign snapshots: {problem}")))
     }
@@ -93,9 +114,10 @@ impl Repository {
         if snapshot.session != signed.session {
             return Err(damaged(Problem::new("it says that another session wrote it")));
         }
-        if !signed.signer.may_write_in(self.keys.domain_of(signed.session)) {
-            return Err(damaged(Problem::new("its signer writes in another domain")));
+        if (snapshot.references, snapshot.independent) != (signed.references, signed.independent) {
+            return Err(damaged(Problem::new("what is sealed in it says that it needs other blocks")));
         }
+        self.require_signer_of_domain(&signed).map_err(damaged)?;
         snapshot.source = shown;
         Ok((signed, snapshot))
     }
@@ -109,6 +131,24 @@ impl Repository {
         let bytes = read_object(&*self.store, &name, "read snapshot")?;
         let checked = check(&self.judge, self.id(), place, &bytes);
         checked.map(|(signed, _)| signed).map_err(|problem| Error::damaged("read snapshot", &name, problem))
+    }
+
+    /// The same for whoever deletes: its signer must write in the domain of its session, too.
+    pub(crate) fn read_counted(&self, place: SnapshotPlace) -> Result<SignedSnapshot> {
+        let signed = self.read_proof(place)?;
+        // The data key says whose session it is, whether it may be opened or not.
+        self.data_keys.get(signed.session)?;
+        let name = || names::snapshot(place.source, place.sequence, place.id);
+        self.require_signer_of_domain(&signed).map_err(|problem| Error::damaged("read snapshot", name(), problem))?;
+        Ok(signed)
+    }
+
+    /// Of a session whose data key was read.
+    fn require_signer_of_domain(&self, signed: &SignedSnapshot) -> Decoded<()> {
+        if signed.signer.may_write_in(self.keys.domain_of(signed.session)) {
+            return Ok(());
+        }
+        Err(Problem::new("its signer writes in another domain"))
     }
 
     /// The last of these snapshots that proves itself, counts, and was signed by somebody who writes in the domain of this key:

@@ -67,7 +67,7 @@ impl Repository {
     /// # Errors
     /// [`Error::KeysLeftOut`] when keys that read would be shut out and none may be; nothing is done then.
     pub fn rotate(&self, own: &Secret, others: &[Secret], rest: OtherKeys) -> Result<RotationReport> {
-        self.require(Right::Maintain, "rotate secrets")?;
+        self.require_all("rotate secrets")?;
         self.refuse_if_rotated()?;
         let left_out = self.keys_beside(others)?;
         if rest == OtherKeys::Refuse && !left_out.is_empty() {
@@ -94,7 +94,8 @@ impl Repository {
             next.delete_slot(slot.id, None)?;
             report.removed.push(slot);
         }
-        report.writers = next.key_slots()?.into_iter().filter(|slot| !slot.rights.has(Right::Restore)).collect();
+        let is_writer = |slot: &KeySlot| slot.rights.has(Right::Write) && !slot.rights.has(Right::Restore);
+        report.writers = next.key_slots()?.into_iter().filter(is_writer).collect();
         Ok(report)
     }
 
@@ -176,7 +177,7 @@ impl Repository {
     /// Wraps every data key by the newest secrets that is not yet, reads each back, and answers which old wraps they supersede.
     pub(crate) fn renew_data_keys(&self) -> Result<Renewal> {
         let mut renewal = Renewal::default();
-        if self.keys.generation() == 0 {
+        if self.keys.generation() == 0 || !self.may_do_everything() {
             return Ok(renewal);
         }
         self.keep_secrets()?;

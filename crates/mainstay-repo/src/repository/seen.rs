@@ -87,7 +87,7 @@ impl Repository {
         }
         // After the listing: a removal is recorded before the snapshot goes.
         let removed = self.removed()?;
-        let heads = self.heads(&listing.entries);
+        let heads = heads(listing.entries.iter().map(|entry| self.place_of(entry)));
         let mut rewound = Vec::new();
         for seen in absent {
             if removed.contains(seen.id) || (listing.hidden.contains(&seen) && self.is_there(seen)?) {
@@ -96,8 +96,9 @@ impl Repository {
             let head = heads.get(&seen.source);
             let hidden = listing.hidden.iter().filter(|place| place.source == seen.source);
             let last_hidden = hidden.max_by_key(|place| place.sequence).copied();
-            let source = head.map(|(_, name)| (*name).to_owned());
-            rewound.push(Rewind { seen, head: head.map(|(place, _)| *place).or(last_hidden), source });
+            let named = listing.entries.iter().find(|entry| head.is_some_and(|head| head.id == entry.id));
+            let source = named.map(|entry| entry.snapshot.source.clone());
+            rewound.push(Rewind { seen, head: head.copied().or(last_hidden), source });
         }
         Ok(rewound)
     }
@@ -118,15 +119,16 @@ impl Repository {
     /// # Errors
     /// When the store does not tell which heads are certain; then nothing new is remembered.
     pub fn remember(&self, seen: &mut Seen, listing: &Listing, rewound: &[Rewind]) -> Result<()> {
-        let is_new = |(source, (place, _)): (&SourceId, &(SnapshotPlace, &str))| seen.heads.get(source) != Some(place);
-        if !self.heads(&listing.entries).iter().any(is_new) {
+        let shown = self.shown(listing);
+        let is_new = |(source, place): (&SourceId, &SnapshotPlace)| seen.heads.get(source) != Some(place);
+        if !heads(shown.iter().map(|(place, _)| *place)).iter().any(is_new) {
             return Ok(());
         }
-        let sessions = self.certain_sessions(listing)?;
+        let sessions = self.certain_sessions(shown.iter().map(|(_, session)| *session))?;
         let lost = listing.lost.iter().filter_map(|lost| lost.place).map(|place| place.id);
-        let there: HashSet<SnapshotId> = listing.entries.iter().map(|entry| entry.id).chain(lost).collect();
-        let certain = listing.entries.iter().filter(|entry| sessions.contains(&entry.snapshot.session));
-        for (source, (place, _)) in self.heads(certain) {
+        let there: HashSet<SnapshotId> = shown.iter().map(|(place, _)| place.id).chain(lost).collect();
+        let certain = shown.iter().filter(|(_, session)| sessions.contains(session));
+        for (source, place) in heads(certain.map(|(place, _)| *place)) {
             let held = seen.heads.get(&source);
             let is_behind = held.is_some_and(|held| there.contains(&held.id) && held.sequence > place.sequence);
             if !is_told(rewound, source) && !is_behind {
@@ -138,7 +140,7 @@ impl Repository {
 
     /// Sessions whose snapshots count for good. A session looks for fences between its snapshot and its end: if it has ended
     /// and nobody has fenced it by then, every settlement is made from a listing with the snapshot.
-    fn certain_sessions(&self, listing: &Listing) -> Result<HashSet<SessionId>> {
+    fn certain_sessions(&self, sessions: impl Iterator<Item = SessionId>) -> Result<HashSet<SessionId>> {
         let (mut begun, mut ended) = (HashSet::new(), HashSet::new());
         for object in list(&*self.store, names::LEASES)? {
             match names::parse_lease(&object.name) {
@@ -149,35 +151,41 @@ impl Repository {
         }
         // After the leases: of a lease that was removed since its session was settled the fence stays.
         let fences = self.fences()?;
-        let sessions = listing.entries.iter().map(|entry| entry.snapshot.session);
         let is_open = |session: &SessionId| begun.contains(session) && !ended.contains(session);
         Ok(sessions.filter(|session| !is_open(session) && !fences.is_fenced(*session)).collect())
     }
 
     /// Remembers a snapshot that this client has just made.
     pub fn remember_made(&self, seen: &mut Seen, made: &SnapshotEntry, rewound: &[Rewind]) {
-        for (source, (place, _)) in self.heads([made]) {
-            if !is_told(rewound, source) {
-                seen.heads.insert(source, place);
-            }
+        let place = self.place_of(made);
+        if !is_told(rewound, place.source) {
+            seen.heads.insert(place.source, place);
         }
     }
 
-    fn heads<'e>(
-        &self,
-        entries: impl IntoIterator<Item = &'e SnapshotEntry>,
-    ) -> BTreeMap<SourceId, (SnapshotPlace, &'e str)> {
-        let mut heads = BTreeMap::<SourceId, (SnapshotPlace, &str)>::new();
-        for entry in entries {
-            let source = self.source_id_of(&entry.snapshot);
-            let place = SnapshotPlace { source, sequence: entry.snapshot.sequence, id: entry.id };
-            let head = heads.entry(source).or_insert((place, &entry.snapshot.source));
-            if (place.sequence, place.id) > (head.0.sequence, head.0.id) {
-                head.0 = place;
-            }
-        }
-        heads
+    /// The snapshots that count, and the session of each: those that were read, and those that proved themselves to a key
+    /// that reads none.
+    fn shown(&self, listing: &Listing) -> Vec<(SnapshotPlace, SessionId)> {
+        let read = listing.entries.iter().map(|entry| (self.place_of(entry), entry.snapshot.session));
+        read.chain(listing.proved.iter().map(|signed| (signed.place, signed.session))).collect()
     }
+
+    fn place_of(&self, entry: &SnapshotEntry) -> SnapshotPlace {
+        let source = self.source_id_of(&entry.snapshot);
+        SnapshotPlace { source, sequence: entry.snapshot.sequence, id: entry.id }
+    }
+}
+
+/// The newest of each source.
+fn heads(places: impl Iterator<Item = SnapshotPlace>) -> BTreeMap<SourceId, SnapshotPlace> {
+    let mut heads = BTreeMap::<SourceId, SnapshotPlace>::new();
+    for place in places {
+        let head = heads.entry(place.source).or_insert(place);
+        if (place.sequence, place.id) > (head.sequence, head.id) {
+            *head = place;
+        }
+    }
+    heads
 }
 
 fn is_told(rewound: &[Rewind], source: SourceId) -> bool {

@@ -9,7 +9,7 @@ use super::{Repository, delete, list, put};
 use crate::error::{Error, Result};
 use crate::format::{keys as stored_keys, names};
 use crate::id::{RepositoryId, SlotId};
-use crate::keys::{KeySlot, Recipient, Right, Rights, Secret};
+use crate::keys::{KeySlot, Recipient, Rights, Secret};
 use crate::pack_reader::read_object;
 use crate::store::Store;
 
@@ -34,19 +34,25 @@ impl Repository {
 
     /// Adds a holder who can open the repository, with the rights of this key.
     pub fn add_key(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
-        self.require(Right::Maintain, "add key")?;
+        self.require_all("add key")?;
         self.publish_slot(&self.keys.wrap_slot(secret, label, created)?)
     }
 
     /// Adds a holder who backs up in a domain of its own and cannot read, or only what its own snapshots list.
     pub fn add_writer(&self, secret: &Secret, label: &str, created: i64, may: WriterMay) -> Result<KeySlot> {
-        self.require(Right::Maintain, "create writer")?;
+        self.require_all("create writer")?;
         self.publish_slot(&self.keys.wrap_writer(secret, label, created, may == WriterMay::List)?)
+    }
+
+    /// Adds a holder who forgets and prunes and cannot read.
+    pub fn add_maintainer(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
+        self.require_all("create maintainer")?;
+        self.publish_slot(&self.keys.wrap_maintainer(secret, label, created)?)
     }
 
     /// Adds a holder of a private key that is not here.
     pub fn add_recipient(&self, recipient: &Recipient, label: &str, created: i64) -> Result<KeySlot> {
-        self.require(Right::Maintain, "add recipient")?;
+        self.require_all("add recipient")?;
         self.publish_slot(&self.keys.seal_slot(recipient, label, created)?)
     }
 
@@ -58,7 +64,7 @@ impl Repository {
 
     /// Removes a key slot, unless it is the last one that may do everything.
     pub fn remove_key(&self, id: SlotId) -> Result<()> {
-        self.require(Right::Maintain, "remove key")?;
+        self.require_all("remove key")?;
         let slots = self.key_slots()?;
         if !slots.iter().any(|slot| slot.id == id) {
             return Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) });

@@ -13,7 +13,6 @@ use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
 use crate::id::{ChunkId, PackId, TableId};
 use crate::index::{Care, Index, NewRows, write_tables};
-use crate::keys::Right;
 use crate::lease::OpenLeases;
 use crate::pack_reader::PackListing;
 use crate::repository::Repository;
@@ -73,7 +72,7 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
         }
     }
     // Who cannot read all packs cannot write anew what tables have lost.
-    let mends = repository.rights().has(Right::Maintain);
+    let mends = repository.may_do_everything();
     if unnamed.is_empty() && (index.lost().is_empty() || !mends) {
         return Ok(false);
     }

@@ -127,6 +127,8 @@ impl Session<'_> {
             source: keys.source_id(&snapshot.source),
             sequence: snapshot.sequence,
             previous: snapshot.previous,
+            references: snapshot.references,
+            independent: snapshot.independent,
             session: self.id,
             nonce: random()?,
             certificates: keys.signer().certificates().to_vec(),

@@ -143,6 +143,8 @@ pub struct Session<'r> {
 impl<'r> Session<'r> {
     /// Publishes a lease, takes over what sessions of dead processes left, and opens the index.
     pub fn begin(repository: &'r Repository, sharing: Sharing) -> Result<Self> {
+        // What nobody would believe is not begun.
+        repository.confirm_writer()?;
         let id = SessionId(random()?);
         Self::begin_as(id, repository, sharing).inspect_err(|_| {
             // A lease that cannot be ended stands until this process is gone, which others can see.
@@ -151,8 +153,6 @@ impl<'r> Session<'r> {
     }
 
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
-        // What nobody would believe is not begun.
-        repository.confirm_signer()?;
         let (lease, condemned) = take_lease(repository, id)?;
         let open = repository.leases().open_leases(id)?;
         // Snapshots before the index: what they refer to is indexed before they appear.

@@ -15,6 +15,7 @@ use crate::id::{BlockId, PackId, SessionId, SnapshotId};
 use crate::index::{Care, Index, NewRows, write_tables};
 use crate::pack_reader::PackListing;
 use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock};
+use crate::parity::require_whole;
 use crate::repository::{Repository, list};
 use crate::store::Object;
 
@@ -98,8 +99,9 @@ pub fn rescue(
 ) -> Result<u64> {
     let mut chosen = HashMap::<BlockId, (PackId, u8)>::new();
     for pack in packs {
+        let mut is_whole = None;
         each_block(repository, pack, |listing, row, table| {
-            if is_missing(row, table)? && opens(repository, listing, row)? {
+            if is_missing(row, table)? && opens(repository, listing, row, &mut is_whole)? {
                 let best = chosen.entry(row.block).or_insert((listing.id, row.thinned));
                 if row.thinned < best.1 {
                     *best = (listing.id, row.thinned);
@@ -135,16 +137,21 @@ fn each_block(
     }
 }
 
-/// Whether a copy opens where it stands.
-fn opens(repository: &Repository, listing: &PackListing, row: &PackRow) -> Result<bool> {
+/// Whether a copy opens where it stands; for a key that may not open it, whether its pack is whole, which is found out once.
+fn opens(repository: &Repository, listing: &PackListing, row: &PackRow, is_whole: &mut Option<bool>) -> Result<bool> {
     let mut bytes = vec![0; row.stored_len as usize];
     let pack = Object { name: names::pack(listing.id, listing.session), len: listing.len };
     repository.read_pack_at(&pack, row.offset.into(), &mut bytes)?;
     let index = Index::of_tables(repository.store.clone(), repository.keys.clone(), &[])?;
     match repository.block_reader(&index.into()).check_seal(row.into(), &mut bytes) {
         Err(error) if error.kind() == Kind::Corrupt => Ok(false),
-        // A key that may not open it sees no damage; the block is carried on as it is.
-        Err(Error::NotAllowed { .. }) => Ok(true),
+        Err(Error::NotAllowed { .. }) => match *is_whole {
+            Some(known) => Ok(known),
+            None => match require_whole(&*repository.store, (listing.id, listing.session)) {
+                Err(error) if error.kind() == Kind::Corrupt => Ok(*is_whole.insert(false)),
+                checked => checked.map(|()| *is_whole.insert(true)),
+            },
+        },
         other => other.map(|()| true),
     }
 }

@@ -29,7 +29,7 @@ impl Repository {
 
     fn undelete_as(&self, session: SessionId, id: SnapshotId) -> Result<()> {
         let (_lease, condemned) = take_lease(self, session)?;
-        let entry = self.readable_snapshots()?.0.into_iter().find(|entry| entry.id == id);
+        let entry = self.proved_snapshots()?.entries.into_iter().find(|entry| entry.id() == id);
         let entry = entry.ok_or_else(|| Error::Missing { verb: "undelete snapshot", name: id.to_string() })?;
         if !entry.forgotten {
             return Err(Error::Invalid(format!("undelete snapshot {}: it is not forgotten", id.short())));
@@ -38,7 +38,7 @@ impl Repository {
             return Err(Error::Condemned { snapshot: id.short() });
         }
         if !condemned.is_empty() {
-            let blocks = self.references(&entry)?.iter().collect();
+            let blocks = self.reference_map(id, &entry.signed.references)?.iter().collect();
             Wanted { blocks, believed: Some(id), found: None }.secure(self, session, &condemned)?;
         }
         let mark = names::trash(id);

@@ -2,9 +2,9 @@
 //!
 //! Owns the verbs on key slots. Never shows a secret: a new code goes to a file for its owner only.
 
+mod agents;
 mod recipient;
 mod rotate;
-mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ Examples:
   mainstay key list
   mainstay key add --label laptop
   mainstay key create-writer --label web01           a key that backs up and cannot read
+  mainstay key create-maintainer --label janitor     a key that prunes and cannot read
   mainstay key create-recipient                      a restore key that stays offline, and
   mainstay key add-recipient mainstay-recipient.pub    its public half
   mainstay key export-kit
@@ -42,7 +43,8 @@ pub struct Arguments {
 #[derive(clap::Subcommand)]
 enum Verb {
     Add(Add),
-    CreateWriter(writer::Arguments),
+    CreateWriter(agents::WriterArguments),
+    CreateMaintainer(agents::MaintainerArguments),
     CreateRecipient(recipient::CreateArguments),
     AddRecipient(recipient::AddArguments),
     List(List),
@@ -130,7 +132,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     match &arguments.verb {
         Verb::Add(add) => run_add(add, context, &opened),
-        Verb::CreateWriter(create) => writer::create(create, context, &opened),
+        Verb::CreateWriter(create) => agents::create_writer(create, context, &opened),
+        Verb::CreateMaintainer(create) => agents::create_maintainer(create, context, &opened),
         Verb::CreateRecipient(create) => recipient::create(create, context),
         Verb::AddRecipient(add) => recipient::add(add, context, &opened),
         Verb::List(_) => run_list(context, &opened),
@@ -195,6 +198,10 @@ fn run_remove(remove: &Remove, context: &Context, opened: &Opened) -> Result<Exi
 
 /// What was taken away, and what cannot be.
 fn what_removing_does(slot: &KeySlot) -> &'static str {
+    if slot.rights.has(Right::Maintain) && !slot.rights.has(Right::Write) {
+        return "it opens this repository no more. Whoever kept its secrets could never read anything, and can still sign that \
+                snapshots are forgotten: take away their access to the store, or the next prune believes it once the hold is over";
+    }
     match (slot.rights.has(Right::Restore), slot.rights.has(Right::List)) {
         (false, false) => {
             "it opens this repository no more; what it wrote stays and can be restored. Whoever kept its secrets could never \
@@ -213,7 +220,7 @@ fn what_removing_does(slot: &KeySlot) -> &'static str {
 }
 
 fn run_export_kit(export: &ExportKit, context: &Context, opened: &Opened) -> Result<ExitCode> {
-    opened.repository.require(Right::Maintain, "export recovery kit")?;
+    opened.repository.require_all("export recovery kit")?;
     let path = match &export.file {
         Some(path) => path.clone(),
         None => free_name(&format!("mainstay-{}", recovery_kit::file_name(&opened.repository))),

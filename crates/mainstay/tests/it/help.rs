@@ -18,8 +18,18 @@ fn every_command_has_examples_before_its_options() {
     let world = World::new();
     let commands = commands(&world);
     assert!((15..=25).contains(&commands.len()), "{commands:?}");
-    let inner = ["add", "create-writer", "create-recipient", "add-recipient", "list", "remove", "rotate", "export-kit"]
-        .map(|verb| vec!["key", verb]);
+    let inner = [
+        "add",
+        "create-writer",
+        "create-maintainer",
+        "create-recipient",
+        "add-recipient",
+        "list",
+        "remove",
+        "rotate",
+        "export-kit",
+    ]
+    .map(|verb| vec!["key", verb]);
     let inner = inner.into_iter().chain([vec!["repo", "history"]]);
     for words in commands.iter().map(|name| vec![name.as_str()]).chain(inner) {
         for flag in ["-h", "--help"] {

@@ -106,6 +106,7 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
         ("repo history", vec!["repo", "history"]),
         ("key export-kit", vec!["key", "export-kit", "kit.txt"]),
         ("key create-writer", vec!["key", "create-writer", "agent.key"]),
+        ("key create-writer", vec!["key", "create-maintainer", "janitor.key"]),
         ("key create-recipient", vec!["key", "create-recipient", "safe"]),
         ("init", vec!["init", "--repo", "other"]),
         ("undelete", vec!["undelete"]),

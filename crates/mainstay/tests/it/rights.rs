@@ -59,6 +59,55 @@ fn an_agents_key_backs_up_and_opens_nothing() {
 }
 
 #[test]
+fn a_maintainers_key_prunes_and_reads_nothing() {
+    let world = World::with_files();
+    world.ok(&["init"]);
+    world.ok(&["backup", "docs"]);
+    world.write("docs/more.txt", b"more");
+    world.ok(&["backup", "docs"]);
+    world.ok(&["key", "create-maintainer", "--label", "janitor", "janitor.key"]);
+    let listed = world.ok(&["key", "list"]).stdout;
+    assert!(listed.lines().any(|line| line.contains(" maintain ") && line.ends_with("janitor")), "{listed}");
+    fn maintainer<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+        [&["--password-file", "janitor.key"], arguments].concat()
+    }
+    let before = crate::world::files(&world.repository());
+    for (arguments, right) in [
+        (vec!["backup", "docs"], "write"),
+        (vec!["snapshots"], "list"),
+        (vec!["ls", "latest"], "list"),
+        (vec!["restore", "latest", "--target", "out"], "restore"),
+        (vec!["cat", "latest:docs/more.txt"], "restore"),
+        (vec!["verify"], "restore"),
+        (vec!["check"], "restore"),
+        (vec!["repair"], "restore"),
+        (vec!["forget", "--keep-last", "1"], "list"),
+        (vec!["undelete"], "list"),
+        (vec!["key", "export-kit", "kit.txt"], "restore"),
+        (vec!["key", "create-maintainer", "other.key"], "restore"),
+        (vec!["key", "rotate"], "restore"),
+    ] {
+        let ran = world.fails(&maintainer(&arguments), 12, "MS-1210");
+        assert!(ran.stderr.contains(&format!("this key may not {right}; ")), "{ran:#?}");
+    }
+    assert_eq!(crate::world::files(&world.repository()), before, "nothing was written or deleted");
+    world.ok(&["forget", "--keep-last", "1"]);
+    let planned = world.ok(&maintainer(&["prune", "--hold", "0d", "--dry-run"])).stdout;
+    assert!(planned.contains("would remove 1 snapshot"), "{planned}");
+    let pruned = world.ok(&maintainer(&["prune", "--hold", "0d"])).stdout;
+    assert!(pruned.contains("removed 1 snapshot"), "{pruned}");
+    world.ok(&maintainer(&["parity", "add"]));
+    world.ok(&maintainer(&["parity", "status"]));
+    world.ok(&maintainer(&["key", "list"]));
+    world.ok(&["check"]);
+    world.ok(&["restore", "latest", "--target", "out", "--verify"]);
+    assert_same(&world.path("docs"), &world.restored("out", "docs"));
+    let slot = world.document(&["key", "list"]).as_array().expect("keys").last().expect("one")["id"].to_string();
+    let removed = world.ok(&["key", "remove", slot.trim_matches('"')]).stderr;
+    assert!(removed.contains("could never read anything"), "{removed}");
+}
+
+#[test]
 fn what_an_agent_backed_up_comes_back_by_another_key() {
     let world = with_writer(&[]);
     world.settle();

@@ -9,6 +9,10 @@ use crate::id::{RepositoryId, SessionId, SnapshotId, SourceId};
 
 const MAGIC: [u8; 4] = *b"MSS1";
 const NO_SNAPSHOT: SnapshotId = SnapshotId([0; 32]);
+/// Flag of a snapshot that shares no pack with earlier ones.
+const INDEPENDENT: u8 = 1;
+/// Bytes before the certificates.
+const FIXED_LEN: usize = 144;
 
 /// What a snapshot says in clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,10 @@ pub struct SnapshotHeader {
     pub sequence: u64,
     /// The last snapshot of the source that the writer saw.
     pub previous: Option<SnapshotId>,
+    /// BLAKE3 of the reference map object: what the snapshot needs is known without its record.
+    pub references: [u8; 32],
+    /// Shares no pack with earlier snapshots.
+    pub independent: bool,
     /// The session whose data key sealed the record.
     pub session: SessionId,
     pub nonce: [u8; 12],
@@ -38,13 +46,15 @@ pub struct SnapshotFrame<'a> {
 impl SnapshotHeader {
     pub fn encode(&self) -> Vec<u8> {
         let certificates = encode_certificates(&self.certificates);
-        let mut bytes = Vec::with_capacity(112 + certificates.len());
+        let flags = if self.independent { INDEPENDENT } else { 0 };
+        let mut bytes = Vec::with_capacity(FIXED_LEN + certificates.len());
         bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&[ObjectKind::Snapshot as u8, 0, 0, 0]);
+        bytes.extend_from_slice(&[ObjectKind::Snapshot as u8, flags, 0, 0]);
         bytes.extend_from_slice(&self.repository.0);
         bytes.extend_from_slice(&self.source.0);
         bytes.extend_from_slice(&self.sequence.to_le_bytes());
         bytes.extend_from_slice(&self.previous.unwrap_or(NO_SNAPSHOT).0);
+        bytes.extend_from_slice(&self.references);
         bytes.extend_from_slice(&self.session.0);
         bytes.extend_from_slice(&self.nonce);
         bytes.extend_from_slice(&(certificates.len() as u32).to_le_bytes());
@@ -56,16 +66,19 @@ impl SnapshotHeader {
         if fields.array::<4>()? != MAGIC {
             return Err(Problem::new("its magic is not that of a snapshot"));
         }
-        if fields.array::<4>()? != [ObjectKind::Snapshot as u8, 0, 0, 0] {
+        let [kind, flags, reserved @ ..] = fields.array::<4>()?;
+        if (kind, reserved) != (ObjectKind::Snapshot as u8, [0, 0]) || flags & !INDEPENDENT != 0 {
             return Err(Problem::new("it is not of the kind Snapshot"));
         }
+        let independent = flags & INDEPENDENT != 0;
         let (repository, source, sequence) = (RepositoryId(fields.array()?), SourceId(fields.array()?), fields.u64()?);
         let previous = Some(SnapshotId(fields.array()?)).filter(|id| *id != NO_SNAPSHOT);
+        let references = fields.array()?;
         let (session, nonce) = (SessionId(fields.array()?), fields.array()?);
         let len = fields.u32()?;
         within("length of certificates", len.into(), limits::CERTIFICATES_LEN as u64)?;
         let certificates = decode_certificates(fields.bytes(len as usize)?)?;
-        Ok(Self { repository, source, sequence, previous, session, nonce, certificates })
+        Ok(Self { repository, source, sequence, previous, references, independent, session, nonce, certificates })
     }
 }
 

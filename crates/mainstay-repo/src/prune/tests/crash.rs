@@ -7,7 +7,7 @@ use super::*;
 use crate::fixtures::{FailingStore, Failure, read_back, secret};
 
 /// Two kept snapshots, a pack to be rewritten, a block to be thinned, a pack to be deleted, and leases that have ended.
-fn before_the_prune() -> (MemoryStore, std::collections::BTreeMap<u64, Files>) {
+pub fn before_the_prune() -> (MemoryStore, std::collections::BTreeMap<u64, Files>) {
     let (store, repository, kept) = half_dead();
     let large = files_of(&[("c", 3, 600_000), ("e", 5, 600_000)]);
     let with_large = |small: Files| large.clone().into_iter().chain(small).collect::<Files>();

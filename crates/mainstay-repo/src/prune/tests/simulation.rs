@@ -11,6 +11,7 @@ use super::*;
 use crate::fixtures::effort::Effort;
 use crate::fixtures::{CREATED, FailingStore, Failure, draft, read_back, secret, store_files};
 use crate::id::SnapshotId;
+use crate::keys::Secret;
 use crate::lease::Liveness;
 use crate::repair::{Means, OnLoss, RepairMode, RepairOptions};
 use crate::session::Presence;
@@ -21,6 +22,9 @@ const DAY: i64 = 24 * 3600 * 1_000_000_000;
 const DEPTH: u32 = 3;
 /// Operations of a history, but for those within others.
 const OPERATIONS: u64 = 5;
+
+/// Operations from this number on are those of a maintainer.
+const BLIND: u64 = 15;
 
 /// What is known of a history.
 struct World {
@@ -33,6 +37,8 @@ struct World {
     forgotten: BTreeMap<SnapshotId, Files>,
     /// What somebody remembers who looks now and then.
     memory: String,
+    /// Opens the repository for whoever opens nothing in it.
+    maintainer: String,
     counts: BTreeMap<&'static str, u64>,
     log: Vec<String>,
 }
@@ -95,14 +101,16 @@ fn operate(world: &Shared, store: &MemoryStore, depth: u32) {
     let (liveness, failure, event, choice) = {
         let mut world = world.lock().unwrap();
         let event = (depth < DEPTH && world.below(4) > 0).then(|| (world.below(50), 1 + world.below(2)));
-        (world.process(), world.failure(), event, world.below(16))
+        (world.process(), world.failure(), event, world.below(18))
     };
     let failing = FailingStore::new(store.clone(), failure);
     if let Some((call, count)) = event {
         let (world, store) = (world.clone(), store.clone());
         failing.before(call, move || (0..count).for_each(|_| operate(&world, &store, depth + 1)));
     }
-    let Ok(repository) = Repository::open(Arc::new(failing), &secret(), liveness) else { return };
+    let maintainer = Secret::from_text(&world.lock().unwrap().maintainer);
+    let opened_by = if choice >= BLIND { &maintainer } else { &secret() };
+    let Ok(repository) = Repository::open(Arc::new(failing), opened_by, liveness) else { return };
     match choice {
         0..=3 => back_up_something(world, &repository, depth),
         4 | 5 => believe_the_last(world, &repository, depth),
@@ -112,12 +120,17 @@ fn operate(world: &Shared, store: &MemoryStore, depth: u32) {
         11 => damage_something(world, (&repository, store), depth),
         12 => repair_something(world, &repository, depth),
         _ => {
-            world.lock().unwrap().note("prune", depth, &format!("prune begins, {failure:?}, {event:?}"));
+            let blind = if choice >= BLIND { "a blind prune" } else { "prune" };
+            world.lock().unwrap().note(blind, depth, &format!("{blind} begins, {failure:?}, {event:?}"));
             let pruned = repository.prune().map(|report| report.waiting);
             let story = || world.lock().unwrap().log.join("\n");
             // No listing was short: whatever is removed or void, each snapshot leads to the one before it.
             assert!(!matches!(pruned, Err(Error::HistoryGap { .. })), "{pruned:?}\n{}", story());
-            world.lock().unwrap().note("pruned", depth, &format!("prune ends: {pruned:?}"));
+            let mut world = world.lock().unwrap();
+            world.note("pruned", depth, &format!("prune ends: {pruned:?}"));
+            if choice >= BLIND && pruned.is_ok() {
+                world.note("blindly pruned", depth, "it opened nothing");
+            }
         }
     }
 }
@@ -265,7 +278,7 @@ fn repair_something(world: &Shared, repository: &Repository, depth: u32) {
 /// Runs a history, then lets everybody finish.
 fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
     let store = MemoryStore::default();
-    create(store.clone());
+    let maintainer = super::blind::maintainer(&create(store.clone()));
     let world = Arc::new(Mutex::new(World {
         state: seed,
         last: 0,
@@ -273,6 +286,7 @@ fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
         kept: BTreeMap::new(),
         forgotten: BTreeMap::new(),
         memory: String::new(),
+        maintainer,
         counts: BTreeMap::new(),
         log: Vec::new(),
     }));
@@ -331,11 +345,12 @@ fn whatever_stands_still_dies_or_has_a_wrong_clock_nothing_confirmed_is_lost() {
     }
     let count = |what: &str| total.get(what).copied().unwrap_or_default();
     let figures = format!(
-        "{run} seeds from {first}, {} snapshots confirmed, {} prunes, {} undeletions, {} packs damaged, {} repairs that \
+        "{run} seeds from {first}, {} snapshots confirmed, {} prunes, {} of them by a key that opens nothing, {} undeletions, {} packs damaged, {} repairs that \
          healed, {} backups fenced, {} looks of an observer with a memory, 0 \
          violations",
         count("confirmed"),
         count("pruned"),
+        count("blindly pruned"),
         count("undeleted"),
         count("damage"),
         count("healed"),
@@ -343,9 +358,18 @@ fn whatever_stands_still_dies_or_has_a_wrong_clock_nothing_confirmed_is_lost() {
         count("looked")
     );
     effort.publish("simulated histories", &figures);
-    for what in
-        ["confirmed", "fenced", "failed", "pruned", "undeleted", "believing backup", "looked", "damage", "healed"]
-    {
+    for what in [
+        "confirmed",
+        "fenced",
+        "failed",
+        "pruned",
+        "blindly pruned",
+        "undeleted",
+        "believing backup",
+        "looked",
+        "damage",
+        "healed",
+    ] {
         assert!(run < SEEDS || count(what) > 20, "{what}: {total:?}");
     }
 }

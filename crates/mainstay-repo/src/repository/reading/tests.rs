@@ -66,11 +66,18 @@ fn a_snapshot_that_a_stranger_signed_is_listed_as_lost() {
 }
 
 #[test]
-fn a_snapshot_moved_in_the_history_is_not_believed_even_if_a_holder_signed_it() {
+fn a_snapshot_with_another_header_is_not_believed_even_if_a_holder_signed_it() {
     let (store, repository, bytes, place) = one_snapshot();
     let parts = SnapshotFrame::decode(&bytes).unwrap();
-    for (sequence, previous) in [(2, None), (1, Some(SnapshotId([3; 32])))] {
-        let header = frame::SnapshotHeader { sequence, previous, ..parts.header.clone() };
+    let true_one = &parts.header;
+    let (elsewhere, after, needy, apart) = (true_one.clone(), true_one.clone(), true_one.clone(), true_one.clone());
+    for header in [
+        frame::SnapshotHeader { sequence: 2, ..elsewhere },
+        frame::SnapshotHeader { previous: Some(SnapshotId([3; 32])), ..after },
+        frame::SnapshotHeader { references: [3; 32], ..needy },
+        frame::SnapshotHeader { independent: true, ..apart },
+    ] {
+        let sequence = header.sequence;
         let head = header.encode();
         let signature = repository.keys.signer().sign(&frame::signed(header.repository, &head, parts.sealed));
         let moved = [&head, parts.sealed, &signature].concat();

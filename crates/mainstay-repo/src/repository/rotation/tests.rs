@@ -199,7 +199,7 @@ fn keys_that_were_not_given_are_not_shut_out_unasked() {
     for text in [crate::fixtures::CODE, &kit] {
         let opened = open_with(&store, text).unwrap();
         assert_snapshots(&opened, &[(1, some_files(1))].into());
-        opened.confirm_signer().unwrap();
+        opened.confirm_writer().unwrap();
     }
     let labels: Vec<String> = full.key_slots().unwrap().into_iter().map(|slot| slot.label).collect();
     assert_eq!(labels, ["kit", "test"], "holders keep their names and their ids");

@@ -82,8 +82,18 @@ fn signed_as(sealer: &Repository, signer: &Repository, source: SourceId, sequenc
         crate::format::snapshot::Snapshot { session: session.id(), ..draft("data", sequence, root, blocks).snapshot };
     let (repository, certificates) = (sealer.id(), signer.keys.signer().certificates().to_vec());
     let (session_id, nonce) = (session.id(), [3; 12]);
-    let header =
-        SnapshotHeader { repository, source, sequence, previous: None, session: session_id, nonce, certificates };
+    let (references, independent) = (snapshot.references, snapshot.independent);
+    let header = SnapshotHeader {
+        repository,
+        source,
+        sequence,
+        previous: None,
+        references,
+        independent,
+        session: session_id,
+        nonce,
+        certificates,
+    };
     let mut bytes = header.encode();
     let head_len = bytes.len();
     let data = frame::sealed_with(repository, &bytes);

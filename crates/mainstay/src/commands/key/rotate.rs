@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use mainstay_repo::{KeySlot, OtherKeys, Repository, Right, RotationReport};
+use mainstay_repo::{KeySlot, OtherKeys, Repository, RotationReport};
 use serde::Serialize;
 
 use super::{KeyFields, fields};
@@ -51,7 +51,7 @@ struct RotationFields {
 
 pub fn rotate(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (opened, own) = context.open_with_secret()?;
-    opened.repository.require(Right::Maintain, "rotate secrets")?;
+    opened.repository.require_all("rotate secrets")?;
     let others = arguments.take_along.iter().map(|path| secrets::read_file(path)).collect::<Result<Vec<_>>>()?;
     let rest = if arguments.remove_others { OtherKeys::Remove } else { OtherKeys::Refuse };
     let report = opened.repository.rotate(&own, &others, rest)?;

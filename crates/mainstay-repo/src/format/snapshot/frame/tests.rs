@@ -19,6 +19,8 @@ fn header(previous: Option<SnapshotId>) -> SnapshotHeader {
         source: SourceId([0x50; 16]),
         sequence: 258,
         previous,
+        references: [0x3f; 32],
+        independent: previous.is_some(),
         session: session_id(0x5e),
         nonce: *b"twelve bytes",
         certificates: vec![Certificate { statement, signature: [0x2b; 64] }],
@@ -32,18 +34,19 @@ fn object() -> Vec<u8> {
 #[test]
 fn a_snapshot_begins_with_these_bytes_for_ever() {
     let certificates = hex(&encode_certificates(&header(None).certificates));
-    let expect = |previous: &str| {
+    let expect = |flags: &str, previous: &str| {
         format!(
-            "4d53533106000000{}{}0201000000000000{}{}7477656c76652062797465737e000000{certificates}",
+            "4d53533106{flags}0000{}{}0201000000000000{}{}{}7477656c76652062797465737e000000{certificates}",
             "a1".repeat(16),
             "50".repeat(16),
             previous.repeat(32),
+            "3f".repeat(32),
             "5e".repeat(16),
         )
     };
     assert_eq!(certificates.len() / 2, 0x7e);
-    assert_eq!(hex(&header(None).encode()), expect("00"));
-    assert_eq!(hex(&header(Some(SnapshotId([0x9e; 32]))).encode()), expect("9e"));
+    assert_eq!(hex(&header(None).encode()), expect("00", "00"));
+    assert_eq!(hex(&header(Some(SnapshotId([0x9e; 32]))).encode()), expect("01", "9e"));
 }
 
 #[test]
