@@ -30,17 +30,17 @@ impl RepairOutcome {
     }
 }
 
-/// Makes whole what can be made whole, and says what cannot.
+/// Makes whole what can be made whole, with what another copy of the repository lends, and says what cannot.
 ///
 /// # Errors
 /// When the store cannot be listed or written, or the run is cancelled.
 pub fn repair(
-    repository: &Repository,
+    (repository, sister): (&Repository, Option<&Repository>),
     options: RepairOptions,
     progress: &dyn Progress,
     cancel: &Cancel,
 ) -> Result<RepairOutcome> {
-    let report = repository.repair_observed(options, &Watch::of_repair(progress, cancel))?;
+    let report = repository.repair_from(sister, options, &Watch::of_repair(progress, cancel))?;
     progress.phase(Phase::Finish);
     let mut findings = Vec::new();
     let inventory = Inventory::take(repository, &mut findings)?;
@@ -51,6 +51,11 @@ pub fn repair(
         .chain(report.lost.iter().map(|loss| loss.object.as_str()))
         .collect();
     findings.retain(|finding| finding.severity == Severity::Damage && !told.contains(finding.object.as_str()));
+    if options.mode == RepairMode::Show {
+        // What cannot be read for lack of an object that would be put right is no damage of its own.
+        let would_be = |finding: &Finding| report.repaired.iter().any(|one| finding.problem.contains(&one.object));
+        findings.retain(|finding| !would_be(finding));
+    }
     let mut breakages = Vec::new();
     for loss in &report.lost {
         breakages.push(Breakage::blocks(findings.len(), loss.blocks.iter().copied()));

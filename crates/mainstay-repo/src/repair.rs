@@ -16,6 +16,7 @@ mod losses;
 mod maps;
 mod run;
 mod sidecars;
+mod sister;
 mod treat;
 
 use crate::error::Result;
@@ -59,6 +60,8 @@ pub enum Means {
     Chunks,
     /// It was made anew from what it is derived from.
     Derived,
+    /// Another copy of the repository had it.
+    Sister,
 }
 
 /// An object that was made whole, or would be.
@@ -115,14 +118,28 @@ impl Repository {
     /// # Errors
     /// [`Error::Cancelled`](crate::Error::Cancelled) once a stop is asked for; what was written by then does no harm.
     pub fn repair_observed(&self, options: RepairOptions, observer: &dyn PruneObserver) -> Result<RepairReport> {
+        self.repair_from(None, options, observer)
+    }
+
+    /// The same, with what another copy of the repository lends; see [`Repository::open_sister`].
+    pub fn repair_from(
+        &self,
+        sister: Option<&Self>,
+        options: RepairOptions,
+        observer: &dyn PruneObserver,
+    ) -> Result<RepairReport> {
         self.require_all("repair")?;
         let session = SessionId(random()?);
+        let repair = |around| {
+            let taken = sister.map(|sister| sister::take_small(self, sister, options.mode)).transpose()?;
+            let run = Run::new((self, sister), options, (session, observer), around)?;
+            run.after(taken.unwrap_or_default()).run()
+        };
         if options.mode == RepairMode::Show {
             let _lease = self.begin_reading()?;
-            return Run::new(self, options, (session, observer), Surroundings::look(self)?)?.run();
+            return repair(Surroundings::look(self)?);
         }
-        let repaired =
-            self.look_around(session).and_then(|around| Run::new(self, options, (session, observer), around)?.run());
+        let repaired = self.look_around(session).and_then(repair);
         self.leases().end(session)?;
         self.erase_lease(session);
         repaired

@@ -185,6 +185,20 @@ impl Repository {
         }
     }
 
+    /// The same repository in another place.
+    pub(crate) fn beside(&self, store: Arc<dyn Store>) -> Self {
+        Self {
+            data_keys: Arc::new(DataKeys::new(store.clone(), self.keys.clone())),
+            store,
+            keys: self.keys.clone(),
+            chunker: self.chunker.clone(),
+            compressors: self.compressors.clone(),
+            liveness: self.liveness.clone(),
+            judge: self.judge.clone(),
+            slot: self.slot,
+        }
+    }
+
     pub fn id(&self) -> RepositoryId {
         self.keys.config().repository
     }

@@ -15,7 +15,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 }
 
 fn run(fixture: &Fixture, mode: RepairMode, on_loss: OnLoss) -> RepairOutcome {
-    repair(&fixture.repository, RepairOptions { mode, on_loss }, &NoProgress, &Cancel::default()).unwrap()
+    repair((&fixture.repository, None), RepairOptions { mode, on_loss }, &NoProgress, &Cancel::default()).unwrap()
 }
 
 /// Two snapshots that share a large file, of which the second has another one.

@@ -186,7 +186,7 @@ impl<'s> Damaged<'s> {
         let repository =
             Repository::open(store.clone(), &secret, process.liveness()).map_err(|error| error.to_string())?;
         let options = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep };
-        let outcome = repair(&repository, options, &NoProgress, &Cancel::default());
+        let outcome = repair((&repository, None), options, &NoProgress, &Cancel::default());
         let outcome = outcome.map_err(|error| format!("repair: {error}"))?;
         // As a command that comes later sees it.
         let repository = Repository::open(store, &secret, process.liveness()).map_err(|error| error.to_string())?;
@@ -206,7 +206,7 @@ impl<'s> Damaged<'s> {
             }
         }
         let again = repair(
-            &repository,
+            (&repository, None),
             RepairOptions { mode: RepairMode::Show, on_loss: OnLoss::Keep },
             &NoProgress,
             &Cancel::default(),

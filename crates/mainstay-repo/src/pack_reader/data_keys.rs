@@ -35,6 +35,11 @@ impl DataKeys {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(session, key);
     }
 
+    /// Reads all of them anew when they are asked for.
+    pub fn forget(&self) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The data keys of a session, as far as they may be opened.
     ///
     /// # Errors

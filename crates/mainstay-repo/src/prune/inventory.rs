@@ -106,7 +106,7 @@ fn rescue_condemned(
     if condemned.is_empty() {
         return Ok(false);
     }
-    let rescued = rescue(repository, collector, &condemned, |row, _| {
+    let rescued = rescue((repository, repository), collector, &condemned, |_, row, _| {
         Ok(needs.live.contains(row.block) && !needs.has_copy_as_good(repository, row)?)
     })?;
     Ok(rescued > 0)

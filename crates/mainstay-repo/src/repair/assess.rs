@@ -62,6 +62,8 @@ pub struct Assess<'r> {
     pub packs: Packs,
     pub sidecars: Sidecars,
     pub needed: Needed,
+    /// Blocks that a sister has lent, or would lend.
+    pub lent: BlockSet,
 }
 
 /// The bytes of a damaged pack, or those that parity gave back.
@@ -76,13 +78,15 @@ impl Assess<'_> {
     pub fn assess(&self, subject: &Subject<'_>, rescued: &Rescued) -> Result<Option<Assessment>> {
         let Some(rows) = self.rows(subject)? else { return Ok(None) };
         let (mut moves, mut lost) = (Vec::new(), Vec::new());
-        let (mut is_rebuilt, mut has_copies) = (false, false);
+        let (mut is_rebuilt, mut has_copies, mut is_lent) = (false, false, false);
         // Of a pack that is doomed already, only what is needed is worth keeping.
         let is_doomed = subject.pack.standing == Standing::Condemned;
         for row in rows.into_iter().filter(|row| !is_doomed || self.needed.contains(row.block)) {
             let origin = self.origin(subject, &row)?;
             if rescued.get(&row.block).is_some_and(|thinned| *thinned <= row.thinned) || self.has_whole_copy(&row)? {
-                has_copies |= origin != Some(Origin::AsItIs) && self.needed.contains(row.block);
+                let is_used = origin != Some(Origin::AsItIs) && self.needed.contains(row.block);
+                has_copies |= is_used;
+                is_lent |= is_used && self.lent.contains(row.block);
                 continue;
             }
             is_rebuilt |= origin == Some(Origin::Chunks);
@@ -93,6 +97,7 @@ impl Assess<'_> {
             }
         }
         let means = match (is_rebuilt, subject.is_healed && !moves.is_empty(), has_copies) {
+            _ if is_lent => Means::Sister,
             (true, ..) => Means::Chunks,
             (_, true, _) => Means::Parity,
             (_, _, true) => Means::Copies,
@@ -128,6 +133,9 @@ impl Assess<'_> {
 
     /// Whether a pack that is whole has a copy of a block that holds as much.
     pub fn has_whole_copy(&self, row: &PackRow) -> Result<bool> {
+        if self.lent.contains(row.block) {
+            return Ok(true);
+        }
         for place in self.index.copies(row.block)? {
             if place.thinned > row.thinned || !self.packs.whole.contains(&place.pack) || place.kind != row.kind {
                 continue;

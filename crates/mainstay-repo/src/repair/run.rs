@@ -1,19 +1,20 @@
 //! A repair, step by step.
 //!
-//! Owns the order of the steps and what is known between them.
+//! Owns the order of the steps and what is known between them; [`missing`] finds what is in no pack.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod missing;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::assess::{Assess, Assessment, Needed, Rescued, Subject};
 use super::inspect::{DamagedPack, Standing, inspect};
 use super::treat::Treatment;
 use super::{Loss, Means, OnLoss, RepairMode, RepairOptions, RepairReport, Repaired};
-use super::{losses, maps, sidecars};
+use super::{losses, maps, sidecars, sister};
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::format::refs::BlockSet;
-use crate::format::table::TablePack;
 use crate::id::{BlockId, PackId, SessionId};
 use crate::index::{Care, Index};
 use crate::pack_reader::PackListing;
@@ -55,6 +56,8 @@ impl<'r> Treated<'r> {
 /// A repair under way.
 pub struct Run<'r> {
     repository: &'r Repository,
+    /// Another copy of the repository, for what nothing here brings back.
+    sister: Option<&'r Repository>,
     options: RepairOptions,
     session: SessionId,
     observer: &'r dyn PruneObserver,
@@ -68,7 +71,7 @@ pub struct Run<'r> {
 
 impl<'r> Run<'r> {
     pub fn new(
-        repository: &'r Repository,
+        (repository, sister): (&'r Repository, Option<&'r Repository>),
         options: RepairOptions,
         (session, observer): (SessionId, &'r dyn PruneObserver),
         around: Surroundings,
@@ -80,7 +83,13 @@ impl<'r> Run<'r> {
             snapshots => snapshots,
         }?;
         let (known, report) = (repository.known_losses()?, RepairReport::default());
-        Ok(Self { repository, options, session, observer, around, snapshots, known, gives_up: false, report })
+        Ok(Self { repository, sister, options, session, observer, around, snapshots, known, gives_up: false, report })
+    }
+
+    /// The same after something was made whole already, or would be.
+    pub fn after(mut self, repaired: Vec<Repaired>) -> Self {
+        self.report.repaired.extend(repaired);
+        self
     }
 
     fn applies(&self) -> bool {
@@ -93,9 +102,12 @@ impl<'r> Run<'r> {
         let (needed, mapped) = maps::read_maps(self.repository, &self.snapshots, self.options.mode)?;
         let needs_maps = !needed.is_known;
         self.report.repaired.extend(mapped);
-        let assess = self.begin_assessing(needed)?;
+        let mut assess = self.begin_assessing(needed)?;
         self.report.strangers.clone_from(&assess.packs.strangers);
         self.observer.phase(PrunePhase::Rewrite);
+        if let Some(sister) = self.sister {
+            self.take_from(sister, &mut assess)?;
+        }
         let mut treated = Treated::new(Treatment::new(self.repository, self.session));
         self.treat_all(&assess, &mut treated)?;
         self.observer.phase(PrunePhase::Finish);
@@ -103,10 +115,14 @@ impl<'r> Run<'r> {
         lost.values_mut().for_each(|blocks| blocks.retain(|block| !moved.contains(*block)));
         lost.extend(self.judge_doomed(&assess)?);
         let gone = self.find_missing(&assess, &moved, &mut lost)?;
-        lost.extend(lost_keys(&assess)?);
+        lost.extend(missing::lost_keys(&assess)?);
+        // What was taken is not lost, if only shown yet.
+        lost.retain(|object, _| !self.report.repaired.iter().any(|repaired| repaired.object == *object));
         self.gives_up = self.decide(&lost)?;
         if self.applies() {
-            let given_up = if self.gives_up { gone } else { HashSet::new() };
+            // Packs that are gone and lack nothing any more need not be named.
+            let is_made_up_for = !assess.lent.is_empty() && lost.is_empty();
+            let given_up = if self.gives_up || is_made_up_for { gone } else { HashSet::new() };
             let is_lost = |id: PackId, session| !self.gives_up && lost.contains_key(&names::pack(id, session));
             let damaged = assess.packs.damaged.iter().map(|pack| (pack.id, pack.session));
             let doomed = assess.packs.doomed.iter().filter_map(|pack| names::parse_pack(&pack.name).ok());
@@ -238,7 +254,8 @@ impl<'r> Run<'r> {
         }
         let sidecars = Sidecars::list(&*self.repository.store)?;
         let blocks = self.repository.block_reader(&index);
-        let mut assess = Assess { repository: self.repository, index, blocks, packs, sidecars, needed };
+        let lent = BlockSet::default();
+        let mut assess = Assess { repository: self.repository, index, blocks, packs, sidecars, needed, lent };
         if self.applies() && self.rescue_doomed(&assess)? {
             assess.index = self.index()?;
             assess.blocks = self.repository.block_reader(&assess.index);
@@ -249,10 +266,42 @@ impl<'r> Run<'r> {
 
     /// Copies what is needed of packs that are doomed and whole, as a prune does (C4); answers whether there was anything.
     fn rescue_doomed(&self, assess: &Assess<'_>) -> Result<bool> {
-        let rescued = rescue(self.repository, self.session, &assess.packs.doomed, |row, _| {
+        let both = (self.repository, self.repository);
+        let rescued = rescue(both, self.session, &assess.packs.doomed, |_, row, _| {
             Ok(assess.needed.contains(row.block) && !assess.has_whole_copy(row)?)
         })?;
         Ok(rescued > 0)
+    }
+
+    /// Takes from a sister what would be lost.
+    fn take_from(&mut self, sister: &Repository, assess: &mut Assess<'_>) -> Result<()> {
+        let (mode, report) = (self.options.mode, self.report.clone());
+        self.options.mode = RepairMode::Show;
+        let lost = self.lost_alone(assess);
+        (self.options.mode, self.report) = (mode, report);
+        let mut wanted = BlockSet::default();
+        wanted.extend(lost?.into_values().flatten());
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        assess.lent = sister::take_blocks(self.repository, (sister, &assess.index), self.session, (&wanted, mode))?;
+        if mode == RepairMode::Apply {
+            assess.index = self.index()?;
+            assess.blocks = self.repository.block_reader(&assess.index);
+            assess.packs.whole.extend(packs_of(self.repository, self.session)?);
+        }
+        Ok(())
+    }
+
+    /// What nothing here brings back.
+    fn lost_alone(&mut self, assess: &Assess<'_>) -> Result<BTreeMap<String, Vec<BlockId>>> {
+        let mut treated = Treated::new(Treatment::new(self.repository, self.session));
+        self.treat_all(assess, &mut treated)?;
+        let Treated { moved, mut lost, .. } = treated;
+        lost.values_mut().for_each(|blocks| blocks.retain(|block| !moved.contains(*block)));
+        lost.extend(self.judge_doomed(assess)?);
+        self.find_missing(assess, &moved, &mut lost)?;
+        Ok(lost)
     }
 
     /// Treats the damaged packs; what one of them lacks another one may have had.
@@ -291,9 +340,17 @@ impl<'r> Run<'r> {
                 break;
             }
         }
-        let bytes: &dyn Bytes = healed.as_ref().map_or(&stored, |healed| healed);
-        let subject = Subject { pack, bytes, is_healed: healed.is_some() };
-        let assessment = assess.assess(&subject, &treated.rescued)?;
+        let twin = match self.sister.filter(|_| healed.is_none()) {
+            Some(sister) => sister::same_pack(sister, pack)?,
+            None => None,
+        };
+        let twin_bytes = twin.as_ref().map(|twin| twin as &dyn Bytes);
+        let bytes = healed.as_ref().map(|healed| healed as &dyn Bytes).or(twin_bytes);
+        let subject = Subject { pack, bytes: bytes.unwrap_or(&stored), is_healed: bytes.is_some() };
+        let mut assessment = assess.assess(&subject, &treated.rescued)?;
+        if let Some(found) = assessment.as_mut().filter(|found| twin.is_some() && found.means == Means::Parity) {
+            found.means = Means::Sister;
+        }
         let is_whole = assessment.as_ref().is_some_and(|found| found.lost.is_empty());
         if !is_whole && turn == Turn::First {
             return Ok(Fate::Deferred);
@@ -329,73 +386,6 @@ impl<'r> Run<'r> {
         is_gone(self.repository, &pack.name)
     }
 
-    /// Notes what is needed and in no pack; answers the packs that tables name and that are not there.
-    ///
-    /// Packs are listed before the index is opened: of what another collector has moved since, the new places are known.
-    fn find_missing(
-        &self,
-        assess: &Assess<'_>,
-        moved: &BlockSet,
-        lost: &mut BTreeMap<String, Vec<BlockId>>,
-    ) -> Result<HashSet<PackId>> {
-        let packs = self.repository.list_packs()?;
-        let listed: HashSet<&str> = packs.iter().map(|pack| pack.name.as_str()).collect();
-        let index = self.index()?;
-        let damaged: HashSet<PackId> = assess.packs.damaged.iter().map(|pack| pack.id).collect();
-        let named = index.packs();
-        let mut gone = BTreeMap::<PackId, TablePack>::new();
-        for (id, pack) in &named {
-            let name = names::pack(pack.id, pack.session);
-            if !listed.contains(&*name) && !index.is_condemned(*id) && is_gone(self.repository, &name)? {
-                gone.insert(*id, *pack);
-            }
-        }
-        let mut held = moved.clone();
-        held.extend(lost.values().flatten().copied());
-        index.for_each_block(|block, place| {
-            if !damaged.contains(&place.pack) && !gone.contains_key(&place.pack) {
-                held.insert(block);
-            }
-        })?;
-        // What no table tells: packs that none names, and those that are doomed by now, which their collectors see to.
-        let is_untold = |id: &PackId| !damaged.contains(id) && (index.is_condemned(*id) || !named.contains_key(id));
-        for pack in &packs {
-            if names::parse_pack(&pack.name).is_ok_and(|(id, _)| is_untold(&id))
-                && let Some(listing) = self.listing_of(pack)?
-            {
-                held.extend(listing.rows.iter().map(|row| row.block));
-            }
-        }
-        self.hold_what_is_at_work(assess, &index, &mut held)?;
-        let mut missing = BlockSet::default();
-        missing.extend(assess.needed.blocks.iter().filter(|block| !held.contains(*block)));
-        let mut told = BlockSet::default();
-        index.for_each_block(|block, place| {
-            if let Some(pack) = gone.get(&place.pack)
-                && missing.contains(block)
-                && told.insert(block)
-            {
-                lost.entry(names::pack(pack.id, pack.session)).or_default().push(block);
-            }
-        })?;
-        let unknown: Vec<BlockId> = missing.iter().filter(|block| !told.contains(*block)).collect();
-        if !unknown.is_empty() {
-            lost.insert("blocks that are in no pack".to_owned(), unknown);
-        }
-        Ok(gone.into_keys().collect())
-    }
-
-    /// What is damaged in packs of sessions at work is judged when these have ended.
-    fn hold_what_is_at_work(&self, assess: &Assess<'_>, index: &Index, held: &mut BlockSet) -> Result<()> {
-        let left = assess.packs.damaged.iter().filter(|pack| pack.standing == Standing::AtWork);
-        let left: HashSet<PackId> = left.map(|pack| pack.id).collect();
-        index.for_each_block(|block, place| {
-            if left.contains(&place.pack) {
-                held.insert(block);
-            }
-        })
-    }
-
     /// Says in the repository what is lost, before anything goes because of it.
     fn write_down(&self, lost: &BTreeMap<String, Vec<BlockId>>) -> Result<()> {
         let (mut blocks, mut accepted) = (BlockSet::default(), BlockSet::default());
@@ -428,24 +418,4 @@ fn packs_of(repository: &Repository, session: SessionId) -> Result<Vec<PackId>> 
     let listed = repository.list_packs()?;
     let own = listed.iter().filter_map(|pack| names::parse_pack(&pack.name).ok());
     Ok(own.filter(|(_, by)| *by == session).map(|(id, _)| id).collect())
-}
-
-/// Needed blocks whose data key is lost: nothing opens them, whatever packs hold.
-fn lost_keys(assess: &Assess<'_>) -> Result<BTreeMap<String, Vec<BlockId>>> {
-    let mut lost = BTreeMap::<String, Vec<BlockId>>::new();
-    let mut closed = HashMap::<SessionId, bool>::new();
-    for block in assess.needed.blocks.iter() {
-        let is_closed = match closed.get(&block.session) {
-            Some(is_closed) => *is_closed,
-            None => {
-                let is_closed = !assess.has_key(block)?;
-                closed.insert(block.session, is_closed);
-                is_closed
-            }
-        };
-        if is_closed {
-            lost.entry(names::data_key(block.session, 0)).or_default().push(block);
-        }
-    }
-    Ok(lost)
 }

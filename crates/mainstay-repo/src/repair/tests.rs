@@ -6,6 +6,7 @@ mod doubts;
 mod healing;
 mod losing;
 mod sidecars;
+mod sister;
 
 use super::*;
 use crate::error::Kind;

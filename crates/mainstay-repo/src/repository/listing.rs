@@ -22,6 +22,13 @@ pub struct LostSnapshot {
     pub forgotten: bool,
 }
 
+impl SnapshotPlace {
+    /// The name of its object.
+    pub(crate) fn name(&self) -> String {
+        names::snapshot(self.source, self.sequence, self.id)
+    }
+}
+
 impl LostSnapshot {
     fn new(name: String, error: Error, marked: &HashSet<SnapshotId>) -> Self {
         let place = parse_place(&name).ok();

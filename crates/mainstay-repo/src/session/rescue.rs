@@ -45,7 +45,7 @@ impl Wanted<'_> {
             return Ok(());
         }
         let packs = listed_packs(repository, condemned.lists.iter().flat_map(|list| &list.packs))?;
-        rescue(repository, session, &packs, |row, _| Ok(missing.contains(&row.block)))?;
+        rescue((repository, repository), session, &packs, |_, row, _| Ok(missing.contains(&row.block)))?;
         let mut missing = self.without_good_copy(repository, condemned)?.into_iter();
         // Of what was given up there may be nothing to be had.
         match missing.find(|block| !accepted.contains(*block)) {
@@ -85,23 +85,23 @@ pub fn listed_packs<'p>(
     Ok(listed.into_iter().filter(|pack| condemned.contains_key(&pack.name)).collect())
 }
 
-/// Copies out of `packs` every block for which `is_missing` says that no good copy is elsewhere, and indexes the copies as
+/// Copies out of `packs` of one repository into another, mostly the same, every block for which `is_missing` says that no good copy is elsewhere, and indexes the copies as
 /// blocks in packs of `session`. Of several copies the one that is thinned least counts. Answers how many bytes the new
 /// packs have.
 ///
 /// A pack that vanishes meanwhile has been deleted by a collector that saw no need for it; whoever called looks again at
 /// what is missing then.
 pub fn rescue(
-    repository: &Repository,
+    (from, into): (&Repository, &Repository),
     session: SessionId,
     packs: &[Object],
-    mut is_missing: impl FnMut(&PackRow, &[u8]) -> Result<bool>,
+    mut is_missing: impl FnMut(&PackListing, &PackRow, &[u8]) -> Result<bool>,
 ) -> Result<u64> {
     let mut chosen = HashMap::<BlockId, (PackId, u8)>::new();
     for pack in packs {
         let mut is_whole = None;
-        each_block(repository, pack, |listing, row, table| {
-            if is_missing(row, table)? && opens(repository, listing, row, &mut is_whole)? {
+        each_block(from, pack, |listing, row, table| {
+            if is_missing(listing, row, table)? && opens((from, into), listing, row, &mut is_whole)? {
                 let best = chosen.entry(row.block).or_insert((listing.id, row.thinned));
                 if row.thinned < best.1 {
                     *best = (listing.id, row.thinned);
@@ -110,9 +110,9 @@ pub fn rescue(
             Ok(())
         })?;
     }
-    let mut copies = Copies { repository, session, open: BTreeMap::new(), rows: NewRows::default(), bytes: 0 };
+    let mut copies = Copies { from, into, session, open: BTreeMap::new(), rows: NewRows::default(), bytes: 0 };
     for pack in packs {
-        each_block(repository, pack, |listing, row, table| match chosen.get(&row.block) {
+        each_block(from, pack, |listing, row, table| match chosen.get(&row.block) {
             Some(place) if *place == (listing.id, row.thinned) => copies.add(listing, row, table),
             _ => Ok(()),
         })?;
@@ -138,16 +138,21 @@ fn each_block(
 }
 
 /// Whether a copy opens where it stands; for a key that may not open it, whether its pack is whole, which is found out once.
-fn opens(repository: &Repository, listing: &PackListing, row: &PackRow, is_whole: &mut Option<bool>) -> Result<bool> {
+fn opens(
+    (from, into): (&Repository, &Repository),
+    listing: &PackListing,
+    row: &PackRow,
+    is_whole: &mut Option<bool>,
+) -> Result<bool> {
     let mut bytes = vec![0; row.stored_len as usize];
     let pack = Object { name: names::pack(listing.id, listing.session), len: listing.len };
-    repository.read_pack_at(&pack, row.offset.into(), &mut bytes)?;
-    let index = Index::of_tables(repository.store.clone(), repository.keys.clone(), &[])?;
-    match repository.block_reader(&index.into()).check_seal(row.into(), &mut bytes) {
+    from.read_pack_at(&pack, row.offset.into(), &mut bytes)?;
+    let index = Index::of_tables(into.store.clone(), into.keys.clone(), &[])?;
+    match into.block_reader(&index.into()).check_seal(row.into(), &mut bytes) {
         Err(error) if error.kind() == Kind::Corrupt => Ok(false),
         Err(Error::NotAllowed { .. }) => match *is_whole {
             Some(known) => Ok(known),
-            None => match require_whole(&*repository.store, (listing.id, listing.session)) {
+            None => match require_whole(&*from.store, (listing.id, listing.session)) {
                 Err(error) if error.kind() == Kind::Corrupt => Ok(*is_whole.insert(false)),
                 checked => checked.map(|()| *is_whole.insert(true)),
             },
@@ -166,7 +171,8 @@ fn is_gone(error: &Error) -> bool {
 
 /// New packs under way, by kind of block.
 struct Copies<'r> {
-    repository: &'r Repository,
+    from: &'r Repository,
+    into: &'r Repository,
     session: SessionId,
     open: BTreeMap<u8, PackWriter>,
     rows: NewRows,
@@ -175,10 +181,10 @@ struct Copies<'r> {
 
 impl Copies<'_> {
     fn add(&mut self, listing: &PackListing, row: &PackRow, table: &[u8]) -> Result<()> {
-        let repository = self.repository;
+        let repository = self.into;
         let mut bytes = vec![0; row.stored_len as usize];
         let name = names::pack(listing.id, listing.session);
-        repository.read_pack_at(&Object { name, len: listing.len }, row.offset.into(), &mut bytes)?;
+        self.from.read_pack_at(&Object { name, len: listing.len }, row.offset.into(), &mut bytes)?;
         // A table that does not open costs the block its place in deduplication, and nothing else.
         match PackListing::open_table(&repository.data_keys, row.block, table) {
             Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => {}
@@ -210,7 +216,7 @@ impl Copies<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        write_tables(&*self.repository.store, &self.repository.keys, rows, &[]).map(drop)
+        write_tables(&*self.into.store, &self.into.keys, rows, &[]).map(drop)
     }
 
     fn finish(mut self) -> Result<u64> {

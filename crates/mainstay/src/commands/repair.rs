@@ -2,16 +2,20 @@
 //!
 //! Owns the presentation; `mainstay-jobs` and the engine repair.
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
 use mainstay_jobs::check::Severity;
 use mainstay_jobs::repair::{RepairOutcome, repair};
-use mainstay_repo::{Means, OnLoss, RepairMode, RepairOptions, Repaired};
+use mainstay_repo::{Means, OnLoss, RepairMode, RepairOptions, Repaired, Repository};
 use serde::Serialize;
 
 use super::findings::{self, FindingFields};
 use super::long_run::{LongRun, conclude};
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
+use crate::location::{Location, quoted};
 use crate::output::progress::Counted;
 use crate::output::{escape, units};
 
@@ -19,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   mainstay repair --dry-run
   mainstay repair
+  mainstay repair --from /mnt/copy       take what is lost from another copy of the repository
   mainstay repair --accept-loss          give up what nothing brings back";
 
 /// Make damaged objects whole: from parity, from other copies, from what was stored again
@@ -32,6 +37,9 @@ pub struct Arguments {
     /// Show what would be done
     #[arg(long, short = 'n')]
     dry_run: bool,
+    /// Take what nothing here brings back from another copy of this repository, which is only read
+    #[arg(long, value_name = "REPO")]
+    from: Option<OsString>,
     /// Remove damaged packs of which something is lost for good, after moving what is whole; snapshots stay
     #[arg(long)]
     accept_loss: bool,
@@ -68,14 +76,25 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         mode: if arguments.dry_run { RepairMode::Show } else { RepairMode::Apply },
         on_loss: if arguments.accept_loss { OnLoss::Accept } else { OnLoss::Keep },
     };
+    let sister = arguments.from.as_deref().map(|place| open_sister(&opened, place)).transpose()?;
     let mut long_run = LongRun::counting(context, Counted::Packs);
-    let repaired = repair(&opened.repository, options, &long_run.monitor, &long_run.requests.cancel);
+    let repaired = repair((&opened.repository, sister.as_ref()), options, &long_run.monitor, &long_run.requests.cancel);
     let outcome = long_run.end(repaired)?;
     let printed = print(context, &outcome, (arguments.dry_run, &long_run));
     if arguments.dry_run && !outcome.report.repaired.is_empty() {
         context.output.say("next: the same without --dry-run");
     }
     conclude(printed, ended(&outcome))
+}
+
+fn open_sister(opened: &Opened, place: &OsStr) -> Result<Repository> {
+    let location = Location::find(Some(place))?;
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if real(&location.path) == real(&opened.location.path) {
+        let message = format!("repair from {}: it is the repository that is to be repaired", quoted(&location.path));
+        return Err(Failure::new(&catalogue::USAGE, message).with_hint("name another copy of it"));
+    }
+    Ok(opened.repository.open_sister(location.store())?)
 }
 
 fn ended(outcome: &RepairOutcome) -> Result<ExitCode> {
@@ -149,6 +168,7 @@ fn fields(repaired: &Repaired) -> RepairedFields<'_> {
         Means::Rest => "rest",
         Means::Chunks => "chunks",
         Means::Derived => "derived",
+        Means::Sister => "other_copy",
     };
     RepairedFields { object: &repaired.object, by }
 }
@@ -160,5 +180,6 @@ fn words(means: Means) -> &'static str {
         Means::Rest => "nothing was damaged in it that is needed",
         Means::Chunks => "from what was stored again since",
         Means::Derived => "made anew from what it is derived from",
+        Means::Sister => "from the other copy of the repository",
     }
 }

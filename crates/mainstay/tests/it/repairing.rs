@@ -114,6 +114,36 @@ fn what_is_beyond_repair_is_named_stored_again_and_healed_from_that() {
 }
 
 #[test]
+fn another_copy_of_the_repository_lends_what_is_lost() {
+    let world = World::backed_up();
+    let mirror = world.path("mirror");
+    for path in files(&world.repository()) {
+        let there = mirror.join(path.strip_prefix(world.repository()).expect("it is in it"));
+        std::fs::create_dir_all(there.parent().expect("a directory")).expect("a directory");
+        std::fs::copy(&path, there).expect("a copy");
+    }
+    let from = mirror.to_str().expect("plain").to_owned();
+    damage(&content_pack(&world), 1_000_000, 1000);
+    for key in files(&world.repository().join("keys/data")) {
+        std::fs::remove_file(key).expect("a data key");
+    }
+    let own = world.repository().to_str().expect("plain").to_owned();
+    assert!(world.fails(&["repair", "--from", &own], 2, "MS-1001").stderr.contains("to be repaired"));
+    let shown = world.ok(&["repair", "--from", &from, "--dry-run"]).stdout;
+    assert!(shown.contains("would repair: keys/data/") && shown.contains("would repair: packs/"), "{shown}");
+    let document = world.lines(&["repair", "--from", &from]).pop().expect("a summary");
+    let by: Vec<&str> =
+        document["repaired"].as_array().expect("a list").iter().filter_map(|one| one["by"].as_str()).collect();
+    assert_eq!((by.as_slice(), &document["sound"]), (["other_copy"; 2].as_slice(), &true.into()), "{document}");
+    world.ok(&["verify"]);
+    world.ok(&["check"]);
+    assert_restores(&world, "latest", "out");
+    world.ok(&["--repo", "other", "init"]);
+    let refused = world.run(&["repair", "--from", "other"]);
+    assert!(refused.code != 0 && refused.stderr.contains("no copy of"), "{refused:#?}");
+}
+
+#[test]
 fn a_loss_is_accepted_only_when_asked_and_costs_nothing_more() {
     let world = World::backed_up();
     let pack = content_pack(&world);

@@ -1,0 +1,219 @@
+//! What a sister lends: another copy of the same repository, with the same keys.
+//!
+//! Owns which of its objects and blocks are taken, and that each proves itself by the keys of this repository. Changes nothing
+//! there but a lease of its own.
+//!
+//! How often a block was thinned says nothing beyond the border of a repository: two that are pruned apart thin in different
+//! ways. So a block is taken whole, or from a pack that was the same here.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::inspect::DamagedPack;
+use super::{Means, RepairMode, Repaired};
+use crate::error::{Error, Kind, Result};
+use crate::format::names;
+use crate::format::pack::PackRow;
+use crate::format::refs::BlockSet;
+use crate::id::{PackId, SessionId};
+use crate::index::{BlockPlace, Index};
+use crate::pack_reader::read_object;
+use crate::parity::{StoredBytes, is_pack};
+use crate::repository::{LostSnapshot, Repository, SnapshotPlace, put, store_error};
+use crate::session::rescue;
+use crate::store::{Object, Store};
+
+/// Objects that are taken as they are, in this order: what opens others comes first.
+const TAKEN: [&str; 3] = [names::KEY_SLOTS, names::DATA_KEYS, names::HISTORY];
+
+impl Repository {
+    /// Opens another copy of this repository with the same keys.
+    ///
+    /// # Errors
+    /// When it is another repository.
+    pub fn open_sister(&self, store: Arc<dyn Store>) -> Result<Self> {
+        let (id, place) = (Self::identify(&*store)?, store.location());
+        if id != self.id() {
+            let (id, own) = (id.short(), self.id().short());
+            return Err(Error::Invalid(format!("open {place}: it is repository {id}, and no copy of {own}")));
+        }
+        Ok(self.beside(store))
+    }
+}
+
+/// Takes small objects that are damaged or gone here: keys, records of removal, snapshots that had been here.
+pub fn take_small(repository: &Repository, sister: &Repository, mode: RepairMode) -> Result<Vec<Repaired>> {
+    let sound = Sound::look(sister)?;
+    let mut taken = Vec::new();
+    let mut take = |names: BTreeSet<String>| -> Result<()> {
+        for name in names.into_iter().filter(|name| sound.has(name)) {
+            if mode == RepairMode::Apply {
+                replace(repository, sister, &name)?;
+            }
+            taken.push(Repaired { object: name, means: Means::Sister });
+        }
+        Ok(())
+    };
+    let damaged = repository.damaged_small_objects()?.into_iter().map(|damage| damage.name);
+    let damaged = damaged.filter(|name| TAKEN.iter().any(|folder| name.starts_with(folder)));
+    take(damaged.chain(missing_keys(repository, &sound)?).collect())?;
+    // What was forgotten of keys that did not open is read anew.
+    repository.data_keys.forget();
+    take(snapshots_to_take(repository, &sound)?)?;
+    Ok(taken)
+}
+
+/// What the sister holds that proves itself there.
+struct Sound {
+    names: HashSet<String>,
+}
+
+impl Sound {
+    fn look(sister: &Repository) -> Result<Self> {
+        let mut names = HashSet::new();
+        for folder in TAKEN {
+            names.extend(listed(sister, folder)?);
+        }
+        for damage in sister.damaged_small_objects()? {
+            names.remove(&damage.name);
+        }
+        names.extend(sister.proved_snapshots()?.entries.iter().map(|entry| entry.signed.place.name()));
+        Ok(Self { names })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    fn in_folder(&self, folder: &str) -> impl Iterator<Item = &String> {
+        self.names.iter().filter(move |name| name.starts_with(folder))
+    }
+}
+
+fn listed(repository: &Repository, folder: &str) -> Result<Vec<String>> {
+    let listed = repository.store.list(folder).map_err(|source| store_error("list", folder, source))?;
+    Ok(listed.into_iter().map(|object| object.name).collect())
+}
+
+/// Data keys that are not here, of sessions whose blocks a reference map here names. A doomed one stays away.
+fn missing_keys(repository: &Repository, sound: &Sound) -> Result<Vec<String>> {
+    let present: HashSet<String> = listed(repository, names::DATA_KEYS)?.into_iter().collect();
+    let has_one: HashSet<SessionId> = present.iter().filter_map(|name| session_of(name)).collect();
+    let mut needed = HashSet::new();
+    for name in listed(repository, names::REFS)? {
+        // A map that is damaged is another matter.
+        let map = read_object(&*repository.store, &name, "read reference map")?;
+        if let Ok(blocks) = crate::format::refs::decode(repository.id(), &map) {
+            needed.extend(blocks.sessions());
+        }
+    }
+    let doomed = repository.condemned()?;
+    let is_missing =
+        |session: SessionId| needed.contains(&session) && !has_one.contains(&session) && !doomed.has_key(session);
+    let lent = sound.in_folder(names::DATA_KEYS);
+    Ok(lent.filter(|name| session_of(name).is_some_and(is_missing)).cloned().collect())
+}
+
+fn session_of(data_key: &str) -> Option<SessionId> {
+    names::parse_data_key(data_key).ok().map(|(session, _)| session)
+}
+
+/// Snapshots that are damaged here, and those that are gone although their map is here: a prune deletes the snapshot first, and
+/// not before it has recorded that.
+fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<String>> {
+    let present: HashSet<String> = listed(repository, names::SNAPSHOTS)?.into_iter().collect();
+    let maps: HashSet<String> = listed(repository, names::REFS)?.into_iter().collect();
+    let removed = repository.removed()?;
+    // One whose data key is damaged is whole itself.
+    let is_damaged = |lost: &LostSnapshot| matches!(&lost.error, Error::Damaged { name, .. } if *name == lost.name);
+    let lost = repository.proved_snapshots()?.lost.into_iter();
+    let damaged: HashSet<String> = lost.filter(is_damaged).map(|lost| lost.name).collect();
+    let is_gone = |place: SnapshotPlace| {
+        !present.contains(&place.name()) && maps.contains(&names::refs(place.id)) && !removed.contains(place.id)
+    };
+    let mut taken = BTreeSet::new();
+    for name in sound.in_folder(names::SNAPSHOTS) {
+        let Ok((source, sequence, id)) = names::parse_snapshot(name) else { continue };
+        if damaged.contains(name) || is_gone(SnapshotPlace { source, sequence, id }) {
+            taken.insert(name.clone());
+        }
+    }
+    Ok(taken)
+}
+
+/// An object has its name for ever, so a damaged one goes first.
+fn replace(repository: &Repository, sister: &Repository, name: &str) -> Result<()> {
+    let bytes = read_object(&*sister.store, name, "read")?;
+    let store = &*repository.store;
+    match store.delete(name) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(store_error("delete", name, source));
+        }
+        _ => {}
+    }
+    put(store, name, &bytes)
+}
+
+/// A damaged pack as the sister has it, if it is whole there.
+pub fn same_pack<'s>(sister: &'s Repository, pack: &DamagedPack) -> Result<Option<StoredBytes<'s>>> {
+    match sister.store.len(&pack.name) {
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        len => len.map_err(|source| store_error("read", &pack.name, source))?,
+    };
+    let bytes = StoredBytes::open(&*sister.store, pack.name.clone())?;
+    Ok(is_pack(&bytes, pack.id, &mut |_| Ok(()))?.then_some(bytes))
+}
+
+/// Takes whole copies of blocks as ciphertext into packs of `session`, and indexes them; answers which were to be had.
+pub fn take_blocks(
+    repository: &Repository,
+    (sister, index): (&Repository, &Index),
+    session: SessionId,
+    (wanted, mode): (&BlockSet, RepairMode),
+) -> Result<BlockSet> {
+    let _lease = sister.begin_reading()?;
+    let theirs = sister.index()?;
+    // A pack of the same name has the same bytes, whatever was thinned in it.
+    let mut allowed = HashSet::<(PackId, u32)>::new();
+    let mut packs = BTreeSet::new();
+    let mut found = BlockSet::default();
+    let reader = sister.block_reader(&theirs);
+    for block in wanted.iter() {
+        let own = index.copies(block)?;
+        let is_same = |place: &BlockPlace| own.iter().any(|own| (own.pack, own.offset) == (place.pack, place.offset));
+        let lent = theirs.copies(block)?.into_iter().filter(|place| place.thinned == 0 || is_same(place));
+        for place in lent {
+            if reader.has_good_copy((block, place.kind), &place)? {
+                allowed.insert((place.pack, place.offset));
+                packs.insert(names::pack(place.pack, place.pack_session));
+                found.insert(block);
+                break;
+            }
+        }
+    }
+    if mode == RepairMode::Apply && !packs.is_empty() {
+        let packs: Vec<Object> = sister.list_packs()?.into_iter().filter(|pack| packs.contains(&pack.name)).collect();
+        rescue((sister, repository), session, &packs, |listing, row: &PackRow, _| {
+            Ok(wanted.contains(row.block) && allowed.contains(&(listing.id, row.offset)))
+        })?;
+        found = written_by(repository, session, wanted)?;
+    }
+    Ok(found)
+}
+
+/// Those of these blocks that a session has put into packs of its own.
+fn written_by(repository: &Repository, session: SessionId, wanted: &BlockSet) -> Result<BlockSet> {
+    let index = repository.index()?;
+    let mut written = BlockSet::default();
+    for block in wanted.iter() {
+        match index.copies(block) {
+            Err(error) if error.kind() == Kind::Corrupt => {}
+            copies => {
+                if copies?.iter().any(|place| place.pack_session == session) {
+                    written.insert(block);
+                }
+            }
+        }
+    }
+    Ok(written)
+}

@@ -1,0 +1,186 @@
+//! Repair from another copy of the repository: what it lends, and what it must not.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::fixtures::{FailingStore, Failure};
+
+/// A repository and another copy of it.
+fn with_sister() -> (MemoryStore, MemoryStore, Files) {
+    let (store, _, files) = with_snapshot();
+    let sister = copy_of(&store);
+    (store, sister, files)
+}
+
+fn repair_from(store: &MemoryStore, sister: &MemoryStore, options: RepairOptions) -> Result<RepairReport> {
+    let repository = open(store.clone(), restarted());
+    let lender = repository.open_sister(Arc::new(sister.clone()))?;
+    repository.repair_from(Some(&lender), options, &Unobserved)
+}
+
+fn only(store: &MemoryStore, prefix: &str) -> String {
+    let names = named(store, prefix);
+    assert_eq!(names.len(), 1, "{names:?}");
+    names[0].clone()
+}
+
+#[test]
+fn a_damaged_pack_is_made_whole_from_a_sister() {
+    for is_content in [true, false] {
+        let (store, sister, files) = with_sister();
+        let lent = sister.names();
+        let pack = if is_content { content_pack(&store) } else { tree_pack(&store) };
+        damage(&store, &pack, 300, 10);
+        let shown = repair_from(&store, &sister, SHOW).unwrap();
+        let report = repair_from(&store, &sister, APPLY).unwrap();
+        for report in [shown, report] {
+            let expected = Repaired { object: pack.clone(), means: Means::Sister };
+            assert_eq!((report.repaired.as_slice(), report.lost.as_slice()), ([expected].as_slice(), [].as_slice()));
+        }
+        assert_snapshots(&open(store.clone(), restarted()), &snapshots(1, &files));
+        assert_whole(&store);
+        let again = repair_from(&store, &sister, APPLY).unwrap();
+        assert!(again.repaired.is_empty() && again.lost.is_empty(), "{again:?}");
+        let but_leases = |names: Vec<String>| names.into_iter().filter(|name| !name.starts_with("coord/"));
+        assert!(but_leases(sister.names()).eq(but_leases(lent)), "nothing of the sister was changed");
+    }
+}
+
+#[test]
+fn packs_that_are_gone_or_cannot_say_what_is_in_them_come_back_from_a_sister() {
+    for is_gone in [true, false] {
+        let (store, sister, files) = with_sister();
+        for pack in named(&store, "packs/") {
+            match is_gone {
+                true => store.delete(&pack).unwrap(),
+                false => {
+                    let len = store.len(&pack).unwrap() as usize;
+                    damage(&store, &pack, len - 20, 20);
+                }
+            }
+        }
+        if !is_gone {
+            let tables = named(&store, "index/").into_iter().filter(|name| name.starts_with("index/b-"));
+            tables.for_each(|table| store.delete(&table).unwrap());
+        }
+        assert_ne!(repair_from(&store, &sister, SHOW).map(|report| report.lost.len()).ok(), None);
+        let report = repair_from(&store, &sister, APPLY).unwrap();
+        assert_eq!(report.lost, [], "{is_gone}: {report:?}");
+        let repository = open(store.clone(), restarted());
+        assert_snapshots(&repository, &snapshots(1, &files));
+        assert_whole(&store);
+        let again = repository.repair(SHOW).unwrap();
+        assert!(again.repaired.is_empty() && again.lost.is_empty(), "{is_gone}: {again:?}");
+        repository.prune().unwrap();
+        assert_snapshots(&repository, &snapshots(1, &files));
+    }
+}
+
+#[test]
+fn keys_and_snapshots_come_back_from_a_sister() {
+    for folder in [names::DATA_KEYS, names::SNAPSHOTS] {
+        for is_gone in [true, false] {
+            let (store, sister, files) = with_sister();
+            let name = only(&store, folder);
+            match is_gone {
+                true => store.delete(&name).unwrap(),
+                false => damage(&store, &name, 60, 1),
+            }
+            let shown = repair_from(&store, &sister, SHOW).unwrap();
+            let expected = vec![Repaired { object: name.clone(), means: Means::Sister }];
+            assert_eq!((&shown.repaired, shown.lost.as_slice()), (&expected, [].as_slice()), "{name}, {is_gone}");
+            let report = repair_from(&store, &sister, APPLY).unwrap();
+            assert_eq!((&report.repaired, report.lost.as_slice()), (&expected, [].as_slice()), "{name}, {is_gone}");
+            assert_eq!(store.read(&name, u64::MAX).unwrap(), sister.read(&name, u64::MAX).unwrap());
+            assert_snapshots(&open(store.clone(), restarted()), &snapshots(1, &files));
+        }
+    }
+}
+
+#[test]
+fn what_was_pruned_here_does_not_come_back_from_a_sister() {
+    let (store, sister, files) = with_sister();
+    let repository = open(store.clone(), restarted());
+    back_up(&repository, 2, &files).unwrap();
+    let first = repository.snapshots().unwrap()[0].id;
+    repository.forget(first, 0).unwrap();
+    repository.prune().unwrap();
+    let names = store.names();
+    let report = repair_from(&store, &sister, APPLY).unwrap();
+    assert!(report.repaired.is_empty() && report.lost.is_empty(), "{report:?}");
+    assert_eq!(store.names().len(), names.len());
+}
+
+#[test]
+fn a_sister_that_is_damaged_in_the_same_place_lends_nothing_wrong() {
+    let (store, sister, _) = with_sister();
+    let content = content_pack(&store);
+    for store in [&store, &sister] {
+        damage(store, &content, 300, 10);
+    }
+    let report = repair_from(&store, &sister, APPLY).unwrap();
+    assert_eq!(report.lost.iter().map(|loss| loss.object.as_str()).collect::<Vec<_>>(), [content.as_str()]);
+    assert_eq!(report.lost[0].blocks.len(), 1, "what is whole there is had: {report:?}");
+}
+
+#[test]
+fn a_block_that_a_sister_has_thinned_in_its_own_way_is_not_taken() {
+    let (store, _, files) = with_snapshot();
+    let repository = open(store.clone(), restarted());
+    let small: Files = (0..40).map(|n| (format!("s{n}"), crate::fixtures::seeded(100 + n, 9000))).collect();
+    let second = back_up(&repository, 2, &small).unwrap().entry.id;
+    let few: Files = small.iter().step_by(5).map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+    back_up(&repository, 3, &few).unwrap();
+    let sister = copy_of(&store);
+    // There the second snapshot is pruned, and the block thinned that both need; here it is whole, and is damaged.
+    let there = open(sister.clone(), restarted());
+    there.forget(second, 0).unwrap();
+    there.prune().unwrap();
+    let index = repository.index().unwrap();
+    let needed = repository.references(&repository.snapshots().unwrap()[1]).unwrap();
+    let first = repository.references(&repository.snapshots().unwrap()[0]).unwrap();
+    let block = needed.iter().find(|block| !first.contains(*block)).unwrap();
+    let thinned = there.index().unwrap().find_block(block).unwrap().unwrap();
+    assert!(thinned.thinned > 0, "the case is not what it should be");
+    let place = index.find_block(block).unwrap().unwrap();
+    damage(&store, &names::pack(place.pack, place.pack_session), place.offset as usize + 100, 1);
+    let report = repair_from(&store, &sister, APPLY).unwrap();
+    assert_eq!(report.lost.iter().flat_map(|loss| loss.blocks.clone()).collect::<Vec<_>>(), [block]);
+    assert!(read_back(&repository, &repository.snapshots().unwrap()[0]).unwrap() == files);
+}
+
+#[test]
+fn another_repository_is_no_sister() {
+    let (store, ..) = with_sister();
+    let (other, ..) = with_sister();
+    let refused = repair_from(&store, &other, APPLY).unwrap_err();
+    assert!(refused.to_string().contains("no copy of"), "{refused}");
+}
+
+#[test]
+fn a_repair_from_a_sister_that_is_killed_at_any_call_is_finished_by_the_next() {
+    let (original, sister, files) = with_sister();
+    damage(&original, &content_pack(&original), 300, 10);
+    original.delete(&tree_pack(&original)).unwrap();
+    damage(&original, &only(&original, names::DATA_KEYS), 60, 1);
+    let failures: [fn(u64) -> Failure; 3] = [Failure::From, Failure::Once, Failure::Lost];
+    for failure in failures {
+        for call in 0.. {
+            let store = copy_of(&original);
+            let failing = FailingStore::new(store.clone(), failure(call));
+            let opened = Repository::open(Arc::new(failing.clone()), &secret(), alive());
+            let repaired = opened.and_then(|repository| {
+                let lender = repository.open_sister(Arc::new(sister.clone()))?;
+                repository.repair_from(Some(&lender), APPLY, &Unobserved)
+            });
+            let at = format!("{:?}", failure(call));
+            let report = repair_from(&store, &sister, APPLY).unwrap_or_else(|error| panic!("{at}: {error}"));
+            assert_eq!(report.lost, [], "{at}");
+            assert_snapshots(&open(store.clone(), restarted()), &snapshots(1, &files));
+            assert_whole(&store);
+            if repaired.is_ok() && failing.calls() <= call {
+                break;
+            }
+        }
+    }
+}
