@@ -161,8 +161,10 @@ impl Keys {
 
     /// What the secrets allow, and what is signed by them counts for.
     pub fn rights(&self) -> Rights {
-        if self.signer.own().is_some_and(|own| !own.rights.include(SigningRights::SNAPSHOTS)) {
-            return Rights::of(&[Right::Maintain]);
+        let signs = self.signer.own().map(|own| own.rights);
+        if let Some(signs) = signs.filter(|signs| !signs.include(SigningRights::SNAPSHOTS)) {
+            let maintains = signs.include(SigningRights::REMOVALS).then_some(Right::Maintain);
+            return Rights::of(maintains.as_slice());
         }
         let Secrets { content, tree, domains, .. } = &self.own.secrets;
         let mut rights = vec![Right::Write];

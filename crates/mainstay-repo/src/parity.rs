@@ -13,9 +13,9 @@ mod encode;
 mod healed;
 mod sidecar;
 
-pub use bytes::{Bytes, StoredBytes, is_pack};
+pub use bytes::{Bytes, StoredBytes, is_pack, require_whole};
 pub use healed::{HealedPack, Verdict};
-pub use sidecar::{Sidecar, Sidecars, State, require_whole, write_sidecar};
+pub use sidecar::{Sidecar, Sidecars, State, write_sidecar};
 
 use crate::error::{Error, Result};
 use crate::format::limits::{PARITY_CELL_LEN, PARITY_CELLS};

@@ -146,6 +146,7 @@ impl Repository {
         }
         let (left, rewritten): (Vec<PackUse>, Vec<PackUse>) =
             plan.repack.iter().cloned().partition(|pack| moved.left.contains(&pack.id));
+        removal.rewritten(&moved.given_up, Vec::new())?;
         // The new places must be found before the old packs count as absent.
         moved.tables.succeed(&inventory.needs.index, &plan.keep, &left)?;
         removal.rewritten(&rewritten, moved.packs)?;

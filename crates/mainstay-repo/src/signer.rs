@@ -26,7 +26,8 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// Whether what it signs counts in a domain: whoever may not make others known is a writer, and its slot is its domain.
+    /// Whether what it signs counts in a domain: whoever may not make others known writes, if at all, in
+    /// the domain of its slot.
     pub fn may_write_in(&self, domain: DomainId) -> bool {
         self.rights.include(SigningRights::HOLDERS) || domain.0 == self.slot.0
     }

@@ -1,6 +1,6 @@
 //! What a key may do, and the error of a key that may not.
 //!
-//! Owns the names of rights and their numbers in clear slots. Which rights a key has is decided by the secrets in it.
+//! Owns the names of rights and their numbers in clear slots. Which rights a key has is decided by the secrets in it, and by what it may sign.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum Right {
     List = 2,
     /// Read the content of files.
     Restore = 4,
-    /// Prune, and manage keys.
+    /// Forget and prune. Who has all the others too manages keys.
     Maintain = 8,
 }
 

@@ -4,7 +4,8 @@
 //! the run.
 
 use crate::error::{Error, Result};
-use crate::id::PackId;
+use crate::format::names;
+use crate::id::{PackId, SessionId};
 use crate::store::{Store, is_lost_on_disk};
 
 /// Bytes that are read at once.
@@ -33,6 +34,15 @@ pub fn is_pack(bytes: &dyn Bytes, pack: PackId, watch: &mut dyn FnMut(u64) -> Re
         offset += buffer.len() as u64;
     }
     Ok(hasher.finalize().as_bytes() == &pack.0)
+}
+
+/// Reads a whole pack, and makes sure that it is what its name says.
+pub fn require_whole(store: &dyn Store, (pack, session): (PackId, SessionId)) -> Result<()> {
+    let name = names::pack(pack, session);
+    match is_pack(&StoredBytes::open(store, name.clone())?, pack, &mut |_| Ok(()))? {
+        true => Ok(()),
+        false => Err(Error::damaged("read", name, "its bytes do not match its name")),
+    }
 }
 
 /// An object of a store.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::encode::encode;
-use super::{Bytes, StoredBytes, is_pack, plan};
+use super::{Bytes, StoredBytes, plan};
 use crate::error::{Error, Result};
 use crate::format::names;
 use crate::format::parity::{PARITY_HEADER_LEN, ParityHeader, WHOLE_SUM_LEN};
@@ -129,15 +129,6 @@ impl<'b> Sidecar<'b> {
         let mut sum = [0; WHOLE_SUM_LEN as usize];
         let is_whole = self.bytes.read_at(end, &mut sum)? && hasher.finalize().as_bytes() == &sum;
         Ok(if is_whole { State::Whole } else { State::Damaged })
-    }
-}
-
-/// Reads a whole pack, and makes sure that it is what its name says.
-pub fn require_whole(store: &dyn Store, (pack, session): (PackId, SessionId)) -> Result<()> {
-    let name = names::pack(pack, session);
-    match is_pack(&StoredBytes::open(store, name.clone())?, pack, &mut |_| Ok(()))? {
-        true => Ok(()),
-        false => Err(Error::damaged("read", name, "its bytes do not match its name")),
     }
 }
 

@@ -1,15 +1,17 @@
 //! The packs that moved blocks go into.
 //!
-//! Owns the open ones and which block goes into which. Deletes only what it wrote itself.
+//! Owns the open ones and which block goes into which. Deletes no pack, not even its own: whoever took this prune for gone may
+//! have come to rely on it.
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::plan::PackUse;
 use super::tables::NewTables;
 use crate::error::Result;
-use crate::format::{limits, names};
+use crate::format::limits;
 use crate::id::SessionId;
 use crate::pack_writer::{PackWriter, SealedBlock};
-use crate::repository::{Repository, store_error};
+use crate::repository::Repository;
 
 /// Packs that are open at once; each holds a file and a few megabytes, and there may be any number of independent copies.
 const OPEN_PACKS: usize = 8;
@@ -24,8 +26,7 @@ pub struct NewPacks<'r> {
     /// Sessions whose blocks share no pack with those of others.
     independent: HashSet<SessionId>,
     open: BTreeMap<Shelf, PackWriter>,
-    /// Names of finished packs.
-    pub finished: Vec<String>,
+    pub finished: Vec<PackUse>,
     pub tables: NewTables<'r>,
     /// Bytes of finished packs.
     pub bytes: u64,
@@ -65,7 +66,8 @@ impl<'r> NewPacks<'r> {
     fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
         let finished = pack.finish()?;
         self.bytes += finished.len;
-        self.finished.push(names::pack(finished.id, self.session));
+        let (id, session, len) = (finished.id, self.session, finished.len);
+        self.finished.push(PackUse { id, session, len, live_bytes: len });
         self.tables.add_pack(&finished, self.session)
     }
 
@@ -74,13 +76,11 @@ impl<'r> NewPacks<'r> {
         std::mem::take(&mut self.open).into_values().try_for_each(|pack| self.finish_pack(pack))
     }
 
-    /// Deletes the new packs, after the tables that name them: where there is no space, nothing is left behind.
-    pub fn give_up(&mut self) -> Result<()> {
+    /// Deletes the tables that name the new packs, and answers these: where there is no space, they are to go.
+    pub fn give_up(&mut self) -> Result<Vec<PackUse>> {
         self.open.clear();
         self.tables.give_up()?;
         self.bytes = 0;
-        self.finished.drain(..).try_for_each(|name| {
-            self.repository.store.delete(&name).map_err(|source| store_error("delete", &name, source))
-        })
+        Ok(std::mem::take(&mut self.finished))
     }
 }

@@ -4,6 +4,7 @@
 //! Decides nothing: what goes is in the plan and the inventory.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::plan::PackUse;
 use super::snapshots::Snapshots;
@@ -14,10 +15,12 @@ use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, encode_c
 use crate::format::names;
 use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
-use crate::index::Care;
+use crate::index::{Care, Index};
+use crate::parity::require_whole;
 use crate::repository::{AllSnapshots, ProvedSnapshot, Repository, SnapshotPlace, put, store_error};
 use crate::seal::random;
 use crate::session::listed_packs;
+use crate::store::{Object, is_absent};
 
 /// A prune's removals.
 pub struct Removal<'r> {
@@ -66,7 +69,7 @@ impl<'r> Removal<'r> {
             snapshots,
             known_lists,
             deleted: 0,
-            condemned_snapshots: around.condemned.snapshots(),
+            condemned_snapshots: truly_condemned(around, snapshots),
             compared: None,
             relied_on,
             finished: Vec::new(),
@@ -143,6 +146,9 @@ impl<'r> Removal<'r> {
             Err(Error::Missing { .. }) => return self.leave(list),
             now => now?,
         };
+        // What a list names elsewhere than it stands it does not name: nobody has signed it.
+        let is_misplaced = |named: &&CondemnedSnapshot| self.snapshots.stands_elsewhere(named);
+        let (_, meant): (Vec<_>, Vec<&CondemnedSnapshot>) = list.snapshots.iter().partition(is_misplaced);
         let condemned = self.repository.condemned()?;
         if condemned.lists.iter().any(|other| !self.known_lists.contains(&other.id)) {
             return self.leave(list);
@@ -153,7 +159,7 @@ impl<'r> Removal<'r> {
             return self.leave(list);
         }
         let held = self.still_needed(list, now.needed, condemned.packs())?;
-        let (stay, go): (Vec<_>, Vec<_>) = list.snapshots.iter().partition(|snapshot| now.kept.contains(&snapshot.id));
+        let (stay, go): (Vec<_>, Vec<_>) = meant.into_iter().partition(|snapshot| now.kept.contains(&snapshot.id));
         self.record(go.iter().copied())?;
         for snapshot in go {
             self.snapshot(snapshot)?;
@@ -232,27 +238,21 @@ impl<'r> Removal<'r> {
         let mut absent = condemned;
         absent.extend(repository.index_beside(HashSet::new(), Care::Tails)?.packs_beside(&repository.list_packs()?));
         let outside = repository.index_beside(absent, Care::Tails)?;
-        let blocks = repository.block_reader(&outside);
         let mut twins = Twins::new(repository);
         for pack in listed_packs(repository, list.packs.iter())? {
             let (id, _) =
                 names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
-            let listing = match repository.read_pack_listing(&pack) {
-                Err(error) if error.kind() == Kind::Corrupt => {
-                    held.insert(id);
-                    continue;
-                }
-                listing => listing?,
+            let judged = match self.compared {
+                Some(_) => has_twins(repository, &pack, (&needed, &outside), &mut twins),
+                None => has_good_copies(repository, &pack, (&needed, &outside)),
             };
-            for row in listing.rows.iter().filter(|row| needed.contains(row.block)) {
-                let copy = outside.find_block(row.block)?.filter(|copy| copy.thinned <= row.thinned);
-                let is_good = |copy: &_| match self.compared {
-                    Some(_) => twins.are_twins((&pack, row), copy),
-                    None => blocks.has_good_copy((row.block, row.kind), copy),
-                };
-                if !copy.as_ref().map_or(Ok(false), is_good)? {
-                    held.insert(id);
-                }
+            match judged {
+                Ok(true) => {}
+                // Another collector has deleted it.
+                Err(_) if is_gone(repository, &pack)? => {}
+                Ok(false) => drop(held.insert(id)),
+                Err(error) if error.kind() == Kind::Corrupt => drop(held.insert(id)),
+                Err(error) => return Err(error),
             }
         }
         Ok(held)
@@ -310,9 +310,61 @@ impl<'r> Removal<'r> {
     }
 }
 
+/// Snapshots that lists name where they stand.
+fn truly_condemned(around: &Surroundings, snapshots: &Snapshots) -> HashSet<SnapshotId> {
+    let named = around.condemned.lists.iter().flat_map(|list| &list.snapshots);
+    named.filter(|named| !snapshots.stands_elsewhere(named)).map(|named| named.id).collect()
+}
+
 fn place_of(entry: &ProvedSnapshot) -> CondemnedSnapshot {
     let SnapshotPlace { source, sequence, id } = entry.signed.place;
     CondemnedSnapshot { source, sequence, id }
+}
+
+/// Whether everything that is needed of a pack has a copy outside that is thinned no more often and opens.
+fn has_good_copies(
+    repository: &Repository,
+    pack: &Object,
+    (needed, outside): (&BlockSet, &Arc<Index>),
+) -> Result<bool> {
+    let blocks = repository.block_reader(outside);
+    for row in repository.read_pack_listing(pack)?.rows.iter().filter(|row| needed.contains(row.block)) {
+        let copy = outside.find_block(row.block)?.filter(|copy| copy.thinned <= row.thinned);
+        let is_good = |copy| blocks.has_good_copy((row.block, row.kind), copy);
+        if !copy.as_ref().map_or(Ok(false), is_good)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether everything that is needed of a pack has a twin where the index leads. Of a pack that is damaged, parity may bring
+/// back something else than what is there.
+fn has_twins(
+    repository: &Repository,
+    pack: &Object,
+    (needed, outside): (&BlockSet, &Index),
+    twins: &mut Twins<'_>,
+) -> Result<bool> {
+    let listing = repository.read_pack_listing(pack)?;
+    let mut rows = listing.rows.iter().filter(|row| needed.contains(row.block)).peekable();
+    if rows.peek().is_some() {
+        require_whole(&*repository.store, (listing.id, listing.session))?;
+    }
+    for row in rows {
+        let copy = outside.find_block(row.block)?;
+        if !copy.map_or(Ok(false), |copy| twins.are_twins((pack, row), &copy))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn is_gone(repository: &Repository, pack: &Object) -> Result<bool> {
+    match repository.store.len(&pack.name) {
+        Err(source) if is_absent(&source) => Ok(true),
+        len => len.map(|_| false).map_err(|source| store_error("read", &pack.name, source)),
+    }
 }
 
 /// Sessions of which a snapshot, the index, or a pack beside it has anything; none if a pack cannot be read that may.

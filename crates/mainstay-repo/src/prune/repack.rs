@@ -1,6 +1,6 @@
 //! Moving what is needed of sparse packs into new ones.
 //!
-//! Owns the threads and what becomes of each pack. Deletes nothing but what it wrote itself.
+//! Owns the threads and what becomes of each pack. Deletes no pack.
 //!
 //! Concurrency: one thread reads, as many as there are processors open and seal, and the caller's appends. Each ends when the
 //! next has ended or the one before has nothing more.
@@ -37,6 +37,8 @@ pub struct Moved<'r> {
     pub tables: NewTables<'r>,
     /// Names of the new packs.
     pub packs: Vec<String>,
+    /// New packs that are of no use, since the store is full.
+    pub given_up: Vec<PackUse>,
     /// Bytes of new packs.
     pub bytes: u64,
     /// Packs that stay where they are.
@@ -56,16 +58,18 @@ impl<'r> Repack<'r> {
         let mut damaged = Damaged::default();
         let begun = self.move_blocks(packs, &mut new, &mut damaged);
         let Damaged { packs: mut left, mut reasons } = damaged;
+        let mut given_up = Vec::new();
         match begun.and_then(|begun| new.finish().map(|()| begun)) {
             Ok(begun) => left.extend(packs.iter().skip(begun).map(|pack| pack.id)),
             Err(error) if error.kind() == Kind::NoSpace => {
-                new.give_up()?;
+                given_up = new.give_up()?;
                 left = packs.iter().map(|pack| pack.id).collect();
                 reasons = vec![error];
             }
             Err(error) => return Err(error),
         }
-        Ok(Moved { packs: new.finished, bytes: new.bytes, tables: new.tables, left, reasons })
+        let packs = new.finished.iter().map(PackUse::name).collect();
+        Ok(Moved { packs, given_up, bytes: new.bytes, tables: new.tables, left, reasons })
     }
 
     /// Moves blocks, pack by pack; answers how many packs were begun.

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use crate::error::Result;
+use crate::format::coord::CondemnedSnapshot;
 use crate::id::{SessionId, SnapshotId};
 use crate::repository::{AllSnapshots, ProvedSnapshot, Repository};
 
@@ -53,6 +54,13 @@ impl Snapshots {
 
     pub fn kept_ids(&self) -> HashSet<SnapshotId> {
         self.kept.iter().map(ProvedSnapshot::id).chain(self.unreadable.iter().copied()).collect()
+    }
+
+    /// Whether a snapshot stands elsewhere than a condemned list says.
+    pub fn stands_elsewhere(&self, named: &CondemnedSnapshot) -> bool {
+        let mut listed = self.kept.iter().chain(&self.forgotten).chain(&self.void);
+        let place = (named.source, named.sequence);
+        listed.any(|entry| entry.id() == named.id && (entry.signed.place.source, entry.signed.place.sequence) != place)
     }
 
     /// Every snapshot that was listed.

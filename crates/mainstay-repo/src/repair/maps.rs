@@ -36,7 +36,10 @@ pub fn read_maps(repository: &Repository, snapshots: &Snapshots, mode: RepairMod
 
 /// Makes a map anew from the trees; `None` if they do not come to the map that the snapshot names.
 fn rebuild(repository: &Repository, entry: &ProvedSnapshot, mode: RepairMode) -> Result<Option<BlockSet>> {
-    let (_, snapshot) = repository.read_signed_snapshot(entry.signed.place)?;
+    let snapshot = match repository.read_signed_snapshot(entry.signed.place) {
+        Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
+        read => read?.1,
+    };
     let index = repository.index_without(HashSet::new(), Care::Tails)?;
     let trees = TreeReader::new(repository.block_reader(&index));
     let living = match Living::walk(&trees, std::iter::once(&snapshot.root), &Unobserved) {

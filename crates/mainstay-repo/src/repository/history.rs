@@ -10,7 +10,10 @@
 use std::collections::BTreeMap;
 
 use super::chain::{Chain, Link};
-use super::{AllSnapshots, LostSnapshot, ProvedSnapshot, Repository, SnapshotEntry, SnapshotPlace, delete, list, put};
+use super::{
+    AllSnapshots, LostSnapshot, ProvedSnapshot, Repository, SignedSnapshot, SnapshotEntry, SnapshotPlace, delete, list,
+    put,
+};
 use crate::error::{Error, Result};
 use crate::format::history::{self, Removal, RemovedSnapshot};
 use crate::format::signature::SigningRights;
@@ -59,6 +62,8 @@ pub struct Beside<'a> {
     /// Those that count for nothing. Whoever saw one before that was settled may have made its own after it.
     pub void: &'a [SnapshotEntry],
     pub hidden: &'a [SnapshotPlace],
+    /// What some of those prove.
+    pub proved: &'a [SignedSnapshot],
 }
 
 impl Repository {
@@ -160,7 +165,9 @@ impl Repository {
             previous: None,
             is_removed: false,
         });
-        Chain::new(listed.chain(void).chain(unread).chain(removed.links()))
+        // Before the others of their name, which tell less.
+        let proved = beside.proved.iter().map(|signed| signed.link(false));
+        Chain::new(listed.chain(void).chain(proved).chain(unread).chain(removed.links()))
     }
 
     /// Makes sure that every snapshot is there that another one was made after, as a prune does before it deletes.

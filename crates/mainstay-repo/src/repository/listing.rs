@@ -61,7 +61,7 @@ pub struct Listing {
 impl Listing {
     /// What is in the store beside the entries.
     pub fn beside(&self) -> Beside<'_> {
-        Beside { lost: &self.lost, void: &self.void, hidden: &self.hidden }
+        Beside { lost: &self.lost, void: &self.void, hidden: &self.hidden, proved: &self.proved }
     }
 }
 

@@ -42,9 +42,7 @@ impl SignedSnapshot {
         });
         checked.map_err(|problem| Error::damaged("check snapshot", name, problem))
     }
-}
 
-impl SignedSnapshot {
     /// The snapshot as a link of its source's chain.
     pub(super) fn link(&self, is_removed: bool) -> Link {
         let SnapshotPlace { source, sequence, id } = self.place;
@@ -82,6 +80,14 @@ fn check<'b>(
 }
 
 impl Repository {
+    /// Makes sure that the holder who opened this repository is known, so that what it may sign is believed.
+    pub fn confirm_signer(&self) -> Result<()> {
+        let right =
+            if self.keys.rights().has(Right::Write) { SigningRights::SNAPSHOTS } else { SigningRights::REMOVALS };
+        let confirmed = self.keys.signer().confirm(self.id(), right);
+        confirmed.map_err(|problem| Error::Invalid(format!("sign: {problem}")))
+    }
+
     /// Makes sure that the holder who opened this repository may write and is known, so that what it signs is believed.
     pub fn confirm_writer(&self) -> Result<()> {
         self.require(Right::Write, "back up")?;

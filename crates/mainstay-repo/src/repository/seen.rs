@@ -4,12 +4,12 @@
 //! nothing, and nothing in the repository depends on it. Invariant: what is remembered is reported unless it is listed or
 //! recorded as removed, whatever else the repository shows; and nothing is remembered that an honest run can make void.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Listing, Repository, SnapshotEntry, SnapshotPlace, list};
+use super::{Listing, Repository, SignedSnapshot, SnapshotEntry, SnapshotPlace, list};
 use crate::error::{Error, Kind, Result};
 use crate::format::names::{self, LeaseName};
-use crate::id::{SessionId, SnapshotId, SourceId};
+use crate::id::{DomainId, SessionId, SnapshotId, SourceId};
 
 /// The first line of a memory.
 const TITLE: &str = "mainstay memory 1";
@@ -119,7 +119,7 @@ impl Repository {
     /// # Errors
     /// When the store does not tell which heads are certain; then nothing new is remembered.
     pub fn remember(&self, seen: &mut Seen, listing: &Listing, rewound: &[Rewind]) -> Result<()> {
-        let shown = self.shown(listing);
+        let shown = self.shown(listing, seen);
         let is_new = |(source, place): (&SourceId, &SnapshotPlace)| seen.heads.get(source) != Some(place);
         if !heads(shown.iter().map(|(place, _)| *place)).iter().any(is_new) {
             return Ok(());
@@ -165,9 +165,25 @@ impl Repository {
 
     /// The snapshots that count, and the session of each: those that were read, and those that proved themselves to a key
     /// that reads none.
-    fn shown(&self, listing: &Listing) -> Vec<(SnapshotPlace, SessionId)> {
+    ///
+    /// To such a key a writer can claim a source of another domain, so of a source only those of the domain count in which its
+    /// remembered head is, and none where two domains claim one that is not remembered.
+    fn shown(&self, listing: &Listing, seen: &Seen) -> Vec<(SnapshotPlace, SessionId)> {
+        let mut domains = HashMap::<SourceId, HashSet<DomainId>>::new();
+        let held = |signed: &SignedSnapshot| seen.heads.get(&signed.place.source) == Some(&signed.place);
+        for signed in listing.proved.iter().filter(|signed| held(signed)) {
+            domains.insert(signed.place.source, [self.keys.domain_of(signed.session)].into());
+        }
+        for signed in listing.proved.iter().filter(|signed| !seen.heads.contains_key(&signed.place.source)) {
+            domains.entry(signed.place.source).or_default().insert(self.keys.domain_of(signed.session));
+        }
+        let is_true = |signed: &&SignedSnapshot| {
+            let claimed = domains.get(&signed.place.source);
+            claimed.is_some_and(|claimed| claimed.len() == 1 && claimed.contains(&self.keys.domain_of(signed.session)))
+        };
         let read = listing.entries.iter().map(|entry| (self.place_of(entry), entry.snapshot.session));
-        read.chain(listing.proved.iter().map(|signed| (signed.place, signed.session))).collect()
+        let proved = listing.proved.iter().filter(is_true).map(|signed| (signed.place, signed.session));
+        read.chain(proved).collect()
     }
 
     fn place_of(&self, entry: &SnapshotEntry) -> SnapshotPlace {

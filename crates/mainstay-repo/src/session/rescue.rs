@@ -1,7 +1,7 @@
 //! Rescuing: copying what is still needed of condemned packs into new ones, as ciphertext.
 //!
 //! Owns the choice of the copy, and copying it. Decides neither what is needed nor what is condemned, deletes nothing, and
-//! never carries on a block that it can see to be damaged. Memory: 60 bytes for each block that is rescued, and the rows of
+//! never carries on a block that it can see to be damaged. Memory: 96 bytes for each block that is rescued, and the rows of
 //! one pack.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,7 +15,6 @@ use crate::id::{BlockId, PackId, SessionId, SnapshotId};
 use crate::index::{Care, Index, NewRows, write_tables};
 use crate::pack_reader::PackListing;
 use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock};
-use crate::parity::require_whole;
 use crate::repository::{Repository, list};
 use crate::store::Object;
 
@@ -85,9 +84,10 @@ pub fn listed_packs<'p>(
     Ok(listed.into_iter().filter(|pack| condemned.contains_key(&pack.name)).collect())
 }
 
-/// Copies out of `packs` of one repository into another, mostly the same, every block for which `is_missing` says that no good copy is elsewhere, and indexes the copies as
-/// blocks in packs of `session`. Of several copies the one that is thinned least counts. Answers how many bytes the new
-/// packs have.
+/// Copies out of `packs` of one repository into another, mostly the same, every block for which `is_missing` says that no
+/// good copy is elsewhere, and indexes the copies as blocks in packs of `session`. Of several copies the one that is thinned
+/// least counts. Whoever may not open them takes none of two that differ, since it cannot tell which is the true one. Answers
+/// how many bytes the new packs have.
 ///
 /// A pack that vanishes meanwhile has been deleted by a collector that saw no need for it; whoever called looks again at
 /// what is missing then.
@@ -97,27 +97,45 @@ pub fn rescue(
     packs: &[Object],
     mut is_missing: impl FnMut(&PackListing, &PackRow, &[u8]) -> Result<bool>,
 ) -> Result<u64> {
-    let mut chosen = HashMap::<BlockId, (PackId, u8)>::new();
+    let mut chosen = HashMap::<BlockId, Choice>::new();
     for pack in packs {
-        let mut is_whole = None;
         each_block(from, pack, |listing, row, table| {
-            if is_missing(listing, row, table)? && opens((from, into), listing, row, &mut is_whole)? {
-                let best = chosen.entry(row.block).or_insert((listing.id, row.thinned));
-                if row.thinned < best.1 {
-                    *best = (listing.id, row.thinned);
-                }
+            if is_missing(listing, row, table)?
+                && let Some(unopened) = look_at((from, into), listing, (row, table))?
+            {
+                let choice = Choice { place: (listing.id, row.thinned), unopened, is_contested: false };
+                chosen.entry(row.block).and_modify(|other| other.consider(choice)).or_insert(choice);
             }
             Ok(())
         })?;
     }
+    chosen.retain(|_, choice| !choice.is_contested);
     let mut copies = Copies { from, into, session, open: BTreeMap::new(), rows: NewRows::default(), bytes: 0 };
     for pack in packs {
         each_block(from, pack, |listing, row, table| match chosen.get(&row.block) {
-            Some(place) if *place == (listing.id, row.thinned) => copies.add(listing, row, table),
+            Some(choice) if choice.place == (listing.id, row.thinned) => copies.add(listing, row, table),
             _ => Ok(()),
         })?;
     }
     copies.finish()
+}
+
+/// The copy of a block that is to be carried on.
+#[derive(Clone, Copy)]
+struct Choice {
+    place: (PackId, u8),
+    /// Hash of its bytes and its chunk table, where it may not be opened.
+    unopened: Option<[u8; 32]>,
+    is_contested: bool,
+}
+
+impl Choice {
+    fn consider(&mut self, other: Self) {
+        self.is_contested |= self.unopened != other.unopened;
+        if other.place.1 < self.place.1 {
+            self.place = other.place;
+        }
+    }
 }
 
 /// Calls `each` for every block of a pack; a pack that is damaged or gone has none.
@@ -137,27 +155,22 @@ fn each_block(
     }
 }
 
-/// Whether a copy opens where it stands; for a key that may not open it, whether its pack is whole, which is found out once.
-fn opens(
+/// Looks whether a copy opens where it stands; none if it does not. Of one that may not be opened, the hash.
+fn look_at(
     (from, into): (&Repository, &Repository),
     listing: &PackListing,
-    row: &PackRow,
-    is_whole: &mut Option<bool>,
-) -> Result<bool> {
+    (row, table): (&PackRow, &[u8]),
+) -> Result<Option<Option<[u8; 32]>>> {
     let mut bytes = vec![0; row.stored_len as usize];
     let pack = Object { name: names::pack(listing.id, listing.session), len: listing.len };
     from.read_pack_at(&pack, row.offset.into(), &mut bytes)?;
+    let hash = blake3::Hasher::new().update(&bytes).update(table).finalize();
     let index = Index::of_tables(into.store.clone(), into.keys.clone(), &[])?;
     match into.block_reader(&index.into()).check_seal(row.into(), &mut bytes) {
-        Err(error) if error.kind() == Kind::Corrupt => Ok(false),
-        Err(Error::NotAllowed { .. }) => match *is_whole {
-            Some(known) => Ok(known),
-            None => match require_whole(&*from.store, (listing.id, listing.session)) {
-                Err(error) if error.kind() == Kind::Corrupt => Ok(*is_whole.insert(false)),
-                checked => checked.map(|()| *is_whole.insert(true)),
-            },
-        },
-        other => other.map(|()| true),
+        Err(error) if error.kind() == Kind::Corrupt => Ok(None),
+        // A key that may not open it sees no damage; the block is carried on as it is.
+        Err(Error::NotAllowed { .. }) => Ok(Some(Some(hash.into()))),
+        opened => opened.map(|()| Some(None)),
     }
 }
 

@@ -200,7 +200,7 @@ fn run_remove(remove: &Remove, context: &Context, opened: &Opened) -> Result<Exi
 fn what_removing_does(slot: &KeySlot) -> &'static str {
     if slot.rights.has(Right::Maintain) && !slot.rights.has(Right::Write) {
         return "it opens this repository no more. Whoever kept its secrets could never read anything, and can still sign that \
-                snapshots are forgotten: take away their access to the store, or the next prune believes it once the hold is over";
+                snapshots are forgotten, which the next prune believes: take away their access to the store";
     }
     match (slot.rights.has(Right::Restore), slot.rights.has(Right::List)) {
         (false, false) => {

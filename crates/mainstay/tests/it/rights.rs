@@ -99,6 +99,8 @@ fn a_maintainers_key_prunes_and_reads_nothing() {
     world.ok(&maintainer(&["parity", "add"]));
     world.ok(&maintainer(&["parity", "status"]));
     world.ok(&maintainer(&["key", "list"]));
+    let told = world.run(&maintainer(&["doctor"])).stdout;
+    assert!(told.contains("what this key signs is believed"), "{told}");
     world.ok(&["check"]);
     world.ok(&["restore", "latest", "--target", "out", "--verify"]);
     assert_same(&world.path("docs"), &world.restored("out", "docs"));

@@ -34,11 +34,12 @@ fn a_maintainer_may_do_nothing_but_maintain() {
     for right in [Right::Write, Right::List, Right::Restore] {
         assert_eq!(blind.require(right, "try").map_err(|error| error.kind()), Err(Kind::Denied));
     }
-    let refused: [Result<()>; 6] = [
+    let refused: [Result<()>; 7] = [
         Session::begin(&blind, Sharing::Shared).map(drop),
         blind.snapshots().map(drop),
         blind.add_key(&secret(), "more", 1).map(drop),
         blind.add_maintainer(&secret(), "more", 1).map(drop),
+        blind.undelete(full.snapshots().unwrap()[0].id),
         blind.remove_key(full.own_slot()),
         blind.rotate(&secret(), &[], crate::repository::OtherKeys::Refuse).map(drop),
     ];
@@ -66,17 +67,6 @@ fn a_maintainer_frees_whole_blocks_and_opens_none() {
     // What it moved is deduplicated against, and another prune has nothing left to do.
     assert!(back_up(&open(store.clone(), restarted()), 3, &kept).unwrap().new_bytes == 0);
     assert!(open_blind(store, &maintainer(&full), alive()).unwrap().prune().unwrap().plan.repack.is_empty());
-}
-
-#[test]
-fn a_maintainer_forgets_and_takes_back_by_identifier() {
-    let (store, full, _) = half_dead();
-    let blind = open_blind(store.clone(), &maintainer(&full), alive()).unwrap();
-    let ids: Vec<SnapshotId> = full.snapshots().unwrap().iter().map(|entry| entry.id).collect();
-    blind.undelete(ids[0]).unwrap();
-    blind.forget(ids[1], 0).unwrap();
-    let is_forgotten: Vec<bool> = full.snapshots().unwrap().iter().map(|entry| entry.forgotten).collect();
-    assert_eq!(is_forgotten, [false, true]);
 }
 
 #[test]
@@ -139,28 +129,62 @@ fn a_forged_copy_is_never_taken_for_the_true_one() {
 
 #[test]
 fn a_condemned_list_that_a_stranger_has_put_takes_no_copy_that_has_no_twin() {
+    for dooms_forged in [false, true] {
+        let (store, full, kept) = half_dead();
+        let code = maintainer(&full);
+        let mut packs = full.list_packs().unwrap();
+        let forged: Vec<PackId> =
+            packs.iter().map(|pack| forge(&store, &full, pack, crate::id::SessionId([9; 16]))).collect();
+        if dooms_forged {
+            let is_forged = |pack: &Object| forged.contains(&names::parse_pack(&pack.name).unwrap().0);
+            packs.extend(full.list_packs().unwrap().into_iter().filter(is_forged));
+        }
+        let condemned = packs.iter().map(|pack| {
+            let (id, session) = names::parse_pack(&pack.name).unwrap();
+            CondemnedPack { id, session }
+        });
+        let list = Condemned {
+            id: TableId([5; 16]),
+            packs: condemned.collect(),
+            snapshots: Vec::new(),
+            considered: Vec::new(),
+            keys: Vec::new(),
+        };
+        store.put(&names::condemned(list.id), &encode_condemned(full.id(), &list)).unwrap();
+        for _ in 0..3 {
+            let _ = open_blind(store.clone(), &code, restarted()).unwrap().prune();
+        }
+        // It waits for somebody who can tell which copy is true, and saves it.
+        open(store.clone(), restarted()).prune().unwrap();
+        assert_snapshots(&open(store, restarted()), &[(2, kept)].into());
+    }
+}
+
+#[test]
+fn a_doomed_pack_that_is_damaged_elsewhere_still_lends_its_good_blocks_and_stays() {
     let (store, full, kept) = half_dead();
     let code = maintainer(&full);
-    let packs = full.list_packs().unwrap();
-    for pack in &packs {
-        forge(&store, &full, pack, crate::id::SessionId([9; 16]));
-    }
-    let condemned = packs.iter().map(|pack| {
-        let (id, session) = names::parse_pack(&pack.name).unwrap();
-        CondemnedPack { id, session }
-    });
+    let index = full.index().unwrap();
+    let entries = full.snapshots().unwrap();
+    let (first, second) = (full.references(&entries[0]).unwrap(), full.references(&entries[1]).unwrap());
+    let shared = first.iter().find(|block| second.contains(*block)).unwrap();
+    let place = index.find_block(shared).unwrap().unwrap();
+    let in_pack = |block: &crate::id::BlockId| index.find_block(*block).unwrap().unwrap().pack == place.pack;
+    let dead = first.iter().find(|block| !second.contains(*block) && in_pack(block)).unwrap();
+    let dead = index.find_block(dead).unwrap().unwrap();
+    let pack = names::pack(place.pack, place.pack_session);
+    store.damage(&pack, |bytes| bytes[dead.offset as usize + 100] ^= 1);
     let list = Condemned {
         id: TableId([5; 16]),
-        packs: condemned.collect(),
+        packs: vec![CondemnedPack { id: place.pack, session: place.pack_session }],
         snapshots: Vec::new(),
         considered: Vec::new(),
         keys: Vec::new(),
     };
     store.put(&names::condemned(list.id), &encode_condemned(full.id(), &list)).unwrap();
-    for _ in 0..3 {
-        let _ = open_blind(store.clone(), &code, restarted()).unwrap().prune();
-    }
-    // It waits for somebody who can tell which copy is true, and saves it.
+    open_blind(store.clone(), &code, restarted()).unwrap().prune().unwrap();
+    assert!(store.names().contains(&pack), "its parity may still be wanted");
+    assert_snapshots(&open(store.clone(), restarted()), &[(2, kept.clone())].into());
     open(store.clone(), restarted()).prune().unwrap();
     assert_snapshots(&open(store, restarted()), &[(2, kept)].into());
 }

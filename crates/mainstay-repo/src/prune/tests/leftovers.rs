@@ -202,3 +202,25 @@ fn a_table_that_comes_back_when_its_successor_is_gone_hides_no_copy() {
         assert_snapshots(&repository, &kept);
     }
 }
+
+#[test]
+fn a_list_that_names_a_snapshot_where_it_does_not_stand_takes_nothing_of_it() {
+    let (store, repository, kept) = half_dead();
+    let first = repository.snapshots().unwrap()[0].id;
+    let elsewhere =
+        crate::format::coord::CondemnedSnapshot { source: crate::id::SourceId([9; 16]), sequence: 1, id: first };
+    let list = Condemned {
+        id: TableId([0x0c; 16]),
+        packs: Vec::new(),
+        snapshots: vec![elsewhere],
+        considered: Vec::new(),
+        keys: Vec::new(),
+    };
+    store.put(&names::condemned(list.id), &encode_condemned(repository.id(), &list)).unwrap();
+    repository.prune().unwrap();
+    let (entries, lost) = repository.readable_snapshots().unwrap();
+    assert!(lost.is_empty() && entries.iter().all(|entry| entry.id != first), "it is gone as a whole");
+    repository.require_whole_history().unwrap();
+    assert_eq!(garbage(&store), [""; 0]);
+    assert_snapshots(&repository, &[(2, kept)].into());
+}

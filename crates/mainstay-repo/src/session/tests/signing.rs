@@ -203,3 +203,63 @@ fn a_recipient_opened_later_maintains_and_makes_others_known() {
     back_up(&agent, 1, &some_files()).unwrap();
     assert_eq!(safe.snapshots().unwrap().len(), 3, "two of the repository's own, one of the writer");
 }
+
+/// A repository with a maintainer and a writer, and the source that both look at.
+fn with_maintainer_and_writer() -> (MemoryStore, Repository, Repository, Repository) {
+    let (store, full) = new_repository();
+    let code = crate::keys::RecoveryCode::generate().unwrap().to_text().to_string();
+    let secret = crate::keys::Secret::from_text(&code);
+    full.add_maintainer(&secret, "janitor", 5).unwrap();
+    let blind = Repository::open(Arc::new(store.clone()), &secret, alive()).unwrap();
+    let writer = Writer::of(&full, WriterMay::Nothing).open(&store);
+    back_up(&full, 1, &some_files()).unwrap();
+    (store, full, blind, writer)
+}
+
+#[test]
+fn a_writer_that_claims_the_source_of_another_domain_misleads_no_maintainers_memory() {
+    for is_remembered in [true, false] {
+        let (store, full, blind, writer) = with_maintainer_and_writer();
+        let source = full.source_id("data");
+        let mut seen = crate::repository::Seen::default();
+        let mut look = || {
+            let listing = blind.list_snapshots().unwrap();
+            assert!(blind.rewinds(&seen, &listing).unwrap().is_empty());
+            blind.remember(&mut seen, &listing, &[]).unwrap();
+            seen.heads().map(|place| place.sequence).collect::<Vec<_>>()
+        };
+        if is_remembered {
+            assert_eq!(look(), [1]);
+        }
+        let (id, bytes) = signed_as(&writer, &writer, source, 999);
+        store.put(&names::snapshot(source, 999, id), &bytes).unwrap();
+        after(&full, 2, full.readable_snapshots().unwrap().0.last().map(|entry| entry.id));
+        assert_eq!(look(), if is_remembered { vec![2] } else { vec![] }, "{is_remembered}");
+    }
+}
+
+#[test]
+fn a_signed_snapshot_of_garbage_stops_no_repair() {
+    let (store, full, _, writer) = with_maintainer_and_writer();
+    let source = writer.own_source_id("data");
+    let session = Session::begin(&writer, Sharing::Shared).unwrap();
+    let header = SnapshotHeader {
+        repository: full.id(),
+        source,
+        sequence: 1,
+        previous: None,
+        references: [7; 32],
+        independent: false,
+        session: session.id(),
+        nonce: [3; 12],
+        certificates: writer.keys.signer().certificates().to_vec(),
+    };
+    let (head, body) = (header.encode(), [7; 40]);
+    let signature = writer.keys.signer().sign(&frame::signed(full.id(), &head, &body));
+    let bytes = [&head[..], &body, &signature].concat();
+    let id = SnapshotId(*blake3::hash(&bytes).as_bytes());
+    store.put(&names::snapshot(source, 1, id), &bytes).unwrap();
+    drop(session.abandon());
+    let options = crate::RepairOptions { mode: crate::RepairMode::Apply, on_loss: crate::OnLoss::Keep };
+    assert_eq!(open(store, restarted()).repair(options).unwrap().lost, []);
+}

@@ -35,7 +35,7 @@ pub fn check(checkup: &mut Checkup, opened: &Opened) {
     folder(checkup);
     kit(checkup, &opened.repository);
     slots(checkup, opened);
-    match opened.repository.confirm_writer() {
+    match opened.repository.confirm_signer() {
         Ok(()) => checkup.ok("signature", "what this key signs is believed"),
         Err(error) => checkup.fail("signature", &error.into()),
     }
