@@ -289,6 +289,11 @@ impl Keys {
         Ok(SealKey::new(self.suite(), &derive(&domain.secrets.index, &[b"index table", &table.0])))
     }
 
+    /// Whether tables of chunks of a domain open.
+    pub fn may_open_tables_of(&self, domain: DomainId) -> bool {
+        self.domain(domain).is_some()
+    }
+
     /// The key of the chunk table of one block.
     pub fn chunk_table_key(&self, block: BlockId) -> Result<SealKey> {
         let domain = self.required_domain("open chunk table", self.domain_of(block.session))?;

@@ -32,12 +32,15 @@ use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result};
 use crate::format::lease::Role;
-use crate::id::SessionId;
-use crate::index::Care;
+use crate::format::names;
+use crate::format::table::TablePack;
+use crate::id::{PackId, SessionId};
+use crate::index::{Care, NewRows, write_tables};
 use crate::keys::Right;
 use crate::repository::{Repository, store_error};
 use crate::seal::random;
-use crate::session::complete_index;
+use crate::session::{complete_index, opens};
+use crate::store::Object;
 
 use inventory::Inventory;
 use leftovers::Leftovers;
@@ -147,6 +150,7 @@ impl Repository {
         let (left, rewritten): (Vec<PackUse>, Vec<PackUse>) =
             plan.repack.iter().cloned().partition(|pack| moved.left.contains(&pack.id));
         removal.rewritten(&moved.given_up, Vec::new())?;
+        self.vouch_for_kept(&inventory.unvouched, &plan)?;
         // The new places must be found before the old packs count as absent.
         moved.tables.succeed(&inventory.needs.index, &plan.keep, &left)?;
         removal.rewritten(&rewritten, moved.packs)?;
@@ -158,6 +162,31 @@ impl Repository {
         let Removal { deleted, waiting_packs, waiting_bytes, awaited, .. } = removal;
         let waiting = Waiting { packs: waiting_packs, bytes: waiting_bytes, session: awaited };
         Ok(PruneReport { plan, left, reasons, deleted_objects: deleted, repacked_bytes, waiting })
+    }
+
+    /// Vouches for kept packs that open, and for which nobody does.
+    fn vouch_for_kept(&self, unvouched: &[Object], plan: &PrunePlan) -> Result<()> {
+        let kept: HashSet<PackId> = plan.keep.iter().map(|pack| pack.id).collect();
+        let mut rows = NewRows::default();
+        let is_kept = |pack: &&Object| names::parse_pack(&pack.name).is_ok_and(|(id, _)| kept.contains(&id));
+        for pack in unvouched.iter().filter(is_kept) {
+            let vouched = self.read_pack_listing(pack).and_then(|listing| Ok((opens(self, pack, &listing)?, listing)));
+            match vouched {
+                Ok((true, listing)) => {
+                    let named = TablePack { id: listing.id, session: listing.session, len: listing.len };
+                    rows.vouch(&self.keys, named, &listing.rows);
+                }
+                Ok((false, _)) => {}
+                // Another collector has deleted it.
+                Err(_) if !self.store.len(&pack.name).is_ok_and(|len| len == pack.len) => {}
+                Err(error) if error.kind() == Kind::Corrupt => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if !rows.is_empty() {
+            write_tables(&*self.store, &self.keys, rows, &[])?;
+        }
+        Ok(())
     }
 
     /// Publishes the lease, names in it what is condemned already, and fences those who are gone (C1 and C2).

@@ -84,7 +84,10 @@ fn merge_chunks(index: &Index, tables: &[&Table]) -> Result<()> {
     }
     debug_assert!(writer.rows() <= most);
     let supersedes = index.predecessors(tables.iter().copied());
-    writer.finish(sessions, Vec::new(), &supersedes)?;
+    let named = index.packs();
+    let vouched: BTreeMap<_, _> = tables.iter().flat_map(|table| table.packs()).map(|pack| (pack.id, *pack)).collect();
+    let vouched = vouched.into_values().filter(|pack| named.contains_key(&pack.id)).collect();
+    writer.finish(sessions, vouched, &supersedes)?;
     Ok(())
 }
 

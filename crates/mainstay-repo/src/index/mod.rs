@@ -17,7 +17,7 @@ use crate::format::block::BlockKind;
 use crate::format::names::{self, TableKind};
 use crate::format::refs::BlockSet;
 use crate::format::table::TablePack;
-use crate::id::{BlockId, ChunkId, PackId, SessionId, TableId};
+use crate::id::{BlockId, ChunkId, DomainId, PackId, SessionId, TableId};
 use crate::keys::Keys;
 use crate::store::{Object, Store};
 
@@ -88,6 +88,9 @@ pub struct Index {
     lost: Vec<LostTable>,
     /// Packs that a collector is about to delete.
     condemned: HashSet<PackId>,
+    /// Packs for which tables of chunks vouch, by domain: nobody can write those without the domain's secrets, while anybody can
+    /// put packs and tables of blocks.
+    vouched: HashMap<DomainId, HashSet<PackId>>,
     /// Blocks that are not found though tables name them.
     absent: BlockSet,
     cache: PageCache,
@@ -153,10 +156,15 @@ impl Index {
                 by_session.entry(*session).or_default().push(number as u32);
             }
         }
+        let mut vouched = HashMap::<_, HashSet<PackId>>::new();
+        for table in &chunks {
+            vouched.entry(table.domain()).or_default().extend(table.packs().iter().map(|pack| pack.id));
+        }
         Ok(Self {
             blocks,
             chunks,
             by_session,
+            vouched,
             superseded,
             lost,
             condemned: HashSet::new(),
@@ -167,17 +175,24 @@ impl Index {
         })
     }
 
-    /// Finds a chunk of the own domain that is in some pack: its block may be there without it.
+    /// Finds a chunk of the own domain that is in some pack: its block may be there without it. Nothing is believed of a pack
+    /// for which nobody of the domain vouches.
     ///
     /// # Errors
     /// When a page is damaged on which it may stand, and no other table has it.
     pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
-        self.find_chunk_in(id, |table| self.is_own(table))
+        let domain = self.keys.own_domain();
+        self.find_chunk_in(id, |table| self.is_own(table), |copy| self.is_vouched(domain, copy.pack))
+    }
+
+    /// Whether a table of chunks of a domain vouches for a pack.
+    pub fn is_vouched(&self, domain: DomainId, pack: PackId) -> bool {
+        self.vouched.get(&domain).is_some_and(|packs| packs.contains(&pack))
     }
 
     /// The same in the tables of every domain, for whoever mends them.
     pub fn find_chunk_of_any(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
-        self.find_chunk_in(id, |_| true)
+        self.find_chunk_in(id, |_| true, |_| true)
     }
 
     /// Every place of a chunk that tables of the domain of a block name, in other blocks than that one; what stands on a damaged
@@ -194,14 +209,21 @@ impl Index {
         Ok(places)
     }
 
-    fn find_chunk_in(&self, id: &ChunkId, is_asked: impl Fn(&Table) -> bool) -> Result<Option<ChunkPlace>> {
+    fn find_chunk_in(
+        &self,
+        id: &ChunkId,
+        is_asked: impl Fn(&Table) -> bool,
+        is_believed: impl Fn(&BlockPlace) -> bool,
+    ) -> Result<Option<ChunkPlace>> {
         let mut absent = Ok(None);
         for table in self.chunks.iter().filter(|table| is_asked(table) && table.may_hold(id)) {
             match table.find_chunk(id, self) {
                 Err(error) if error.kind() == Kind::Corrupt => absent = Err(error),
                 found => {
                     if let Some(place) = found?
-                        && self.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some()
+                        && self
+                            .find_copy(place.block, |copy| copy.thinned == place.thinned && is_believed(copy))?
+                            .is_some()
                     {
                         return Ok(Some(place));
                     }

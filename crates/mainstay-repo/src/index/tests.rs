@@ -31,6 +31,10 @@ fn place(block: BlockId) -> BlockPlace {
     }
 }
 
+fn vouched(place: &BlockPlace) -> (PackId, TablePack) {
+    (place.pack, TablePack { id: place.pack, session: place.pack_session, len: PACK_LEN })
+}
+
 impl Model {
     fn with_blocks(blocks: impl IntoIterator<Item = BlockId>) -> Self {
         let blocks = blocks.into_iter().map(|block| (block, place(block))).collect();
@@ -42,6 +46,7 @@ impl Model {
             blocks: self.blocks.iter().map(|(id, place)| (*id, *place)).collect(),
             chunks: self.chunks.iter().map(|(id, place)| (*id, *place)).collect(),
             packs: self.blocks.values().map(|place| (place.pack, PACK_LEN)).collect(),
+            vouched: [(DomainId::MAIN, self.blocks.values().map(vouched).collect())].into(),
         }
     }
 }

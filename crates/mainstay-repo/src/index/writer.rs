@@ -15,7 +15,7 @@ use crate::format::table::{
     BlockRow, ChunkRow, PAGE_LEN, TABLE_FOOTER_LEN, TableHeader, TablePack, TableTail, encode_footer, row_len,
 };
 use crate::id::{BlockId, ChunkId, DomainId, PackId, SessionId, TableId};
-use crate::keys::Keys;
+use crate::keys::{Keys, Right};
 use crate::seal::{SealKey, TAG_LEN, random};
 use crate::store::{Object, Store, Upload};
 
@@ -26,6 +26,8 @@ pub struct NewRows {
     pub chunks: Vec<(ChunkId, ChunkPlace)>,
     /// Length of each pack that the blocks name.
     pub packs: BTreeMap<PackId, u64>,
+    /// Packs whose blocks are known to be what a holder of the keys sealed, by domain.
+    pub vouched: BTreeMap<DomainId, BTreeMap<PackId, TablePack>>,
 }
 
 impl NewRows {
@@ -45,6 +47,25 @@ impl NewRows {
         }));
     }
 
+    /// Adds a pack that was just written by whoever has these keys.
+    pub fn add_own_pack(&mut self, keys: &Keys, pack: TablePack, rows: &[PackRow]) {
+        self.add_pack((pack.id, pack.session), pack.len, rows);
+        self.vouch(keys, pack, rows);
+    }
+
+    /// Says of a pack that its blocks open, or were sealed here: others of their domains may refer to them.
+    pub fn vouch(&mut self, keys: &Keys, pack: TablePack, rows: &[PackRow]) {
+        for row in rows {
+            self.vouched.entry(keys.domain_of(row.block.session)).or_default().insert(pack.id, pack);
+        }
+    }
+
+    /// Takes what goes into tables of chunks.
+    pub fn take_chunks(&mut self) -> Self {
+        let (chunks, vouched) = (std::mem::take(&mut self.chunks), std::mem::take(&mut self.vouched));
+        Self { chunks, vouched, ..Self::default() }
+    }
+
     /// Adds the chunks that are in a block, as its chunk table names them.
     pub fn add_chunks(&mut self, block: BlockId, thinned: u8, table: &ChunkTable) {
         let mut offset = 0;
@@ -60,10 +81,13 @@ impl NewRows {
         self.blocks.extend(more.blocks);
         self.chunks.extend(more.chunks);
         self.packs.extend(more.packs);
+        for (domain, packs) in more.vouched {
+            self.vouched.entry(domain).or_default().extend(packs);
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.chunks.is_empty()
+        self.blocks.is_empty() && self.chunks.is_empty() && self.vouched.is_empty()
     }
 }
 
@@ -75,8 +99,15 @@ pub fn write_tables(store: &dyn Store, keys: &Keys, rows: NewRows, supersedes: &
     for (id, place) in rows.chunks {
         domains.entry(keys.domain_of(place.block.session)).or_default().push((id, place));
     }
+    let mut vouched = rows.vouched;
+    // Whoever writes nothing vouches for nothing, and nobody does in a domain whose secrets he lacks.
+    vouched.retain(|domain, _| keys.rights().has(Right::Write) && keys.may_open_tables_of(*domain));
+    for domain in vouched.keys() {
+        domains.entry(*domain).or_default();
+    }
     for (domain, chunks) in domains {
-        published.extend(write_chunk_tables(store, keys, domain, chunks)?);
+        let vouched = vouched.remove(&domain).unwrap_or_default().into_values().collect();
+        published.extend(write_chunk_tables(store, keys, domain, chunks, vouched)?);
     }
     published.extend(write_block_tables(store, keys, rows.blocks, &rows.packs, supersedes)?);
     Ok(published)
@@ -87,11 +118,13 @@ fn write_chunk_tables(
     keys: &Keys,
     domain: DomainId,
     mut chunks: Vec<(ChunkId, ChunkPlace)>,
+    mut vouched: Vec<TablePack>,
 ) -> Result<Vec<Object>> {
     let mut published = Vec::new();
     chunks.sort_unstable_by_key(|(id, place)| (id.0, place.thinned));
     chunks.dedup_by_key(|(id, _)| id.0);
-    for part in chunks.chunks(limits::TABLE_ROWS as usize) {
+    let parts = if chunks.is_empty() { vec![&[][..]] } else { chunks.chunks(limits::TABLE_ROWS as usize).collect() };
+    for part in parts {
         let sessions = sorted_sessions(part.iter().map(|(_, place)| place.block.session));
         let mut writer = TableWriter::begin_chunks(store, keys, domain, part.len() as u64)?;
         for (id, place) in part {
@@ -105,7 +138,7 @@ fn write_chunk_tables(
                 thinned: place.thinned,
             })?;
         }
-        published.push(writer.finish(sessions, Vec::new(), &[])?);
+        published.push(writer.finish(sessions, std::mem::take(&mut vouched), &[])?);
     }
     Ok(published)
 }

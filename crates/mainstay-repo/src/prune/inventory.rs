@@ -17,12 +17,15 @@ use crate::id::{PackId, SessionId};
 use crate::index::{Care, Index};
 use crate::repository::{ProvedSnapshot, Repository};
 use crate::session::{listed_packs, rescue};
+use crate::store::Object;
 
 /// Everything that planning reads, so that carrying out does not read it again.
 pub struct Inventory {
     pub snapshots: Snapshots,
     pub needs: Needs,
     pub packs: Vec<PackUse>,
+    /// Packs for which somebody has to vouch, so that sessions refer to what is in them.
+    pub unvouched: Vec<Object>,
 }
 
 impl Inventory {
@@ -63,7 +66,9 @@ impl Inventory {
             }
             observer.advance(1, 0);
         }
-        Ok(Self { snapshots, needs, packs })
+        let unvouched = std::mem::take(&mut survey.unvouched);
+        drop(survey);
+        Ok(Self { snapshots, needs, packs, unvouched })
     }
 
     /// Names of the packs in which copies of what is needed are counted under this plan.

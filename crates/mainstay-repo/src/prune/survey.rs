@@ -12,7 +12,7 @@ use crate::format::block::BlockKind;
 use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
-use crate::id::{BlockId, PackId};
+use crate::id::{BlockId, PackId, SessionId};
 use crate::pack_reader::{BlockReader, PackListing};
 use crate::parity::require_whole;
 use crate::repository::Repository;
@@ -25,6 +25,8 @@ pub struct Survey<'r> {
     blocks: BlockReader,
     twins: Twins<'r>,
     uses: HashMap<PackId, Use>,
+    /// Packs with something that is needed and for which nobody of its domain vouches: one that opens nothing moved it.
+    pub unvouched: Vec<Object>,
 }
 
 /// What the index says of one pack.
@@ -40,7 +42,14 @@ struct Use {
 impl<'r> Survey<'r> {
     pub fn new(repository: &'r Repository, needs: &'r Needs) -> Result<Self> {
         let blocks = repository.block_reader(&needs.index);
-        Ok(Self { repository, needs, blocks, twins: Twins::new(repository), uses: count_blocks(needs)? })
+        Ok(Self {
+            repository,
+            needs,
+            blocks,
+            twins: Twins::new(repository),
+            uses: count_blocks(needs)?,
+            unvouched: Vec::new(),
+        })
     }
 
     /// Says how much of a pack is needed.
@@ -53,6 +62,9 @@ impl<'r> Survey<'r> {
             Err(error) if error.kind() == Kind::Corrupt => None,
             read => Some(read?),
         };
+        if self.needs.sight == Sight::Full && self.lacks_a_voucher(id, listing.as_ref())? {
+            self.unvouched.push(pack.clone());
+        }
         let dead = match &used {
             Some(used) if used.is_needed => self.dead_bytes(pack, listing.as_ref(), used)?,
             _ => pack.len,
@@ -66,6 +78,27 @@ impl<'r> Survey<'r> {
         // A table may name a dead block twice; a pack with a living block is never taken for dead.
         let least = u64::from(used.is_some_and(|used| used.is_needed));
         judged(pack.len.saturating_sub(dead).max(least))
+    }
+
+    fn lacks_a_voucher(&self, id: PackId, listing: Option<&PackListing>) -> Result<bool> {
+        let mut sessions: Vec<SessionId> = listing
+            .into_iter()
+            .flat_map(|listing| &listing.rows)
+            .filter(|row| self.needs.live.contains(row.block))
+            .map(|row| row.block.session)
+            .collect();
+        sessions.dedup();
+        for session in sessions {
+            match self.repository.data_keys.get(session) {
+                // Nobody can open it, or vouch for it.
+                Err(error) if error.kind() == Kind::Corrupt => continue,
+                key => drop(key?),
+            }
+            if !self.needs.index.is_vouched(self.repository.keys.domain_of(session), id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a pack that no table names may go: it must hold no copy of a needed block that is less thinned than the one

@@ -12,6 +12,7 @@ use super::plan::PackUse;
 use crate::error::Result;
 use crate::format::block::ChunkTable;
 use crate::format::refs::BlockSet;
+use crate::format::table::TablePack;
 use crate::id::{BlockId, PackId, SessionId, TableId};
 use crate::index::{BlockPlace, Index, NewRows, write_tables};
 use crate::pack_writer::FinishedPack;
@@ -38,7 +39,8 @@ impl<'r> NewTables<'r> {
 
     /// Adds the blocks of a pack that is in the store.
     pub fn add_pack(&mut self, pack: &FinishedPack, session: SessionId) -> Result<()> {
-        self.rows.add_pack((pack.id, session), pack.len, &pack.rows);
+        let named = TablePack { id: pack.id, session, len: pack.len };
+        self.rows.add_own_pack(&self.repository.keys, named, &pack.rows);
         self.moved.extend(pack.rows.iter().map(|row| row.block));
         self.write_when_many()
     }
@@ -57,8 +59,9 @@ impl<'r> NewTables<'r> {
     }
 
     fn write(&mut self, superseded: &[TableId]) -> Result<()> {
-        let NewRows { blocks, chunks, packs } = &mut self.rows;
-        let rows = NewRows { blocks: std::mem::take(blocks), chunks: std::mem::take(chunks), packs: packs.clone() };
+        let mut rows = self.rows.take_chunks();
+        rows.blocks = std::mem::take(&mut self.rows.blocks);
+        rows.packs = self.rows.packs.clone();
         let repository = self.repository;
         self.written.extend(write_tables(&*repository.store, &repository.keys, rows, superseded)?);
         Ok(())

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::condemned::CondemnedLists;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::names::{self, TableKind};
 use crate::format::table::TablePack;
 use crate::id::{ChunkId, PackId, TableId};
@@ -80,7 +80,7 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
     for pack in unnamed {
         // Its session was killed, perhaps before the pack's name was durable.
         repository.make_durable(&pack.name)?;
-        let found = completion.read_pack(pack, |_| Ok(true))?;
+        let found = completion.read_pack(pack, |_| Ok(true), Vouching::IfItOpens)?;
         completion.add(found)?;
     }
     if !mends {
@@ -89,8 +89,12 @@ pub fn complete_index(repository: &Repository, index: &Index, packs: &[Object], 
     }
     if has_lost(index, TableKind::Chunks) {
         for pack in others {
-            let found = completion.read_pack(pack, |chunk| is_unknown(index, chunk))?;
-            completion.add(NewRows { chunks: found.chunks, ..NewRows::default() })?;
+            let (id, _) =
+                names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
+            let is_vouched = index.is_vouched(repository.keys.own_domain(), id);
+            let vouching = if is_vouched { Vouching::Not } else { Vouching::IfItOpens };
+            let mut found = completion.read_pack(pack, |chunk| is_unknown(index, chunk), vouching)?;
+            completion.add(found.take_chunks())?;
         }
     }
     completion.finish(index)?;
@@ -109,6 +113,30 @@ fn has_lost(index: &Index, kind: TableKind) -> bool {
     index.lost().iter().any(|table| table.kind == kind)
 }
 
+/// Whether a pack that is indexed from its own account is vouched for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Vouching {
+    Not,
+    IfItOpens,
+}
+
+/// Whether every block of a pack opens, so that one may vouch for it; not for a key that may not open them. Anybody could have
+/// put the pack, with the chunk tables of another.
+pub fn opens(repository: &Repository, pack: &Object, listing: &PackListing) -> Result<bool> {
+    let index = Index::of_tables(repository.store.clone(), repository.keys.clone(), &[])?;
+    let blocks = repository.block_reader(&index.into());
+    let mut bytes = Vec::new();
+    for row in &listing.rows {
+        bytes.resize(row.stored_len as usize, 0);
+        let read = repository.read_pack_at(pack, row.offset.into(), &mut bytes);
+        match read.and_then(|()| blocks.check_seal(row.into(), &mut bytes)) {
+            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => return Ok(false),
+            opened => opened?,
+        }
+    }
+    Ok(true)
+}
+
 /// What is to be added to the index. Rows of chunks become tables of their own when there are many, which is safe before
 /// their blocks are in a table: a chunk whose block is unknown is only not found. Rows of blocks wait for the end, since
 /// the table of blocks supersedes others: 80 bytes for each block of about a megabyte.
@@ -120,11 +148,20 @@ struct Completion<'r> {
 
 impl Completion<'_> {
     /// Everything that a pack holds, and of its chunks those that are asked for.
-    fn read_pack(&self, pack: &Object, wants: impl Fn(&ChunkId) -> Result<bool>) -> Result<NewRows> {
+    fn read_pack(
+        &self,
+        pack: &Object,
+        wants: impl Fn(&ChunkId) -> Result<bool>,
+        vouching: Vouching,
+    ) -> Result<NewRows> {
         let repository = self.repository;
         let mut found = NewRows::default();
         let read = repository.read_pack_listing(pack).and_then(|listing| {
             found.add_pack((listing.id, listing.session), listing.len, &listing.rows);
+            if vouching == Vouching::IfItOpens && opens(repository, pack, &listing)? {
+                let pack = TablePack { id: listing.id, session: listing.session, len: listing.len };
+                found.vouch(&repository.keys, pack, &listing.rows);
+            }
             listing.for_each_table(&*repository.store, |row, sealed| {
                 found.add_chunks(
                     row.block,
@@ -154,8 +191,8 @@ impl Completion<'_> {
         if self.rows.chunks.len() < self.chunks_at_once {
             return Ok(());
         }
-        let chunks = std::mem::take(&mut self.rows.chunks);
-        self.write(NewRows { chunks, ..NewRows::default() }, &[])
+        let chunks = self.rows.take_chunks();
+        self.write(chunks, &[])
     }
 
     fn write(&self, rows: NewRows, supersedes: &[TableId]) -> Result<()> {

@@ -37,8 +37,8 @@ use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
 use crate::repository::{Listing, LostSnapshot, Repository, SnapshotEntry, SnapshotPlace, put};
 use crate::seal::random;
 
-pub(crate) use adopt::complete_index;
 use adopt::present_index;
+pub(crate) use adopt::{complete_index, opens};
 pub use commit::{Draft, Presence, SessionReport};
 use known::{KnownChunks, Place};
 use packer::Packer;

@@ -14,10 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::coord::{Intent, encode_intent};
 use crate::format::refs::BlockSet;
+use crate::format::table::TablePack;
 use crate::format::{limits, names};
 use crate::id::{BlockId, SessionId};
 use crate::index::{Index, NewRows, write_tables};
-use crate::keys::Keys;
+use crate::keys::{Keys, Right};
 use crate::lease::{Leases, Liveness, OwnLease};
 use crate::pack_writer::{PackWriter, SealedBlock, SpareBuffers};
 use crate::repository::{Repository, put};
@@ -28,6 +29,9 @@ use crate::store::{Object, Store};
 const QUEUE: usize = 4;
 /// Chunks in memory after which their rows are published and dropped: about 35 MiB.
 const CHUNKS_IN_MEMORY: usize = 512 << 10;
+
+/// Bytes of packs that are in no table yet, at most, but for those that are being written.
+const UNINDEXED_LEN: u64 = 4 << 30;
 
 /// The handle that a session keeps.
 pub struct Packer {
@@ -67,6 +71,7 @@ impl Packer {
             existing,
             open: HashMap::new(),
             rows: NewRows::default(),
+            unindexed: 0,
             packed: HashSet::new(),
             tables: Vec::new(),
             checkpoint: BlockSet::default(),
@@ -130,6 +135,8 @@ struct Packing {
     open: HashMap<BlockKind, PackWriter>,
     /// Blocks and packs that no table names yet.
     rows: NewRows,
+    /// Bytes of those packs.
+    unindexed: u64,
     /// Serials of blocks that are in durable packs and whose chunks are still in memory.
     packed: HashSet<u32>,
     /// The index tables that the session has published.
@@ -167,10 +174,17 @@ impl Packing {
         }
         // Chunks can leave memory only when their pack is in the store, so a crowd ends the pack early.
         self.finish_pack(pack)?;
-        if is_crowded {
+        if is_crowded || self.unindexed >= self.most_unindexed() {
             self.overflow()?;
         }
         Ok(())
+    }
+
+    /// Bytes of packs after which they are indexed. What is not, of a session that is killed, the next one reads again before
+    /// it relies on it; one that cannot read stores it again, so it gets no more than a share of what it has stored.
+    fn most_unindexed(&self) -> u64 {
+        let reads = self.keys.rights().has(Right::Restore);
+        if reads { UNINDEXED_LEN } else { (self.result.stored_bytes / 8).min(UNINDEXED_LEN) }
     }
 
     fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
@@ -180,7 +194,9 @@ impl Packing {
         self.result.packs += 1;
         self.result.stored_bytes += finished.len;
         self.packed.extend(finished.rows.iter().map(|row| row.block.serial));
-        self.rows.add_pack((finished.id, self.session), finished.len, &finished.rows);
+        let pack = TablePack { id: finished.id, session: self.session, len: finished.len };
+        self.rows.add_own_pack(&self.keys, pack, &finished.rows);
+        self.unindexed += finished.len;
         Ok(())
     }
 
@@ -205,6 +221,7 @@ impl Packing {
 
     fn publish_index(&mut self) -> Result<()> {
         let mut rows = std::mem::take(&mut self.rows);
+        self.unindexed = 0;
         rows.chunks = self.known.rows(|serial| self.packed.contains(&serial));
         if rows.is_empty() {
             return Ok(());

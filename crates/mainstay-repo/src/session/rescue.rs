@@ -10,6 +10,7 @@ use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::CondemnedPack;
 use crate::format::pack::PackRow;
+use crate::format::table::TablePack;
 use crate::format::{limits, names};
 use crate::id::{BlockId, PackId, SessionId, SnapshotId};
 use crate::index::{Care, Index, NewRows, write_tables};
@@ -221,7 +222,8 @@ impl Copies<'_> {
 
     fn note(&mut self, finished: &FinishedPack) {
         self.bytes += finished.len;
-        self.rows.add_pack((finished.id, self.session), finished.len, &finished.rows);
+        let pack = TablePack { id: finished.id, session: self.session, len: finished.len };
+        self.rows.add_own_pack(&self.into.keys, pack, &finished.rows);
     }
 
     fn publish(&mut self) -> Result<()> {

@@ -64,8 +64,10 @@ fn a_maintainer_frees_whole_blocks_and_opens_none() {
     assert!(before - pack_bytes(&store) > 8000, "only {} bytes were freed", before - pack_bytes(&store));
     assert_snapshots(&full, &[(2, kept.clone())].into());
     assert_eq!(garbage(&store), [""; 0]);
-    // What it moved is deduplicated against, and another prune has nothing left to do.
-    assert!(back_up(&open(store.clone(), restarted()), 3, &kept).unwrap().new_bytes == 0);
+    // Nobody vouches for what it moved before somebody has opened it; and another prune has nothing left to do.
+    let stored_anew = |sequence| back_up(&open(store.clone(), restarted()), sequence, &kept).unwrap().new_bytes;
+    full.prune().unwrap();
+    assert_eq!(stored_anew(3), 0);
     assert!(open_blind(store, &maintainer(&full), alive()).unwrap().prune().unwrap().plan.repack.is_empty());
 }
 

@@ -57,10 +57,12 @@ fn published_chunks_leave_memory_and_are_still_found() {
         kind: BlockKind::Content,
         thinned: 0,
     };
+    let vouched = crate::format::table::TablePack { id: pack.pack, session: pack.pack_session, len: 1000 };
     let rows = NewRows {
         blocks: (0..4).map(|serial| (block_id(1, serial), pack)).collect(),
         chunks: known.rows(|serial| serial < 4),
         packs: [(pack.pack, 1000)].into(),
+        vouched: [(crate::id::DomainId::MAIN, [(pack.pack, vouched)].into())].into(),
     };
     let tables = write_tables(&store, &keys, rows, &[]).unwrap();
     let index = Index::of_tables(Arc::new(store.clone()), keys, &tables).unwrap();

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::fixtures::{FailingStore, Failure, process};
+use crate::fixtures::{FailingStore, Failure, copy_of, process};
 use crate::format::block::BlockKind;
 use crate::index::{ChunkPlace, NewRows, write_tables};
 use crate::keys::{RecoveryCode, Right, Secret};
+use crate::pack_writer::{PackWriter, SealedBlock};
 use crate::repository::WriterMay;
+use crate::store::Object;
 
 /// Makes a writer's key, and opens the repository with it whenever it is asked to.
 pub(super) struct Writer(String);
@@ -166,6 +168,56 @@ fn a_stolen_writer_key_poisons_nobodys_deduplication() {
     assert!(report.duplicate_bytes > 0 && read_back(&full, &report.entry).ok() != Some(files));
 }
 
+/// Puts, as anybody can who may write to the store, a pack of garbage under the identifiers of these blocks and with their
+/// true chunk tables, and a table that leads there.
+fn forge(store: &MemoryStore, repository: &Repository, pack: &Object, bytes: &[u8], is_named: bool) {
+    let listing = repository.read_pack_listing(pack).unwrap();
+    let mut forged = PackWriter::begin(store, repository.id(), crate::fixtures::session_id(9)).unwrap();
+    for row in &listing.rows {
+        let at = |offset: u32, len: u32| bytes[offset as usize..(offset + len) as usize].to_vec();
+        let mut block = at(row.offset, row.stored_len);
+        block.iter_mut().skip(60).for_each(|byte| *byte ^= 1);
+        let table = at(row.table_offset, row.table_len);
+        let sealed = SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes: block, table };
+        forged.append(&sealed).unwrap();
+    }
+    let forged = forged.finish().unwrap();
+    let mut rows = NewRows::default();
+    rows.add_pack((forged.id, crate::fixtures::session_id(9)), forged.len, &forged.rows);
+    if is_named {
+        write_tables(store, &repository.keys, rows, &[]).unwrap();
+    }
+}
+
+#[test]
+fn a_pack_that_a_stranger_puts_brings_no_dead_block_back_to_life() {
+    for is_named in [true, false] {
+        let (store, full) = new_repository();
+        back_up(&full, 1, &some_files()).unwrap();
+        let before = copy_of(&store);
+        let packs = full.list_packs().unwrap();
+        // The pack is pruned, or somebody deletes it: rows of its chunks are there still.
+        packs.iter().for_each(|pack| store.delete(&pack.name).unwrap());
+        for pack in &packs {
+            forge(&store, &open(before.clone(), alive()), pack, &before.read(&pack.name, u64::MAX).unwrap(), is_named);
+        }
+        let true_ones = |name: &&String| packs.iter().any(|pack| pack.name == **name);
+        assert_eq!(named(&store, "packs/").iter().filter(true_ones).count(), 0);
+        for sequence in 2..4 {
+            let report = back_up(&open(store.clone(), restarted()), sequence, &some_files()).unwrap();
+            assert_eq!(
+                read_back(&full, &report.entry).unwrap(),
+                some_files(),
+                "{is_named}: what was forged was believed"
+            );
+        }
+        let agent = Writer::of(&full, WriterMay::Nothing).open(&store);
+        let report = back_up(&agent, 1, &some_files()).unwrap();
+        let entries = open(store, alive()).snapshots().unwrap();
+        assert!(entries.iter().any(|entry| entry.id == report.entry.id));
+    }
+}
+
 #[test]
 fn a_table_of_one_domain_supersedes_none_of_another() {
     let (store, full) = new_repository();
@@ -223,14 +275,14 @@ fn a_prune_thins_the_blocks_of_every_domain_and_keeps_them_apart() {
     assert_eq!(read_back(&full, &last).unwrap(), all);
 }
 
-/// Kills a session of a writer when its first pack is published; answers what it stored.
+/// Kills a session of a writer when its first pack is indexed; answers what it stored.
 fn kill_a_session(writer: &Writer, store: &MemoryStore) -> Vec<u8> {
     let dying = FailingStore::new(store.clone(), Failure::Never);
     let repository = writer.open_as(dying.clone(), alive());
     let session = Session::begin(&repository, Sharing::Shared).unwrap();
     let data = seeded(1, 20 << 20);
     store_large(&session, &data).unwrap();
-    while named(store, "packs/").is_empty() {
+    while named(store, "coord/intents/").is_empty() {
         std::thread::yield_now();
     }
     dying.kill();
@@ -238,27 +290,43 @@ fn kill_a_session(writer: &Writer, store: &MemoryStore) -> Vec<u8> {
     data
 }
 
+/// How much of something a writer stores that comes after a session that was killed.
+fn stored_again(writer: &Writer, store: &MemoryStore, data: &[u8]) -> u64 {
+    let again = writer.open_as(store.clone(), process(1, Some(1)));
+    let session = Session::begin(&again, Sharing::Shared).unwrap();
+    store_large(&session, data).unwrap();
+    session.progress().0
+}
+
 #[test]
-fn what_a_killed_writer_left_is_taken_over_by_those_who_can_say_what_it_is() {
+fn a_writer_finds_again_what_it_had_indexed_when_it_was_killed() {
+    let (store, full) = new_repository();
+    let writer = Writer::of(&full, WriterMay::Nothing);
+    let data = kill_a_session(&writer, &store);
+    let new_bytes = stored_again(&writer, &store, &data);
+    assert!(new_bytes < data.len() as u64 / 2, "{new_bytes} bytes are stored again");
+}
+
+#[test]
+fn what_a_killed_writer_left_unindexed_is_believed_once_somebody_has_opened_it() {
     for by_itself in [true, false] {
         let (store, full) = new_repository();
         let (writer, other) = (Writer::of(&full, WriterMay::Nothing), Writer::of(&full, WriterMay::Nothing));
         let data = kill_a_session(&writer, &store);
+        // As if it had been killed a moment before.
+        named(&store, "index/").iter().for_each(|table| store.delete(table).unwrap());
         // Its process is gone for everybody, whatever its domain.
         back_up(&other.open_as(store.clone(), restarted()), 1, &some_files()).unwrap();
         let index = open(store.clone(), restarted()).index().unwrap();
-        let pack = names::parse_pack(&named(&store, "packs/")[0]).unwrap().0;
         let left = |index: &Index| named(&store, "packs/").len() - index.packs().len();
-        assert_eq!(left(&index), 1, "the other writer leaves it alone: {pack}");
+        assert_eq!(left(&index), 1, "the other writer leaves it alone");
         let heir =
             if by_itself { writer.open_as(store.clone(), restarted()) } else { open(store.clone(), restarted()) };
         drop(Session::begin(&heir, Sharing::Shared).unwrap().abandon());
         assert_eq!(left(&open(store.clone(), restarted()).index().unwrap()), 0);
-        let again = writer.open_as(store.clone(), process(1, Some(1)));
-        let session = Session::begin(&again, Sharing::Shared).unwrap();
-        store_large(&session, &data).unwrap();
-        let (new_bytes, _) = session.progress();
-        assert!(new_bytes < data.len() as u64 / 2, "{new_bytes} bytes are stored again");
+        let new_bytes = stored_again(&writer, &store, &data);
+        let is_believed = new_bytes < data.len() as u64 / 2;
+        assert_eq!(is_believed, !by_itself, "{new_bytes} bytes are stored again");
     }
 }
 
