@@ -11,7 +11,7 @@ use super::plan::{PackUse, PrunePlan, plan_prune};
 use super::snapshots::Snapshots;
 use super::surroundings::Surroundings;
 use super::survey::Survey;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::names;
 use crate::id::{PackId, SessionId};
 use crate::index::{Care, Index};
@@ -54,8 +54,8 @@ impl Inventory {
         let mut packs = Vec::with_capacity(listed.len());
         for pack in &listed {
             observer.check()?;
-            let (id, session) =
-                names::parse_pack(&pack.name).map_err(|problem| Error::damaged("list packs", &pack.name, problem))?;
+            // What is no pack holds nothing and stays: `check` tells of it. Were it one, its blocks would be missing.
+            let Ok((id, session)) = names::parse_pack(&pack.name) else { continue };
             // The bytes of a pack under the name of another session are a copy that a stranger has put: it tells nothing of the
             // true one, and stays.
             let is_stranger = named.get(&id).is_some_and(|true_one| true_one.session != session);

@@ -39,10 +39,14 @@ pub enum At {
     DeleteMark,
     DeletePack,
     DeleteList,
-    // Leftovers, done wrong.
+    // Data keys: which are left over, and the end of a list of them.
     ListKeys,
     KeysListLeases,
+    KeysListSnapshots,
     KeysListPacks,
+    PutKeyList,
+    FinishKeysListSnapshots,
+    FinishKeysListPacks,
     DeleteKeys,
     PutEnd,
     Ended,
@@ -77,8 +81,11 @@ pub struct Collector {
     pub list: u8,
     pub left_snapshots: Set,
     pub left_packs: Packs,
+    pub left_keys: Set,
     /// Something of the list is needed, so the list stays.
     pub stays: bool,
+    /// It has seen to the data keys.
+    pub keys_done: bool,
     /// What C3 found: snapshots that are needed, those that were forgotten, and the packs in which it counts copies.
     pub kept: Set,
     pub forgotten: Set,
@@ -103,7 +110,9 @@ impl Collector {
             list: 0,
             left_snapshots: 0,
             left_packs: 0,
+            left_keys: 0,
             stays: false,
+            keys_done: false,
             kept: 0,
             forgotten: 0,
             relied_on: 0,
@@ -115,7 +124,7 @@ pub fn first_list(collector: usize) -> usize {
     2 * collector
 }
 
-fn second_list(collector: usize) -> usize {
+pub fn second_list(collector: usize) -> usize {
     2 * collector + 1
 }
 
@@ -156,9 +165,14 @@ pub fn step(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> O
         At::PutMoved => put_moved(world, collector),
         At::PutSecondList => put_second_list(rules, world, collector),
         At::PutEnd => put_end(world, collector),
-        At::ListKeys | At::KeysListLeases | At::KeysListPacks | At::DeleteKeys => {
-            leftovers::step(rules, world, collector)
-        }
+        At::ListKeys
+        | At::KeysListLeases
+        | At::KeysListSnapshots
+        | At::KeysListPacks
+        | At::PutKeyList
+        | At::FinishKeysListSnapshots
+        | At::FinishKeysListPacks
+        | At::DeleteKeys => leftovers::step(rules, world, collector),
         _ => finish::step(rules, world, collector),
     };
     world.collectors[collector].at = next;
@@ -288,7 +302,7 @@ fn read_condemned(rules: &Rules, world: &mut World, collector: usize) -> At {
 
 fn put_rescued(rules: &Rules, world: &mut World, collector: usize) -> At {
     let blocks = std::mem::take(&mut world.collectors[collector].blocks);
-    world.put_pack(collector_pack(collector), blocks);
+    world.copy_blocks(blocks, world.there, collector_pack(collector));
     world.collectors[collector].relied_on |= 1 << collector_pack(collector);
     begin_lists(rules, world, collector)
 }
@@ -311,24 +325,25 @@ pub fn next_list(rules: &Rules, world: &mut World, collector: usize) -> At {
     } else if own.moved != 0 {
         At::PutMoved
     } else {
-        leftovers::first_step(rules)
+        leftovers::first_step(rules, own)
     }
 }
 
 fn put_first_list(rules: &Rules, world: &mut World, collector: usize) -> At {
     let own = &mut world.collectors[collector];
     let (packs, snapshots) = (std::mem::take(&mut own.drop), std::mem::take(&mut own.goes));
-    put_list(world, first_list(collector), packs, snapshots);
+    put_list(world, first_list(collector), (packs, snapshots, 0));
     begin_to_finish(rules, world, collector, first_list(collector))
 }
 
-fn put_list(world: &mut World, list: usize, packs: Packs, snapshots: Set) {
+pub fn put_list(world: &mut World, list: usize, (packs, snapshots, keys): (Packs, Set, Set)) {
     world.lists |= 1 << list;
     world.list_packs[list] = packs;
     world.list_snapshots[list] = snapshots;
+    world.list_keys[list] = keys;
 }
 
-fn begin_to_finish(rules: &Rules, world: &mut World, collector: usize, list: usize) -> At {
+pub fn begin_to_finish(rules: &Rules, world: &mut World, collector: usize, list: usize) -> At {
     world.collectors[collector].list = u8::try_from(list).expect("there are few lists");
     finish::first_step(rules)
 }
@@ -338,15 +353,15 @@ fn put_moved(world: &mut World, collector: usize) -> At {
     if own.moved & !world.there != 0 {
         return At::PutEnd;
     }
-    let blocks = std::mem::take(&mut own.carried);
+    let (blocks, moved) = (std::mem::take(&mut own.carried), own.moved);
     own.relied_on = own.relied_on & !own.moved | 1 << (collector_pack(collector) + 1);
-    world.put_pack(collector_pack(collector) + 1, blocks);
+    world.copy_blocks(blocks, moved, collector_pack(collector) + 1);
     At::PutSecondList
 }
 
 fn put_second_list(rules: &Rules, world: &mut World, collector: usize) -> At {
     let packs = std::mem::take(&mut world.collectors[collector].moved);
-    put_list(world, second_list(collector), packs, 0);
+    put_list(world, second_list(collector), (packs, 0, 0));
     begin_to_finish(rules, world, collector, second_list(collector))
 }
 

@@ -39,7 +39,7 @@ fn list_of(world: &World, collector: usize) -> usize {
 fn leave(rules: &Rules, world: &mut World, collector: usize) -> At {
     let own = &mut world.collectors[collector];
     (own.list, own.left_snapshots, own.left_packs, own.stays) = (0, 0, 0, false);
-    (own.listing, own.blocks) = (0, 0);
+    (own.listing, own.blocks, own.left_keys) = (0, 0, 0);
     next_list(rules, world, collector)
 }
 
@@ -106,6 +106,7 @@ fn list_packs(rules: &Rules, world: &mut World, collector: usize) -> At {
 fn next_deletion(world: &World, collector: usize) -> At {
     let own = &world.collectors[collector];
     match (own.left_snapshots, own.left_packs) {
+        (0, 0) if world.list_keys[list_of(world, collector)] != 0 => At::FinishKeysListSnapshots,
         (0, 0) => At::DeleteList,
         (0, _) => At::DeletePack,
         _ => At::DeleteSnapshot,

@@ -2,8 +2,8 @@
 //!
 //! Owns the joining of actors and properties into a model, and its runs. The model is of the page, not of the code. Each
 //! operation on the store is one step, and anybody may be passed over for ever after any step: so each run covers every
-//! pause, every crash and every order. Listings are atomic, as the page demands of a store. Tables are part of their packs,
-//! thinning and data keys are left out.
+//! pause, every crash and every order. Listings are atomic, as the page demands of a store. Tables are part of their packs, and
+//! thinning is left out.
 //!
 //! `MAINSTAY_MODEL=long` runs the larger settings too.
 
@@ -68,12 +68,14 @@ impl Protocol {
         let mut world = World {
             there: 0,
             content: [0; PACKS],
+            sealed: [0; PACKS],
             lists: 0,
             list_packs: [0; LISTS],
             list_snapshots: [0; LISTS],
+            list_keys: [0; LISTS],
             snapshots: old,
             marks: if rules.begins_forgotten { old } else { 0 },
-            keys: if rules.has(rules::Flaw::DataKeysGo) { 0 } else { Set::MAX },
+            keys: if rules.has_data_keys() { 0 } else { Set::MAX },
             leases: [Lease::default(); SESSIONS],
             confirmed: old,
             forgotten: if rules.begins_forgotten { old } else { 0 },
@@ -85,7 +87,7 @@ impl Protocol {
             undeletes: rules.undeletes,
         };
         let packs = rules.old_packs.iter().enumerate().filter(|(_, blocks)| **blocks != 0);
-        packs.for_each(|(pack, blocks)| world.put_pack(pack, *blocks));
+        packs.for_each(|(pack, blocks)| world.put_pack(pack, *blocks, 0));
         world
     }
 }

@@ -17,7 +17,8 @@ fn are_whole(rules: &Rules, world: &World, snapshots: Set, packs: Packs) -> bool
 /// A snapshot that was confirmed, and not given up, is there, counts, and has all its blocks.
 pub fn confirmed_snapshots_are_whole(model: &Protocol, world: &World) -> bool {
     let owed = world.confirmed & !world.forgotten;
-    owed & !world.counted() == 0 && are_whole(&model.rules, world, owed, world.readable())
+    let has_keys = world.keys_of(0, owed) & !world.keys == 0;
+    owed & !world.counted() == 0 && has_keys && are_whole(&model.rules, world, owed, world.readable())
 }
 
 /// So has one that merely counts. Half an undelete by a session that was fenced promises nothing.
@@ -47,7 +48,7 @@ pub fn a_later_prune_cleans_up(model: &Protocol, world: &World) -> bool {
     let counted = after.counted();
     let needed = model.rules.needs_of(counted);
     let is_garbage = |pack: usize| after.content[pack] & needed == 0;
-    let is_left = |list: usize| after.list_snapshots[list] & counted == 0;
+    let is_left = |list: usize| after.list_snapshots[list] & counted == 0 && after.list_keys[list] & after.keys == 0;
     after.collectors[SWEEPER].at == At::Ended
         && !members(after.there).any(is_garbage)
         && !members(u16::from(after.lists)).any(is_left)

@@ -76,6 +76,8 @@ pub struct Rules {
     pub drops_copies: bool,
     /// Whether collectors move blocks to new packs.
     pub moves: bool,
+    /// Whether data keys go when nothing is left that they open; not where blocks are moved.
+    pub data_keys: bool,
 }
 
 impl Rules {
@@ -96,6 +98,7 @@ impl Rules {
             fenceable: 0,
             drops_copies: false,
             moves: false,
+            data_keys: false,
         }
     }
 
@@ -105,6 +108,10 @@ impl Rules {
 
     pub fn has(&self, flaw: Flaw) -> bool {
         self.flaws.contains(&flaw)
+    }
+
+    pub fn has_data_keys(&self) -> bool {
+        self.data_keys || self.has(Flaw::DataKeysGo)
     }
 
     /// Blocks that these snapshots need.

@@ -65,6 +65,25 @@ pub const SYNC: Rules = Rules {
     ..Rules::named("writer, collector, syncer")
 };
 
+pub const DATA_KEYS: Rules = Rules {
+    writers: [1, 1],
+    collectors: 1,
+    forgets: 2,
+    forgettable: 0b110,
+    fenceable: WRITERS_FENCED,
+    data_keys: true,
+    ..Rules::named("2 writers, 1 collector, data keys")
+};
+
+pub const DATA_KEYS_BESIDE_TWO: Rules = Rules {
+    collectors: 2,
+    forgets: 1,
+    forgettable: 0b010,
+    fenceable: 1 | FIRST_COLLECTOR_FENCED,
+    name: "2 writers, 2 collectors, data keys",
+    ..DATA_KEYS
+};
+
 pub const TWO_AND_TWO: Rules =
     Rules { writers: [1, 1], collectors: 2, old_packs: [1, 0], ..Rules::named("2 writers, 2 collectors") };
 
@@ -120,7 +139,7 @@ pub const SYNC_BESIDE_TWO: Rules = Rules {
     ..Rules::named("writer, 2 collectors, syncer")
 };
 
-pub const SHORT: [Rules; 8] =
-    [TWO_WRITERS, TWO_COLLECTORS, SECOND_COPIES, UNDELETE, UNDELETE_TWICE, SYNC, TWO_AND_TWO, MIXED_PACKS];
+pub const SHORT: [Rules; 9] =
+    [TWO_WRITERS, TWO_COLLECTORS, SECOND_COPIES, UNDELETE, UNDELETE_TWICE, SYNC, TWO_AND_TWO, MIXED_PACKS, DATA_KEYS];
 
-pub const LONG: [Rules; 3] = [TWO_AND_TWO_FENCED, EVERYBODY, SYNC_BESIDE_TWO];
+pub const LONG: [Rules; 4] = [TWO_AND_TWO_FENCED, EVERYBODY, SYNC_BESIDE_TWO, DATA_KEYS_BESIDE_TWO];

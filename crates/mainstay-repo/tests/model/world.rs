@@ -72,14 +72,18 @@ pub struct World {
     pub there: Packs,
     /// Blocks in each pack that was ever there.
     pub content: [Set; PACKS],
+    /// Writers under whose data keys the blocks of each pack are sealed: whoever copies a block leaves it so.
+    pub sealed: [Set; PACKS],
     /// Condemned lists in the store.
     pub lists: Set,
     /// What each list that was ever there names.
     pub list_packs: [Packs; LISTS],
     pub list_snapshots: [Set; LISTS],
+    /// Writers whose data keys each list names.
+    pub list_keys: [Set; LISTS],
     pub snapshots: Set,
     pub marks: Set,
-    /// Writers whose data key is in the store; kept only where `Flaw::DataKeysGo` is tried.
+    /// Writers whose data key is in the store; all of them where data keys are left out.
     pub keys: Set,
     pub leases: [Lease; SESSIONS],
     /// Snapshots that were confirmed to a user.
@@ -132,14 +136,40 @@ impl World {
         void.fold(self.snapshots, |snapshots, writer| snapshots & !(1 << snapshot_of(writer)))
     }
 
-    /// Packs in the store that somebody can decrypt.
-    pub fn readable(&self) -> Packs {
-        let keyless = (0..UNDELETER).filter(|writer| self.keys >> writer & 1 == 0);
-        keyless.fold(self.there, |packs, writer| packs & !(1 << own_pack(writer)))
+    /// Data keys that these lists name.
+    pub fn doomed_keys(&self, lists: Set) -> Set {
+        members(u16::from(lists)).fold(0, |keys, list| keys | self.list_keys[list])
     }
 
-    pub fn put_pack(&mut self, pack: usize, blocks: Set) {
+    /// Packs in the store that are sealed under one of these keys.
+    pub fn sealed_under(&self, keys: Set) -> Packs {
+        let packs = members(self.there).filter(|pack| self.sealed[*pack] & keys != 0);
+        packs.fold(0, |packs, pack| packs | 1 << pack)
+    }
+
+    /// Packs in the store that somebody can decrypt.
+    pub fn readable(&self) -> Packs {
+        self.there & !self.sealed_under(!self.keys)
+    }
+
+    /// Keys without which nobody can read some pack or snapshot that is listed now.
+    pub fn keys_of(&self, packs: Packs, snapshots: Set) -> Set {
+        let sealed = members(packs).fold(0, |keys, pack| keys | self.sealed[pack]);
+        let written = (0..UNDELETER).filter(|writer| snapshots >> snapshot_of(*writer) & 1 == 1);
+        written.fold(sealed, |keys, writer| keys | 1 << writer)
+    }
+
+    pub fn put_pack(&mut self, pack: usize, blocks: Set, sealed: Set) {
         self.there |= 1 << pack;
         self.content[pack] = blocks;
+        self.sealed[pack] = sealed;
+    }
+
+    /// Copies blocks out of these packs into a new one, as they are: of several copies any.
+    pub fn copy_blocks(&mut self, blocks: Set, from: Packs, into: usize) {
+        let of = |block: usize| members(from).find(|pack| self.content[*pack] >> block & 1 == 1);
+        let sources = members(u16::from(blocks)).filter_map(of);
+        let sealed = sources.fold(0, |keys, pack| keys | self.sealed[pack]);
+        self.put_pack(into, blocks, sealed);
     }
 }

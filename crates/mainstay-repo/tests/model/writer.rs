@@ -62,7 +62,7 @@ pub fn step(rules: &Rules, world: &mut World, writer: usize) {
         At::ListLists => list_lists(world, writer),
         At::PutLeaseAgain => put_lease_again(world, writer),
         At::ListPacks => first_look(rules, world, writer),
-        At::PutKey => put_key(world, writer),
+        At::PutKey => put_key(rules, world, writer),
         At::Store => store(rules, world, writer),
         At::ReadSnapshot if world.counted() >> OLD & 1 == 1 => At::ListListsAgain,
         At::ReadSnapshot => At::PutEnd,
@@ -92,7 +92,11 @@ fn try_again(world: &mut World, writer: usize) {
 
 /// Packs that count as absent for a writer.
 fn absent(rules: &Rules, world: &World, writer: usize) -> Packs {
-    if rules.has(Flaw::CondemnedPacksCount) { 0 } else { world.doomed(world.writers[writer].known) }
+    if rules.has(Flaw::CondemnedPacksCount) {
+        return 0;
+    }
+    let known = world.writers[writer].known;
+    world.doomed(known) | world.sealed_under(world.doomed_keys(known))
 }
 
 fn put_lease(rules: &Rules, world: &mut World, writer: usize) -> At {
@@ -140,26 +144,26 @@ fn first_look(rules: &Rules, world: &mut World, writer: usize) -> At {
     if rules.has(Flaw::SecondLookAtOldListing) {
         world.writers[writer].listed = world.there;
     }
-    after_storing(rules, world.writers[writer].blocks)
+    if rules.has_data_keys() { At::PutKey } else { after_storing(rules, world.writers[writer].blocks) }
 }
 
 fn after_storing(rules: &Rules, blocks: Set) -> At {
     match blocks {
         0 if rules.has(Flaw::NoSecondLook) => At::PutSnapshot,
         0 => At::ListListsAgain,
-        _ if rules.has(Flaw::DataKeysGo) => At::PutKey,
         _ => At::Store,
     }
 }
 
-fn put_key(world: &mut World, writer: usize) -> At {
+fn put_key(rules: &Rules, world: &mut World, writer: usize) -> At {
     world.keys |= 1 << writer;
-    At::Store
+    after_storing(rules, world.writers[writer].blocks)
 }
 
 fn store(rules: &Rules, world: &mut World, writer: usize) -> At {
     let blocks = std::mem::take(&mut world.writers[writer].blocks);
-    world.put_pack(own_pack(writer), blocks);
+    let sealed = if rules.has_data_keys() { 1 << writer } else { 0 };
+    world.put_pack(own_pack(writer), blocks, sealed);
     if rules.has(Flaw::SecondLookAtOldListing) {
         world.writers[writer].listed |= 1 << own_pack(writer);
     }
@@ -186,14 +190,20 @@ fn second_look(rules: &Rules, world: &mut World, writer: usize) -> At {
     }
 }
 
+/// Packs out of which it may rescue blocks: condemned ones, but not what is sealed under a condemned key.
+fn rescuable(world: &World, writer: usize) -> Packs {
+    let doomed = world.doomed_keys(world.writers[writer].known);
+    world.there & !world.sealed_under(doomed)
+}
+
 fn read_condemned(world: &World, writer: usize) -> At {
-    let readable = world.blocks_of(world.there);
+    let readable = world.blocks_of(rescuable(world, writer));
     if world.writers[writer].blocks & !readable == 0 { At::PutRescued } else { At::PutEnd }
 }
 
 fn put_rescued(rules: &Rules, world: &mut World, writer: usize) -> At {
     let blocks = std::mem::take(&mut world.writers[writer].blocks);
-    world.put_pack(rescue_pack(writer), blocks);
+    world.copy_blocks(blocks, rescuable(world, writer), rescue_pack(writer));
     world.writers[writer].listed |= if rules.has(Flaw::SecondLookAtOldListing) { 1 << rescue_pack(writer) } else { 0 };
     At::ListListsAgain
 }

@@ -63,7 +63,7 @@ fn print(context: &Context, report: &CheckReport, long_run: &LongRun) -> Result<
         return context.output.message(&summary(report, long_run));
     }
     findings::show(context, &report.findings)?;
-    context.output.result(&format!("{}\n", line(report, long_run)))
+    context.output.outcome(&format!("{}\n", line(report, long_run)))
 }
 
 fn summary<'a>(report: &'a CheckReport, long_run: &LongRun) -> Summary<'a> {

@@ -58,9 +58,10 @@ impl Hold {
     }
 }
 
-/// Reads a time such as 30d; 0 and 0d are none.
+/// Reads a time such as 30d; 0, with a unit or without, is none.
 fn hold(text: &str) -> std::result::Result<Span, String> {
-    if ["0", "0d"].contains(&text) { Ok(Span::new()) } else { span(text) }
+    let is_none = ["0", "0h", "0d", "0w", "0m", "0y"].contains(&text);
+    if is_none { Ok(Span::new()) } else { span(text) }
 }
 
 /// Reads a time such as 30d.

@@ -2,7 +2,7 @@
 //!
 //! Owns finding the snapshot among the forgotten ones and the presentation; the engine makes sure that it is whole.
 
-use mainstay_repo::{Right, SnapshotEntry};
+use mainstay_repo::{Error, Right, SnapshotEntry};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -52,7 +52,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let mut undeleted = None;
     if let Some(text) = &arguments.snapshot {
         let entry = find(&forgotten, text)?;
-        opened.repository.undelete(entry.id)?;
+        opened.repository.undelete(entry.id).map_err(|error| match error {
+            Error::Missing { verb: "undelete snapshot", .. } => {
+                let message = format!("undelete snapshot {}: a prune has removed it meanwhile", entry.id.short());
+                Failure::new(&catalogue::NO_SNAPSHOT, message)
+            }
+            other => other.into(),
+        })?;
         forgotten.retain(|other| other.id != entry.id);
         undeleted = Some(entry);
     }

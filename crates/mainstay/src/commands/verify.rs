@@ -104,9 +104,9 @@ fn print(context: &Context, report: &VerifyReport, asked: Asked<'_>) -> Result<(
         return context.output.message(&summary(report, asked));
     }
     findings::show(context, &report.findings)?;
-    context.output.result(&format!("{}\n", line(report, long_run)))?;
+    context.output.outcome(&format!("{}\n", line(report, long_run)))?;
     match rolled {
-        Some((rolling, covered)) => context.output.result(&format!("{}\n", rolling.line(covered))),
+        Some((rolling, covered)) => context.output.outcome(&format!("{}\n", rolling.line(covered))),
         None => Ok(()),
     }
 }

@@ -52,10 +52,10 @@ catalogue! {
     NOT_ALLOWED = "MS-1210", WrongKey, "name a key that may by --password-file; `mainstay key list` shows what each may do";
     KEYS_LEFT_OUT = "MS-1211", Refused, "name a file that opens each by --take-along FILE, or remove them by --remove-others and add them again";
 
-    DAMAGED = "MS-1301", Damage, "do not prune; run `mainstay check` and `mainstay verify` to see how far the damage goes";
-    MISSING = "MS-1302", Damage, "do not prune; check that the store is complete, then run `mainstay check`";
-    BLOCK_MISSING = "MS-1303", Damage, "do not prune; run `mainstay check` to see which snapshots are affected";
-    DAMAGE_FOUND = "MS-1304", Damage, "do not prune; restore what is whole, or bring the damaged objects back from a copy of the store";
+    DAMAGED = "MS-1301", Damage, "do not prune; `mainstay verify` shows how far the damage goes, and `mainstay repair` undoes what can be undone";
+    MISSING = "MS-1302", Damage, "do not prune; check that the store is complete, then run `mainstay check`, and `mainstay repair` for what is lost";
+    BLOCK_MISSING = "MS-1303", Damage, "do not prune; `mainstay check` shows which snapshots are affected, and `mainstay repair` undoes what can be undone";
+    DAMAGE_FOUND = "MS-1304", Damage, "do not prune; run `mainstay repair`, or `mainstay repair --from` another copy of the repository";
     REWOUND = "MS-1305", Rewound, "do not prune; find out who put back an older repository, and see `mainstay repo history`";
     HISTORY_GAP = "MS-1306", Rewound, "list again, and see `mainstay repo history`; if the snapshot is lost for good, give it up by `mainstay prune --accept-loss ID`";
     UNREPAIRED = "MS-1307", Damage, "back up: what the sources still have is stored again; then repair once more, or give the rest up by --accept-loss";

@@ -224,3 +224,14 @@ fn a_list_that_names_a_snapshot_where_it_does_not_stand_takes_nothing_of_it() {
     assert_eq!(garbage(&store), [""; 0]);
     assert_snapshots(&repository, &[(2, kept)].into());
 }
+
+#[test]
+fn a_file_that_is_no_pack_stops_no_prune_and_stays() {
+    let (store, repository, kept) = half_dead();
+    for name in ["packs/notes.txt", "packs/00/.nfs0001"] {
+        store.put(name, b"mine").unwrap();
+    }
+    repository.prune().unwrap();
+    assert!(["packs/notes.txt", "packs/00/.nfs0001"].iter().all(|name| store.names().contains(&(*name).to_owned())));
+    assert_snapshots(&repository, &[(2, kept)].into());
+}

@@ -1,10 +1,11 @@
 //! Simulated histories of the real code: sessions stand still anywhere while others run, whose clocks are wrong, whose
 //! processes die, and whose replies are lost. Then the faults stop, and everything that was confirmed must be there.
 //!
-//! A seed is a history. `MAINSTAY_SIMULATION_SEEDS` says how many are run at least, `MAINSTAY_SIMULATION_FIRST` from which on;
-//! `MAINSTAY_SOAK_MINUTES` for how long.
+//! A seed is a history; the long form runs as many at once as there are processors. `MAINSTAY_SIMULATION_SEEDS` says how many
+//! are run at least, `MAINSTAY_SIMULATION_FIRST` from which on; `MAINSTAY_SOAK_MINUTES` for how long.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
@@ -17,6 +18,8 @@ use crate::repair::{Means, OnLoss, RepairMode, RepairOptions};
 use crate::session::Presence;
 
 const SEEDS: u64 = 2000;
+/// The same in the long form.
+const MANY_SEEDS: u64 = 200_000;
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 /// Operations that stand still within each other.
 const DEPTH: u32 = 3;
@@ -335,18 +338,34 @@ fn setting(name: &str) -> Option<u64> {
 fn whatever_stands_still_dies_or_has_a_wrong_clock_nothing_confirmed_is_lost() {
     let effort = Effort::asked();
     let first = setting("MAINSTAY_SIMULATION_FIRST").unwrap_or_else(|| effort.first_seed());
-    let seeds = setting("MAINSTAY_SIMULATION_SEEDS").unwrap_or(SEEDS);
-    let (mut total, mut run) = (BTreeMap::<&str, u64>::new(), 0);
-    while run < seeds || effort.goes_on() {
-        for (what, count) in simulate(first + run) {
-            *total.entry(what).or_default() += count;
+    let seeds = setting("MAINSTAY_SIMULATION_SEEDS").unwrap_or(if effort.is_long() { MANY_SEEDS } else { SEEDS });
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut counts = BTreeMap::<&str, u64>::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= seeds && !effort.goes_on() {
+                return counts;
+            }
+            for (what, count) in simulate(first + number) {
+                *counts.entry(what).or_default() += count;
+            }
+            *counts.entry("seeds").or_default() += 1;
         }
-        run += 1;
-    }
+    };
+    let mut total = BTreeMap::<&str, u64>::new();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..effort.workers()).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            let counts = worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            counts.into_iter().for_each(|(what, count)| *total.entry(what).or_default() += count);
+        }
+    });
+    let run = total.remove("seeds").unwrap_or_default();
     let count = |what: &str| total.get(what).copied().unwrap_or_default();
     let figures = format!(
-        "{run} seeds from {first}, {} snapshots confirmed, {} prunes, {} of them by a key that opens nothing, {} undeletions, {} packs damaged, {} repairs that \
-         healed, {} backups fenced, {} looks of an observer with a memory, 0 \
+        "{run} seeds from {first}, {} snapshots confirmed, {} prunes, {} of them by a key that opens nothing, {} \
+         undeletions, {} packs damaged, {} repairs that healed, {} backups fenced, {} looks of an observer with a memory, 0 \
          violations",
         count("confirmed"),
         count("pruned"),

@@ -11,7 +11,7 @@ use super::checkup::Checkup;
 use crate::context::{Context, Opened};
 use crate::location::quoted;
 use crate::output::{escape, units};
-use crate::{defaults, key_file, recovery_kit};
+use crate::{defaults, key_file, machine, recovery_kit, secrets};
 
 /// What opens the repository, or why nothing does.
 pub fn opened(checkup: &mut Checkup, context: &Context) -> Option<Opened> {
@@ -33,7 +33,7 @@ pub fn opened(checkup: &mut Checkup, context: &Context) -> Option<Opened> {
 
 pub fn check(checkup: &mut Checkup, opened: &Opened) {
     folder(checkup);
-    kit(checkup, &opened.repository);
+    kit(checkup, opened);
     slots(checkup, opened);
     match opened.repository.confirm_signer() {
         Ok(()) => checkup.ok("signature", "what this key signs is believed"),
@@ -54,8 +54,20 @@ fn folder(checkup: &mut Checkup) {
     }
 }
 
-fn kit(checkup: &mut Checkup, repository: &Repository) {
-    match recovery_kit::default_path(repository).ok().filter(|kit| kit.exists()) {
+fn kit(checkup: &mut Checkup, opened: &Opened) {
+    let opens = |kit: &Path| {
+        let secret = secrets::read_file(kit);
+        secret.is_ok_and(|secret| Repository::open(opened.location.store(), &secret, machine::liveness()).is_ok())
+    };
+    match recovery_kit::default_path(&opened.repository).ok().filter(|kit| kit.exists()) {
+        Some(kit) if !opens(&kit) => checkup.warn(
+            "recovery kit",
+            format!("{} opens this repository no more: its key was removed, or shut out by a rotation", quoted(&kit)),
+            format!(
+                "delete it, its printed pages too, and make another: mainstay key{} export-kit",
+                opened.location.flag()
+            ),
+        ),
         Some(kit) => checkup.warn(
             "recovery kit",
             format!("{} is still on this machine", quoted(&kit)),
