@@ -107,7 +107,7 @@ fn faults_of_the_contents_are_found() {
     world.ok(&["backup", "docs"]);
     let ids = world.snapshots();
     world.ok(&["forget", &ids[0]]);
-    assert!(finds(&world, 0, "forgotten", "ok").contains("1 forgotten"));
+    assert!(finds(&world, 3, "forgotten", "ok").contains("1 forgotten"));
     fs::write(world.repository().join("tmp/left"), b"bytes").expect("a file");
     assert!(finds(&world, 3, "unfinished", "warn").contains("1 unfinished"));
     fs::remove_file(world.repository().join("reserve")).expect("it is there");
