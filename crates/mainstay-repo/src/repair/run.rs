@@ -279,12 +279,18 @@ impl<'r> Run<'r> {
         self.options.mode = RepairMode::Show;
         let lost = self.lost_alone(assess);
         (self.options.mode, self.report) = (mode, report);
-        let mut wanted = BlockSet::default();
-        wanted.extend(lost?.into_values().flatten());
+        let (lost, mut wanted) = (lost?, BlockSet::default());
+        wanted.extend(lost.values().flatten().copied());
         if wanted.is_empty() {
             return Ok(());
         }
         assess.lent = sister::take_blocks(self.repository, (sister, &assess.index), self.session, (&wanted, mode))?;
+        // Damaged packs are told of when they are treated; what is gone is made up for here.
+        let is_damaged = |object: &str| assess.packs.damaged.iter().any(|pack| pack.name == object);
+        let is_lent = |blocks: &[BlockId]| blocks.iter().all(|block| assess.lent.contains(*block));
+        let made_up_for = lost.into_iter().filter(|(object, blocks)| !is_damaged(object) && is_lent(blocks));
+        let made_up_for = made_up_for.map(|(object, _)| Repaired { object, means: Means::Sister });
+        self.report.repaired.extend(made_up_for);
         if mode == RepairMode::Apply {
             assess.index = self.index()?;
             assess.blocks = self.repository.block_reader(&assess.index);

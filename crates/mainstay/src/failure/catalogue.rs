@@ -58,7 +58,7 @@ catalogue! {
     DAMAGE_FOUND = "MS-1304", Damage, "do not prune; run `mainstay repair`, or `mainstay repair --from` another copy of the repository";
     REWOUND = "MS-1305", Rewound, "do not prune; find out who put back an older repository, and see `mainstay repo history`";
     HISTORY_GAP = "MS-1306", Rewound, "list again, and see `mainstay repo history`; if the snapshot is lost for good, give it up by `mainstay prune --accept-loss ID`";
-    UNREPAIRED = "MS-1307", Damage, "back up: what the sources still have is stored again; then repair once more, or give the rest up by --accept-loss";
+    UNREPAIRED = "MS-1307", Damage, "back up: what the sources still have is stored again; then repair once more; or repair --from another copy of the repository; or give the rest up by --accept-loss";
     NO_PARITY_OF_DAMAGE = "MS-1308", Damage, "run `mainstay repair` first; parity is made of what is whole";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
