@@ -135,6 +135,7 @@ impl Repository {
         let plan = inventory.plan();
         observer.check()?;
         let mut removal = Removal::new(self, session, &inventory.snapshots, (&around, inventory.relied_on(&plan)));
+        removal.hold(&inventory.held);
         if inventory.needs.sight == Sight::Blind {
             removal.compare(&inventory.needs.live);
         }

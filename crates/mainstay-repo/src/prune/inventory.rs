@@ -11,19 +11,23 @@ use super::plan::{PackUse, PrunePlan, plan_prune};
 use super::snapshots::Snapshots;
 use super::surroundings::Surroundings;
 use super::survey::Survey;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::format::names;
+use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId};
 use crate::index::{Care, Index};
 use crate::repository::{ProvedSnapshot, Repository};
 use crate::session::{listed_packs, rescue};
-use crate::store::Object;
+use crate::store::{Object, is_absent};
 
 /// Everything that planning reads, so that carrying out does not read it again.
 pub struct Inventory {
     pub snapshots: Snapshots,
     pub needs: Needs,
     pub packs: Vec<PackUse>,
+    /// Condemned packs that stay: something needed of them has no good copy, there or elsewhere, and may have one again after a
+    /// repair.
+    pub held: HashSet<PackId>,
     /// Packs for which somebody has to vouch, so that sessions refer to what is in them.
     pub unvouched: Vec<Object>,
 }
@@ -41,10 +45,13 @@ impl Inventory {
         let index = index_of_present(repository, around)?;
         let mut needs = Needs::find(repository, index, &snapshots, observer)?;
         needs.may_thin = !around.open.has_collector();
-        if let Some(session) = collector
-            && rescue_condemned(repository, around, session, &needs)?
-        {
-            needs.index = index_of_present(repository, around)?;
+        let mut held = HashSet::new();
+        if let Some(session) = collector {
+            let (rescued, lacking) = rescue_condemned(repository, around, session, &needs)?;
+            held = lacking;
+            if !rescued.is_empty() {
+                needs.index = index_of_present(repository, around)?;
+            }
         }
         // Listed after the index was opened: what its tables name is there by now, or gone.
         let listed = repository.list_packs()?;
@@ -68,7 +75,7 @@ impl Inventory {
         }
         let unvouched = std::mem::take(&mut survey.unvouched);
         drop(survey);
-        Ok(Self { snapshots, needs, packs, unvouched })
+        Ok(Self { snapshots, needs, packs, held, unvouched })
     }
 
     /// Names of the packs in which copies of what is needed are counted under this plan.
@@ -100,19 +107,36 @@ fn index_of_present(repository: &Repository, around: &Surroundings) -> Result<Ar
     repository.index_beside(absent, Care::Tails)
 }
 
-/// Copies what is needed of condemned packs and has no good copy elsewhere; answers whether there was anything.
+/// Copies what is needed of condemned packs and has no good copy elsewhere; answers which blocks, and in which packs there is
+/// something that could not be copied.
 fn rescue_condemned(
     repository: &Repository,
     around: &Surroundings,
     collector: SessionId,
     needs: &Needs,
-) -> Result<bool> {
+) -> Result<(BlockSet, HashSet<PackId>)> {
     let condemned = listed_packs(repository, around.condemned.lists.iter().flat_map(|list| &list.packs))?;
-    if condemned.is_empty() {
-        return Ok(false);
+    let mut lacking = HashSet::new();
+    for pack in &condemned {
+        match repository.read_pack_listing(pack) {
+            // What is in it is not known: what is nowhere else may be there.
+            Err(error) if error.kind() == Kind::Corrupt && needs.lack_something(repository)? => {
+                lacking.extend(names::parse_pack(&pack.name).map(|(id, _)| id));
+            }
+            Err(error) if error.kind() == Kind::Corrupt => {}
+            // Another collector has deleted it.
+            Err(Error::Store { source, .. }) if is_absent(&source) => {}
+            listing => drop(listing?),
+        }
     }
-    let rescued = rescue((repository, repository), collector, &condemned, |_, row, _| {
-        Ok(needs.live.contains(row.block) && !needs.has_copy_as_good(repository, row)?)
+    let mut wanted = Vec::new();
+    let rescued = rescue((repository, repository), collector, &condemned, |listing, row, _| {
+        let is_wanted = needs.live.contains(row.block) && !needs.has_copy_as_good(repository, row)?;
+        if is_wanted {
+            wanted.push((listing.id, row.block));
+        }
+        Ok(is_wanted)
     })?;
-    Ok(rescued > 0)
+    lacking.extend(wanted.into_iter().filter(|(_, block)| !rescued.contains(*block)).map(|(pack, _)| pack));
+    Ok((rescued, lacking))
 }

@@ -107,6 +107,18 @@ impl Needs {
         Ok(is_as_good && repository.block_reader(&self.index).has_good_copy((row.block, row.kind), &place)?)
     }
 
+    /// Whether something is needed that the copy to which the index leads lacks.
+    pub fn lack_something(&self, repository: &Repository) -> Result<bool> {
+        for block in self.live.iter() {
+            if let Some(place) = self.index.find_block(block)?
+                && !self.is_covered(repository, block, &place)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether a copy of a block has everything that is needed of it, as its own table of chunks says. Where that is not known
     /// it has not.
     pub fn is_covered(&self, repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<bool> {

@@ -33,6 +33,8 @@ pub struct Removal<'r> {
     pub deleted: u64,
     /// Snapshots that are on lists already.
     condemned_snapshots: HashSet<SnapshotId>,
+    /// Condemned packs that stay whatever becomes of their list.
+    held: HashSet<PackId>,
     /// What is needed, for a collector that opens nothing: no copy of it goes but for the sake of a twin.
     compared: Option<&'r BlockSet>,
     /// Names of the packs in which copies of what is needed were counted.
@@ -70,6 +72,7 @@ impl<'r> Removal<'r> {
             known_lists,
             deleted: 0,
             condemned_snapshots: truly_condemned(around, snapshots),
+            held: HashSet::new(),
             compared: None,
             relied_on,
             finished: Vec::new(),
@@ -77,6 +80,11 @@ impl<'r> Removal<'r> {
             waiting_bytes: 0,
             awaited: None,
         }
+    }
+
+    /// Keeps these packs, though they are condemned.
+    pub fn hold(&mut self, packs: &HashSet<PackId>) {
+        self.held.extend(packs);
     }
 
     /// From now on compares each copy of these blocks that is to go with the one that counts.
@@ -158,7 +166,8 @@ impl<'r> Removal<'r> {
         if !self.relied_on.is_subset(&listed) {
             return self.leave(list);
         }
-        let held = self.still_needed(list, now.needed, condemned.packs())?;
+        let mut held = self.still_needed(list, now.needed, condemned.packs())?;
+        held.extend(list.packs.iter().map(|pack| pack.id).filter(|id| self.held.contains(id)));
         let (stay, go): (Vec<_>, Vec<_>) = meant.into_iter().partition(|snapshot| now.kept.contains(&snapshot.id));
         self.record(go.iter().copied())?;
         for snapshot in go {

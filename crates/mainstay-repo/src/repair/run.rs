@@ -270,7 +270,7 @@ impl<'r> Run<'r> {
         let rescued = rescue(both, self.session, &assess.packs.doomed, |_, row, _| {
             Ok(assess.needed.contains(row.block) && !assess.has_whole_copy(row)?)
         })?;
-        Ok(rescued > 0)
+        Ok(!rescued.is_empty())
     }
 
     /// Takes from a sister what would be lost.

@@ -10,6 +10,7 @@ use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::CondemnedPack;
 use crate::format::pack::PackRow;
+use crate::format::refs::BlockSet;
 use crate::format::table::TablePack;
 use crate::format::{limits, names};
 use crate::id::{BlockId, PackId, SessionId, SnapshotId};
@@ -88,7 +89,7 @@ pub fn listed_packs<'p>(
 /// Copies out of `packs` of one repository into another, mostly the same, every block for which `is_missing` says that no
 /// good copy is elsewhere, and indexes the copies as blocks in packs of `session`. Of several copies the one that is thinned
 /// least counts. Whoever may not open them takes none of two that differ, since it cannot tell which is the true one. Answers
-/// how many bytes the new packs have.
+/// which blocks it has copied.
 ///
 /// A pack that vanishes meanwhile has been deleted by a collector that saw no need for it; whoever called looks again at
 /// what is missing then.
@@ -97,7 +98,7 @@ pub fn rescue(
     session: SessionId,
     packs: &[Object],
     mut is_missing: impl FnMut(&PackListing, &PackRow, &[u8]) -> Result<bool>,
-) -> Result<u64> {
+) -> Result<BlockSet> {
     let mut chosen = HashMap::<BlockId, Choice>::new();
     for pack in packs {
         each_block(from, pack, |listing, row, table| {
@@ -111,14 +112,17 @@ pub fn rescue(
         })?;
     }
     chosen.retain(|_, choice| !choice.is_contested);
-    let mut copies = Copies { from, into, session, open: BTreeMap::new(), rows: NewRows::default(), bytes: 0 };
+    let mut copies = Copies { from, into, session, open: BTreeMap::new(), rows: NewRows::default() };
     for pack in packs {
         each_block(from, pack, |listing, row, table| match chosen.get(&row.block) {
             Some(choice) if choice.place == (listing.id, row.thinned) => copies.add(listing, row, table),
             _ => Ok(()),
         })?;
     }
-    copies.finish()
+    copies.finish()?;
+    let mut copied = BlockSet::default();
+    copied.extend(chosen.into_keys());
+    Ok(copied)
 }
 
 /// The copy of a block that is to be carried on.
@@ -190,7 +194,6 @@ struct Copies<'r> {
     session: SessionId,
     open: BTreeMap<u8, PackWriter>,
     rows: NewRows,
-    bytes: u64,
 }
 
 impl Copies<'_> {
@@ -221,7 +224,6 @@ impl Copies<'_> {
     }
 
     fn note(&mut self, finished: &FinishedPack) {
-        self.bytes += finished.len;
         let pack = TablePack { id: finished.id, session: self.session, len: finished.len };
         self.rows.add_own_pack(&self.into.keys, pack, &finished.rows);
     }
@@ -234,12 +236,11 @@ impl Copies<'_> {
         write_tables(&*self.into.store, &self.into.keys, rows, &[]).map(drop)
     }
 
-    fn finish(mut self) -> Result<u64> {
+    fn finish(mut self) -> Result<()> {
         for pack in std::mem::take(&mut self.open).into_values() {
             let finished = pack.finish()?;
             self.note(&finished);
         }
-        self.publish()?;
-        Ok(self.bytes)
+        self.publish()
     }
 }

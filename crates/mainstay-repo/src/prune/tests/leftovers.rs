@@ -235,3 +235,42 @@ fn a_file_that_is_no_pack_stops_no_prune_and_stays() {
     assert!(["packs/notes.txt", "packs/00/.nfs0001"].iter().all(|name| store.names().contains(&(*name).to_owned())));
     assert_snapshots(&repository, &[(2, kept)].into());
 }
+
+#[test]
+fn a_doomed_pack_that_is_damaged_stays_while_something_needed_of_it_is_nowhere_else() {
+    let mut tried = 0;
+    for call in 0.. {
+        let (store, repository) = new_repository();
+        let all = super::thinning::small(0..40);
+        let first = back_up(&repository, 1, &all).unwrap().entry.id;
+        back_up(&repository, 2, &super::thinning::small((0..40).step_by(4))).unwrap();
+        forget(&repository, 1);
+        let whole = repository.index().unwrap().packs();
+        // A prune thins blocks, and dooms the whole ones, while somebody takes back that the snapshot was forgotten.
+        let failing = FailingStore::new(store.clone(), Failure::Never);
+        let pruning = store.clone();
+        failing.before(call, move || drop(open(pruning.clone(), process(2, Some(1))).prune()));
+        let undeleted = open(failing.clone(), process(1, Some(1))).undelete(first);
+        if failing.calls() <= call {
+            break;
+        }
+        let doomed = repository.condemned().unwrap().packs();
+        let doomed = whole.values().find(|pack| doomed.contains(&pack.id) && pack.len > 10_000);
+        let doomed = doomed.map(|pack| names::pack(pack.id, pack.session)).filter(|name| store.names().contains(name));
+        let (Ok(()), Some(pack)) = (undeleted, doomed) else { continue };
+        tried += 1;
+        store.damage(&pack, |bytes| bytes[200] ^= 1);
+        for _ in 0..2 {
+            let _ = open(store.clone(), restarted()).prune();
+        }
+        // As parity would do it.
+        assert!(store.names().contains(&pack), "call {call}");
+        store.damage(&pack, |bytes| bytes[200] ^= 1);
+        open(store.clone(), restarted()).prune().unwrap();
+        assert_snapshots(
+            &open(store.clone(), restarted()),
+            &[(1, all), (2, super::thinning::small((0..40).step_by(4)))].into(),
+        );
+    }
+    assert!(tried > 0, "the case never came about");
+}
