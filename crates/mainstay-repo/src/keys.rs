@@ -137,6 +137,20 @@ impl Keys {
         Ok(Self::new(self.config, secrets, Signer::open(self.signer.stored().clone())))
     }
 
+    /// The same keys for another copy of the repository: what that one says of sessions says nothing here.
+    pub fn apart(&self) -> Self {
+        let signer = Signer::open(self.signer.stored().clone());
+        let claims = self.claims.clone();
+        Self {
+            config: self.config,
+            claims,
+            own: self.own.clone(),
+            signer,
+            others: Mutex::default(),
+            sessions: Mutex::default(),
+        }
+    }
+
     /// How often the secrets were rotated when those of these keys were drawn.
     pub fn generation(&self) -> u32 {
         self.own.secrets.generation()

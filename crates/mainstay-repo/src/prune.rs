@@ -151,7 +151,6 @@ impl Repository {
         let (left, rewritten): (Vec<PackUse>, Vec<PackUse>) =
             plan.repack.iter().cloned().partition(|pack| moved.left.contains(&pack.id));
         removal.rewritten(&moved.given_up, Vec::new())?;
-        self.vouch_for_kept(&inventory.unvouched, &plan)?;
         // The new places must be found before the old packs count as absent.
         moved.tables.succeed(&inventory.needs.index, &plan.keep, &left)?;
         removal.rewritten(&rewritten, moved.packs)?;
@@ -159,6 +158,11 @@ impl Repository {
         observer.check()?;
         Leftovers::list(self)?.remove(session, &inventory, &mut removal)?;
         removal.finished_lists()?;
+        match self.vouch_for_kept(&inventory.unvouched, &plan, observer) {
+            // That nobody vouches costs space when it is met again, and no more.
+            Err(error) if error.kind() == Kind::NoSpace => {}
+            vouched => vouched?,
+        }
         let (reasons, repacked_bytes) = (moved.reasons, moved.bytes);
         let Removal { deleted, waiting_packs, waiting_bytes, awaited, .. } = removal;
         let waiting = Waiting { packs: waiting_packs, bytes: waiting_bytes, session: awaited };
@@ -166,11 +170,12 @@ impl Repository {
     }
 
     /// Vouches for kept packs that open, and for which nobody does.
-    fn vouch_for_kept(&self, unvouched: &[Object], plan: &PrunePlan) -> Result<()> {
+    fn vouch_for_kept(&self, unvouched: &[Object], plan: &PrunePlan, observer: &dyn PruneObserver) -> Result<()> {
         let kept: HashSet<PackId> = plan.keep.iter().map(|pack| pack.id).collect();
         let mut rows = NewRows::default();
         let is_kept = |pack: &&Object| names::parse_pack(&pack.name).is_ok_and(|(id, _)| kept.contains(&id));
         for pack in unvouched.iter().filter(is_kept) {
+            observer.check()?;
             let vouched = self.read_pack_listing(pack).and_then(|listing| Ok((opens(self, pack, &listing)?, listing)));
             match vouched {
                 Ok((true, listing)) => {

@@ -187,10 +187,11 @@ impl Repository {
 
     /// The same repository in another place.
     pub(crate) fn beside(&self, store: Arc<dyn Store>) -> Self {
+        let keys = Arc::new(self.keys.apart());
         Self {
-            data_keys: Arc::new(DataKeys::new(store.clone(), self.keys.clone())),
+            data_keys: Arc::new(DataKeys::new(store.clone(), keys.clone())),
             store,
-            keys: self.keys.clone(),
+            keys,
             chunker: self.chunker.clone(),
             compressors: self.compressors.clone(),
             liveness: self.liveness.clone(),

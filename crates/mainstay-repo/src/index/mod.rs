@@ -185,6 +185,13 @@ impl Index {
         self.find_chunk_in(id, |table| self.is_own(table), |copy| self.is_vouched(domain, copy.pack))
     }
 
+    /// The copy of a block in which this chunk was found.
+    pub fn copy_with(&self, chunk: &ChunkPlace) -> Result<Option<BlockPlace>> {
+        let domain = self.keys.own_domain();
+        let is_it = |copy: &BlockPlace| copy.thinned == chunk.thinned && self.is_vouched(domain, copy.pack);
+        self.find_copy(chunk.block, is_it)
+    }
+
     /// Whether a table of chunks of a domain vouches for a pack.
     pub fn is_vouched(&self, domain: DomainId, pack: PackId) -> bool {
         self.vouched.get(&domain).is_some_and(|packs| packs.contains(&pack))

@@ -9,17 +9,15 @@ use std::sync::Arc;
 use super::living::Living;
 use super::observer::PruneObserver;
 use super::snapshots::Snapshots;
-use super::thin::{Thinning, overlaps, plan_thinning};
+use super::thin::{Thinning, plan_thinning};
 use crate::error::{Kind, Result};
 use crate::format::block::ChunkTable;
-use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
-use crate::id::{BlockId, ChunkId, PackId};
+use crate::id::{BlockId, PackId};
 use crate::index::{BlockPlace, Index};
-use crate::pack_reader::PackListing;
-use crate::repository::{ProvedSnapshot, Repository, store_error};
-use crate::store::Object;
+use crate::pack_reader::{Expected, OpenBlock};
+use crate::repository::{ProvedSnapshot, Repository};
 use crate::tree_reader::TreeReader;
 
 /// What the key of a collector opens.
@@ -119,45 +117,25 @@ impl Needs {
         Ok(false)
     }
 
-    /// Whether a copy of a block has everything that is needed of it, as its own table of chunks says. Where that is not known
-    /// it has not.
+    /// Whether a copy of a block has everything that is needed of it, as the opened block says: the chunk table beside it is not
+    /// bound to the copy, and may be that of another. Where that is not known it has not.
     pub fn is_covered(&self, repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<bool> {
         if place.thinned == 0 {
             return Ok(true);
         }
         let Some(living) = self.living.as_ref().and_then(|living| living.of(block)) else { return Ok(false) };
-        let table = match table_of(repository, block, place) {
+        let reader = repository.block_reader(&self.index);
+        let (mut stored, mut plain) = (vec![0; place.stored_len as usize], OpenBlock::default());
+        let expected = Expected { block, kind: place.kind, thinned: place.thinned };
+        let read = reader.read_range(place, place.offset.into(), &mut stored);
+        match read.and_then(|()| reader.open(expected, &mut stored, &mut plain)) {
             Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
-            table => table?,
-        };
-        Ok(table.is_some_and(|table| covers(&table, living)))
+            opened => opened?,
+        }
+        let kept = plain.kept();
+        let is_there = |range: &Range<u32>| kept.iter().any(|kept| kept.start <= range.start && range.end <= kept.end);
+        Ok(living.iter().all(is_there))
     }
-}
-
-/// The chunk table of a copy, from its pack; none if its pack does not know it.
-fn table_of(repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<Option<ChunkTable>> {
-    let name = names::pack(place.pack, place.pack_session);
-    let len = match repository.store.len(&name) {
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        len => len.map_err(|source| store_error("read", &name, source))?,
-    };
-    let listing = repository.read_pack_listing(&Object { name: name.clone(), len })?;
-    let is_it = |row: &&PackRow| row.block == block && row.thinned == place.thinned && row.offset == place.offset;
-    let Some(row) = listing.rows.iter().find(is_it) else { return Ok(None) };
-    let mut sealed = vec![0; row.table_len as usize];
-    repository.read_pack_at(&Object { name, len }, row.table_offset.into(), &mut sealed)?;
-    PackListing::open_table(&repository.data_keys, block, &sealed).map(Some)
-}
-
-/// Whether everything in these ranges (ascending and apart) is in a copy with this table.
-fn covers(table: &ChunkTable, living: &[Range<u32>]) -> bool {
-    let mut offset = 0;
-    let is_there = table.chunks.iter().all(|(id, len)| {
-        let range = offset..offset + len;
-        offset = range.end;
-        *id != ChunkId::TAKEN_OUT || !overlaps(living, &range)
-    });
-    is_there && living.last().is_none_or(|last| last.end <= offset)
 }
 
 /// A tree that cannot be read is no reason to keep what is known to be dead: then blocks are kept as a whole.

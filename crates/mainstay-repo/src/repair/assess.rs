@@ -133,6 +133,7 @@ impl Assess<'_> {
 
     /// Whether a pack that is whole has a copy of a block that holds as much.
     pub fn has_whole_copy(&self, row: &PackRow) -> Result<bool> {
+        // What a sister lends is whole, or the same pack.
         if self.lent.contains(row.block) {
             return Ok(true);
         }

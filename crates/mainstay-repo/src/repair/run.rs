@@ -116,8 +116,9 @@ impl<'r> Run<'r> {
         lost.extend(self.judge_doomed(&assess)?);
         let gone = self.find_missing(&assess, &moved, &mut lost)?;
         lost.extend(missing::lost_keys(&assess)?);
-        // What was taken is not lost, if only shown yet.
-        lost.retain(|object, _| !self.report.repaired.iter().any(|repaired| repaired.object == *object));
+        if !self.applies() {
+            lost.retain(|object, _| !self.would_be_taken(object));
+        }
         self.gives_up = self.decide(&lost)?;
         if self.applies() {
             // Packs that are gone and lack nothing any more need not be named.
@@ -271,6 +272,13 @@ impl<'r> Run<'r> {
             Ok(assess.needed.contains(row.block) && !assess.has_whole_copy(row)?)
         })?;
         Ok(!rescued.is_empty())
+    }
+
+    /// Whether a data key that is lost would be taken from a sister, of whichever generation.
+    fn would_be_taken(&self, object: &str) -> bool {
+        let session = |name: &str| names::parse_data_key(name).ok().map(|(session, _)| session);
+        let Some(lost) = session(object) else { return false };
+        self.report.repaired.iter().any(|repaired| session(&repaired.object) == Some(lost))
     }
 
     /// Takes from a sister what would be lost.

@@ -14,12 +14,12 @@ use super::{Means, RepairMode, Repaired};
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::format::pack::PackRow;
-use crate::format::refs::BlockSet;
+use crate::format::refs::{self, BlockSet};
 use crate::id::{PackId, SessionId};
 use crate::index::{BlockPlace, Index};
 use crate::pack_reader::read_object;
 use crate::parity::{StoredBytes, is_pack};
-use crate::repository::{LostSnapshot, Repository, SnapshotPlace, put, store_error};
+use crate::repository::{LostSnapshot, Repository, SnapshotPlace, store_error};
 use crate::session::rescue;
 use crate::store::{Object, Store};
 
@@ -54,9 +54,18 @@ pub fn take_small(repository: &Repository, sister: &Repository, mode: RepairMode
         }
         Ok(())
     };
-    let damaged = repository.damaged_small_objects()?.into_iter().map(|damage| damage.name);
-    let damaged = damaged.filter(|name| TAKEN.iter().any(|folder| name.starts_with(folder)));
-    take(damaged.chain(missing_keys(repository, &sound)?).collect())?;
+    // What cannot be read at this moment is not damaged.
+    let damaged = repository.damaged_small_objects()?.into_iter().filter(|damage| damage.error.kind() == Kind::Corrupt);
+    let damaged = damaged.map(|damage| damage.name).filter(|name| TAKEN.iter().any(|folder| name.starts_with(folder)));
+    let mut wanted: BTreeSet<String> = damaged.collect();
+    wanted.extend(missing_keys(repository, &sound, &wanted)?);
+    let mut proved = BTreeSet::new();
+    for name in wanted.into_iter().filter(|name| sound.has(name)) {
+        if session_of(&name).is_none() || opens_something(repository, sister, &name)? {
+            proved.insert(name);
+        }
+    }
+    take(proved)?;
     // What was forgotten of keys that did not open is read anew.
     repository.data_keys.forget();
     take(snapshots_to_take(repository, &sound)?)?;
@@ -96,14 +105,17 @@ fn listed(repository: &Repository, folder: &str) -> Result<Vec<String>> {
 }
 
 /// Data keys that are not here, of sessions whose blocks a reference map here names. A doomed one stays away.
-fn missing_keys(repository: &Repository, sound: &Sound) -> Result<Vec<String>> {
-    let present: HashSet<String> = listed(repository, names::DATA_KEYS)?.into_iter().collect();
-    let has_one: HashSet<SessionId> = present.iter().filter_map(|name| session_of(name)).collect();
+fn missing_keys(repository: &Repository, sound: &Sound, damaged: &BTreeSet<String>) -> Result<Vec<String>> {
+    let present = listed(repository, names::DATA_KEYS)?.into_iter().filter(|name| !damaged.contains(name));
+    let has_one: HashSet<SessionId> = present.filter_map(|name| session_of(&name)).collect();
     let mut needed = HashSet::new();
     for name in listed(repository, names::REFS)? {
         // A map that is damaged is another matter.
-        let map = read_object(&*repository.store, &name, "read reference map")?;
-        if let Ok(blocks) = crate::format::refs::decode(repository.id(), &map) {
+        let blocks = match read_object(&*repository.store, &name, "read reference map") {
+            Err(error) if error.kind() == Kind::Corrupt => continue,
+            map => refs::decode(repository.id(), &map?),
+        };
+        if let Ok(blocks) = blocks {
             needed.extend(blocks.sessions());
         }
     }
@@ -112,6 +124,38 @@ fn missing_keys(repository: &Repository, sound: &Sound) -> Result<Vec<String>> {
         |session: SessionId| needed.contains(&session) && !has_one.contains(&session) && !doomed.has_key(session);
     let lent = sound.in_folder(names::DATA_KEYS);
     Ok(lent.filter(|name| session_of(name).is_some_and(is_missing)).cloned().collect())
+}
+
+/// Whether a lent data key opens a snapshot or a block of its session that is here: whoever knows a public key makes others.
+fn opens_something(repository: &Repository, sister: &Repository, name: &str) -> Result<bool> {
+    let Some(session) = session_of(name) else { return Ok(false) };
+    let Ok(key) = sister.data_keys.get(session) else { return Ok(false) };
+    let trial = repository.beside(repository.store.clone());
+    trial.keys.learn(session, sister.keys.domain_of(session));
+    trial.data_keys.insert(session, key);
+    for name in listed(repository, names::SNAPSHOTS)? {
+        let Ok((source, sequence, id)) = names::parse_snapshot(&name) else { continue };
+        let place = SnapshotPlace { source, sequence, id };
+        if trial.read_proof(place).is_ok_and(|signed| signed.session == session)
+            && trial.read_signed_snapshot(place).is_ok()
+        {
+            return Ok(true);
+        }
+    }
+    let index = trial.index()?;
+    let reader = trial.block_reader(&index);
+    let mut blocks = Vec::new();
+    index.for_each_block(|block, place| {
+        if block.session == session {
+            blocks.push((block, place));
+        }
+    })?;
+    for (block, place) in blocks {
+        if reader.has_good_copy((block, place.kind), &place)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn session_of(data_key: &str) -> Option<SessionId> {
@@ -129,7 +173,8 @@ fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<
     let lost = repository.proved_snapshots()?.lost.into_iter();
     let damaged: HashSet<String> = lost.filter(is_damaged).map(|lost| lost.name).collect();
     let is_gone = |place: SnapshotPlace| {
-        !present.contains(&place.name()) && maps.contains(&names::refs(place.id)) && !removed.contains(place.id)
+        let was_here = maps.contains(&names::refs(place.id)) && !present.contains(&place.name());
+        was_here && removed.damaged.is_empty() && !removed.contains(place.id)
     };
     let mut taken = BTreeSet::new();
     for name in sound.in_folder(names::SNAPSHOTS) {
@@ -141,17 +186,9 @@ fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<
     Ok(taken)
 }
 
-/// An object has its name for ever, so a damaged one goes first.
 fn replace(repository: &Repository, sister: &Repository, name: &str) -> Result<()> {
     let bytes = read_object(&*sister.store, name, "read")?;
-    let store = &*repository.store;
-    match store.delete(name) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            return Err(store_error("delete", name, source));
-        }
-        _ => {}
-    }
-    put(store, name, &bytes)
+    repository.store.replace(name, &bytes).map_err(|source| store_error("replace", name, source))
 }
 
 /// A damaged pack as the sister has it, if it is whole there.
@@ -180,7 +217,8 @@ pub fn take_blocks(
     let reader = sister.block_reader(&theirs);
     for block in wanted.iter() {
         let own = index.copies(block)?;
-        let is_same = |place: &BlockPlace| own.iter().any(|own| (own.pack, own.offset) == (place.pack, place.offset));
+        let of = |place: &BlockPlace| (place.pack, place.offset, place.thinned);
+        let is_same = |place: &BlockPlace| own.iter().any(|own| of(own) == of(place));
         let lent = theirs.copies(block)?.into_iter().filter(|place| place.thinned == 0 || is_same(place));
         for place in lent {
             if reader.has_good_copy((block, place.kind), &place)? {

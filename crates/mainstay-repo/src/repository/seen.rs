@@ -167,14 +167,16 @@ impl Repository {
     /// that reads none.
     ///
     /// To such a key a writer can claim a source of another domain, so of a source only those of the domain count in which its
-    /// remembered head is, and none where two domains claim one that is not remembered.
+    /// remembered head is, and none where two domains claim one whose remembered head is not there.
     fn shown(&self, listing: &Listing, seen: &Seen) -> Vec<(SnapshotPlace, SessionId)> {
         let mut domains = HashMap::<SourceId, HashSet<DomainId>>::new();
         let held = |signed: &SignedSnapshot| seen.heads.get(&signed.place.source) == Some(&signed.place);
         for signed in listing.proved.iter().filter(|signed| held(signed)) {
             domains.insert(signed.place.source, [self.keys.domain_of(signed.session)].into());
         }
-        for signed in listing.proved.iter().filter(|signed| !seen.heads.contains_key(&signed.place.source)) {
+        let there: HashSet<SourceId> = domains.keys().copied().collect();
+        let unknown = |signed: &&SignedSnapshot| !there.contains(&signed.place.source);
+        for signed in listing.proved.iter().filter(unknown) {
             domains.entry(signed.place.source).or_default().insert(self.keys.domain_of(signed.session));
         }
         let is_true = |signed: &&SignedSnapshot| {

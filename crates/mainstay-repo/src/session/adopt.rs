@@ -15,6 +15,7 @@ use crate::id::{ChunkId, PackId, TableId};
 use crate::index::{Care, Index, NewRows, write_tables};
 use crate::lease::OpenLeases;
 use crate::pack_reader::PackListing;
+use crate::parity::require_whole;
 use crate::repository::Repository;
 use crate::store::Object;
 
@@ -120,9 +121,13 @@ enum Vouching {
     IfItOpens,
 }
 
-/// Whether every block of a pack opens, so that one may vouch for it; not for a key that may not open them. Anybody could have
+/// Whether a pack is what its name says and every block of it opens, so that one may vouch for it; not for a key that may not open them. Anybody could have
 /// put the pack, with the chunk tables of another.
 pub fn opens(repository: &Repository, pack: &Object, listing: &PackListing) -> Result<bool> {
+    match require_whole(&*repository.store, (listing.id, listing.session)) {
+        Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
+        whole => whole?,
+    }
     let index = Index::of_tables(repository.store.clone(), repository.keys.clone(), &[])?;
     let blocks = repository.block_reader(&index.into());
     let mut bytes = Vec::new();
@@ -158,7 +163,9 @@ impl Completion<'_> {
         let mut found = NewRows::default();
         let read = repository.read_pack_listing(pack).and_then(|listing| {
             found.add_pack((listing.id, listing.session), listing.len, &listing.rows);
-            if vouching == Vouching::IfItOpens && opens(repository, pack, &listing)? {
+            // Of what a session wrote itself there is little; what a prune moved, the next one vouches for.
+            let is_own = listing.rows.iter().all(|row| row.block.session == listing.session && row.thinned == 0);
+            if vouching == Vouching::IfItOpens && is_own && opens(repository, pack, &listing)? {
                 let pack = TablePack { id: listing.id, session: listing.session, len: listing.len };
                 found.vouch(&repository.keys, pack, &listing.rows);
             }

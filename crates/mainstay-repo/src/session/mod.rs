@@ -10,6 +10,7 @@
 
 mod adopt;
 mod commit;
+mod directories;
 mod known;
 mod packer;
 mod permits;
@@ -29,8 +30,8 @@ use crate::format::lease::Role;
 use crate::format::tree::Extent;
 use crate::format::{keys as stored_keys, limits, names};
 use crate::id::{BlockId, ChunkId, SessionId};
-use crate::index::Index;
-use crate::keys::DataKey;
+use crate::index::{ChunkPlace, Index};
+use crate::keys::{DataKey, Right};
 use crate::lease::OwnLease;
 use crate::pack_reader::BlockReader;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
@@ -40,6 +41,7 @@ use crate::seal::random;
 use adopt::present_index;
 pub(crate) use adopt::{complete_index, opens};
 pub use commit::{Draft, Presence, SessionReport};
+use directories::Directories;
 use known::{KnownChunks, Place};
 use packer::Packer;
 use permits::Permits;
@@ -138,6 +140,7 @@ pub struct Session<'r> {
     packer: Packer,
     new_bytes: AtomicU64,
     duplicate_bytes: AtomicU64,
+    directories: Directories,
 }
 
 impl<'r> Session<'r> {
@@ -188,6 +191,7 @@ impl<'r> Session<'r> {
             packer,
             new_bytes: AtomicU64::new(0),
             duplicate_bytes: AtomicU64::new(0),
+            directories: Directories::default(),
         })
     }
 
@@ -229,7 +233,7 @@ impl<'r> Session<'r> {
     /// all that is beneath it, and a page is small beside the files that it names.
     pub fn store_tree_page(&self, page: &[u8]) -> Result<Extent> {
         let id = self.repository.keys.tree_id(page);
-        if let Some(place) = self.find(&id)?
+        if let Some(place) = self.find(Class::Tree, &id)?
             && place.block.session != self.id
             && !self.reads_back(place, page)?
         {
@@ -258,7 +262,7 @@ impl<'r> Session<'r> {
         let mut places = Vec::with_capacity(lens.len());
         let mut fresh = 0;
         for (id, chunk) in chunks {
-            let known = self.find(&id)?;
+            let known = self.find(class, &id)?;
             fresh += if known.is_none() { chunk.len() } else { 0 };
             places.push((id, chunk, known));
         }
@@ -309,7 +313,7 @@ impl<'r> Session<'r> {
 
     fn store_chunk(&self, class: Class, id: ChunkId, data: &[u8]) -> Result<Extent> {
         within("length of a chunk", data.len(), limits::CHUNK_LEN)?;
-        if let Some(place) = self.find(&id)? {
+        if let Some(place) = self.find(class, &id)? {
             return Ok(self.count_duplicate(place));
         }
         let mut full = None;
@@ -333,7 +337,7 @@ impl<'r> Session<'r> {
         }
     }
 
-    fn find(&self, id: &ChunkId) -> Result<Option<Place>> {
+    fn find(&self, class: Class, id: &ChunkId) -> Result<Option<Place>> {
         if let Some(place) = self.known.find(id)? {
             return Ok(Some(place));
         }
@@ -343,11 +347,24 @@ impl<'r> Session<'r> {
         match self.index.find_chunk(id) {
             // What a damaged table hides is stored again.
             Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-            found => match found?.map(Place::from) {
-                Some(place) if self.can_be_opened(place.block)? => Ok(Some(place)),
+            found => match found? {
+                Some(chunk) if self.can_be_opened(chunk.block)? && self.is_in_its_pack(class, &chunk)? => {
+                    Ok(Some(chunk.into()))
+                }
                 _ => Ok(None),
             },
         }
+    }
+
+    /// Whether the pack to which the index leads says itself that it has the block.
+    fn is_in_its_pack(&self, class: Class, chunk: &ChunkPlace) -> Result<bool> {
+        // Whoever can reads a page back before he refers to it, which says more.
+        let is_read_back = class == Class::Tree && self.repository.rights().has(Right::List);
+        if is_read_back || self.directories.has_confirmed(chunk.block) {
+            return Ok(true);
+        }
+        let copy = self.index.copy_with(chunk)?;
+        copy.map_or(Ok(false), |copy| self.directories.confirm(self.repository, chunk.block, &copy))
     }
 
     /// Whether a block is not known to be damaged, and the key under which it is sealed is there to stay.
@@ -360,7 +377,8 @@ impl<'r> Session<'r> {
                 lock(&self.damaged).insert(block);
                 Ok(false)
             }
-            key => key.map(|_| true),
+            // That a session was of this domain is known once its key was read.
+            key => key.map(|_| self.repository.keys.domain_of(block.session) == self.repository.keys.own_domain()),
         }
     }
 

@@ -30,7 +30,8 @@ const QUEUE: usize = 4;
 /// Chunks in memory after which their rows are published and dropped: about 35 MiB.
 const CHUNKS_IN_MEMORY: usize = 512 << 10;
 
-/// Bytes of packs that are in no table yet, at most, but for those that are being written.
+/// Bytes of packs that are in no table yet, at most, of a session that could read them again, as long as it has not stored eight
+/// times as much.
 const UNINDEXED_LEN: u64 = 4 << 30;
 
 /// The handle that a session keeps.
@@ -184,7 +185,8 @@ impl Packing {
     /// it relies on it; one that cannot read stores it again, so it gets no more than a share of what it has stored.
     fn most_unindexed(&self) -> u64 {
         let reads = self.keys.rights().has(Right::Restore);
-        if reads { UNINDEXED_LEN } else { (self.result.stored_bytes / 8).min(UNINDEXED_LEN) }
+        let share = self.result.stored_bytes / 8;
+        if reads { share.max(UNINDEXED_LEN) } else { share }
     }
 
     fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {

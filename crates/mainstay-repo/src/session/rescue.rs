@@ -205,6 +205,8 @@ impl Copies<'_> {
         // A table that does not open costs the block its place in deduplication, and nothing else.
         match PackListing::open_table(&repository.data_keys, row.block, table) {
             Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => {}
+            // That of a thinned copy may be another's, with chunks that were taken out.
+            Ok(_) if row.thinned > 0 => {}
             chunks => self.rows.add_chunks(row.block, row.thinned, &chunks?),
         }
         let block = SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table: table.to_vec() };

@@ -58,6 +58,12 @@ pub trait Disk: std::fmt::Debug + Send + Sync {
     /// Gives a file another name, which must be free.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// The same where a file may bear that name, which then is this one.
+    fn rename_over(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.remove_file(to)?;
+        self.rename(from, to)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()>;
 
     /// Removes a directory that is empty.
@@ -147,6 +153,10 @@ impl Disk for KernelDisk {
             }
             renamed => Ok(renamed?),
         }
+    }
+
+    fn rename_over(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

@@ -59,12 +59,8 @@ impl LocalStore {
     }
 }
 
-impl Store for LocalStore {
-    fn location(&self) -> String {
-        self.root.display().to_string()
-    }
-
-    fn upload(&self) -> io::Result<Box<dyn Upload>> {
+impl LocalStore {
+    fn begin(&self) -> io::Result<LocalUpload> {
         let staging = self.root.join(STAGING);
         let number = crate::seal::random::<16>().map_err(io::Error::other)?;
         let path = staging.join(crate::id::SessionId(number).to_string());
@@ -76,7 +72,23 @@ impl Store for LocalStore {
             }
             other => other?,
         };
-        Ok(Box::new(LocalUpload { folders: Arc::clone(&self.folders), path, file, published: false }))
+        Ok(LocalUpload { folders: Arc::clone(&self.folders), path, file, published: false })
+    }
+}
+
+impl Store for LocalStore {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn upload(&self) -> io::Result<Box<dyn Upload>> {
+        Ok(Box::new(self.begin()?))
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut upload = self.begin()?;
+        upload.write(bytes)?;
+        upload.publish_as(name, Naming::Over)
     }
 
     fn len(&self, name: &str) -> io::Result<u64> {
@@ -236,18 +248,35 @@ impl Upload for LocalUpload {
         self.file.write(bytes)
     }
 
-    fn publish(mut self: Box<Self>, name: &str) -> io::Result<()> {
+    fn publish(self: Box<Self>, name: &str) -> io::Result<()> {
+        (*self).publish_as(name, Naming::Free)
+    }
+}
+
+/// Whether a name must be free.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    Free,
+    Over,
+}
+
+impl LocalUpload {
+    fn publish_as(mut self, name: &str, naming: Naming) -> io::Result<()> {
         self.file.finish()?;
         let folders = &*self.folders;
         let target = folders.root.join(name);
         let folder = target.parent().unwrap_or(&folders.root);
         folders.make_durable(folder)?;
-        match folders.disk.rename(&self.path, &target) {
+        let rename = || match naming {
+            Naming::Free => folders.disk.rename(&self.path, &target),
+            Naming::Over => folders.disk.rename_over(&self.path, &target),
+        };
+        match rename() {
             // The folder of a session that another one took for ended.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 folders.forget(folder);
                 folders.make_durable(folder)?;
-                folders.disk.rename(&self.path, &target)?;
+                rename()?;
             }
             renamed => renamed?,
         }

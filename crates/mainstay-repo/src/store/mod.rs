@@ -74,6 +74,13 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
+    /// Puts bytes in the place of an object that is damaged, for a repair that has them: everything else is written once. A store
+    /// that can do it without a moment in which there is no object does so.
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.delete(name)?;
+        self.put(name, bytes)
+    }
+
     /// Removes what uploads that never were published have left. Call it while no other session is open.
     fn clear_staging(&self) -> io::Result<()> {
         Ok(())

@@ -219,3 +219,15 @@ fn a_reserve_on_a_disk_takes_its_space_and_is_no_object() {
     store.keep_reserve().unwrap();
     assert_eq!(std::fs::metadata(folder.path().join("repository/reserve")).unwrap().len(), RESERVE_LEN);
 }
+
+#[test]
+fn a_damaged_object_can_be_replaced_and_one_that_is_gone_put_back() {
+    on_every_store(|store_name, store| {
+        store.put("refs/a", b"first").unwrap();
+        for name in ["refs/a", "refs/b"] {
+            store.replace(name, b"second").unwrap();
+            assert_eq!(store.read(name, 100).unwrap(), b"second", "{store_name}");
+        }
+        assert_eq!(listed(store, "refs/").len(), 2, "{store_name}");
+    });
+}

@@ -274,3 +274,56 @@ fn a_doomed_pack_that_is_damaged_stays_while_something_needed_of_it_is_nowhere_e
     }
     assert!(tried > 0, "the case never came about");
 }
+
+#[test]
+fn a_thinned_copy_with_the_chunk_table_of_the_whole_one_is_taken_for_no_more_than_it_is() {
+    use crate::index::{NewRows, write_tables};
+    use crate::pack_writer::{PackWriter, SealedBlock};
+    let (store, repository) = new_repository();
+    let all = super::thinning::small(0..40);
+    let few = super::thinning::small((0..40).step_by(4));
+    let first = back_up(&repository, 1, &all).unwrap().entry.id;
+    back_up(&repository, 2, &few).unwrap();
+    let before = copy_of(&store);
+    repository.forget(first, 0).unwrap();
+    repository.prune().unwrap();
+    // Whoever kept an old state puts the thinned block once more, beside the table of all chunks that it once had.
+    let (old, place) = (open(before.clone(), restarted()), |repository: &Repository| {
+        let index = repository.index().unwrap();
+        let mut found = Vec::new();
+        index.for_each_block(|block, place| found.push((block, place))).unwrap();
+        found
+    });
+    let (block, thinned) = place(&repository).into_iter().find(|(_, place)| place.thinned == 1).unwrap();
+    let whole = old.index().unwrap().find_block(block).unwrap().unwrap();
+    let part = |store: &MemoryStore, place: &crate::index::BlockPlace, offset: u32, len: u32| {
+        let pack = store.read(&names::pack(place.pack, place.pack_session), u64::MAX).unwrap();
+        pack[offset as usize..(offset + len) as usize].to_vec()
+    };
+    let pack = Object { name: names::pack(whole.pack, whole.pack_session), len: u64::MAX };
+    let len = before.len(&pack.name).unwrap();
+    let listing = old.read_pack_listing(&Object { len, ..pack }).unwrap();
+    let row = listing.rows.iter().find(|row| row.block == block).unwrap();
+    let forger = crate::id::SessionId([9; 16]);
+    let mut forged = PackWriter::begin(&store, repository.id(), forger).unwrap();
+    forged
+        .append(&SealedBlock {
+            id: block,
+            kind: thinned.kind,
+            thinned: 1,
+            bytes: part(&store, &thinned, thinned.offset, thinned.stored_len),
+            table: part(&before, &whole, row.table_offset, row.table_len),
+        })
+        .unwrap();
+    let forged = forged.finish().unwrap();
+    let mut rows = NewRows::default();
+    rows.add_pack((forged.id, forger), forged.len, &forged.rows);
+    write_tables(&store, &repository.keys, rows, &[]).unwrap();
+    for sequence in 3..5 {
+        let report = back_up(&open(store.clone(), restarted()), sequence, &all).unwrap();
+        let repository = open(store.clone(), restarted());
+        assert!(crate::fixtures::read_back(&repository, &report.entry).unwrap() == all);
+        repository.prune().unwrap();
+        assert!(crate::fixtures::read_back(&repository, &report.entry).unwrap() == all);
+    }
+}

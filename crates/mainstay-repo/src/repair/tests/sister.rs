@@ -188,3 +188,22 @@ fn a_repair_from_a_sister_that_is_killed_at_any_call_is_finished_by_the_next() {
         }
     }
 }
+
+#[test]
+fn a_data_key_that_opens_nothing_here_is_not_taken_from_a_sister() {
+    let (store, sister, _) = with_sister();
+    let full = open(store.clone(), restarted());
+    let code = crate::keys::RecoveryCode::generate().unwrap().to_text().to_string();
+    full.add_writer(&crate::keys::Secret::from_text(&code), "thief", 1, crate::repository::WriterMay::Nothing).unwrap();
+    let thief = Repository::open(Arc::new(store.clone()), &crate::keys::Secret::from_text(&code), alive()).unwrap();
+    let key = only(&store, names::DATA_KEYS);
+    let (session, _) = names::parse_data_key(&key).unwrap();
+    // Whoever has a writer's public keys can seal some key to them, and say that it is that of any session.
+    let (_, forged) = thief.keys.new_data_key(session).unwrap();
+    sister.delete(&key).unwrap();
+    sister.put(&key, &crate::format::keys::encode_data_key(full.id(), &forged)).unwrap();
+    store.delete(&key).unwrap();
+    let report = repair_from(&store, &sister, APPLY).unwrap();
+    assert_eq!(report.repaired, []);
+    assert!(!store.names().contains(&key));
+}

@@ -219,6 +219,29 @@ fn a_pack_that_a_stranger_puts_brings_no_dead_block_back_to_life() {
 }
 
 #[test]
+fn a_table_that_a_stranger_puts_leads_no_backup_into_a_pack_that_lacks_the_block() {
+    let (store, full) = new_repository();
+    let dead = back_up(&full, 1, &some_files()).unwrap().entry;
+    let kept = files_of(&[("kept", 77, 400_000)]);
+    back_up(&full, 2, &kept).unwrap();
+    let rows: Vec<BlockId> = full.references(&dead).unwrap().iter().collect();
+    full.forget(dead.id, 0).unwrap();
+    full.prune().unwrap();
+    let living = full.index().unwrap().packs().into_values().max_by_key(|pack| pack.len).unwrap();
+    let mut table = NewRows::default();
+    for block in rows {
+        let (pack, pack_session) = (living.id, living.session);
+        let kind = BlockKind::Content;
+        let place = crate::index::BlockPlace { pack, pack_session, offset: 40, stored_len: 100, kind, thinned: 0 };
+        table.blocks.push((block, place));
+    }
+    table.packs.insert(living.id, living.len);
+    write_tables(&store, &full.keys, table, &[]).unwrap();
+    let report = back_up(&open(store.clone(), restarted()), 3, &some_files()).unwrap();
+    assert_eq!(read_back(&full, &report.entry).unwrap(), some_files());
+}
+
+#[test]
 fn a_table_of_one_domain_supersedes_none_of_another() {
     let (store, full) = new_repository();
     back_up(&full, 1, &some_files()).unwrap();
