@@ -17,6 +17,7 @@ use crate::id::{BlockId, PackId, SessionId, SnapshotId};
 use crate::index::{Care, Index, NewRows, write_tables};
 use crate::pack_reader::PackListing;
 use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock};
+use crate::parity::require_whole;
 use crate::repository::{Repository, list};
 use crate::store::Object;
 
@@ -101,9 +102,10 @@ pub fn rescue(
 ) -> Result<BlockSet> {
     let mut chosen = HashMap::<BlockId, Choice>::new();
     for pack in packs {
+        let mut is_whole = None;
         each_block(from, pack, |listing, row, table| {
             if is_missing(listing, row, table)?
-                && let Some(unopened) = look_at((from, into), listing, (row, table))?
+                && let Some(unopened) = look_at((from, into), listing, (row, table), &mut is_whole)?
             {
                 let choice = Choice { place: (listing.id, row.thinned), unopened, is_contested: false };
                 chosen.entry(row.block).and_modify(|other| other.consider(choice)).or_insert(choice);
@@ -160,11 +162,20 @@ fn each_block(
     }
 }
 
-/// Looks whether a copy opens where it stands; none if it does not. Of one that may not be opened, the hash.
+fn is_pack_whole(repository: &Repository, listing: &PackListing) -> Result<bool> {
+    match require_whole(&*repository.store, (listing.id, listing.session)) {
+        Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+        whole => whole.map(|()| true),
+    }
+}
+
+/// Looks whether a copy opens where it stands; none if it does not. Of one that may not be opened, the hash, if its pack is what
+/// its name says, which is found out once.
 fn look_at(
     (from, into): (&Repository, &Repository),
     listing: &PackListing,
     (row, table): (&PackRow, &[u8]),
+    is_whole: &mut Option<bool>,
 ) -> Result<Option<Option<[u8; 32]>>> {
     let mut bytes = vec![0; row.stored_len as usize];
     let pack = Object { name: names::pack(listing.id, listing.session), len: listing.len };
@@ -173,8 +184,14 @@ fn look_at(
     let index = Index::of_tables(into.store.clone(), into.keys.clone(), &[])?;
     match into.block_reader(&index.into()).check_seal(row.into(), &mut bytes) {
         Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-        // A key that may not open it sees no damage; the block is carried on as it is.
-        Err(Error::NotAllowed { .. }) => Ok(Some(Some(hash.into()))),
+        // A key that may not open it sees damage by the pack's name alone: what is damaged must not come under a name that fits.
+        Err(Error::NotAllowed { .. }) => {
+            let known = match *is_whole {
+                Some(known) => known,
+                None => *is_whole.insert(is_pack_whole(from, listing)?),
+            };
+            Ok(known.then_some(Some(hash.into())))
+        }
         opened => opened.map(|()| Some(None)),
     }
 }

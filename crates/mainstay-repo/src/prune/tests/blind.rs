@@ -163,7 +163,7 @@ fn a_condemned_list_that_a_stranger_has_put_takes_no_copy_that_has_no_twin() {
 }
 
 #[test]
-fn a_doomed_pack_that_is_damaged_elsewhere_still_lends_its_good_blocks_and_stays() {
+fn out_of_a_doomed_pack_that_is_damaged_a_maintainer_carries_nothing_on_and_nothing_goes() {
     let (store, full, kept) = half_dead();
     let code = maintainer(&full);
     let index = full.index().unwrap();
@@ -184,7 +184,8 @@ fn a_doomed_pack_that_is_damaged_elsewhere_still_lends_its_good_blocks_and_stays
         keys: Vec::new(),
     };
     store.put(&names::condemned(list.id), &encode_condemned(full.id(), &list)).unwrap();
-    open_blind(store.clone(), &code, restarted()).unwrap().prune().unwrap();
+    let refused = open_blind(store.clone(), &code, restarted()).unwrap().prune().map(drop).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Corrupt);
     assert!(store.names().contains(&pack), "its parity may still be wanted");
     assert_snapshots(&open(store.clone(), restarted()), &[(2, kept.clone())].into());
     open(store.clone(), restarted()).prune().unwrap();
