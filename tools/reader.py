@@ -103,7 +103,7 @@ class Repository:
         self.root, self.places = root, {}
         config = json.loads(self.read("mainstay.json", 1 << 16))
         expect(config["magic"] == "mainstay repository", "mainstay.json: not a Mainstay repository")
-        expect(config["format"] == 4, f"mainstay.json: unknown format {config['format']}")
+        expect(config["format"] == 5, f"mainstay.json: unknown format {config['format']}")
         unknown = config["features"]["incompatible"]
         expect(not unknown and config["suite"] in SUITES, f"mainstay.json: unknown {unknown or config['suite']}")
         self.suite, self.id = SUITES[config["suite"]], bytes.fromhex(config["repository"])
@@ -193,14 +193,13 @@ class Repository:
         for session, serial, kind, thinned, zero, offset, size, table, table_size in rows:
             expect(max(offset + size, table + table_size) <= at and zero == bytes(2), f"{name}: a broken directory")
             block, place = (session, serial, kind), (thinned, name, offset, size, table, table_size)
-            self.places[block] = min(place, self.places.get(block, place))
+            self.places.setdefault(block, []).append(place)
 
     @functools.lru_cache(CACHED_BLOCKS)
-    def block(self, session, serial, kind):
-        """The plaintext of a block, and which ranges of it are there."""
-        wanted, what = (session, serial, kind), f"block {session.hex()}:{serial}"
-        expect(wanted in self.places, f"{what}: no pack holds it")
-        _, name, offset, length, table_offset, table_length = self.places[wanted]
+    def copy(self, session, serial, kind, place):
+        """The plaintext of a copy of a block, and which ranges of it are there."""
+        what = f"block {session.hex()}:{serial}"
+        _, name, offset, length, table_offset, table_length = place
         with open(os.path.join(self.root, name), "rb") as pack:
             stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
             table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
@@ -227,12 +226,13 @@ class Repository:
 
     def take(self, extent, kind):
         expect(isinstance(extent, Data), "a hole where a tree page should be")
-        plain, kept = self.block(extent.session, extent.serial, kind)
         start, end = extent.offset, extent.offset + extent.length
-        before = bisect.bisect(kept, (start, BLOCK_LIMIT << 1)) - 1  # zeros where chunks were taken out are nobody's
-        is_there = start == end <= len(plain) or before >= 0 and end <= kept[before][1]
-        expect(is_there, f"{extent.length} bytes at {start} are not in block {extent.serial}, or were taken out of it")
-        return memoryview(plain)[start:end]
+        for place in sorted(self.places.get((extent.session, extent.serial, kind), [])):  # a whole copy comes first
+            plain, kept = self.copy(extent.session, extent.serial, kind, place)
+            before = bisect.bisect(kept, (start, BLOCK_LIMIT << 1)) - 1  # zeros where chunks were taken out are nobody's
+            if start == end <= len(plain) or before >= 0 and end <= kept[before][1]:
+                return memoryview(plain)[start:end]
+        expect(False, f"{extent.length} bytes at {start} are in no copy of block {extent.serial}")
 
     def all_extents(self, inline, lists):
         pages = (map(cbor(self.take(part, TREE)).get, (1, 2)) for part in lists)

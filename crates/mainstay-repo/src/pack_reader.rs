@@ -18,11 +18,12 @@ use crate::format::block::{
 };
 use crate::format::envelope::associated_data;
 use crate::format::pack::{PACK_FOOTER_LEN, PACK_HEADER_LEN, PackFooter, PackRow, encode_header};
+use crate::format::table::TablePack;
 use crate::format::{Problem, limits, names};
-use crate::id::{BlockId, PackId, SessionId};
+use crate::id::{BlockId, ChunkId, PackId, SessionId};
 use crate::index::Index;
 use crate::keys::Keys;
-use crate::store::{Store, is_absent, is_bad_sector};
+use crate::store::{Object, Store, is_absent, is_bad_sector};
 
 use copies::Copies;
 pub use data_keys::DataKeys;
@@ -87,6 +88,16 @@ impl OpenBlock {
         range.is_empty() || found.is_some_and(|kept| range.end <= kept.end)
     }
 
+    /// Whether all chunks are there that a table names, which is not bound to this copy of the block.
+    pub(crate) fn has_all_of(&self, table: &ChunkTable) -> bool {
+        let mut at = 0_u32;
+        table.chunks.iter().all(|(id, len)| {
+            let range = at..at.saturating_add(*len);
+            at = range.end;
+            *id == ChunkId::TAKEN_OUT || self.holds(&range)
+        })
+    }
+
     /// The ranges of the plaintext that are there, ascending and apart.
     pub(crate) fn kept(&self) -> Vec<Range<u32>> {
         let whole = 0..self.bytes.len() as u32;
@@ -113,8 +124,8 @@ impl OpenBlock {
 pub struct Expected {
     pub block: BlockId,
     pub kind: BlockKind,
-    /// How often this copy was thinned: the row says it, and so does the sealed block.
-    pub thinned: u8,
+    /// Whether this copy was thinned: the row says it, and so does the sealed block.
+    pub thinned: bool,
 }
 
 impl From<&PackRow> for Expected {
@@ -166,7 +177,7 @@ impl BlockReader {
 
     /// Opens the copies of a block, but for one that was tried already, and shows each that is good to `each` until that
     /// breaks off. Those that tables of the index name come first, then those that packs tell of themselves; of both the
-    /// least thinned first.
+    /// whole ones first.
     pub fn for_each_copy<E: From<Error>>(
         &self,
         (block, kind): (BlockId, BlockKind),
@@ -227,7 +238,7 @@ impl BlockReader {
     pub fn open(&self, expected: Expected, stored: &mut [u8], plain: &mut OpenBlock) -> Result<()> {
         let (header, opened) = self.unseal(expected, stored)?;
         let damaged = |problem| Error::damaged("open block", expected.block, problem);
-        if header.thinned == 0 {
+        if !header.thinned {
             plain.kept = None;
             return expand(header.codec, opened, limits::BLOCK_LEN, &mut plain.bytes).map_err(damaged);
         }
@@ -243,10 +254,9 @@ impl BlockReader {
             return Err(problem(Problem(format!("block {} ({:?}) stands in its place", header.id, header.kind))));
         }
         if header.thinned != thinned {
-            return Err(problem(Problem(format!(
-                "expected the copy that was thinned {thinned} times, got one that was thinned {} times",
-                header.thinned
-            ))));
+            let called = |thinned: bool| if thinned { "a thinned copy" } else { "a whole copy" };
+            let (expected, got) = (called(thinned), called(header.thinned));
+            return Err(problem(Problem(format!("expected {expected}, got {got}"))));
         }
         let key = self.data_keys.get(block.session)?;
         let repository = self.keys.config().repository;
@@ -359,6 +369,16 @@ pub struct PackListing {
 }
 
 impl PackListing {
+    /// As the store lists it.
+    pub(crate) fn object(&self) -> Object {
+        Object { name: names::pack(self.id, self.session), len: self.len }
+    }
+
+    /// As tables of the index name it.
+    pub(crate) fn named(&self) -> TablePack {
+        TablePack { id: self.id, session: self.session, len: self.len }
+    }
+
     /// Reads header, footer and directory of a pack of `len` bytes.
     pub(crate) fn read(store: &dyn Store, keys: &Keys, name: &str, len: u64) -> Result<Self> {
         Self::read_by(keys, name, len, |offset, buffer| {

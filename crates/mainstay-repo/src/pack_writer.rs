@@ -12,7 +12,9 @@ use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, BlockKind, ChunkTable,
 use crate::format::envelope::associated_data;
 use crate::format::names;
 use crate::format::pack::{PackRow, encode_directory, encode_header};
+use crate::format::table::TablePack;
 use crate::id::{BlockId, PackId, RepositoryId, SessionId};
+use crate::index::NewRows;
 use crate::keys::{DataKey, Keys};
 use crate::seal::{TAG_LEN, random};
 use crate::store::{Store, Upload};
@@ -22,8 +24,8 @@ pub struct PlainBlock<'a> {
     pub id: BlockId,
     pub kind: BlockKind,
     pub effort: Effort,
-    /// How often chunks were taken out of it.
-    pub thinned: u8,
+    /// Whether chunks were taken out of it.
+    pub thinned: bool,
     /// Its chunks; of a thinned block its map before them. Borrowed where the chunks lie one behind the other already.
     pub bytes: Cow<'a, [u8]>,
     pub chunks: ChunkTable,
@@ -55,8 +57,8 @@ impl SpareBuffers {
 pub struct SealedBlock {
     pub id: BlockId,
     pub kind: BlockKind,
-    /// How often chunks were taken out of it.
-    pub thinned: u8,
+    /// Whether chunks were taken out of it.
+    pub thinned: bool,
     /// Header and ciphertext.
     pub bytes: Vec<u8>,
     /// Nonce, ciphertext and tag of the chunk table.
@@ -120,8 +122,27 @@ impl BlockSealer<'_> {
 /// A pack that is in the store.
 pub struct FinishedPack {
     pub id: PackId,
+    pub session: SessionId,
     pub len: u64,
     pub rows: Vec<PackRow>,
+    /// What is there of its thinned copies, as far as that is known.
+    pub thinned: Vec<(BlockId, ChunkTable)>,
+}
+
+impl FinishedPack {
+    /// As tables of the index name it.
+    pub fn named(&self) -> TablePack {
+        TablePack { id: self.id, session: self.session, len: self.len }
+    }
+
+    /// Adds it to rows of whoever has just written it and has these keys, with the chunks of its thinned copies.
+    pub fn enter(&self, rows: &mut NewRows, keys: &Keys) {
+        rows.add_pack(self.named(), &self.rows);
+        rows.vouch(keys, self.named(), &self.rows);
+        for (block, table) in &self.thinned {
+            rows.add_chunks(*block, Some(self.id), table);
+        }
+    }
 }
 
 /// A pack being written.
@@ -132,13 +153,15 @@ pub struct PackWriter {
     len: u64,
     rows: Vec<PackRow>,
     tables: Vec<u8>,
+    thinned: Vec<(BlockId, ChunkTable)>,
 }
 
 impl PackWriter {
     pub fn begin(store: &dyn Store, repository: RepositoryId, session: SessionId) -> Result<Self> {
         let upload = store.upload().map_err(write_error)?;
         let hasher = blake3::Hasher::new();
-        let mut writer = Self { session, upload, hasher, len: 0, rows: Vec::new(), tables: Vec::new() };
+        let (rows, tables, thinned) = (Vec::new(), Vec::new(), Vec::new());
+        let mut writer = Self { session, upload, hasher, len: 0, rows, tables, thinned };
         writer.write(&encode_header(repository, session))?;
         Ok(writer)
     }
@@ -163,6 +186,11 @@ impl PackWriter {
         self.write(&block.bytes)
     }
 
+    /// Notes what is there of a thinned copy that was appended: its chunks are found in this pack and in no other.
+    pub fn note_thinned(&mut self, block: BlockId, chunks: ChunkTable) {
+        self.thinned.push((block, chunks));
+    }
+
     /// Writes tables, directory and footer, and publishes the pack under the hash of its bytes.
     pub fn finish(mut self) -> Result<FinishedPack> {
         let tables_offset = offset(self.len)?;
@@ -176,7 +204,7 @@ impl PackWriter {
         let id = PackId(*self.hasher.finalize().as_bytes());
         let name = names::pack(id, self.session);
         self.upload.publish(&name).map_err(|source| Error::Store { verb: "write", name, source })?;
-        Ok(FinishedPack { id, len: self.len, rows: self.rows })
+        Ok(FinishedPack { id, session: self.session, len: self.len, rows: self.rows, thinned: self.thinned })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {

@@ -13,7 +13,7 @@ mod encode;
 mod healed;
 mod sidecar;
 
-pub use bytes::{Bytes, StoredBytes, is_pack, require_whole};
+pub use bytes::{Bytes, StoredBytes, is_pack, is_whole_pack, require_whole};
 pub use healed::{HealedPack, Verdict};
 pub use sidecar::{Sidecar, Sidecars, State, write_sidecar};
 

@@ -26,20 +26,18 @@ mod surroundings;
 mod survey;
 mod tables;
 mod thin;
-mod twins;
 
 use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result};
 use crate::format::lease::Role;
 use crate::format::names;
-use crate::format::table::TablePack;
 use crate::id::{PackId, SessionId};
 use crate::index::{Care, NewRows, write_tables};
 use crate::keys::Right;
 use crate::repository::{Repository, store_error};
 use crate::seal::random;
-use crate::session::{complete_index, opens};
+use crate::session::{complete_index, vouch_if_it_opens};
 use crate::store::Object;
 
 use inventory::Inventory;
@@ -176,13 +174,8 @@ impl Repository {
         let is_kept = |pack: &&Object| names::parse_pack(&pack.name).is_ok_and(|(id, _)| kept.contains(&id));
         for pack in unvouched.iter().filter(is_kept) {
             observer.check()?;
-            let vouched = self.read_pack_listing(pack).and_then(|listing| Ok((opens(self, pack, &listing)?, listing)));
-            match vouched {
-                Ok((true, listing)) => {
-                    let named = TablePack { id: listing.id, session: listing.session, len: listing.len };
-                    rows.vouch(&self.keys, named, &listing.rows);
-                }
-                Ok((false, _)) => {}
+            match self.read_pack_listing(pack).and_then(|listing| vouch_if_it_opens(self, &listing, &mut rows)) {
+                Ok(_) => {}
                 // Another collector has deleted it.
                 Err(_) if !self.store.len(&pack.name).is_ok_and(|len| len == pack.len) => {}
                 Err(error) if error.kind() == Kind::Corrupt => {}

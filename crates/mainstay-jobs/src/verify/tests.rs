@@ -267,7 +267,7 @@ fn a_verify_stops_on_request() {
 
 fn row(serial: u32, offset: u32, stored_len: u32) -> PackRow {
     let block = BlockId { session: SessionId([1; 16]), serial };
-    PackRow { block, kind: BlockKind::Content, thinned: 0, offset, stored_len, table_offset: 0, table_len: 64 }
+    PackRow { block, kind: BlockKind::Content, thinned: false, offset, stored_len, table_offset: 0, table_len: 64 }
 }
 
 #[test]

@@ -57,9 +57,9 @@ pub enum Codec {
 pub struct BlockHeader {
     pub kind: BlockKind,
     pub codec: Codec,
-    /// The generation of this copy: 0 is the whole block, and each time that chunks are taken out of it the number grows. Of
-    /// two copies of a block the one with the lower number holds everything that the other does.
-    pub thinned: u8,
+    /// Whether chunks were taken out of this copy. All whole copies of a block hold the same; of two thinned ones nothing follows
+    /// from that.
+    pub thinned: bool,
     pub id: BlockId,
     pub nonce: [u8; 12],
     /// Length of the ciphertext with its tag.
@@ -72,7 +72,7 @@ impl BlockHeader {
         bytes[..4].copy_from_slice(&BLOCK_MAGIC);
         bytes[4] = self.kind.object_kind() as u8;
         bytes[5] = self.codec as u8;
-        bytes[6] = self.thinned;
+        bytes[6] = self.thinned.into();
         bytes[8..24].copy_from_slice(&self.id.session.0);
         bytes[24..28].copy_from_slice(&self.id.serial.to_le_bytes());
         bytes[28..40].copy_from_slice(&self.nonce);
@@ -91,7 +91,7 @@ impl BlockHeader {
             1 => Codec::Zstd,
             other => return Err(Problem(format!("unknown codec {other}"))),
         };
-        let thinned = fields.u8()?;
+        let thinned = thinned_from_byte(fields.u8()?)?;
         if fields.u8()? != 0 {
             return Err(Problem::new("a reserved byte of a block header is not zero"));
         }
@@ -101,6 +101,15 @@ impl BlockHeader {
         let sealed_len = fields.u32()?;
         within("sealed length of a block", sealed_len.into(), SEALED_BLOCK_LEN)?;
         Ok(Self { kind, codec, thinned, id: BlockId { session, serial }, nonce, sealed_len })
+    }
+}
+
+/// The byte that says whether a copy of a block was thinned, wherever it stands.
+pub fn thinned_from_byte(byte: u8) -> Decoded<bool> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Problem(format!("a copy of a block is whole (0) or thinned (1), and not {other}"))),
     }
 }
 

@@ -26,7 +26,7 @@ pub mod tree;
 use std::fmt;
 
 /// Version of the repository format that this code writes. Older ones are refused by number until 1.0.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// What is wrong with some stored bytes; the caller knows the object's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

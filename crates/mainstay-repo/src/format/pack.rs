@@ -3,7 +3,7 @@
 //! The directory names only what the block headers show anyway, so that whoever maintains a repository without its keys
 //! can read it and move blocks; what the chunks are stays sealed in the tables.
 
-use super::block::{BlockKind, SEALED_TABLE_LEN, STORED_BLOCK_LEN};
+use super::block::{BlockKind, SEALED_TABLE_LEN, STORED_BLOCK_LEN, thinned_from_byte};
 use super::{Decoded, Fields, Problem, limits, within};
 use crate::id::{BlockId, RepositoryId, SessionId};
 
@@ -28,7 +28,7 @@ pub struct PackRow {
     pub block: BlockId,
     pub kind: BlockKind,
     /// As in the block's header.
-    pub thinned: u8,
+    pub thinned: bool,
     pub offset: u32,
     /// Length of header and ciphertext.
     pub stored_len: u32,
@@ -43,7 +43,7 @@ pub fn encode_directory(rows: &[PackRow], directory_offset: u64) -> Vec<u8> {
     for row in rows {
         bytes.extend_from_slice(&row.block.session.0);
         bytes.extend_from_slice(&row.block.serial.to_le_bytes());
-        bytes.extend_from_slice(&[row.kind.object_kind() as u8, row.thinned, 0, 0]);
+        bytes.extend_from_slice(&[row.kind.object_kind() as u8, row.thinned.into(), 0, 0]);
         bytes.extend_from_slice(&row.offset.to_le_bytes());
         bytes.extend_from_slice(&row.stored_len.to_le_bytes());
         bytes.extend_from_slice(&row.table_offset.to_le_bytes());
@@ -112,7 +112,7 @@ impl PackFooter {
         let row = PackRow {
             block: BlockId { session, serial },
             kind: BlockKind::from_byte(kind)?,
-            thinned,
+            thinned: thinned_from_byte(thinned)?,
             offset: fields.u32()?,
             stored_len: fields.u32()?,
             table_offset: fields.u32()?,

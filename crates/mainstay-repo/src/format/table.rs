@@ -3,7 +3,7 @@
 //! Owns header, rows, pages, tail and footer. A page is sealed (chunk tables) or carries a checksum (block tables), both
 //! in 16 bytes after it, so that both kinds have the same geometry.
 
-use super::block::{BlockKind, STORED_BLOCK_LEN};
+use super::block::{BlockKind, STORED_BLOCK_LEN, thinned_from_byte};
 use super::names::TableKind;
 use super::{Decoded, Fields, Problem, from_cbor, limits, to_cbor, within};
 use crate::id::{ChunkId, DomainId, PackId, RepositoryId, SessionId, TableId};
@@ -14,7 +14,7 @@ pub const PAGE_TAG_LEN: usize = 16;
 pub const PAGE_STRIDE: u64 = (PAGE_LEN + PAGE_TAG_LEN) as u64;
 pub const TABLE_HEADER_LEN: usize = 64;
 pub const TABLE_FOOTER_LEN: usize = 24;
-const HEADER_MAGIC: [u8; 8] = *b"MSINDEX\x01";
+const HEADER_MAGIC: [u8; 8] = *b"MSINDEX\x02";
 const FOOTER_MAGIC: [u8; 8] = *b"MSIXEND\x01";
 
 /// The header of a table; all of it is associated data of its sealed pages.
@@ -89,7 +89,7 @@ pub struct BlockRow {
     pub stored_len: u32,
     pub kind: BlockKind,
     /// As in the block's header.
-    pub thinned: u8,
+    pub thinned: bool,
 }
 
 impl BlockRow {
@@ -101,7 +101,7 @@ impl BlockRow {
         for number in [self.session, self.serial, self.pack, self.offset, self.stored_len] {
             page.extend_from_slice(&number.to_le_bytes());
         }
-        page.extend_from_slice(&[self.kind.object_kind() as u8, self.thinned, 0, 0]);
+        page.extend_from_slice(&[self.kind.object_kind() as u8, self.thinned.into(), 0, 0]);
     }
 
     pub fn decode(bytes: &[u8]) -> Decoded<Self> {
@@ -113,8 +113,11 @@ impl BlockRow {
             offset: fields.u32()?,
             stored_len: fields.u32()?,
             kind: BlockKind::from_byte(fields.u8()?)?,
-            thinned: fields.u8()?,
+            thinned: thinned_from_byte(fields.u8()?)?,
         };
+        if fields.array::<2>()? != [0; 2] {
+            return Err(Problem::new("reserved bytes of a row are not zero"));
+        }
         within("stored length of a block", row.stored_len.into(), STORED_BLOCK_LEN)?;
         Ok(row)
     }
@@ -131,15 +134,16 @@ pub struct ChunkRow {
     pub serial: u32,
     pub offset: u32,
     pub len: u32,
-    /// The row counts for copies of the block that are thinned so often, and for no others.
-    pub thinned: u8,
+    /// 0 where any whole copy of the block has the chunk. Else the number, from 1 on, of the one thinned copy that has it, among
+    /// those of this block in the tail's list.
+    pub copy: u8,
 }
 
 impl ChunkRow {
     pub fn encode(&self, page: &mut Vec<u8>) {
         page.extend_from_slice(&self.chunk.0);
         // A chunk is shorter than three bytes can say; the fourth is free.
-        let len = self.len | u32::from(self.thinned) << LEN_BITS;
+        let len = self.len | u32::from(self.copy) << LEN_BITS;
         for number in [self.session, self.serial, self.offset, len] {
             page.extend_from_slice(&number.to_le_bytes());
         }
@@ -149,10 +153,23 @@ impl ChunkRow {
         let mut fields = Fields::new(bytes);
         let chunk = ChunkId(fields.array()?);
         let (session, serial, offset, len) = (fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?);
-        let (len, thinned) = (len & ((1 << LEN_BITS) - 1), (len >> LEN_BITS) as u8);
+        let (len, copy) = (len & ((1 << LEN_BITS) - 1), (len >> LEN_BITS) as u8);
         within("length of a chunk", len.into(), limits::CHUNK_LEN as u64)?;
-        Ok(Self { chunk, session, serial, offset, len, thinned })
+        Ok(Self { chunk, session, serial, offset, len, copy })
     }
+}
+
+/// A thinned copy of a block of which rows of chunks tell: where the block's session and the pack that holds the copy stand in
+/// the tail's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, minicbor::Encode, minicbor::Decode)]
+#[cbor(array)]
+pub struct ThinnedCopy {
+    #[n(0)]
+    pub session: u32,
+    #[n(1)]
+    pub serial: u32,
+    #[n(2)]
+    pub pack: u32,
 }
 
 /// A pack that a table of blocks refers to.
@@ -190,6 +207,9 @@ pub struct TableTail {
     pub supersedes: Vec<TableId>,
     #[n(6)]
     pub rows: u64,
+    /// Ascending; empty in tables of blocks.
+    #[n(7)]
+    pub thinned: Vec<ThinnedCopy>,
 }
 
 impl TableTail {
@@ -211,7 +231,36 @@ impl TableTail {
         if tail.sessions.windows(2).any(|pair| pair[0] >= pair[1]) {
             return Err(Problem::new("its sessions are not in order"));
         }
+        if tail.thinned.windows(2).any(|pair| pair[0] >= pair[1]) {
+            return Err(Problem::new("its thinned copies are not in order"));
+        }
+        let is_listed = |copy: &ThinnedCopy| {
+            (copy.session as usize) < tail.sessions.len() && (copy.pack as usize) < tail.packs.len()
+        };
+        if !tail.thinned.iter().all(is_listed) {
+            return Err(Problem::new("a thinned copy is of a session or a pack that is not in its lists"));
+        }
         Ok(tail)
+    }
+
+    fn copies_of(&self, session: u32, serial: u32) -> &[ThinnedCopy] {
+        let key = |copy: &ThinnedCopy| (copy.session, copy.serial);
+        let first = self.thinned.partition_point(|copy| key(copy) < (session, serial));
+        let rest = self.thinned.get(first..).unwrap_or_default();
+        let count = rest.partition_point(|copy| key(copy) == (session, serial));
+        rest.get(..count).unwrap_or_default()
+    }
+
+    /// The number by which rows call this thinned copy; `None` if it is not in the list, or one of too many.
+    pub fn number_of(&self, copy: ThinnedCopy) -> Option<u8> {
+        let before = self.copies_of(copy.session, copy.serial).binary_search(&copy).ok()?;
+        u8::try_from(before + 1).ok()
+    }
+
+    /// The pack with the thinned copy of which a row tells that does not tell of whole ones.
+    pub fn pack_of(&self, row: &ChunkRow) -> Option<PackId> {
+        let copy = self.copies_of(row.session, row.serial).get(usize::from(row.copy.checked_sub(1)?))?;
+        self.packs.get(copy.pack as usize).map(|pack| pack.id)
     }
 }
 

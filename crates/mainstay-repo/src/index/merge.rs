@@ -6,13 +6,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::Index;
 use super::table::Table;
-use super::writer::{NewRows, TableWriter, number_of, sorted_sessions, write_tables};
+use super::writer::{NewRows, TableWriter, sorted_sessions, write_tables};
+use super::{ChunkPlace, Index};
 use crate::error::Result;
 use crate::format::limits;
 use crate::format::table::ChunkRow;
-use crate::id::SessionId;
+use crate::id::{ChunkId, PackId};
 
 /// So many tables of like size become one.
 const FAN_IN: usize = 10;
@@ -64,50 +64,60 @@ fn merge_chunks(index: &Index, tables: &[&Table]) -> Result<()> {
     let sessions = sorted_sessions(tables.iter().flat_map(|table| table.sessions().iter().copied()));
     let most = tables.iter().map(|table| table.rows()).sum();
     let mut writer = TableWriter::begin_chunks(&*index.store, &index.keys, index.keys.own_domain(), most)?;
-    let mut cursors: Vec<Cursor<'_>> = tables.iter().map(|table| Cursor::new(table, index)).collect();
-    let mut heads = BinaryHeap::new();
-    for (number, cursor) in cursors.iter_mut().enumerate() {
-        if let Some(row) = cursor.next(&sessions)? {
-            heads.push(Reverse((row.chunk, number, Row(row))));
-        }
-    }
-    let mut last = None;
-    while let Some(Reverse((chunk, number, Row(row)))) = heads.pop() {
-        if last.replace(chunk) != Some(chunk) {
-            writer.push_chunk(&row)?;
-        }
-        if let Some(cursor) = cursors.get_mut(number)
-            && let Some(row) = cursor.next(&sessions)?
-        {
-            heads.push(Reverse((row.chunk, number, Row(row))));
-        }
-    }
-    debug_assert!(writer.rows() <= most);
-    let supersedes = index.predecessors(tables.iter().copied());
     let named = index.packs();
     let vouched: BTreeMap<_, _> = tables.iter().flat_map(|table| table.packs()).map(|pack| (pack.id, *pack)).collect();
     let vouched = vouched.into_values().filter(|pack| named.contains_key(&pack.id)).collect();
-    writer.finish(sessions, vouched, &supersedes)?;
+    writer.name(sessions, vouched, tables.iter().flat_map(|table| table.thinned_copies()))?;
+    let mut cursors: Vec<Cursor<'_>> = tables.iter().map(|table| Cursor::new(table, index)).collect();
+    let mut heads = BinaryHeap::new();
+    for (number, cursor) in cursors.iter_mut().enumerate() {
+        if let Some((chunk, place)) = cursor.next()? {
+            heads.push(Reverse(Head { chunk, number, place }));
+        }
+    }
+    let mut last = None;
+    while let Some(Reverse(Head { chunk, number, place })) = heads.pop() {
+        if last.replace(chunk) != Some(chunk) {
+            writer.push_chunk(&chunk, &place)?;
+        }
+        if let Some(cursor) = cursors.get_mut(number)
+            && let Some((chunk, place)) = cursor.next()?
+        {
+            heads.push(Reverse(Head { chunk, number, place }));
+        }
+    }
+    debug_assert!(writer.rows() <= most);
+    writer.finish(&index.predecessors(tables.iter().copied()))?;
     Ok(())
 }
 
-/// A row that takes no part in the order of the heap.
-struct Row(ChunkRow);
+/// The next row of a table; of a chunk that several name, one that any whole copy has comes first.
+struct Head {
+    chunk: ChunkId,
+    number: usize,
+    place: ChunkPlace,
+}
 
-impl PartialEq for Row {
-    fn eq(&self, _: &Self) -> bool {
-        true
+impl Head {
+    fn order(&self) -> (ChunkId, Option<PackId>, usize) {
+        (self.chunk, self.place.copy, self.number)
     }
 }
-impl Eq for Row {}
-impl PartialOrd for Row {
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.order() == other.order()
+    }
+}
+impl Eq for Head {}
+impl PartialOrd for Head {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
-impl Ord for Row {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.order().cmp(&other.order())
     }
 }
 
@@ -124,10 +134,10 @@ impl<'a> Cursor<'a> {
         Self { table, index, rows: Vec::new().into_iter(), next_page: 0 }
     }
 
-    /// The next row whose chunk is still in a pack, with its session renumbered.
-    fn next(&mut self, sessions: &[SessionId]) -> Result<Option<ChunkRow>> {
+    /// The next row whose chunk is still in a pack.
+    fn next(&mut self) -> Result<Option<(ChunkId, ChunkPlace)>> {
         loop {
-            let Some(mut row) = self.rows.next() else {
+            let Some(row) = self.rows.next() else {
                 if self.next_page == self.table.pages() {
                     return Ok(None);
                 }
@@ -136,9 +146,8 @@ impl<'a> Cursor<'a> {
                 continue;
             };
             let place = self.table.chunk_place(&row)?;
-            if self.index.find_copy(place.block, |copy| copy.thinned == place.thinned)?.is_some() {
-                row.session = number_of(sessions, place.block.session)?;
-                return Ok(Some(row));
+            if self.index.find_copy(place.block, |copy| place.is_in(copy))?.is_some() {
+                return Ok(Some((row.chunk, place)));
             }
         }
     }

@@ -34,8 +34,18 @@ pub struct ChunkPlace {
     pub block: BlockId,
     pub offset: u32,
     pub len: u32,
-    /// The chunk is in copies of the block that are thinned so often; of others nothing is known.
-    pub thinned: u8,
+    /// The pack with the thinned copy that has the chunk, of others nothing is known; `None` where every whole copy has it.
+    pub copy: Option<PackId>,
+}
+
+impl ChunkPlace {
+    /// Whether this copy of the block is one that has the chunk.
+    pub fn is_in(&self, copy: &BlockPlace) -> bool {
+        match self.copy {
+            None => !copy.thinned,
+            Some(pack) => copy.pack == pack,
+        }
+    }
 }
 
 /// Where a block is: a range of a pack.
@@ -48,8 +58,8 @@ pub struct BlockPlace {
     /// Length of header and ciphertext.
     pub stored_len: u32,
     pub kind: BlockKind,
-    /// How often chunks were taken out of this copy of the block.
-    pub thinned: u8,
+    /// Whether chunks were taken out of this copy of the block.
+    pub thinned: bool,
 }
 
 /// How closely tables are looked at when they are opened.
@@ -188,8 +198,7 @@ impl Index {
     /// The copy of a block in which this chunk was found.
     pub fn copy_with(&self, chunk: &ChunkPlace) -> Result<Option<BlockPlace>> {
         let domain = self.keys.own_domain();
-        let is_it = |copy: &BlockPlace| copy.thinned == chunk.thinned && self.is_vouched(domain, copy.pack);
-        self.find_copy(chunk.block, is_it)
+        self.find_copy(chunk.block, |copy| chunk.is_in(copy) && self.is_vouched(domain, copy.pack))
     }
 
     /// Whether a table of chunks of a domain vouches for a pack.
@@ -228,9 +237,7 @@ impl Index {
                 Err(error) if error.kind() == Kind::Corrupt => absent = Err(error),
                 found => {
                     if let Some(place) = found?
-                        && self
-                            .find_copy(place.block, |copy| copy.thinned == place.thinned && is_believed(copy))?
-                            .is_some()
+                        && self.find_copy(place.block, |copy| place.is_in(copy) && is_believed(copy))?.is_some()
                     {
                         return Ok(Some(place));
                     }
@@ -245,13 +252,12 @@ impl Index {
         table.domain() == self.keys.own_domain()
     }
 
-    /// Finds the pack that holds a block, and of several the one with the least thinned copy; a condemned one counts as
-    /// absent.
+    /// Finds the pack that holds a block, and of several one with a whole copy; a condemned one counts as absent.
     pub fn find_block(&self, block: BlockId) -> Result<Option<BlockPlace>> {
         self.find_copy(block, |_| true)
     }
 
-    /// Finds the least thinned copy of a block among those that are asked for.
+    /// Finds a copy of a block among those that are asked for, a whole one if there is one.
     fn find_copy(&self, block: BlockId, accepts: impl Fn(&BlockPlace) -> bool) -> Result<Option<BlockPlace>> {
         if self.absent.contains(block) {
             return Ok(None);
@@ -259,24 +265,30 @@ impl Index {
         let mut best = None::<BlockPlace>;
         for number in self.by_session.get(&block.session).into_iter().flatten() {
             let Some(table) = self.blocks.get(*number as usize) else { continue };
-            let Some(place) = table.find_block(block, self)? else { continue };
-            let is_better = best.is_none_or(|best| place.thinned < best.thinned);
-            if is_better && accepts(&place) && !self.condemned.contains(&place.pack) {
-                best = Some(place);
-            }
+            table.for_each_copy(block, self, &mut |place| {
+                let is_better = best.is_none_or(|best| best.thinned && !place.thinned);
+                if is_better && accepts(&place) && !self.condemned.contains(&place.pack) {
+                    best = Some(place);
+                }
+            })?;
         }
         Ok(best)
     }
 
-    /// Every copy of a block that the tables name, the least thinned first. Condemned ones are left out, and so is what
-    /// stands on a damaged page.
+    /// Every copy of a block that the tables name, whole ones first. Condemned ones are left out, and so is what stands on a
+    /// damaged page.
     pub fn copies(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
         let mut copies = Vec::new();
         for number in self.by_session.get(&block.session).into_iter().flatten() {
             let Some(table) = self.blocks.get(*number as usize) else { continue };
-            match table.find_block(block, self) {
+            let found = table.for_each_copy(block, self, &mut |place| {
+                if !self.condemned.contains(&place.pack) && !copies.contains(&place) {
+                    copies.push(place);
+                }
+            });
+            match found {
                 Err(error) if error.kind() == Kind::Corrupt => {}
-                found => copies.extend(found?.filter(|place| !self.condemned.contains(&place.pack))),
+                found => found?,
             }
         }
         copies.sort_by_key(|place| place.thinned);
@@ -299,21 +311,6 @@ impl Index {
     pub fn read_chunk_tables(&self) -> Result<()> {
         let read = |table: &Table| (0..table.pages()).try_for_each(|page| table.chunk_rows(page, self).map(drop));
         self.chunks.iter().try_for_each(read)
-    }
-
-    /// The highest number among those by which chunk rows say how often a block was thinned, whether such a copy is there or
-    /// not; blocks that no row calls thinned are left out.
-    pub fn thinned_blocks(&self) -> Result<HashMap<BlockId, u8>> {
-        let mut blocks = HashMap::new();
-        for table in &self.chunks {
-            for page in 0..table.pages() {
-                for row in table.chunk_rows(page, self)?.iter().filter(|row| row.thinned > 0) {
-                    let highest: &mut u8 = blocks.entry(table.chunk_place(row)?.block).or_default();
-                    *highest = row.thinned.max(*highest);
-                }
-            }
-        }
-        Ok(blocks)
     }
 
     /// Every pack that the tables name, condemned ones included.

@@ -13,7 +13,7 @@ use crate::format::table::{
     decode_footer, row_len, rows_per_page,
 };
 use crate::format::{Decoded, Problem};
-use crate::id::{BlockId, ChunkId, DomainId, SessionId, TableId};
+use crate::id::{BlockId, ChunkId, DomainId, PackId, SessionId, TableId};
 use crate::keys::Keys;
 use crate::seal::{SealKey, TAG_LEN};
 use crate::store::{Store, is_absent};
@@ -94,6 +94,15 @@ impl Table {
         &self.tail.packs
     }
 
+    /// The thinned copies of which its rows of chunks may tell.
+    pub(super) fn thinned_copies(&self) -> impl Iterator<Item = (BlockId, PackId)> {
+        self.tail.thinned.iter().filter_map(|copy| {
+            let session = *self.tail.sessions.get(copy.session as usize)?;
+            let pack = self.tail.packs.get(copy.pack as usize)?.id;
+            Some((BlockId { session, serial: copy.serial }, pack))
+        })
+    }
+
     pub fn supersedes(&self) -> &[TableId] {
         &self.tail.supersedes
     }
@@ -128,27 +137,54 @@ impl Table {
 
     pub(super) fn chunk_place(&self, row: &ChunkRow) -> Result<ChunkPlace> {
         let block = BlockId { session: self.session(row.session)?, serial: row.serial };
-        Ok(ChunkPlace { block, offset: row.offset, len: row.len, thinned: row.thinned })
+        let copy =
+            match row.copy {
+                0 => None,
+                number => Some(self.tail.pack_of(row).ok_or_else(|| {
+                    self.damaged(Problem(format!("copy {number} of block {block} is not in its list")))
+                })?),
+            };
+        Ok(ChunkPlace { block, offset: row.offset, len: row.len, copy })
     }
 
-    pub(super) fn find_block(&self, block: BlockId, index: &Index) -> Result<Option<BlockPlace>> {
-        let Ok(session) = self.tail.sessions.binary_search(&block.session) else { return Ok(None) };
+    /// Calls `each` for every row of a block, the last page first.
+    pub(super) fn for_each_copy(&self, block: BlockId, index: &Index, each: &mut dyn FnMut(BlockPlace)) -> Result<()> {
+        let Ok(session) = self.tail.sessions.binary_search(&block.session) else { return Ok(()) };
         let wanted = (session as u32, block.serial);
-        let page = self.last_page_not_after(u64::from(wanted.0) << 32 | u64::from(wanted.1));
-        let bytes = self.page(page, index)?;
+        let key = u64::from(wanted.0) << 32 | u64::from(wanted.1);
+        let mut page = self.last_page_not_after(key);
+        loop {
+            let bytes = self.page(page, index)?;
+            let first = self.first_row_not_before(&bytes, page, wanted)?;
+            for row in bytes.chunks_exact(row_len(TableKind::Blocks)).take(self.rows_on(page)).skip(first) {
+                let row = BlockRow::decode(row).map_err(|problem| self.damaged(problem))?;
+                if row.key() != wanted {
+                    break;
+                }
+                each(self.block_place(&row)?);
+            }
+            // The rows of one block may begin on the page before.
+            if first > 0 || page == 0 || self.fence(page) != key {
+                return Ok(());
+            }
+            page -= 1;
+        }
+    }
+
+    fn first_row_not_before(&self, bytes: &[u8], page: u64, wanted: (u32, u32)) -> Result<usize> {
         let len = row_len(TableKind::Blocks);
         let (mut low, mut high) = (0, self.rows_on(page));
         while low < high {
             let middle = (low + high) / 2;
             let row = bytes.get(middle * len..(middle + 1) * len).unwrap_or_default();
             let row = BlockRow::decode(row).map_err(|problem| self.damaged(problem))?;
-            match row.key().cmp(&wanted) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return self.block_place(&row).map(Some),
+            if row.key() < wanted {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
         }
-        Ok(None)
+        Ok(low)
     }
 
     fn block_place(&self, row: &BlockRow) -> Result<BlockPlace> {

@@ -27,7 +27,7 @@ fn place(block: BlockId) -> BlockPlace {
         offset: 40 + block.serial % 100 * 70_000,
         stored_len: 60_000 + block.serial,
         kind: if block.serial.is_multiple_of(7) { BlockKind::Tree } else { BlockKind::Content },
-        thinned: 0,
+        thinned: false,
     }
 }
 
@@ -68,7 +68,7 @@ fn many_chunks(model: &mut Model) {
             id.0[..8].copy_from_slice(b"the same");
         }
         let place =
-            ChunkPlace { block: blocks[number as usize % blocks.len()], offset: number as u32, len: 9, thinned: 0 };
+            ChunkPlace { block: blocks[number as usize % blocks.len()], offset: number as u32, len: 9, copy: None };
         model.chunks.insert(id, place);
     }
 }
@@ -113,7 +113,7 @@ fn rows_of_several_tables_are_one_index() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     for session in 1..=5 {
         let mut model = Model::with_blocks((0..50).map(|serial| block_id(session, serial)));
-        let place = ChunkPlace { block: block_id(session, 1), offset: 0, len: 1, thinned: 0 };
+        let place = ChunkPlace { block: block_id(session, 1), offset: 0, len: 1, copy: None };
         model.chunks.insert(chunk_id(session.into()), place);
         write_tables(&store, &keys, model.rows(), &[]).unwrap();
     }
@@ -128,7 +128,7 @@ fn a_chunk_whose_block_is_in_no_table_is_absent() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     let mut model = Model::with_blocks([block_id(1, 1)]);
     for (number, serial) in [(1, 1), (2, 2)] {
-        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1, thinned: 0 });
+        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1, copy: None });
     }
     write_tables(&store, &keys, model.rows(), &[]).unwrap();
     let index = open(&store, &keys);
@@ -141,7 +141,7 @@ fn a_chunk_is_found_in_its_second_block_when_the_first_is_gone() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     for (session, with_block) in [(1, false), (2, true), (3, false)] {
         let mut model = Model::with_blocks(with_block.then_some(block_id(session, 1)));
-        model.chunks.insert(chunk_id(1), ChunkPlace { block: block_id(session, 1), offset: 0, len: 1, thinned: 0 });
+        model.chunks.insert(chunk_id(1), ChunkPlace { block: block_id(session, 1), offset: 0, len: 1, copy: None });
         write_tables(&store, &keys, model.rows(), &[]).unwrap();
     }
     let found = open(&store, &keys).find_chunk(&chunk_id(1)).unwrap();
@@ -153,7 +153,7 @@ fn a_condemned_pack_counts_as_absent() {
     let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
     let mut model = Model::with_blocks([block_id(1, 1), block_id(1, 101)]);
     for (number, serial) in [(1, 1), (2, 101)] {
-        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1, thinned: 0 });
+        model.chunks.insert(chunk_id(number), ChunkPlace { block: block_id(1, serial), offset: 0, len: 1, copy: None });
     }
     write_tables(&store, &keys, model.rows(), &[]).unwrap();
     let condemned = HashSet::from([place(block_id(1, 1)).pack]);
@@ -209,4 +209,66 @@ fn threads_look_up_at_once() {
             });
         }
     });
+}
+
+/// So many copies of one block, each in a pack of its own, among the rows of its neighbours.
+fn with_copies(copies: u32, thinned: impl Fn(u32) -> bool) -> (NewRows, Vec<BlockPlace>) {
+    let mut rows = Model::with_blocks([block_id(1, 1), block_id(1, 3)]).rows();
+    let place_of = |number: u32| {
+        let pack = PackId(*blake3::hash(&number.to_le_bytes()).as_bytes());
+        BlockPlace { pack, offset: 40, thinned: thinned(number), ..place(block_id(1, 2)) }
+    };
+    let places: Vec<BlockPlace> = (0..copies).map(place_of).collect();
+    rows.blocks.extend(places.iter().map(|place| (block_id(1, 2), *place)));
+    rows.packs.extend(places.iter().map(|place| (place.pack, PACK_LEN)));
+    rows.vouched.entry(DomainId::MAIN).or_default().extend(places.iter().map(vouched));
+    (rows, places)
+}
+
+#[test]
+fn a_block_has_a_row_for_each_of_its_copies_over_any_number_of_pages() {
+    let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
+    let (rows, mut places) = with_copies(600, |number| number != 300);
+    write_tables(&store, &keys, rows, &[]).unwrap();
+    let index = open(&store, &keys);
+    let mut found = index.copies(block_id(1, 2)).unwrap();
+    assert_eq!(found.first(), Some(&places[300]), "the whole copy comes first");
+    assert_eq!(index.find_block(block_id(1, 2)).unwrap(), Some(places[300]));
+    found.sort_by_key(|place| place.pack);
+    places.sort_by_key(|place| place.pack);
+    assert_eq!(found, places);
+    for serial in [1, 3] {
+        assert_eq!(index.copies(block_id(1, serial)).unwrap(), [place(block_id(1, serial))]);
+    }
+}
+
+#[test]
+fn a_chunk_of_a_thinned_copy_is_found_in_its_own_pack_alone() {
+    let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
+    let (mut rows, places) = with_copies(3, |_| true);
+    for (number, copy) in (0..).zip(&places[..2]) {
+        let place = ChunkPlace { block: block_id(1, 2), offset: 7, len: 9, copy: Some(copy.pack) };
+        rows.chunks.push((chunk_id(number), place));
+    }
+    rows.chunks.push((chunk_id(2), ChunkPlace { block: block_id(1, 2), offset: 7, len: 9, copy: None }));
+    write_tables(&store, &keys, rows, &[]).unwrap();
+    let found = |condemned: &[PackId]| {
+        let condemned = condemned.iter().copied().collect();
+        let index = Index::open(Arc::new(store.clone()), keys.clone(), condemned, Care::Tails).unwrap();
+        [0, 1, 2].map(|number| index.find_chunk(&chunk_id(number)).unwrap().and_then(|place| place.copy))
+    };
+    assert_eq!(found(&[]), [Some(places[0].pack), Some(places[1].pack), None], "no whole copy is there");
+    assert_eq!(found(&[places[0].pack]), [None, Some(places[1].pack), None]);
+    assert_eq!(found(&[places[1].pack]), [Some(places[0].pack), None, None]);
+}
+
+#[test]
+fn rows_of_a_thinned_copy_for_which_nobody_vouches_are_not_written() {
+    let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
+    let (mut rows, places) = with_copies(1, |_| true);
+    rows.chunks
+        .push((chunk_id(1), ChunkPlace { block: block_id(1, 2), offset: 7, len: 9, copy: Some(places[0].pack) }));
+    rows.vouched.clear();
+    write_tables(&store, &keys, rows, &[]).unwrap();
+    assert_eq!(open(&store, &keys).chunk_rows(), 0);
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns page building and table publishing. Streams: what it holds is one page, the fences and the filter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::table::{TAIL_NONCE, checksum, first_eight, page_data, page_nonce, tail_data};
 use super::{BlockPlace, ChunkPlace, filter};
@@ -12,7 +12,8 @@ use crate::format::limits;
 use crate::format::names::{self, TableKind};
 use crate::format::pack::PackRow;
 use crate::format::table::{
-    BlockRow, ChunkRow, PAGE_LEN, TABLE_FOOTER_LEN, TableHeader, TablePack, TableTail, encode_footer, row_len,
+    BlockRow, ChunkRow, PAGE_LEN, TABLE_FOOTER_LEN, TableHeader, TablePack, TableTail, ThinnedCopy, encode_footer,
+    row_len,
 };
 use crate::id::{BlockId, ChunkId, DomainId, PackId, SessionId, TableId};
 use crate::keys::{Keys, Right};
@@ -32,12 +33,12 @@ pub struct NewRows {
 
 impl NewRows {
     /// Adds the blocks of a pack that is in the store.
-    pub fn add_pack(&mut self, (id, session): (PackId, SessionId), len: u64, rows: &[PackRow]) {
-        self.packs.insert(id, len);
+    pub fn add_pack(&mut self, pack: TablePack, rows: &[PackRow]) {
+        self.packs.insert(pack.id, pack.len);
         self.blocks.extend(rows.iter().map(|row| {
             let place = BlockPlace {
-                pack: id,
-                pack_session: session,
+                pack: pack.id,
+                pack_session: pack.session,
                 offset: row.offset,
                 stored_len: row.stored_len,
                 kind: row.kind,
@@ -45,12 +46,6 @@ impl NewRows {
             };
             (row.block, place)
         }));
-    }
-
-    /// Adds a pack that was just written by whoever has these keys.
-    pub fn add_own_pack(&mut self, keys: &Keys, pack: TablePack, rows: &[PackRow]) {
-        self.add_pack((pack.id, pack.session), pack.len, rows);
-        self.vouch(keys, pack, rows);
     }
 
     /// Says of a pack that its blocks open, or were sealed here: others of their domains may refer to them.
@@ -66,12 +61,13 @@ impl NewRows {
         Self { chunks, vouched, ..Self::default() }
     }
 
-    /// Adds the chunks that are in a block, as its chunk table names them.
-    pub fn add_chunks(&mut self, block: BlockId, thinned: u8, table: &ChunkTable) {
+    /// Adds the chunks that are in a block, as its chunk table names them; those of a thinned copy with the pack that it is in,
+    /// for which these rows must vouch as well.
+    pub fn add_chunks(&mut self, block: BlockId, copy: Option<PackId>, table: &ChunkTable) {
         let mut offset = 0;
         for (id, len) in table.chunks.iter().copied() {
             if id != ChunkId::TAKEN_OUT {
-                self.chunks.push((id, ChunkPlace { block, offset, len, thinned }));
+                self.chunks.push((id, ChunkPlace { block, offset, len, copy }));
             }
             offset += len;
         }
@@ -106,7 +102,7 @@ pub fn write_tables(store: &dyn Store, keys: &Keys, rows: NewRows, supersedes: &
         domains.entry(*domain).or_default();
     }
     for (domain, chunks) in domains {
-        let vouched = vouched.remove(&domain).unwrap_or_default().into_values().collect();
+        let vouched = vouched.remove(&domain).unwrap_or_default();
         published.extend(write_chunk_tables(store, keys, domain, chunks, vouched)?);
     }
     published.extend(write_block_tables(store, keys, rows.blocks, &rows.packs, supersedes)?);
@@ -118,27 +114,24 @@ fn write_chunk_tables(
     keys: &Keys,
     domain: DomainId,
     mut chunks: Vec<(ChunkId, ChunkPlace)>,
-    mut vouched: Vec<TablePack>,
+    vouched: BTreeMap<PackId, TablePack>,
 ) -> Result<Vec<Object>> {
     let mut published = Vec::new();
-    chunks.sort_unstable_by_key(|(id, place)| (id.0, place.thinned));
+    // A thinned copy counts in a pack for which somebody vouches, and nowhere else.
+    chunks.retain(|(_, place)| place.copy.is_none_or(|pack| vouched.contains_key(&pack)));
+    chunks.sort_unstable_by_key(|(id, place)| (id.0, place.copy));
     chunks.dedup_by_key(|(id, _)| id.0);
     let parts = if chunks.is_empty() { vec![&[][..]] } else { chunks.chunks(limits::TABLE_ROWS as usize).collect() };
     for part in parts {
-        let sessions = sorted_sessions(part.iter().map(|(_, place)| place.block.session));
+        let places = || part.iter().map(|(_, place)| place);
+        let sessions = sorted_sessions(places().map(|place| place.block.session));
+        let copies = places().filter_map(|place| Some((place.block, place.copy?)));
         let mut writer = TableWriter::begin_chunks(store, keys, domain, part.len() as u64)?;
+        writer.name(sessions, vouched.values().copied().collect(), copies)?;
         for (id, place) in part {
-            let session = number_of(&sessions, place.block.session)?;
-            writer.push_chunk(&ChunkRow {
-                chunk: *id,
-                session,
-                serial: place.block.serial,
-                offset: place.offset,
-                len: place.len,
-                thinned: place.thinned,
-            })?;
+            writer.push_chunk(id, place)?;
         }
-        published.push(writer.finish(sessions, std::mem::take(&mut vouched), &[])?);
+        published.push(writer.finish(&[])?);
     }
     Ok(published)
 }
@@ -151,9 +144,8 @@ fn write_block_tables(
     supersedes: &[TableId],
 ) -> Result<Vec<Object>> {
     let mut published = Vec::new();
-    // Of two copies the one that holds more.
-    blocks.sort_unstable_by_key(|(id, place)| (*id, place.thinned));
-    blocks.dedup_by_key(|(id, _)| *id);
+    blocks.sort_unstable_by_key(|(id, place)| (*id, place.thinned, place.pack, place.offset));
+    blocks.dedup();
     let empty_successor = blocks.is_empty() && !supersedes.is_empty();
     let parts: Vec<_> =
         if empty_successor { vec![&[][..]] } else { blocks.chunks(limits::TABLE_ROWS as usize).collect() };
@@ -163,6 +155,10 @@ fn write_block_tables(
         let packs: BTreeMap<PackId, SessionId> =
             part.iter().map(|(_, place)| (place.pack, place.pack_session)).collect();
         let pack_numbers: BTreeMap<PackId, u32> = packs.keys().zip(0..).map(|(id, number)| (*id, number)).collect();
+        let packs = packs
+            .into_iter()
+            .map(|(id, session)| TablePack { id, session, len: lens.get(&id).copied().unwrap_or_default() })
+            .collect();
         let mut writer = TableWriter::begin_blocks(store, keys)?;
         for (id, place) in part {
             writer.push_block(&BlockRow {
@@ -175,12 +171,9 @@ fn write_block_tables(
                 thinned: place.thinned,
             })?;
         }
-        let packs = packs
-            .into_iter()
-            .map(|(id, session)| TablePack { id, session, len: lens.get(&id).copied().unwrap_or_default() })
-            .collect();
+        writer.name(sessions, packs, std::iter::empty())?;
         // Only the last part may end its predecessors, when all parts are there.
-        published.push(writer.finish(sessions, packs, if number == last { supersedes } else { &[] })?);
+        published.push(writer.finish(if number == last { supersedes } else { &[] })?);
     }
     Ok(published)
 }
@@ -211,6 +204,8 @@ pub(crate) struct TableWriter {
     upload: Box<dyn Upload>,
     page: Vec<u8>,
     tail: TableTail,
+    /// Where each pack stands in the tail's list.
+    packs: BTreeMap<PackId, u32>,
     pages: u64,
 }
 
@@ -231,7 +226,8 @@ impl TableWriter {
 
     fn begin(store: &dyn Store, header: TableHeader, key: Option<SealKey>, tail: TableTail) -> Result<Self> {
         let upload = store.upload().map_err(write_error)?;
-        let mut writer = Self { header, key, upload, page: Vec::with_capacity(PAGE_LEN + TAG_LEN), tail, pages: 0 };
+        let (page, packs) = (Vec::with_capacity(PAGE_LEN + TAG_LEN), BTreeMap::new());
+        let mut writer = Self { header, key, upload, page, tail, packs, pages: 0 };
         let bytes = writer.header.encode();
         writer.write(&bytes)?;
         Ok(writer)
@@ -241,10 +237,39 @@ impl TableWriter {
         self.tail.rows
     }
 
-    pub fn push_chunk(&mut self, row: &ChunkRow) -> Result<()> {
-        self.begin_row(first_eight(&row.chunk.0))?;
-        filter::insert(&mut self.tail.filter, &row.chunk);
-        row.encode(&mut self.page);
+    /// Sets the lists that rows refer to by number: sessions, which ascend, packs, and of thinned copies those that are in one
+    /// of these packs. Rows of chunks come after it.
+    pub fn name(
+        &mut self,
+        sessions: Vec<SessionId>,
+        packs: Vec<TablePack>,
+        copies: impl Iterator<Item = (BlockId, PackId)>,
+    ) -> Result<()> {
+        (self.tail.sessions, self.tail.packs) = (sessions, packs);
+        self.packs = self.tail.packs.iter().map(|pack| pack.id).zip(0..).collect();
+        let mut thinned = BTreeSet::new();
+        for (block, pack) in copies {
+            if let Some(pack) = self.packs.get(&pack).copied() {
+                let session = number_of(&self.tail.sessions, block.session)?;
+                thinned.insert(ThinnedCopy { session, serial: block.serial, pack });
+            }
+        }
+        self.tail.thinned = thinned.into_iter().collect();
+        Ok(())
+    }
+
+    /// Adds a row; not one of a copy that is not among those named, or has no number there.
+    pub fn push_chunk(&mut self, chunk: &ChunkId, place: &ChunkPlace) -> Result<()> {
+        let ChunkPlace { block, offset, len, copy } = *place;
+        let session = number_of(&self.tail.sessions, block.session)?;
+        let number = |pack: &PackId| {
+            let pack = self.packs.get(pack).copied()?;
+            self.tail.number_of(ThinnedCopy { session, serial: block.serial, pack })
+        };
+        let Some(copy) = copy.as_ref().map_or(Some(0), number) else { return Ok(()) };
+        self.begin_row(first_eight(&chunk.0))?;
+        filter::insert(&mut self.tail.filter, chunk);
+        ChunkRow { chunk: *chunk, session, serial: block.serial, offset, len, copy }.encode(&mut self.page);
         Ok(())
     }
 
@@ -282,12 +307,10 @@ impl TableWriter {
     }
 
     /// Publishes the table.
-    pub fn finish(mut self, sessions: Vec<SessionId>, packs: Vec<TablePack>, supersedes: &[TableId]) -> Result<Object> {
+    pub fn finish(mut self, supersedes: &[TableId]) -> Result<Object> {
         if !self.page.is_empty() {
             self.flush_page()?;
         }
-        self.tail.sessions = sessions;
-        self.tail.packs = packs;
         self.tail.supersedes = supersedes.to_vec();
         let mut tail = self.tail.encode();
         let data = tail_data(&self.header);

@@ -22,12 +22,12 @@ type BlockCopy = (BlockId, BlockPlace);
 #[derive(Default)]
 pub struct Copies {
     reading: Mutex<()>,
-    /// By block, and of each the least thinned copy first.
+    /// By block, and of each the whole copies first.
     listed: OnceLock<Vec<BlockCopy>>,
 }
 
 impl Copies {
-    /// The copies of a block, the least thinned first.
+    /// The copies of a block, whole ones first.
     pub fn of(&self, block: BlockId, (store, keys): (&dyn Store, &Keys)) -> Result<Vec<BlockPlace>> {
         let listed = self.listed(store, keys)?;
         let first = listed.partition_point(|(id, _)| *id < block);
@@ -55,7 +55,7 @@ fn list_copies(store: &dyn Store, keys: &Keys) -> Result<Vec<BlockCopy>> {
     let packs = packs.map_err(|source| Error::Store { verb: "list", name: names::PACKS.to_owned(), source })?;
     for pack in packs {
         match PackListing::read(store, keys, &pack.name, pack.len) {
-            Ok(pack) => rows.add_pack((pack.id, pack.session), pack.len, &pack.rows),
+            Ok(pack) => rows.add_pack(pack.named(), &pack.rows),
             Err(Error::Store { source, .. }) if is_absent(&source) => {}
             Err(error) if error.kind() == Kind::Corrupt => {}
             Err(error) => return Err(error),

@@ -36,12 +36,16 @@ pub fn is_pack(bytes: &dyn Bytes, pack: PackId, watch: &mut dyn FnMut(u64) -> Re
     Ok(hasher.finalize().as_bytes() == &pack.0)
 }
 
-/// Reads a whole pack, and makes sure that it is what its name says.
-pub fn require_whole(store: &dyn Store, (pack, session): (PackId, SessionId)) -> Result<()> {
-    let name = names::pack(pack, session);
-    match is_pack(&StoredBytes::open(store, name.clone())?, pack, &mut |_| Ok(()))? {
+/// Reads a whole pack; answers whether it is what its name says. One that is gone is not.
+pub fn is_whole_pack(store: &dyn Store, (pack, session): (PackId, SessionId)) -> Result<bool> {
+    is_pack(&StoredBytes::open(store, names::pack(pack, session))?, pack, &mut |_| Ok(()))
+}
+
+/// The same for whoever cannot go on without it.
+pub fn require_whole(store: &dyn Store, pack: (PackId, SessionId)) -> Result<()> {
+    match is_whole_pack(store, pack)? {
         true => Ok(()),
-        false => Err(Error::damaged("read", name, "its bytes do not match its name")),
+        false => Err(Error::damaged("read", names::pack(pack.0, pack.1), "its bytes do not match its name")),
     }
 }
 

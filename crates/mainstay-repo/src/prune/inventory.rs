@@ -94,7 +94,7 @@ impl Inventory {
 /// the one that superseded it is gone, and must hide no copy that is there.
 fn index_of_present(repository: &Repository, around: &Surroundings) -> Result<Arc<Index>> {
     let mut absent: HashSet<PackId> = around.condemned.packs();
-    // Pages of chunks are read once, for how often blocks were thinned.
+    // Pages of chunks are read once, when it is found out what is needed.
     let index = repository.index_beside(absent.clone(), Care::BlockPages)?;
     if let Some(lost) = index.lost().first() {
         return Err(lost.error());
@@ -131,7 +131,8 @@ fn rescue_condemned(
     }
     let mut wanted = Vec::new();
     let rescued = rescue((repository, repository), collector, &condemned, |listing, row, _| {
-        let is_wanted = needs.live.contains(row.block) && !needs.has_copy_as_good(repository, row)?;
+        let is_wanted =
+            needs.live.contains(row.block) && !needs.has_copy_as_good(repository, (&listing.object(), row))?;
         if is_wanted {
             wanted.push((listing.id, row.block));
         }

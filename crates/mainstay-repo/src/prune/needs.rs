@@ -2,7 +2,6 @@
 //!
 //! Owns the answer for one block. Knows nothing of what a pack comes to, and changes nothing.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,6 +17,8 @@ use crate::id::{BlockId, PackId};
 use crate::index::{BlockPlace, Index};
 use crate::pack_reader::{Expected, OpenBlock};
 use crate::repository::{ProvedSnapshot, Repository};
+use crate::session::Twins;
+use crate::store::Object;
 use crate::tree_reader::TreeReader;
 
 /// What the key of a collector opens.
@@ -45,10 +46,7 @@ pub struct Needs {
     pub lost: BlockSet,
     /// Which parts of them; unknown where a tree cannot be read, or may not be.
     living: Option<Living>,
-    /// How often blocks were thinned, as rows of chunks tell, those of prunes that were killed too: at most 57 bytes for
-    /// each block that ever was.
-    thinned: HashMap<BlockId, u8>,
-    /// Whether blocks may be thinned: two collectors at once would thin one block in two ways.
+    /// Whether blocks may be thinned: two collectors at once would do it twice.
     pub may_thin: bool,
 }
 
@@ -65,17 +63,17 @@ impl Needs {
             live.union(&repository.reference_map(entry.id(), &entry.signed.references)?);
         }
         let sight = Sight::of(repository);
-        let (mut thinned, mut living) = (HashMap::new(), None);
+        let mut living = None;
         if sight == Sight::Full {
-            // Whether every page of the tables of chunks can be read shows here, before anything else is done.
-            thinned = index.thinned_blocks()?;
+            // Whether every page can be read shows here, before anything else is done.
+            index.read_chunk_tables()?;
             living = walk_trees(repository, &index, &snapshots.kept, observer)?;
         }
         if let Some(living) = &living {
             living.add_blocks(&mut live);
         }
         let lost = repository.known_losses()?.accepted;
-        Ok(Self { sight, index, live, lost, living, thinned, may_thin: true })
+        Ok(Self { sight, index, live, lost, living, may_thin: true })
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.
@@ -86,23 +84,25 @@ impl Needs {
     /// What would stay of a block if it were thinned; `None` if that is not worth it, or not known.
     pub fn thinning(&self, row: &PackRow, table: &ChunkTable) -> Option<Thinning> {
         let living = self.living.as_ref().filter(|_| self.may_thin)?.of(row.block)?;
-        // A row of a copy that is gone must not come to count for the new one: it may lack that chunk.
-        let before = self.thinned.get(&row.block).copied().unwrap_or_default().max(row.thinned);
-        plan_thinning(before.checked_add(1)?, table, living)
+        plan_thinning(table, living)
     }
 }
 
 impl Needs {
-    /// Whether the copy of a block that counts opens and is as good as the one of this row: thinned no more often, or with
-    /// everything in it that is needed.
+    /// Whether a copy of a block opens and is as good as the one of this row, in a pack that is condemned: whole, or with
+    /// everything in it that is needed, or with the same bytes.
     /// Whoever is blind cannot judge it, and takes any; before its original goes, they are compared.
-    pub fn has_copy_as_good(&self, repository: &Repository, row: &PackRow) -> Result<bool> {
-        let Some(place) = self.index.find_block(row.block)? else { return Ok(false) };
-        if self.sight == Sight::Blind {
-            return Ok(true);
+    pub fn has_copy_as_good(&self, repository: &Repository, (pack, row): (&Object, &PackRow)) -> Result<bool> {
+        let reader = repository.block_reader(&self.index);
+        for place in self.index.copies(row.block)? {
+            let is_as_good = self.sight == Sight::Blind
+                || self.is_covered(repository, row.block, &place)?
+                || Twins::new(repository).are_twins((pack, row), &place)?;
+            if is_as_good && (self.sight == Sight::Blind || reader.has_good_copy((row.block, row.kind), &place)?) {
+                return Ok(true);
+            }
         }
-        let is_as_good = place.thinned <= row.thinned || self.is_covered(repository, row.block, &place)?;
-        Ok(is_as_good && repository.block_reader(&self.index).has_good_copy((row.block, row.kind), &place)?)
+        Ok(false)
     }
 
     /// Whether something is needed that the copy to which the index leads lacks.
@@ -120,7 +120,7 @@ impl Needs {
     /// Whether a copy of a block has everything that is needed of it, as the opened block says: the chunk table beside it is not
     /// bound to the copy, and may be that of another. Where that is not known it has not.
     pub fn is_covered(&self, repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<bool> {
-        if place.thinned == 0 {
+        if !place.thinned {
             return Ok(true);
         }
         let Some(living) = self.living.as_ref().and_then(|living| living.of(block)) else { return Ok(false) };

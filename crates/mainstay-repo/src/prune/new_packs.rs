@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::plan::PackUse;
 use super::tables::NewTables;
 use crate::error::Result;
+use crate::format::block::ChunkTable;
 use crate::format::limits;
 use crate::id::SessionId;
 use crate::pack_writer::{PackWriter, SealedBlock};
@@ -38,7 +39,8 @@ impl<'r> NewPacks<'r> {
         Self { repository, session, independent, open: BTreeMap::new(), finished: Vec::new(), tables, bytes: 0 }
     }
 
-    pub fn append(&mut self, block: &SealedBlock) -> Result<()> {
+    /// Appends a block, of a thinned copy with the chunks in it.
+    pub fn append(&mut self, block: &SealedBlock, thinned: Option<ChunkTable>) -> Result<()> {
         let apart = self.independent.contains(&block.id.session).then_some(block.id.session);
         let shelf = (block.kind.object_kind() as u8, apart);
         let mut pack = match self.open.remove(&shelf) {
@@ -46,6 +48,9 @@ impl<'r> NewPacks<'r> {
             None => self.begin()?,
         };
         pack.append(block)?;
+        if let Some(chunks) = thinned {
+            pack.note_thinned(block.id, chunks);
+        }
         if pack.len() >= limits::PACK_TARGET_MAX {
             return self.finish_pack(pack);
         }
@@ -68,7 +73,7 @@ impl<'r> NewPacks<'r> {
         self.bytes += finished.len;
         let (id, session, len) = (finished.id, self.session, finished.len);
         self.finished.push(PackUse { id, session, len, live_bytes: len });
-        self.tables.add_pack(&finished, self.session)
+        self.tables.add_pack(&finished)
     }
 
     /// Finishes every open pack.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::plan::PackUse;
 use super::snapshots::Snapshots;
 use super::surroundings::{Surroundings, names_of};
-use super::twins::Twins;
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, encode_condemned};
 use crate::format::names;
@@ -19,7 +18,7 @@ use crate::index::{Care, Index};
 use crate::parity::require_whole;
 use crate::repository::{AllSnapshots, ProvedSnapshot, Repository, SnapshotPlace, put, store_error};
 use crate::seal::random;
-use crate::session::listed_packs;
+use crate::session::{Twins, listed_packs};
 use crate::store::{Object, is_absent};
 
 /// A prune's removals.
@@ -330,17 +329,20 @@ fn place_of(entry: &ProvedSnapshot) -> CondemnedSnapshot {
     CondemnedSnapshot { source, sequence, id }
 }
 
-/// Whether everything that is needed of a pack has a copy outside that is thinned no more often and opens.
+/// Whether everything that is needed of a pack has a copy outside that opens and is whole, or has the same bytes.
 fn has_good_copies(
     repository: &Repository,
     pack: &Object,
     (needed, outside): (&BlockSet, &Arc<Index>),
 ) -> Result<bool> {
-    let blocks = repository.block_reader(outside);
+    let (blocks, mut twins) = (repository.block_reader(outside), Twins::new(repository));
     for row in repository.read_pack_listing(pack)?.rows.iter().filter(|row| needed.contains(row.block)) {
-        let copy = outside.find_block(row.block)?.filter(|copy| copy.thinned <= row.thinned);
-        let is_good = |copy| blocks.has_good_copy((row.block, row.kind), copy);
-        if !copy.as_ref().map_or(Ok(false), is_good)? {
+        let mut is_elsewhere = false;
+        for copy in outside.copies(row.block)? {
+            let is_as_good = !copy.thinned || twins.are_twins((pack, row), &copy)?;
+            is_elsewhere = is_elsewhere || is_as_good && blocks.has_good_copy((row.block, row.kind), &copy)?;
+        }
+        if !is_elsewhere {
             return Ok(false);
         }
     }

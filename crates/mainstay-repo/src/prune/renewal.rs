@@ -27,7 +27,7 @@ pub struct Standing {
     bytes: Vec<u8>,
 }
 
-/// A block to be appended, and the chunks in it if it was thinned.
+/// A block to be appended, and of a thinned copy the chunks in it, as far as they are known.
 pub type Renewed = (SealedBlock, Option<ChunkTable>);
 
 /// What the threads share that read blocks, open them, and seal them anew.
@@ -82,9 +82,9 @@ impl<'r> Renewal<'r> {
         let Some(thinning) = self.needs.thinning(&row, &chunks) else {
             let mut opened = self.spare.take();
             opened.extend_from_slice(&bytes);
-            self.blocks.check_seal((&row).into(), &mut opened)?;
+            let chunks = self.chunks_of_copy(&row, &mut opened, chunks)?;
             self.spare.give_back(opened);
-            return Ok((SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table }, None));
+            return Ok((SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table }, chunks));
         };
         let mut plain = OpenBlock::default();
         self.blocks.open((&row).into(), &mut bytes, &mut plain)?;
@@ -98,5 +98,15 @@ impl<'r> Renewal<'r> {
         let sealed = thinning.seal(&row, &plain, &sealer)?;
         self.spare.give_back(bytes);
         Ok((sealed, Some(thinning.table)))
+    }
+
+    /// Makes sure that a copy opens; of a thinned one answers the chunks that it has, unless the table beside it is another's.
+    fn chunks_of_copy(&self, row: &PackRow, bytes: &mut [u8], chunks: ChunkTable) -> Result<Option<ChunkTable>> {
+        if !row.thinned {
+            return self.blocks.check_seal(row.into(), bytes).map(|()| None);
+        }
+        let mut plain = OpenBlock::default();
+        self.blocks.open(row.into(), bytes, &mut plain)?;
+        Ok(plain.has_all_of(&chunks).then_some(chunks))
     }
 }

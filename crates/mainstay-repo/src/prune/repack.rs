@@ -136,10 +136,7 @@ fn renew_all(renewal: &Renewal<'_>, blocks: &Mutex<Receiver<Standing>>, renewed:
 }
 
 fn append(new: &mut NewPacks<'_>, (block, thinned): Renewed, renewal: &Renewal<'_>) -> Result<()> {
-    if let Some(table) = thinned {
-        new.tables.add_chunks(block.id, block.thinned, &table)?;
-    }
-    new.append(&block)?;
+    new.append(&block, thinned)?;
     renewal.give_back(block.bytes);
     Ok(())
 }

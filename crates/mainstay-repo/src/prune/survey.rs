@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use super::needs::{Needs, Sight};
 use super::plan::PackUse;
-use super::twins::Twins;
 use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::names;
@@ -14,8 +13,9 @@ use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
 use crate::id::{BlockId, PackId, SessionId};
 use crate::pack_reader::{BlockReader, PackListing};
-use crate::parity::require_whole;
+use crate::parity::is_whole_pack;
 use crate::repository::Repository;
+use crate::session::Twins;
 use crate::store::Object;
 
 /// A survey of packs.
@@ -101,12 +101,12 @@ impl<'r> Survey<'r> {
         Ok(false)
     }
 
-    /// Whether a pack that no table names may go: it must hold no copy of a needed block that is less thinned than the one
-    /// that the index knows. If it does, a table is gone without a trace.
+    /// Whether a pack that no table names may go: it must hold no whole copy of a needed block of which the index knows
+    /// none. If it does, a table is gone without a trace.
     fn require_nothing_of(&self, listing: Option<&PackListing>) -> Result<()> {
         let rows = listing.into_iter().flat_map(|listing| &listing.rows);
         for row in rows.filter(|row| self.needs.live.contains(row.block)) {
-            if self.needs.index.find_block(row.block)?.is_none_or(|place| row.thinned < place.thinned) {
+            if self.needs.index.find_block(row.block)?.is_none_or(|place| place.thinned && !row.thinned) {
                 return Err(Error::BlockMissing { block: row.block.to_string() });
             }
         }
@@ -198,7 +198,7 @@ impl<'r> Survey<'r> {
     /// Whoever is blind moves all of a pack that is whole, and nothing of another.
     fn opens(&self, pack: &Object, listing: &PackListing) -> Result<bool> {
         if self.needs.sight == Sight::Blind {
-            return is_good(require_whole(&*self.repository.store, (listing.id, listing.session)));
+            return is_whole_pack(&*self.repository.store, (listing.id, listing.session));
         }
         let checked = listing.for_each_table(&*self.repository.store, |row, sealed| {
             if self.needs.is_needed(row.block, listing.id)? {

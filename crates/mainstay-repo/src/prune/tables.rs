@@ -12,8 +12,7 @@ use super::plan::PackUse;
 use crate::error::Result;
 use crate::format::block::ChunkTable;
 use crate::format::refs::BlockSet;
-use crate::format::table::TablePack;
-use crate::id::{BlockId, PackId, SessionId, TableId};
+use crate::id::{BlockId, PackId, TableId};
 use crate::index::{BlockPlace, Index, NewRows, write_tables};
 use crate::pack_writer::FinishedPack;
 use crate::repository::{Repository, store_error};
@@ -38,16 +37,15 @@ impl<'r> NewTables<'r> {
     }
 
     /// Adds the blocks of a pack that is in the store.
-    pub fn add_pack(&mut self, pack: &FinishedPack, session: SessionId) -> Result<()> {
-        let named = TablePack { id: pack.id, session, len: pack.len };
-        self.rows.add_own_pack(&self.repository.keys, named, &pack.rows);
+    pub fn add_pack(&mut self, pack: &FinishedPack) -> Result<()> {
+        pack.enter(&mut self.rows, &self.repository.keys);
         self.moved.extend(pack.rows.iter().map(|row| row.block));
         self.write_when_many()
     }
 
-    /// Adds the chunks that stayed in a block.
-    pub fn add_chunks(&mut self, block: BlockId, thinned: u8, table: &ChunkTable) -> Result<()> {
-        self.rows.add_chunks(block, thinned, table);
+    /// Adds the chunks of a whole block.
+    pub fn add_chunks(&mut self, block: BlockId, table: &ChunkTable) -> Result<()> {
+        self.rows.add_chunks(block, None, table);
         self.write_when_many()
     }
 
@@ -70,9 +68,7 @@ impl<'r> NewTables<'r> {
     /// Puts tables of blocks in the place of all others: blocks where they stay, and where they moved to. The last of them
     /// supersedes those that the index was made of. Reads the index once for each table.
     ///
-    /// Of a pack that was left, what is in a new pack counts there alone, so that the next prune does not move it again. A
-    /// pack with further copies of blocks gets a table of its own, since of two rows of a block a table keeps one: the other
-    /// may be all that leads to the good copy.
+    /// Of a pack that was left, what is in a new pack counts there alone, so that the next prune does not move it again.
     pub fn succeed(mut self, index: &Index, kept: &[PackUse], left: &[PackUse]) -> Result<()> {
         let ids = |packs: &[PackUse]| packs.iter().map(|pack| pack.id).collect::<HashSet<PackId>>();
         let (kept, left, named) = (ids(kept), ids(left), index.packs());
@@ -83,29 +79,21 @@ impl<'r> NewTables<'r> {
         let stays = |moved: &BlockSet, block, place: &BlockPlace| {
             kept.contains(&place.pack) || left.contains(&place.pack) && !moved.contains(block)
         };
-        let (mut counts, mut named_once) = (BTreeMap::<PackId, usize>::new(), self.moved.clone());
-        let mut apart = HashSet::new();
+        let mut counts = BTreeMap::<PackId, usize>::new();
         index.for_each_block(|block, place| {
             if stays(&self.moved, block, &place) {
                 *counts.entry(place.pack).or_default() += 1;
-                if !named_once.insert(block) {
-                    apart.insert(place.pack);
-                }
             }
         })?;
         self.rows.packs.extend(named.values().map(|pack| (pack.id, pack.len)));
-        for packs in gather(counts, &apart) {
-            let is_apart = !packs.is_disjoint(&apart);
-            if is_apart {
-                self.write(&[])?;
-            }
+        for packs in gather(counts) {
             let (rows, moved) = (&mut self.rows.blocks, &self.moved);
             index.for_each_block(|block, place| {
                 if packs.contains(&place.pack) && stays(moved, block, &place) {
                     rows.push((block, place));
                 }
             })?;
-            if is_apart { self.write(&[]) } else { self.write_when_many() }?;
+            self.write_when_many()?;
         }
         self.write(&index.block_tables())
     }
@@ -120,11 +108,9 @@ impl<'r> NewTables<'r> {
     }
 }
 
-/// Packs by the numbers of their blocks, gathered for one table each; those that stand apart have one for themselves.
-fn gather(mut counts: BTreeMap<PackId, usize>, apart: &HashSet<PackId>) -> Vec<HashSet<PackId>> {
-    let (mut packs, mut rows) = (HashSet::new(), 0);
-    let mut tables: Vec<_> = apart.iter().map(|pack| HashSet::from([*pack])).collect();
-    counts.retain(|pack, _| !apart.contains(pack));
+/// Packs by the numbers of their blocks, gathered for one table each.
+fn gather(counts: BTreeMap<PackId, usize>) -> Vec<HashSet<PackId>> {
+    let (mut tables, mut packs, mut rows) = (Vec::new(), HashSet::new(), 0);
     for (pack, count) in counts {
         if rows + count > BLOCKS_AT_ONCE {
             tables.push(std::mem::take(&mut packs));

@@ -25,19 +25,17 @@ const RANGE_COST: u64 = 16;
 pub struct Thinning {
     pub table: ChunkTable,
     pub map: ThinMap,
-    /// How often the new copy is thinned: more often than any copy before it, so that no row of theirs counts for it.
-    pub thinned: u8,
     /// Bytes of plaintext that were in the block before, and that are in it afterwards.
     pub before: u64,
     pub after: u64,
 }
 
-/// Says what would stay of a block that has these chunks and is needed in these ranges (ascending and apart), as the copy
-/// that is thinned so often; `None` if that is not worth the work.
-pub fn plan_thinning(thinned: u8, table: &ChunkTable, living: &[Range<u32>]) -> Option<Thinning> {
+/// Says what would stay of a copy that has these chunks of a block that is needed in these ranges (ascending and apart); `None`
+/// if that is not worth the work.
+pub fn plan_thinning(table: &ChunkTable, living: &[Range<u32>]) -> Option<Thinning> {
     let raw_len = u32::try_from(table.raw_len()).ok()?;
     let map = ThinMap { raw_len, kept: Vec::new() };
-    let mut thinning = Thinning { table: ChunkTable::default(), map, thinned, before: 0, after: 0 };
+    let mut thinning = Thinning { table: ChunkTable::default(), map, before: 0, after: 0 };
     let mut offset = 0;
     for (id, len) in table.chunks.iter().copied() {
         let range = offset..offset + len;
@@ -94,7 +92,7 @@ impl Thinning {
             id: row.block,
             kind: row.kind,
             effort: Effort::Fast,
-            thinned: self.thinned,
+            thinned: true,
             bytes: Cow::Owned(bytes),
             chunks: self.table.clone(),
         })

@@ -3,7 +3,7 @@
 //! Owns the choice: a copy in a pack that is whole, the bytes themselves, chunks that are stored elsewhere, nothing. A copy
 //! in another damaged pack counts for nothing, since that pack may go as well. Changes nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Means;
@@ -14,7 +14,7 @@ use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
 use crate::id::{BlockId, ChunkId};
-use crate::index::Index;
+use crate::index::{BlockPlace, Index};
 use crate::pack_reader::{BlockReader, OpenBlock, PackListing};
 use crate::parity::{Bytes, Sidecars};
 use crate::repository::Repository;
@@ -30,8 +30,8 @@ pub enum Origin {
     Chunks,
 }
 
-/// Blocks that are in new packs already, and how often these copies are thinned.
-pub type Rescued = HashMap<BlockId, u8>;
+/// Blocks of which a whole copy is in a new pack already.
+pub type Rescued = HashSet<BlockId>;
 
 /// What can be had of a damaged pack whose blocks are known.
 #[derive(Default)]
@@ -83,7 +83,7 @@ impl Assess<'_> {
         let is_doomed = subject.pack.standing == Standing::Condemned;
         for row in rows.into_iter().filter(|row| !is_doomed || self.needed.contains(row.block)) {
             let origin = self.origin(subject, &row)?;
-            if rescued.get(&row.block).is_some_and(|thinned| *thinned <= row.thinned) || self.has_whole_copy(&row)? {
+            if rescued.contains(&row.block) || self.has_copy_as_good(subject.bytes, &row, origin.is_some())? {
                 let is_used = origin != Some(Origin::AsItIs) && self.needed.contains(row.block);
                 has_copies |= is_used;
                 is_lent |= is_used && self.lent.contains(row.block);
@@ -131,22 +131,53 @@ impl Assess<'_> {
         Ok(Some(rows))
     }
 
-    /// Whether a pack that is whole has a copy of a block that holds as much.
-    pub fn has_whole_copy(&self, row: &PackRow) -> Result<bool> {
+    /// Whether a pack that is whole has a copy of a block that holds as much, as far as the chunk table of this one tells. Where
+    /// that is lost, and the block as well, what it held is not known, and any copy will do.
+    pub fn has_copy_as_good(&self, bytes: &dyn Bytes, row: &PackRow, is_to_be_had: bool) -> Result<bool> {
+        if self.has_whole_copy(row)? {
+            return Ok(true);
+        }
+        if !row.thinned {
+            return Ok(false);
+        }
+        let table = self.table(bytes, row)?;
+        for place in self.copies(row)?.filter(|place| place.thinned) {
+            let mut stored = vec![0; place.stored_len as usize];
+            let read = self.blocks.read_range(&place, place.offset.into(), &mut stored);
+            let plain = match read {
+                Err(error) if error.kind() == Kind::Corrupt => continue,
+                read => read.and_then(|()| self.open_bytes(stored, row))?,
+            };
+            let holds_as_much = |plain: OpenBlock| match &table {
+                Some(table) => plain.has_all_of(table),
+                None => !is_to_be_had,
+            };
+            if plain.is_some_and(holds_as_much) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a pack that is whole has a whole copy of a block.
+    fn has_whole_copy(&self, row: &PackRow) -> Result<bool> {
         // What a sister lends is whole, or the same pack.
         if self.lent.contains(row.block) {
             return Ok(true);
         }
-        for place in self.index.copies(row.block)? {
-            if place.thinned > row.thinned || !self.packs.whole.contains(&place.pack) || place.kind != row.kind {
-                continue;
-            }
+        for place in self.copies(row)?.filter(|place| !place.thinned) {
             match self.blocks.check_copy((row.block, row.kind), &place) {
                 Err(error) if error.kind() == Kind::Corrupt => {}
                 checked => return checked.map(|()| true),
             }
         }
         Ok(false)
+    }
+
+    /// The copies of a block in packs that are whole.
+    fn copies(&self, row: &PackRow) -> Result<impl Iterator<Item = BlockPlace>> {
+        let copies = self.index.copies(row.block)?.into_iter();
+        Ok(copies.filter(|place| self.packs.whole.contains(&place.pack) && place.kind == row.kind))
     }
 
     /// How a block can be moved; `None` if it cannot.

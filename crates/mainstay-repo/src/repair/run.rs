@@ -168,14 +168,11 @@ impl<'r> Run<'r> {
             let Some(listing) = self.listing_of(pack)? else { continue };
             let stored = StoredBytes::open(&*self.repository.store, pack.name.clone())?;
             for row in listing.rows.iter().filter(|row| assess.needed.contains(row.block)) {
-                if assess.has_whole_copy(row)? {
-                    continue;
-                }
                 let opens = match assess.stored(&stored, row)? {
                     Some(bytes) => assess.open_bytes(bytes, row)?.is_some(),
                     None => false,
                 };
-                if self.applies() || !opens {
+                if (self.applies() || !opens) && !assess.has_copy_as_good(&stored, row, opens)? {
                     lost.entry(pack.name.clone()).or_default().push(row.block);
                 }
             }
@@ -268,8 +265,9 @@ impl<'r> Run<'r> {
     /// Copies what is needed of packs that are doomed and whole, as a prune does (C4); answers whether there was anything.
     fn rescue_doomed(&self, assess: &Assess<'_>) -> Result<bool> {
         let both = (self.repository, self.repository);
-        let rescued = rescue(both, self.session, &assess.packs.doomed, |_, row, _| {
-            Ok(assess.needed.contains(row.block) && !assess.has_whole_copy(row)?)
+        let rescued = rescue(both, self.session, &assess.packs.doomed, |listing, row, _| {
+            let pack = StoredBytes::open(&*self.repository.store, listing.object().name)?;
+            Ok(assess.needed.contains(row.block) && !assess.has_copy_as_good(&pack, row, true)?)
         })?;
         Ok(!rescued.is_empty())
     }
@@ -387,7 +385,8 @@ impl<'r> Run<'r> {
         // Of a pack that stays, what is whole is still there.
         treated.moved.extend(moves.iter().map(|(row, _)| row.block));
         if is_whole || self.options.on_loss == OnLoss::Accept {
-            treated.rescued.extend(moves.iter().map(|(row, _)| (row.block, row.thinned)));
+            let whole = moves.iter().filter(|(row, _)| !row.thinned);
+            treated.rescued.extend(whole.map(|(row, _)| row.block));
             if self.applies() {
                 let percent = sidecars.first().map(|sidecar| sidecars::percent_of(&sidecar.header));
                 treated.treatment.replace(assess, &subject, &moves, percent)?;

@@ -21,7 +21,7 @@ use crate::pack_reader::read_object;
 use crate::parity::{StoredBytes, is_pack};
 use crate::repository::{LostSnapshot, Repository, SnapshotPlace, store_error};
 use crate::session::rescue;
-use crate::store::{Object, Store};
+use crate::store::{Object, Store, is_absent};
 
 /// Objects that are taken as they are, in this order: what opens others comes first.
 const TAKEN: [&str; 3] = [names::KEY_SLOTS, names::DATA_KEYS, names::HISTORY];
@@ -194,7 +194,7 @@ fn replace(repository: &Repository, sister: &Repository, name: &str) -> Result<(
 /// A damaged pack as the sister has it, if it is whole there.
 pub fn same_pack<'s>(sister: &'s Repository, pack: &DamagedPack) -> Result<Option<StoredBytes<'s>>> {
     match sister.store.len(&pack.name) {
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) if is_absent(&source) => return Ok(None),
         len => len.map_err(|source| store_error("read", &pack.name, source))?,
     };
     let bytes = StoredBytes::open(&*sister.store, pack.name.clone())?;
@@ -219,7 +219,7 @@ pub fn take_blocks(
         let own = index.copies(block)?;
         let of = |place: &BlockPlace| (place.pack, place.offset, place.thinned);
         let is_same = |place: &BlockPlace| own.iter().any(|own| of(own) == of(place));
-        let lent = theirs.copies(block)?.into_iter().filter(|place| place.thinned == 0 || is_same(place));
+        let lent = theirs.copies(block)?.into_iter().filter(|place| !place.thinned || is_same(place));
         for place in lent {
             if reader.has_good_copy((block, place.kind), &place)? {
                 allowed.insert((place.pack, place.offset));

@@ -58,7 +58,7 @@ impl<'r> Treatment<'r> {
         if let Some(pack) = self.write(assess, subject, moves)? {
             self.written.bytes += pack.len;
             self.written.packs.push(names::pack(pack.id, self.session));
-            self.tables.add_pack(&pack, self.session)?;
+            self.tables.add_pack(&pack)?;
             if let Some(percent) = percent {
                 let new = (pack.id, self.session);
                 self.written.bytes += write_sidecar(&*self.repository.store, self.repository.id(), new, percent)?;
@@ -86,7 +86,11 @@ impl<'r> Treatment<'r> {
                 Error::damaged("move block", row.block, "it could be read before and cannot be read now")
             })?;
             writer.append(&block)?;
-            self.tables.add_chunks(row.block, row.thinned, &table)?;
+            if row.thinned {
+                writer.note_thinned(row.block, table);
+            } else {
+                self.tables.add_chunks(row.block, &table)?;
+            }
             self.spare.give_back(block.bytes);
         }
         writer.finish().map(Some)
@@ -126,7 +130,7 @@ impl<'r> Treatment<'r> {
     ) -> Result<Option<(SealedBlock, ChunkTable)>> {
         let Some(chunks) = assess.put_together(row, &table)? else { return Ok(None) };
         let mut bytes = Vec::new();
-        if row.thinned > 0 {
+        if row.thinned {
             bytes = thin_map(&table)?.encode();
         }
         bytes.extend_from_slice(&chunks);

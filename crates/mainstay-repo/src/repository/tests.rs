@@ -139,7 +139,7 @@ fn a_store_that_cannot_be_read_is_not_an_empty_one() {
 fn a_newer_format_is_refused_with_its_number() {
     let (store, _) = new_repository();
     store.damage(names::CONFIG, |bytes| {
-        *bytes = String::from_utf8_lossy(bytes).replace("\"format\": 4", "\"format\": 7").into_bytes();
+        *bytes = String::from_utf8_lossy(bytes).replace("\"format\": 5", "\"format\": 7").into_bytes();
     });
     let error = Repository::open(Arc::new(store), &secret(), alive()).map(drop).unwrap_err();
     assert_eq!(error.kind(), Kind::Unsupported);

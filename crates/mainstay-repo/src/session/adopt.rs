@@ -14,8 +14,8 @@ use crate::format::table::TablePack;
 use crate::id::{ChunkId, PackId, TableId};
 use crate::index::{Care, Index, NewRows, write_tables};
 use crate::lease::OpenLeases;
-use crate::pack_reader::PackListing;
-use crate::parity::require_whole;
+use crate::pack_reader::{OpenBlock, PackListing};
+use crate::parity::is_whole_pack;
 use crate::repository::Repository;
 use crate::store::Object;
 
@@ -121,23 +121,35 @@ enum Vouching {
     IfItOpens,
 }
 
-/// Whether a pack is what its name says and every block of it opens, so that one may vouch for it; not for a key that may not open them. Anybody could have
-/// put the pack, with the chunk tables of another.
-pub fn opens(repository: &Repository, pack: &Object, listing: &PackListing) -> Result<bool> {
-    match require_whole(&*repository.store, (listing.id, listing.session)) {
-        Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
-        whole => whole?,
+/// Vouches for a pack that is what its name says and of which every block opens, and adds the chunks of its thinned copies; not
+/// with a key that may not open them. Anybody could have put the pack, with the chunk tables of another.
+pub fn vouch_if_it_opens(repository: &Repository, listing: &PackListing, rows: &mut NewRows) -> Result<bool> {
+    if !is_whole_pack(&*repository.store, (listing.id, listing.session))? {
+        return Ok(false);
     }
     let index = Index::of_tables(repository.store.clone(), repository.keys.clone(), &[])?;
-    let blocks = repository.block_reader(&index.into());
-    let mut bytes = Vec::new();
-    for row in &listing.rows {
+    let (blocks, pack) = (repository.block_reader(&index.into()), listing.object());
+    let (mut bytes, mut plain, mut thinned) = (Vec::new(), OpenBlock::default(), Vec::new());
+    let opened = listing.for_each_table(&*repository.store, |row, sealed| {
         bytes.resize(row.stored_len as usize, 0);
-        let read = repository.read_pack_at(pack, row.offset.into(), &mut bytes);
-        match read.and_then(|()| blocks.check_seal(row.into(), &mut bytes)) {
-            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => return Ok(false),
-            opened => opened?,
+        repository.read_pack_at(&pack, row.offset.into(), &mut bytes)?;
+        if !row.thinned {
+            return blocks.check_seal(row.into(), &mut bytes);
         }
+        blocks.open(row.into(), &mut bytes, &mut plain)?;
+        let chunks = PackListing::open_table(&repository.data_keys, row.block, sealed)?;
+        if plain.has_all_of(&chunks) {
+            thinned.push((row.block, chunks));
+        }
+        Ok(())
+    });
+    match opened {
+        Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => return Ok(false),
+        opened => opened?,
+    }
+    rows.vouch(&repository.keys, listing.named(), &listing.rows);
+    for (block, chunks) in thinned {
+        rows.add_chunks(block, Some(listing.id), &chunks);
     }
     Ok(true)
 }
@@ -162,19 +174,18 @@ impl Completion<'_> {
         let repository = self.repository;
         let mut found = NewRows::default();
         let read = repository.read_pack_listing(pack).and_then(|listing| {
-            found.add_pack((listing.id, listing.session), listing.len, &listing.rows);
+            found.add_pack(listing.named(), &listing.rows);
             // Of what a session wrote itself there is little; what a prune moved, the next one vouches for.
-            let is_own = listing.rows.iter().all(|row| row.block.session == listing.session && row.thinned == 0);
-            if vouching == Vouching::IfItOpens && is_own && opens(repository, pack, &listing)? {
-                let pack = TablePack { id: listing.id, session: listing.session, len: listing.len };
-                found.vouch(&repository.keys, pack, &listing.rows);
+            let is_own = listing.rows.iter().all(|row| row.block.session == listing.session && !row.thinned);
+            if vouching == Vouching::IfItOpens && is_own {
+                vouch_if_it_opens(repository, &listing, &mut found)?;
             }
             listing.for_each_table(&*repository.store, |row, sealed| {
-                found.add_chunks(
-                    row.block,
-                    row.thinned,
-                    &PackListing::open_table(&repository.data_keys, row.block, sealed)?,
-                );
+                let chunks = PackListing::open_table(&repository.data_keys, row.block, sealed)?;
+                // Of a thinned copy they count in a pack for which somebody vouches, and are told by whoever does.
+                if !row.thinned {
+                    found.add_chunks(row.block, None, &chunks);
+                }
                 Ok(())
             })
         });

@@ -145,8 +145,7 @@ impl Session<'_> {
     }
 
     /// Gives every block that the snapshot needs a good copy outside the condemned packs that this session knew when it began:
-    /// these do not wait for it (W4 of docs/concurrency.md). A copy is good if it is thinned no more often than the one that
-    /// was found, or if whoever thinned it knew the snapshot that this one believes.
+    /// these do not wait for it (W4 of docs/concurrency.md).
     fn rescue_what_is_condemned(&self, draft: &Draft) -> Result<()> {
         if self.condemned.is_empty() {
             return Ok(());

@@ -18,10 +18,22 @@ use crate::store::{Object, is_absent};
 /// The directories of packs, as far as they were asked for.
 #[derive(Default)]
 pub struct Directories {
-    /// Blocks that are where the index says.
+    /// Blocks of which a whole copy is where the index says.
     confirmed: RwLock<BlockSet>,
-    /// Blocks of each pack, by how often they are thinned there.
-    packs: Mutex<HashMap<PackId, HashMap<u8, BlockSet>>>,
+    packs: Mutex<HashMap<PackId, Held>>,
+}
+
+/// Blocks of one pack.
+#[derive(Default)]
+struct Held {
+    whole: BlockSet,
+    thinned: BlockSet,
+}
+
+impl Held {
+    fn of(&mut self, thinned: bool) -> &mut BlockSet {
+        if thinned { &mut self.thinned } else { &mut self.whole }
+    }
 }
 
 impl Directories {
@@ -37,15 +49,15 @@ impl Directories {
             // One that cannot say it has nothing.
             Entry::Vacant(unknown) => unknown.insert(read(repository, place)?.unwrap_or_default()),
         };
-        let is_there = held.get(&place.thinned).is_some_and(|blocks| blocks.contains(block));
-        if is_there {
+        let is_there = held.of(place.thinned).contains(block);
+        if is_there && !place.thinned {
             self.confirmed.write().unwrap_or_else(PoisonError::into_inner).insert(block);
         }
         Ok(is_there)
     }
 }
 
-fn read(repository: &Repository, place: &BlockPlace) -> Result<Option<HashMap<u8, BlockSet>>> {
+fn read(repository: &Repository, place: &BlockPlace) -> Result<Option<Held>> {
     let name = names::pack(place.pack, place.pack_session);
     let len = match repository.store.len(&name) {
         Err(source) if is_absent(&source) => return Ok(None),
@@ -55,9 +67,9 @@ fn read(repository: &Repository, place: &BlockPlace) -> Result<Option<HashMap<u8
         Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
         listing => listing?,
     };
-    let mut blocks = HashMap::<u8, BlockSet>::new();
+    let mut held = Held::default();
     for row in &listing.rows {
-        blocks.entry(row.thinned).or_default().insert(row.block);
+        held.of(row.thinned).insert(row.block);
     }
-    Ok(Some(blocks))
+    Ok(Some(held))
 }

@@ -116,7 +116,7 @@ impl KnownChunks {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             rows.extend(shard.iter().filter(|(_, own)| packed(own.serial)).map(|(id, own)| {
                 let place = self.place(*own);
-                (*id, ChunkPlace { block: place.block, offset: place.offset, len: place.len, thinned: 0 })
+                (*id, ChunkPlace { block: place.block, offset: place.offset, len: place.len, copy: None })
             }));
         }
         rows

@@ -15,6 +15,7 @@ mod known;
 mod packer;
 mod permits;
 mod rescue;
+mod twins;
 mod undelete;
 
 use std::borrow::Cow;
@@ -39,13 +40,14 @@ use crate::repository::{Listing, LostSnapshot, Repository, SnapshotEntry, Snapsh
 use crate::seal::random;
 
 use adopt::present_index;
-pub(crate) use adopt::{complete_index, opens};
+pub(crate) use adopt::{complete_index, vouch_if_it_opens};
 pub use commit::{Draft, Presence, SessionReport};
 use directories::Directories;
 use known::{KnownChunks, Place};
 use packer::Packer;
 use permits::Permits;
 pub(crate) use rescue::{listed_packs, rescue};
+pub(crate) use twins::Twins;
 
 /// What a session may use of what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -360,7 +362,7 @@ impl<'r> Session<'r> {
     fn is_in_its_pack(&self, class: Class, chunk: &ChunkPlace) -> Result<bool> {
         // Whoever can reads a page back before he refers to it, which says more.
         let is_read_back = class == Class::Tree && self.repository.rights().has(Right::List);
-        if is_read_back || self.directories.has_confirmed(chunk.block) {
+        if is_read_back || chunk.copy.is_none() && self.directories.has_confirmed(chunk.block) {
             return Ok(true);
         }
         let copy = self.index.copy_with(chunk)?;
@@ -421,7 +423,7 @@ impl<'r> Session<'r> {
             id: BlockId { session: self.id, serial },
             kind: class.kind(),
             effort: class.effort(),
-            thinned: 0,
+            thinned: false,
             bytes: Cow::Owned(Vec::new()),
             chunks: ChunkTable::default(),
         })

@@ -14,7 +14,6 @@ use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::coord::{Intent, encode_intent};
 use crate::format::refs::BlockSet;
-use crate::format::table::TablePack;
 use crate::format::{limits, names};
 use crate::id::{BlockId, SessionId};
 use crate::index::{Index, NewRows, write_tables};
@@ -196,8 +195,7 @@ impl Packing {
         self.result.packs += 1;
         self.result.stored_bytes += finished.len;
         self.packed.extend(finished.rows.iter().map(|row| row.block.serial));
-        let pack = TablePack { id: finished.id, session: self.session, len: finished.len };
-        self.rows.add_own_pack(&self.keys, pack, &finished.rows);
+        finished.enter(&mut self.rows, &self.keys);
         self.unindexed += finished.len;
         Ok(())
     }

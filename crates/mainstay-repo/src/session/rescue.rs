@@ -6,20 +6,21 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::twins::Twins;
 use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
+use crate::format::block::ChunkTable;
 use crate::format::coord::CondemnedPack;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
-use crate::format::table::TablePack;
 use crate::format::{limits, names};
 use crate::id::{BlockId, PackId, SessionId, SnapshotId};
-use crate::index::{Care, Index, NewRows, write_tables};
-use crate::pack_reader::PackListing;
-use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock};
-use crate::parity::require_whole;
+use crate::index::{BlockPlace, Care, Index, NewRows, write_tables};
+use crate::pack_reader::{BlockReader, OpenBlock, PackListing};
+use crate::pack_writer::{PackWriter, SealedBlock};
+use crate::parity::is_whole_pack;
 use crate::repository::{Repository, list};
-use crate::store::Object;
+use crate::store::{Object, is_absent};
 
 /// Blocks that a session relies on, and what it knows of them.
 pub struct Wanted<'a> {
@@ -31,9 +32,9 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Gives each of them a good copy outside the packs of these lists, which do not wait for the session (W4 of
-    /// docs/concurrency.md). A copy is good if it is thinned no more often than the one that was found, or if whoever thinned it
-    /// knew the snapshot that is believed.
+    /// Gives each of them good copies outside the packs of these lists, which do not wait for the session (W4 of
+    /// docs/concurrency.md). A whole copy is good; thinned ones are if all are there that were found, or, where whoever thinned
+    /// them may not have known the snapshot that is believed, all that there are.
     ///
     /// # Errors
     /// [`Error::BlockMissing`] when there is none, in condemned packs either.
@@ -65,16 +66,33 @@ impl Wanted<'_> {
         let found = self.found.filter(|_| !is_unknown).unwrap_or(&all);
         absent.extend(condemned.packs());
         let outside = repository.index_beside(absent, Care::Tails)?;
+        let mut twins = Twins::new(repository);
         let mut missing = HashSet::new();
         for block in &self.blocks {
-            let copy = outside.find_block(*block)?;
-            let least = found.find_block(*block)?.map_or(u8::MAX, |found| found.thinned);
-            if copy.is_none_or(|copy| copy.thinned > least) {
+            let copies = outside.copies(*block)?;
+            if copies.is_empty() || !has_all_of(&copies, &found.copies(*block)?, *block, &mut twins)? {
                 missing.insert(*block);
             }
         }
         Ok(missing)
     }
+}
+
+/// Whether there is a whole copy of a block, or each of the others is there, itself or a twin.
+fn has_all_of(copies: &[BlockPlace], others: &[BlockPlace], block: BlockId, twins: &mut Twins<'_>) -> Result<bool> {
+    if copies.iter().any(|copy| !copy.thinned) {
+        return Ok(true);
+    }
+    for other in others {
+        let mut is_there = copies.contains(other);
+        for copy in copies {
+            is_there = is_there || other.thinned && twins.are_same(block, other, copy)?;
+        }
+        if !is_there {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The condemned packs that are still in the store.
@@ -88,9 +106,9 @@ pub fn listed_packs<'p>(
 }
 
 /// Copies out of `packs` of one repository into another, mostly the same, every block for which `is_missing` says that no
-/// good copy is elsewhere, and indexes the copies as blocks in packs of `session`. Of several copies the one that is thinned
-/// least counts. Whoever may not open them takes none of two that differ, since it cannot tell which is the true one. Answers
-/// which blocks it has copied.
+/// good copy is elsewhere, and indexes the copies as blocks in packs of `session`. Of several copies one that is whole counts;
+/// thinned ones are all carried on, since each may have what another lacks. Whoever may not open them takes none of two that
+/// differ, since it cannot tell which is the true one. Answers which blocks it has copied.
 ///
 /// A pack that vanishes meanwhile has been deleted by a collector that saw no need for it; whoever called looks again at
 /// what is missing then.
@@ -100,24 +118,26 @@ pub fn rescue(
     packs: &[Object],
     mut is_missing: impl FnMut(&PackListing, &PackRow, &[u8]) -> Result<bool>,
 ) -> Result<BlockSet> {
+    let index = Index::of_tables(into.store.clone(), into.keys.clone(), &[])?;
+    let reader = into.block_reader(&index.into());
     let mut chosen = HashMap::<BlockId, Choice>::new();
     for pack in packs {
         let mut is_whole = None;
         each_block(from, pack, |listing, row, table| {
             if is_missing(listing, row, table)?
-                && let Some(unopened) = look_at((from, into), listing, (row, table), &mut is_whole)?
+                && let Some(copy) = look_at((from, &reader), listing, (row, table), &mut is_whole)?
             {
-                let choice = Choice { place: (listing.id, row.thinned), unopened, is_contested: false };
-                chosen.entry(row.block).and_modify(|other| other.consider(choice)).or_insert(choice);
+                chosen.entry(row.block).or_default().consider(copy);
             }
             Ok(())
         })?;
     }
     chosen.retain(|_, choice| !choice.is_contested);
-    let mut copies = Copies { from, into, session, open: BTreeMap::new(), rows: NewRows::default() };
+    let open = BTreeMap::new();
+    let mut copies = Copies { from, into, reader: &reader, session, open, rows: NewRows::default() };
     for pack in packs {
         each_block(from, pack, |listing, row, table| match chosen.get(&row.block) {
-            Some(choice) if choice.place == (listing.id, row.thinned) => copies.add(listing, row, table),
+            Some(choice) if choice.takes((listing.id, row.offset)) => copies.add(listing, row, table),
             _ => Ok(()),
         })?;
     }
@@ -127,21 +147,39 @@ pub fn rescue(
     Ok(copied)
 }
 
-/// The copy of a block that is to be carried on.
-#[derive(Clone, Copy)]
+/// Where a copy stands: in which pack, and at which offset.
+type Standing = (PackId, u32);
+
+/// The copies of a block that are to be carried on.
+#[derive(Default)]
 struct Choice {
-    place: (PackId, u8),
-    /// Hash of its bytes and its chunk table, where it may not be opened.
-    unopened: Option<[u8; 32]>,
+    copies: Vec<Copy>,
     is_contested: bool,
 }
 
+/// A copy of a block, as far as it matters for the choice.
+struct Copy {
+    place: Standing,
+    thinned: bool,
+    is_opened: bool,
+    /// Of its bytes and its chunk table; nothing of a whole copy that opens.
+    hash: Option<blake3::Hash>,
+}
+
 impl Choice {
-    fn consider(&mut self, other: Self) {
-        self.is_contested |= self.unopened != other.unopened;
-        if other.place.1 < self.place.1 {
-            self.place = other.place;
+    fn consider(&mut self, copy: Copy) {
+        if self.copies.iter().any(|known| known.is_opened && !known.thinned || known.hash == copy.hash) {
+            return;
         }
+        self.is_contested |= !copy.is_opened && !self.copies.is_empty();
+        if copy.is_opened && !copy.thinned {
+            self.copies.clear();
+        }
+        self.copies.push(copy);
+    }
+
+    fn takes(&self, place: Standing) -> bool {
+        self.copies.iter().any(|copy| copy.place == place)
     }
 }
 
@@ -162,44 +200,39 @@ fn each_block(
     }
 }
 
-fn is_pack_whole(repository: &Repository, listing: &PackListing) -> Result<bool> {
-    match require_whole(&*repository.store, (listing.id, listing.session)) {
-        Err(error) if error.kind() == Kind::Corrupt => Ok(false),
-        whole => whole.map(|()| true),
-    }
-}
-
-/// Looks whether a copy opens where it stands; none if it does not. Of one that may not be opened, the hash, if its pack is what
-/// its name says, which is found out once.
+/// Looks whether a copy opens where it stands; none if it does not. One that may not be opened is taken if its pack is what its
+/// name says, which is found out once: such a key sees damage by nothing else, and what is damaged must not come under a name
+/// that fits.
 fn look_at(
-    (from, into): (&Repository, &Repository),
+    (from, reader): (&Repository, &BlockReader),
     listing: &PackListing,
     (row, table): (&PackRow, &[u8]),
     is_whole: &mut Option<bool>,
-) -> Result<Option<Option<[u8; 32]>>> {
+) -> Result<Option<Copy>> {
     let mut bytes = vec![0; row.stored_len as usize];
-    let pack = Object { name: names::pack(listing.id, listing.session), len: listing.len };
-    from.read_pack_at(&pack, row.offset.into(), &mut bytes)?;
-    let hash = blake3::Hasher::new().update(&bytes).update(table).finalize();
-    let index = Index::of_tables(into.store.clone(), into.keys.clone(), &[])?;
-    match into.block_reader(&index.into()).check_seal(row.into(), &mut bytes) {
+    from.read_pack_at(&listing.object(), row.offset.into(), &mut bytes)?;
+    let (place, thinned) = ((listing.id, row.offset), row.thinned);
+    let hash_of = |bytes: &[u8]| blake3::Hasher::new().update(bytes).update(table).finalize();
+    let hash = thinned.then(|| hash_of(&bytes));
+    match reader.check_seal(row.into(), &mut bytes) {
         Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-        // A key that may not open it sees damage by the pack's name alone: what is damaged must not come under a name that fits.
         Err(Error::NotAllowed { .. }) => {
             let known = match *is_whole {
                 Some(known) => known,
-                None => *is_whole.insert(is_pack_whole(from, listing)?),
+                None => *is_whole.insert(is_whole_pack(&*from.store, (listing.id, listing.session))?),
             };
-            Ok(known.then_some(Some(hash.into())))
+            // It was not decrypted.
+            let hash = Some(hash_of(&bytes));
+            Ok(known.then_some(Copy { place, thinned, is_opened: false, hash }))
         }
-        opened => opened.map(|()| Some(None)),
+        opened => opened.map(|()| Some(Copy { place, thinned, is_opened: true, hash })),
     }
 }
 
 fn is_gone(error: &Error) -> bool {
     match error {
         Error::Missing { .. } => true,
-        Error::Store { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+        Error::Store { source, .. } => is_absent(source),
         _ => false,
     }
 }
@@ -208,6 +241,7 @@ fn is_gone(error: &Error) -> bool {
 struct Copies<'r> {
     from: &'r Repository,
     into: &'r Repository,
+    reader: &'r BlockReader,
     session: SessionId,
     open: BTreeMap<u8, PackWriter>,
     rows: NewRows,
@@ -217,15 +251,8 @@ impl Copies<'_> {
     fn add(&mut self, listing: &PackListing, row: &PackRow, table: &[u8]) -> Result<()> {
         let repository = self.into;
         let mut bytes = vec![0; row.stored_len as usize];
-        let name = names::pack(listing.id, listing.session);
-        self.from.read_pack_at(&Object { name, len: listing.len }, row.offset.into(), &mut bytes)?;
-        // A table that does not open costs the block its place in deduplication, and nothing else.
-        match PackListing::open_table(&repository.data_keys, row.block, table) {
-            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Denied) => {}
-            // That of a thinned copy may be another's, with chunks that were taken out.
-            Ok(_) if row.thinned > 0 => {}
-            chunks => self.rows.add_chunks(row.block, row.thinned, &chunks?),
-        }
+        self.from.read_pack_at(&listing.object(), row.offset.into(), &mut bytes)?;
+        let thinned = self.note_chunks(row, table, &bytes)?;
         let block = SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table: table.to_vec() };
         let shelf = row.kind.object_kind() as u8;
         let mut pack = match self.open.remove(&shelf) {
@@ -233,18 +260,34 @@ impl Copies<'_> {
             None => PackWriter::begin(&*repository.store, repository.id(), self.session)?,
         };
         pack.append(&block)?;
+        if let Some(chunks) = thinned {
+            pack.note_thinned(row.block, chunks);
+        }
         if pack.len() < limits::PACK_TARGET_MAX {
             self.open.insert(shelf, pack);
             return Ok(());
         }
-        let finished = pack.finish()?;
-        self.note(&finished);
+        pack.finish()?.enter(&mut self.rows, &self.into.keys);
         self.publish()
     }
 
-    fn note(&mut self, finished: &FinishedPack) {
-        let pack = TablePack { id: finished.id, session: self.session, len: finished.len };
-        self.rows.add_own_pack(&self.into.keys, pack, &finished.rows);
+    /// Notes the chunks of a whole copy; those of a thinned one it answers, if it has all that the table beside it says, which
+    /// may be another's. A table that does not open costs the block its place in deduplication, and nothing else.
+    fn note_chunks(&mut self, row: &PackRow, table: &[u8], bytes: &[u8]) -> Result<Option<ChunkTable>> {
+        let is_no_matter = |error: &Error| matches!(error.kind(), Kind::Corrupt | Kind::Denied);
+        let chunks = match PackListing::open_table(&self.into.data_keys, row.block, table) {
+            Err(error) if is_no_matter(&error) => return Ok(None),
+            chunks => chunks?,
+        };
+        if !row.thinned {
+            self.rows.add_chunks(row.block, None, &chunks);
+            return Ok(None);
+        }
+        let (mut bytes, mut plain) = (bytes.to_vec(), OpenBlock::default());
+        match self.reader.open(row.into(), &mut bytes, &mut plain) {
+            Err(error) if is_no_matter(&error) => Ok(None),
+            opened => opened.map(|()| plain.has_all_of(&chunks).then_some(chunks)),
+        }
     }
 
     fn publish(&mut self) -> Result<()> {
@@ -257,8 +300,7 @@ impl Copies<'_> {
 
     fn finish(mut self) -> Result<()> {
         for pack in std::mem::take(&mut self.open).into_values() {
-            let finished = pack.finish()?;
-            self.note(&finished);
+            pack.finish()?.enter(&mut self.rows, &self.into.keys);
         }
         self.publish()
     }

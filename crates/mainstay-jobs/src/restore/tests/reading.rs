@@ -79,7 +79,7 @@ fn blocks(drawn: &[(u8, u32, u32)]) -> Vec<NeededBlock> {
                 offset,
                 stored_len: *len,
                 kind: BlockKind::Content,
-                thinned: 0,
+                thinned: false,
             },
             pieces: Vec::new(),
             pieces_ahead: Vec::new(),

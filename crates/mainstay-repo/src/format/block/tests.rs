@@ -8,7 +8,7 @@ fn header() -> BlockHeader {
     BlockHeader {
         kind: BlockKind::Tree,
         codec: Codec::Zstd,
-        thinned: 0,
+        thinned: false,
         id: block_id(0x5e, 0x0102_0304),
         nonce: *b"twelve bytes",
         sealed_len: 0x0001_e240,

@@ -5,7 +5,7 @@ use crate::fixtures::CONFIG;
 
 const STORED: &str = r#"{
   "magic": "mainstay repository",
-  "format": 4,
+  "format": 5,
   "repository": "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1",
   "suite": "aes-256-gcm",
   "features": {
@@ -27,8 +27,8 @@ fn the_configuration_has_these_bytes_for_ever() {
 #[test]
 fn a_newer_format_or_feature_is_named() {
     let too_new = |from: &str, to: &str| decode(STORED.replace(from, to).as_bytes());
-    for other in [1, 2, 3, 5] {
-        let found = too_new("\"format\": 4", &format!("\"format\": {other}"));
+    for other in [1, 2, 3, 4, 6] {
+        let found = too_new("\"format\": 5", &format!("\"format\": {other}"));
         assert_eq!(found, Err(ConfigProblem::TooNew(format!("format {other}"))));
     }
     for list in ["\"incompatible\": [", "\"read_compatible\": ["] {

@@ -11,7 +11,7 @@ fn rows() -> Vec<PackRow> {
     let row = |serial, kind, offset| PackRow {
         block: block_id(0x5e, serial),
         kind,
-        thinned: 0,
+        thinned: false,
         offset,
         stored_len: 1000,
         table_offset: offset + 2000,

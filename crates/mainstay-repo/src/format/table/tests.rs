@@ -11,11 +11,11 @@ fn header(kind: TableKind) -> TableHeader {
 }
 
 fn block_row() -> BlockRow {
-    BlockRow { session: 1, serial: 2, pack: 3, offset: 40, stored_len: 70_000, kind: BlockKind::Tree, thinned: 5 }
+    BlockRow { session: 1, serial: 2, pack: 3, offset: 40, stored_len: 70_000, kind: BlockKind::Tree, thinned: true }
 }
 
 fn chunk_row() -> ChunkRow {
-    ChunkRow { chunk: ChunkId([0xc1; 32]), session: 1, serial: 2, offset: 3, len: 70_000, thinned: 6 }
+    ChunkRow { chunk: ChunkId([0xc1; 32]), session: 1, serial: 2, offset: 3, len: 70_000, copy: 6 }
 }
 
 fn tail() -> TableTail {
@@ -26,6 +26,7 @@ fn tail() -> TableTail {
         filter: vec![0xff; 32],
         supersedes: vec![TableId([0x1c; 16])],
         rows: 80,
+        thinned: vec![ThinnedCopy { session: 1, serial: 5, pack: 0 }],
     }
 }
 
@@ -33,7 +34,7 @@ fn tail() -> TableTail {
 fn a_table_header_has_these_bytes_for_ever() {
     for (kind, number) in [(TableKind::Blocks, "10"), (TableKind::Chunks, "11")] {
         let expected =
-            format!("4d53494e44455801{number}00000000100000{}{}{}", "a1".repeat(16), "1d".repeat(16), "00".repeat(16));
+            format!("4d53494e44455802{number}00000000100000{}{}{}", "a1".repeat(16), "1d".repeat(16), "00".repeat(16));
         assert_eq!(hex(&header(kind).encode()), expected);
         assert_eq!(TableHeader::decode(kind, &header(kind).encode()), Ok(header(kind)));
     }
@@ -44,7 +45,7 @@ fn rows_have_these_bytes_for_ever() {
     let (mut blocks, mut chunks) = (Vec::new(), Vec::new());
     block_row().encode(&mut blocks);
     chunk_row().encode(&mut chunks);
-    assert_eq!(hex(&blocks), "010000000200000003000000280000007011010002050000");
+    assert_eq!(hex(&blocks), "010000000200000003000000280000007011010002010000");
     assert_eq!(hex(&chunks), format!("{}01000000020000000300000070110106", "c1".repeat(32)));
     assert_eq!((blocks.len(), chunks.len()), (row_len(TableKind::Blocks), row_len(TableKind::Chunks)));
     assert_eq!(BlockRow::decode(&blocks), Ok(block_row()));
@@ -55,7 +56,7 @@ fn rows_have_these_bytes_for_ever() {
 fn a_tail_has_these_bytes_for_ever() {
     let pack = format!("a3015820{}0250{}031a01000000", "09".repeat(32), "02".repeat(16));
     let expected = format!(
-        "a6018250{}50{}0281{pack}03480000000000000007045820{}058150{}061850",
+        "a7018250{}50{}0281{pack}03480000000000000007045820{}058150{}061850078183010500",
         "01".repeat(16),
         "02".repeat(16),
         "ff".repeat(32),

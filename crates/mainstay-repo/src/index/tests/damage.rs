@@ -12,7 +12,7 @@ fn table(store: &MemoryStore, kind: &str) -> String {
 fn small_index(keys: &Keys) -> MemoryStore {
     let store = MemoryStore::default();
     let mut model = Model::with_blocks([block_id(1, 1)]);
-    model.chunks.insert(chunk_id(1), ChunkPlace { block: block_id(1, 1), offset: 0, len: 1, thinned: 0 });
+    model.chunks.insert(chunk_id(1), ChunkPlace { block: block_id(1, 1), offset: 0, len: 1, copy: None });
     write_tables(&store, keys, model.rows(), &[]).unwrap();
     store
 }

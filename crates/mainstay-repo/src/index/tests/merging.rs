@@ -7,7 +7,7 @@ fn add_table(store: &MemoryStore, keys: &Keys, session: u8, chunks: std::ops::Ra
     let mut model = Model::with_blocks((0..5).map(|serial| block_id(session, serial)));
     for number in chunks {
         let block = block_id(session, (number % 5) as u32);
-        model.chunks.insert(chunk_id(number), ChunkPlace { block, offset: number as u32, len: 7, thinned: 0 });
+        model.chunks.insert(chunk_id(number), ChunkPlace { block, offset: number as u32, len: 7, copy: None });
     }
     write_tables(store, keys, model.rows(), &[]).unwrap();
     model
@@ -112,4 +112,28 @@ fn two_merges_at_once_do_no_harm() {
     delete_superseded(&store, &index);
     let index = open(&store, &keys);
     assert!((10..110).all(|number| index.find_chunk(&chunk_id(number)).unwrap().is_some()));
+}
+
+#[test]
+fn a_merge_keeps_each_thinned_copy_and_the_chunks_in_it() {
+    let (store, keys) = (MemoryStore::default(), Arc::new(keys()));
+    let block = block_id(1, 2);
+    let mut packs = Vec::new();
+    for number in 0..10 {
+        let (mut rows, places) = with_copies(number + 1, |_| true);
+        let copy = places[number as usize];
+        rows.blocks = vec![(block, copy)];
+        rows.chunks =
+            vec![(chunk_id(number.into()), ChunkPlace { block, offset: number, len: 9, copy: Some(copy.pack) })];
+        rows.vouched = [(DomainId::MAIN, [vouched(&copy)].into())].into();
+        write_tables(&store, &keys, rows, &[]).unwrap();
+        packs.push(copy.pack);
+    }
+    assert_eq!(merge_when_many(&open(&store, &keys)).unwrap(), 20);
+    let merged = open(&store, &keys);
+    assert_eq!((merged.blocks.len(), merged.chunks.len()), (1, 1));
+    assert_eq!(merged.copies(block).unwrap().len(), 10);
+    for (number, pack) in (0..).zip(packs) {
+        assert_eq!(merged.find_chunk(&chunk_id(number)).unwrap().map(|place| place.copy), Some(Some(pack)), "{number}");
+    }
 }

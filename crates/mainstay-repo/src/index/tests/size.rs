@@ -9,7 +9,6 @@ use super::super::writer::TableWriter;
 use super::*;
 use crate::fixtures::{block_id, keys};
 use crate::format::limits::TABLE_ROWS;
-use crate::format::table::ChunkRow;
 use crate::store::{LocalStore, Store};
 
 /// The chunk with this number of so many: identifiers ascend and look random beyond their first eight bytes.
@@ -33,13 +32,12 @@ fn write_rows(store: &dyn Store, keys: &Keys, rows: u64) {
     while written < rows {
         let end = rows.min(written + TABLE_ROWS);
         let mut writer = TableWriter::begin_chunks(store, keys, keys.own_domain(), end - written).unwrap();
+        writer.name(vec![session], Vec::new(), std::iter::empty()).unwrap();
         for number in written..end {
-            let serial = (number % 1000) as u32;
-            writer
-                .push_chunk(&ChunkRow { chunk: chunk(number, rows), session: 0, serial, offset: 7, len: 9, thinned: 0 })
-                .unwrap();
+            let block = block_id(1, (number % 1000) as u32);
+            writer.push_chunk(&chunk(number, rows), &ChunkPlace { block, offset: 7, len: 9, copy: None }).unwrap();
         }
-        writer.finish(vec![session], Vec::new(), &[]).unwrap();
+        writer.finish(&[]).unwrap();
         written = end;
     }
 }

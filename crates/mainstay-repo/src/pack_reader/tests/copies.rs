@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixtures::{Files, copy_of, open, restarted, seeded};
+use crate::format::table::TablePack;
 use crate::id::{ChunkId, PackId};
 use crate::index::{NewRows, write_tables};
 use crate::store::{Call, Store};
@@ -20,7 +21,7 @@ fn with_copies(named_by: Named) -> (MemoryStore, Repository) {
     for (number, (object, listing)) in (1..).zip(listings(&repository)) {
         let copy = names::pack(PackId([number; 32]), listing.session);
         store.put(&copy, &store.read(&object.name, u64::MAX).unwrap()).unwrap();
-        rows.add_pack((PackId([number; 32]), listing.session), listing.len, &listing.rows);
+        rows.add_pack(TablePack { id: PackId([number; 32]), ..listing.named() }, &listing.rows);
     }
     if named_by == Named::ByTable {
         write_tables(&store, &repository.keys, rows, &[]).unwrap();
@@ -174,7 +175,7 @@ fn what_a_thinned_copy_lacks_is_read_from_a_whole_one_that_no_table_names() {
     put_missing(&before, &after, "packs/");
     let repository = open(after, restarted());
     let index = repository.index().unwrap();
-    assert_eq!(index.find_block(taken.block).unwrap().unwrap().thinned, 1);
+    assert!(index.find_block(taken.block).unwrap().unwrap().thinned);
     let reader = repository.block_reader(&index);
     for (seed, place) in [(0, kept), (1, taken), (0, kept)] {
         let plain = reader.read(place.block, BlockKind::Content, place.offset..place.offset + place.len).unwrap();
@@ -182,19 +183,17 @@ fn what_a_thinned_copy_lacks_is_read_from_a_whole_one_that_no_table_names() {
     }
 }
 
-/// Writes a table that says of every block that it was thinned once more than it was, in place of the others.
-fn misname_generations(store: &MemoryStore, repository: &Repository) {
+/// Writes a table that says of every block that it was thinned, in place of the others.
+fn misname_copies(store: &MemoryStore, repository: &Repository) {
     let index = repository.index().unwrap();
     let mut rows = NewRows::default();
     rows.packs.extend(index.packs().into_values().map(|pack| (pack.id, pack.len)));
-    index
-        .for_each_block(|block, place| rows.blocks.push((block, BlockPlace { thinned: place.thinned + 1, ..place })))
-        .unwrap();
+    index.for_each_block(|block, place| rows.blocks.push((block, BlockPlace { thinned: true, ..place }))).unwrap();
     write_tables(store, &repository.keys, rows, &index.block_tables()).unwrap();
 }
 
 #[test]
-fn a_block_of_another_generation_than_its_row_says_is_no_good_copy() {
+fn a_whole_copy_where_a_row_says_thinned_is_no_good_copy() {
     let (store, repository) = repository_with_packs();
     let row = listings(&repository).remove(0).1.rows[0];
     let mut stored = vec![0; row.stored_len as usize];
@@ -205,15 +204,15 @@ fn a_block_of_another_generation_than_its_row_says_is_no_good_copy() {
         reader.read_range(&place, place.offset.into(), &mut stored).unwrap();
         reader.open(Expected { thinned, ..Expected::from(&row) }, &mut stored, &mut OpenBlock::default())
     };
-    open(0).unwrap();
-    let error = open(1).unwrap_err();
+    open(false).unwrap();
+    let error = open(true).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
-    assert!(error.to_string().contains("thinned 1 times") && error.to_string().contains("thinned 0 times"), "{error}");
-    misname_generations(&store, &repository);
+    assert!(error.to_string().contains("expected a thinned copy, got a whole copy"), "{error}");
+    misname_copies(&store, &repository);
     // The index is wrong about each block, and the packs themselves are not.
     read_all(&repository).unwrap();
     let index = repository.index().unwrap();
     let alone = repository.block_reader(&index).without_other_copies();
     let error = alone.read(row.block, row.kind, 0..0).unwrap_err();
-    assert!(error.to_string().contains("thinned 1 times"), "{error}");
+    assert!(error.to_string().contains("expected a thinned copy"), "{error}");
 }

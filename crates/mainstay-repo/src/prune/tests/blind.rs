@@ -98,7 +98,7 @@ fn forge(store: &MemoryStore, repository: &Repository, pack: &Object, session: c
     }
     let forged = forged.finish().unwrap();
     let mut rows = NewRows::default();
-    rows.add_pack((forged.id, session), forged.len, &forged.rows);
+    rows.add_pack(forged.named(), &forged.rows);
     let index = repository.index().unwrap();
     // It even takes the place of the tables that name the true pack.
     write_tables(store, &repository.keys, rows, &index.block_tables()).unwrap();

@@ -2,6 +2,7 @@
 
 use super::once::{flip, sparse_pack};
 use super::*;
+use crate::format::table::TablePack;
 use crate::index::{NewRows, write_tables};
 
 /// Gives each pack a second one with the same bytes.
@@ -11,7 +12,7 @@ fn copy_packs(store: &MemoryStore, repository: &Repository, is_named: bool) {
         let listing = repository.read_pack_listing(&pack).unwrap();
         let copy = PackId([number; 32]);
         store.put(&names::pack(copy, listing.session), &store.read(&pack.name, u64::MAX).unwrap()).unwrap();
-        rows.add_pack((copy, listing.session), listing.len, &listing.rows);
+        rows.add_pack(TablePack { id: copy, ..listing.named() }, &listing.rows);
     }
     if is_named {
         write_tables(store, &repository.keys, rows, &[]).unwrap();
@@ -73,7 +74,7 @@ fn a_pack_that_was_left_stays_when_what_was_moved_rots() {
     let index = repository.index().unwrap();
     let needed = repository.references(repository.snapshots().unwrap().last().unwrap()).unwrap();
     let places = needed.iter().map(|block| index.find_block(block).unwrap().unwrap());
-    let moved: Vec<_> = places.filter(|place| place.thinned == 1).collect();
+    let moved: Vec<_> = places.filter(|place| place.thinned).collect();
     assert_eq!(moved.len(), 1);
     flip(&store, moved[0]);
     let repository = open(store.clone(), restarted());

@@ -294,7 +294,7 @@ fn a_thinned_copy_with_the_chunk_table_of_the_whole_one_is_taken_for_no_more_tha
         index.for_each_block(|block, place| found.push((block, place))).unwrap();
         found
     });
-    let (block, thinned) = place(&repository).into_iter().find(|(_, place)| place.thinned == 1).unwrap();
+    let (block, thinned) = place(&repository).into_iter().find(|(_, place)| place.thinned).unwrap();
     let whole = old.index().unwrap().find_block(block).unwrap().unwrap();
     let part = |store: &MemoryStore, place: &crate::index::BlockPlace, offset: u32, len: u32| {
         let pack = store.read(&names::pack(place.pack, place.pack_session), u64::MAX).unwrap();
@@ -310,14 +310,14 @@ fn a_thinned_copy_with_the_chunk_table_of_the_whole_one_is_taken_for_no_more_tha
         .append(&SealedBlock {
             id: block,
             kind: thinned.kind,
-            thinned: 1,
+            thinned: true,
             bytes: part(&store, &thinned, thinned.offset, thinned.stored_len),
             table: part(&before, &whole, row.table_offset, row.table_len),
         })
         .unwrap();
     let forged = forged.finish().unwrap();
     let mut rows = NewRows::default();
-    rows.add_pack((forged.id, forger), forged.len, &forged.rows);
+    rows.add_pack(forged.named(), &forged.rows);
     write_tables(&store, &repository.keys, rows, &[]).unwrap();
     for sequence in 3..5 {
         let report = back_up(&open(store.clone(), restarted()), sequence, &all).unwrap();

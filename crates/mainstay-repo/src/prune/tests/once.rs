@@ -100,7 +100,7 @@ fn tables_that_are_lost_bring_no_block_back_whose_key_is_gone() {
     let index = repository.index().unwrap();
     let mut places = Vec::new();
     index.for_each_block(|_, place| places.push(place)).unwrap();
-    let both = places.iter().find(|place| place.thinned == 1 && place.stored_len > 100_000).unwrap().pack;
+    let both = places.iter().find(|place| place.thinned && place.stored_len > 100_000).unwrap().pack;
     let in_both: Vec<BlockPlace> = places.into_iter().filter(|place| place.pack == both).collect();
     assert_eq!(in_both.len(), 2);
     let damaged = in_both.into_iter().min_by_key(|place| place.stored_len).unwrap();

@@ -145,7 +145,7 @@ fn a_block_that_a_sister_has_thinned_in_its_own_way_is_not_taken() {
     let first = repository.references(&repository.snapshots().unwrap()[0]).unwrap();
     let block = needed.iter().find(|block| !first.contains(*block)).unwrap();
     let thinned = there.index().unwrap().find_block(block).unwrap().unwrap();
-    assert!(thinned.thinned > 0, "the case is not what it should be");
+    assert!(thinned.thinned, "the case is not what it should be");
     let place = index.find_block(block).unwrap().unwrap();
     damage(&store, &names::pack(place.pack, place.pack_session), place.offset as usize + 100, 1);
     let report = repair_from(&store, &sister, APPLY).unwrap();

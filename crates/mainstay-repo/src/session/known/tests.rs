@@ -55,7 +55,7 @@ fn published_chunks_leave_memory_and_are_still_found() {
         offset: 40,
         stored_len: 9,
         kind: BlockKind::Content,
-        thinned: 0,
+        thinned: false,
     };
     let vouched = crate::format::table::TablePack { id: pack.pack, session: pack.pack_session, len: 1000 };
     let rows = NewRows {

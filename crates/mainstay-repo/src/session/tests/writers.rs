@@ -143,7 +143,7 @@ fn poison(repository: &Repository, ids: &Repository, files: &Files) {
     let block = *blocks_of(&garbage).first().unwrap();
     drop(session.abandon());
     let rows = files.values().map(|data| {
-        let place = ChunkPlace { block, offset: 0, len: data.len() as u32, thinned: 0 };
+        let place = ChunkPlace { block, offset: 0, len: data.len() as u32, copy: None };
         (ids.chunk_id(crate::fixtures::session_id(0), BlockKind::Content, data).unwrap(), place)
     });
     let rows = NewRows { chunks: rows.collect(), ..NewRows::default() };
@@ -183,7 +183,7 @@ fn forge(store: &MemoryStore, repository: &Repository, pack: &Object, bytes: &[u
     }
     let forged = forged.finish().unwrap();
     let mut rows = NewRows::default();
-    rows.add_pack((forged.id, crate::fixtures::session_id(9)), forged.len, &forged.rows);
+    rows.add_pack(forged.named(), &forged.rows);
     if is_named {
         write_tables(store, &repository.keys, rows, &[]).unwrap();
     }
@@ -232,7 +232,7 @@ fn a_table_that_a_stranger_puts_leads_no_backup_into_a_pack_that_lacks_the_block
     for block in rows {
         let (pack, pack_session) = (living.id, living.session);
         let kind = BlockKind::Content;
-        let place = crate::index::BlockPlace { pack, pack_session, offset: 40, stored_len: 100, kind, thinned: 0 };
+        let place = crate::index::BlockPlace { pack, pack_session, offset: 40, stored_len: 100, kind, thinned: false };
         table.blocks.push((block, place));
     }
     table.packs.insert(living.id, living.len);
@@ -249,16 +249,10 @@ fn a_table_of_one_domain_supersedes_none_of_another() {
     let victims: Vec<_> = named(&store, "index/c-").iter().map(|name| names::parse_table(name).unwrap().1).collect();
     let mut writer =
         crate::index::begin_chunk_table(&*stolen.store, &stolen.keys, stolen.keys.own_domain(), 1).unwrap();
-    let row = crate::format::table::ChunkRow {
-        chunk: crate::fixtures::chunk_id(1),
-        session: 0,
-        serial: 0,
-        offset: 0,
-        len: 1,
-        thinned: 0,
-    };
-    writer.push_chunk(&row).unwrap();
-    writer.finish(vec![crate::fixtures::session_id(1)], Vec::new(), &victims).unwrap();
+    writer.name(vec![crate::fixtures::session_id(1)], Vec::new(), std::iter::empty()).unwrap();
+    let place = ChunkPlace { block: crate::fixtures::block_id(1, 0), offset: 0, len: 1, copy: None };
+    writer.push_chunk(&crate::fixtures::chunk_id(1), &place).unwrap();
+    writer.finish(&victims).unwrap();
     assert_eq!(back_up(&full, 2, &some_files()).unwrap().new_bytes, 0, "the rows of the victim still count");
     full.prune().unwrap();
     assert_eq!(back_up(&full, 3, &some_files()).unwrap().new_bytes, 0);

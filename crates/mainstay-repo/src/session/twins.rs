@@ -1,17 +1,16 @@
 //! Twins: two copies of a block whose stored bytes are the same.
 //!
-//! Owns comparing them, for a collector whose key opens no block: it cannot tell which of two copies that differ is the true
-//! one, and either of two that are the same serves as well as the other. Knows nothing of what is needed, and changes nothing.
-
-use std::io::ErrorKind;
+//! Owns comparing them. Of two thinned copies that differ each may have what the other lacks, and a collector whose key opens no
+//! block cannot tell which of two that differ is the true one; either of two that are the same serves as well as the other. Knows nothing of what is needed, and changes nothing.
 
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::format::pack::PackRow;
+use crate::id::BlockId;
 use crate::index::BlockPlace;
 use crate::pack_reader::PackListing;
 use crate::repository::{Repository, store_error};
-use crate::store::Object;
+use crate::store::{Object, is_absent};
 
 /// Compares copies.
 pub struct Twins<'r> {
@@ -32,6 +31,24 @@ impl<'r> Twins<'r> {
             Err(error) if error.kind() == Kind::Corrupt => Ok(false),
             compared => compared,
         }
+    }
+
+    /// The same of the copies of a block at two places.
+    pub fn are_same(&mut self, block: BlockId, one: &BlockPlace, other: &BlockPlace) -> Result<bool> {
+        match self
+            .row_at(block, one)
+            .and_then(|found| found.map_or(Ok(false), |(pack, row)| self.compare((&pack, &row), other)))
+        {
+            Err(error) if error.kind() == Kind::Corrupt => Ok(false),
+            compared => compared,
+        }
+    }
+
+    fn row_at(&mut self, block: BlockId, place: &BlockPlace) -> Result<Option<(Object, PackRow)>> {
+        let pack = self.pack_at(place)?;
+        let rows = &self.listing(&pack)?.rows;
+        let row = rows.iter().find(|row| row.block == block && row.offset == place.offset).copied();
+        Ok(row.map(|row| (pack, row)))
     }
 
     fn compare(&mut self, (pack, row): (&Object, &PackRow), place: &BlockPlace) -> Result<bool> {
@@ -55,7 +72,7 @@ impl<'r> Twins<'r> {
         let name = names::pack(place.pack, place.pack_session);
         match self.repository.store.len(&name) {
             Ok(len) => Ok(Object { name, len }),
-            Err(source) if source.kind() == ErrorKind::NotFound => Err(Error::Missing { verb: "read", name }),
+            Err(source) if is_absent(&source) => Err(Error::Missing { verb: "read", name }),
             Err(source) => Err(store_error("read", &name, source)),
         }
     }
