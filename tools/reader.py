@@ -145,7 +145,8 @@ class Repository:
     @functools.cache
     def of_session(self, session):
         """The newest data key object of a session, and its domain; None for our own."""
-        name = max((name for name in self.names("keys/data") if session.hex() in name), key=generation, default="keys")
+        own = f"keys/data/{session.hex()}"  # what follows it is a generation, and who carried the key here
+        name = max((name for name in self.names("keys/data") if name.startswith(own)), key=generation, default="keys")
         stored = self.clear(name, DATA_KEY)
         domain = None if stored.get(3) == self.secrets.get(9) else stored.get(3, bytes(8))
         expect(stored[1] == session and (not domain or 6 in self.secrets), f"{name}: of another session or domain")

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result};
-use crate::format::coord::{Condemned, decode_condemned};
-use crate::format::names;
+use crate::format::coord::{Condemned, CondemnedKey, decode_condemned};
+use crate::format::names::{self, DataKeyName};
 use crate::id::{PackId, RepositoryId, SessionId, SnapshotId, TableId};
 use crate::pack_reader::read_object;
 use crate::store::Store;
@@ -17,6 +17,8 @@ pub struct CondemnedLists {
     pub lists: Vec<Condemned>,
     /// Lists that are damaged: what they doom is not known.
     pub unreadable: Vec<Error>,
+    /// Sessions of whose data keys no wrap is there that no list names.
+    without_key: HashSet<SessionId>,
 }
 
 impl CondemnedLists {
@@ -39,7 +41,26 @@ impl CondemnedLists {
                 Err(error) => return Err(error),
             }
         }
+        found.without_key = found.sessions_without_key(store)?;
         Ok(found)
+    }
+
+    /// Listed after the lists: a wrap that is there and on none of them waits for whoever named them.
+    fn sessions_without_key(&self, store: &dyn Store) -> Result<HashSet<SessionId>> {
+        let doomed: HashSet<CondemnedKey> = self.lists.iter().flat_map(|list| &list.keys).copied().collect();
+        let mut sessions: HashSet<SessionId> = doomed.iter().map(|key| key.session).collect();
+        if sessions.is_empty() {
+            return Ok(sessions);
+        }
+        let prefix = names::DATA_KEYS;
+        let listed =
+            store.list(prefix).map_err(|source| Error::Store { verb: "list", name: prefix.to_owned(), source })?;
+        for wrap in listed.iter().filter_map(|object| names::parse_data_key(&object.name).ok()) {
+            if !doomed.contains(&wrap.into()) {
+                sessions.remove(&wrap.session);
+            }
+        }
+        Ok(sessions)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -50,9 +71,14 @@ impl CondemnedLists {
         self.lists.iter().map(|list| list.id).collect()
     }
 
-    /// Whether a session's data key is doomed.
+    /// Whether the data keys of a session are doomed, and no wrap of them is there that is not.
     pub fn has_key(&self, session: SessionId) -> bool {
-        self.lists.iter().any(|list| list.keys.contains(&session))
+        self.without_key.contains(&session)
+    }
+
+    /// Whether this very wrap is doomed.
+    pub fn has_wrap(&self, wrap: DataKeyName) -> bool {
+        self.lists.iter().any(|list| list.keys.contains(&wrap.into()))
     }
 
     pub fn snapshots(&self) -> HashSet<SnapshotId> {

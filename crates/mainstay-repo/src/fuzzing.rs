@@ -292,7 +292,7 @@ fn object_names(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let made = [
         names::parse_key_slot(text).map(|(id, generation)| names::key_slot(id, generation)),
-        names::parse_data_key(text).map(|(session, generation)| names::data_key(session, generation)),
+        names::parse_data_key(text).map(|key| key.name()),
         names::parse_pack(text).map(|(id, session)| names::pack(id, session)),
         names::parse_table(text).map(|(kind, id)| names::table(kind, id)),
         names::parse_snapshot(text).map(|(source, sequence, id)| names::snapshot(source, sequence, id)),

@@ -28,6 +28,7 @@ mod seal;
 mod session;
 mod signer;
 pub mod store;
+mod sync;
 mod tree_reader;
 
 pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
@@ -59,4 +60,5 @@ pub use repository::{
 pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
 pub use signer::Holder;
 pub use store::{LocalStore, MemoryStore, Store};
+pub use sync::SyncReport;
 pub use tree_reader::TreeReader;

@@ -30,7 +30,7 @@ const ROWS: [&[&str]; 17] = [
     &["repository"],
     &["session"],
     &["check", "prune", "copy", "archive"],
-    &["repair"],
+    &["repair", "sync"],
     // Doors into all of it; nothing uses them.
     &["fuzzing"],
 ];

@@ -13,7 +13,7 @@ fn put(store: &MemoryStore, number: u8) -> String {
         packs: vec![CondemnedPack { id: PackId([number; 32]), session: session_id(1) }],
         snapshots: Vec::new(),
         considered: Vec::new(),
-        keys: vec![session_id(number)],
+        keys: vec![CondemnedKey { session: session_id(number), carrier: None }],
     };
     let name = names::condemned(list.id);
     store.put(&name, &encode_condemned(REPOSITORY, &list)).unwrap();

@@ -5,6 +5,7 @@
 //! frame around it.
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
+use super::names::DataKeyName;
 use super::refs::{BlockSet, decode_set, encode_set};
 use super::{Decoded, Problem, from_cbor, to_cbor};
 use crate::id::{PackId, RepositoryId, SessionId, SnapshotId, SourceId, TableId};
@@ -53,9 +54,25 @@ pub struct Condemned {
     /// The snapshots of which the collector knew what they need: copies that it thinned have all of that.
     #[n(4)]
     pub considered: Vec<SnapshotId>,
-    /// Sessions whose data keys go: blocks that are sealed under them count as absent, wherever they are.
+    /// Data keys that go: blocks that are sealed under them count as absent, wherever they are, unless another wrap is there.
     #[n(5)]
-    pub keys: Vec<SessionId>,
+    pub keys: Vec<CondemnedKey>,
+}
+
+/// All wraps of the data keys of a session that bear the same carrier in their names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct CondemnedKey {
+    #[n(1)]
+    pub session: SessionId,
+    #[n(2)]
+    pub carrier: Option<SessionId>,
+}
+
+impl From<DataKeyName> for CondemnedKey {
+    fn from(name: DataKeyName) -> Self {
+        Self { session: name.session, carrier: name.carrier }
+    }
 }
 
 /// A pack as its name says.

@@ -8,7 +8,7 @@ use super::signed::{self, SignedObject};
 use super::{Decoded, Problem, from_cbor, to_cbor};
 use crate::id::{RepositoryId, SnapshotId, SourceId, TableId};
 
-/// A snapshot that is gone, and that was meant to go.
+/// A snapshot that is not here, and is not meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 pub struct RemovedSnapshot {
@@ -21,6 +21,15 @@ pub struct RemovedSnapshot {
     /// As the snapshot said.
     #[n(4)]
     pub previous: Option<SnapshotId>,
+    /// It was never here: another copy of the repository has it, or has removed it. Absent for what was removed here.
+    #[n(5)]
+    pub elsewhere: Option<bool>,
+}
+
+impl RemovedSnapshot {
+    pub fn was_here(&self) -> bool {
+        self.elsewhere != Some(true)
+    }
 }
 
 /// What a holder signs.

@@ -29,8 +29,27 @@ pub fn key_slot(id: SlotId, generation: u32) -> String {
     format!("{KEY_SLOTS}{id}{}", suffix(generation))
 }
 
+/// A wrap of the data keys of a session, as its name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DataKeyName {
+    pub session: SessionId,
+    /// Of the secrets that wrap them.
+    pub generation: u32,
+    /// The session that carried it here; none where it is the session's own. A name that is gone never comes back, so what is
+    /// brought again has another.
+    pub carrier: Option<SessionId>,
+}
+
+impl DataKeyName {
+    pub fn name(&self) -> String {
+        let carrier = self.carrier.map(|carrier| format!("-{carrier}")).unwrap_or_default();
+        format!("{DATA_KEYS}{}{}{carrier}", self.session, suffix(self.generation))
+    }
+}
+
+/// A session's own.
 pub fn data_key(session: SessionId, generation: u32) -> String {
-    format!("{DATA_KEYS}{session}{}", suffix(generation))
+    DataKeyName { session, generation, carrier: None }.name()
 }
 
 fn suffix(generation: u32) -> String {
@@ -43,10 +62,17 @@ pub fn parse_key_slot(name: &str) -> Decoded<(SlotId, u32)> {
     slot.ok_or_else(|| Problem(format!("{name:?} is not the name of a key slot")))
 }
 
-pub fn parse_data_key(name: &str) -> Decoded<(SessionId, u32)> {
-    let parsed = name.strip_prefix(DATA_KEYS).and_then(split_generation);
-    let key = parsed.and_then(|(id, generation)| Some((SessionId::from_hex(id).ok()?, generation)));
-    key.ok_or_else(|| Problem(format!("{name:?} is not the name of a data key")))
+pub fn parse_data_key(name: &str) -> Decoded<DataKeyName> {
+    let parse = || {
+        let file = name.strip_prefix(DATA_KEYS)?;
+        let (key, carrier) = match file.split_once('-') {
+            Some((key, carrier)) => (key, Some(SessionId::from_hex(carrier).ok()?)),
+            None => (file, None),
+        };
+        let (session, generation) = split_generation(key)?;
+        Some(DataKeyName { session: SessionId::from_hex(session).ok()?, generation, carrier })
+    };
+    parse().ok_or_else(|| Problem(format!("{name:?} is not the name of a data key")))
 }
 
 /// Only one spelling of a number is one.

@@ -73,7 +73,10 @@ fn coordination_as_stored() -> Vec<Seed> {
         packs: vec![CondemnedPack { id: PackId([3; 32]), session: SESSION }],
         snapshots: vec![CondemnedSnapshot { source: SOURCE, sequence: 12, id: SNAPSHOT }],
         considered: vec![SNAPSHOT],
-        keys: vec![SESSION, COLLECTOR],
+        keys: vec![
+            coord::CondemnedKey { session: SESSION, carrier: None },
+            coord::CondemnedKey { session: COLLECTOR, carrier: Some(SESSION) },
+        ],
     };
     let claim = Claim { machine: [1; 16], boot: [2; 16], process: 33, process_start: 44 };
     let (session, collector) = (SESSION, COLLECTOR);
@@ -94,7 +97,8 @@ fn coordination_as_stored() -> Vec<Seed> {
 /// What is signed, and what undoes damage.
 fn history_as_stored() -> Vec<Seed> {
     let signer = signer();
-    let removed = RemovedSnapshot { source: SOURCE, sequence: 12, id: SNAPSHOT, previous: Some(SNAPSHOT) };
+    let removed =
+        RemovedSnapshot { source: SOURCE, sequence: 12, id: SNAPSHOT, previous: Some(SNAPSHOT), elsewhere: Some(true) };
     let removal = Removal { id: LIST, snapshots: vec![removed] };
     let signature = signer.sign(&history::signed(REPOSITORY, &removal));
     let header = SnapshotHeader {

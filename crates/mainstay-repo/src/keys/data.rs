@@ -81,9 +81,14 @@ impl Keys {
     /// # Errors
     /// When they do not open.
     pub fn rewrap_data_key(&self, stored: &StoredDataKey, listed_by: Option<u32>) -> Result<StoredDataKey> {
-        let session = stored.session;
-        let damaged = |problem| Error::damaged("wrap anew", format!("data key {session}"), problem);
+        let damaged = |problem| Error::damaged("wrap anew", format!("data key {}", stored.session), problem);
         let key = self.open_data_key(stored).map_err(damaged)?;
+        self.wrap_again(stored, &key, listed_by)
+    }
+
+    /// The same, given what was opened of it, perhaps by the secrets of another copy of the repository.
+    pub fn wrap_again(&self, stored: &StoredDataKey, key: &DataKey, listed_by: Option<u32>) -> Result<StoredDataKey> {
+        let session = stored.session;
         let domain = self.required_domain("wrap data key", stored.domain.unwrap_or(DomainId::MAIN))?;
         let wrap = |purpose, key: &Option<KeyBytes>| {
             let key = key.as_ref().ok_or_else(|| Error::not_allowed("wrap data key", Right::Maintain))?;

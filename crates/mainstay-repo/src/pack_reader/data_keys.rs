@@ -1,21 +1,23 @@
 //! The data keys of sessions, unwrapped once.
 //!
-//! Owns finding the wrap that opens: in good order a session has one; while a rotation is not finished, one of each generation
-//! of secrets. Takes a wrap for damage only when no other of its session opens.
+//! Owns finding the wrap that opens: in good order a session has one, by whomever it was carried here; while a rotation is not
+//! finished, one of each generation of secrets. Takes a wrap for damage only when no other of its session opens.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::read_object;
 use crate::error::{Error, Kind, Result};
 use crate::format::keys::{StoredDataKey, decode_data_key};
+use crate::format::names::DataKeyName;
 use crate::format::{Problem, names};
 use crate::id::SessionId;
 use crate::keys::{DataKey, Keys};
 use crate::store::Store;
 
-/// Generations of the wraps of each session that are listed.
-type Wraps = HashMap<SessionId, Vec<u32>>;
+/// The wraps of each session that are listed.
+type Wraps = HashMap<SessionId, Vec<DataKeyName>>;
 
 /// The data keys of sessions, unwrapped once.
 pub struct DataKeys {
@@ -55,8 +57,8 @@ impl DataKeys {
 
     /// Tries the wrap of one's own generation, then what was listed before, then what is listed now.
     fn find(&self, session: SessionId) -> Result<DataKey> {
-        let own = self.keys.generation();
-        let mut failure = match self.read_wrap(session, own) {
+        let own = DataKeyName { session, generation: self.keys.generation(), carrier: None };
+        let mut failure = match self.read_wrap(&own) {
             Err(error) if error.kind() == Kind::Corrupt => error,
             read => return read.map(|(_, key)| key),
         };
@@ -67,8 +69,8 @@ impl DataKeys {
                 *lock() = listed;
             }
             let known = lock().get(&session).cloned().unwrap_or_default();
-            for generation in known.into_iter().filter(|generation| *generation != own) {
-                match self.read_wrap(session, generation) {
+            for wrap in known.into_iter().filter(|wrap| *wrap != own) {
+                match self.read_wrap(&wrap) {
                     Err(error) if error.kind() == Kind::Corrupt => {
                         let says_more = matches!(failure, Error::Missing { .. });
                         failure = if says_more { error } else { failure };
@@ -81,12 +83,12 @@ impl DataKeys {
     }
 
     /// Reads one wrap of a session and opens it.
-    pub fn read_wrap(&self, session: SessionId, generation: u32) -> Result<(StoredDataKey, DataKey)> {
-        let name = names::data_key(session, generation);
+    pub fn read_wrap(&self, wrap: &DataKeyName) -> Result<(StoredDataKey, DataKey)> {
+        let name = wrap.name();
         let bytes = read_object(&*self.store, &name, "read data key")?;
         let damaged = |problem: Problem| Error::damaged("read data key", &name, problem);
         let repository = self.keys.config().repository;
-        let stored = decode_data_key(repository, (session, generation), &bytes).map_err(damaged)?;
+        let stored = decode_data_key(repository, (wrap.session, wrap.generation), &bytes).map_err(damaged)?;
         let key = self.keys.open_data_key(&stored).map_err(damaged)?;
         Ok((stored, key))
     }
@@ -99,10 +101,10 @@ impl DataKeys {
             source,
         })?;
         let mut wraps = Wraps::new();
-        for (session, generation) in listed.iter().filter_map(|object| names::parse_data_key(&object.name).ok()) {
-            wraps.entry(session).or_default().push(generation);
+        for wrap in listed.iter().filter_map(|object| names::parse_data_key(&object.name).ok()) {
+            wraps.entry(wrap.session).or_default().push(wrap);
         }
-        wraps.values_mut().for_each(|generations| generations.sort_unstable_by(|a, b| b.cmp(a)));
+        wraps.values_mut().for_each(|wraps| wraps.sort_unstable_by_key(|wrap| Reverse(wrap.generation)));
         Ok(wraps)
     }
 }

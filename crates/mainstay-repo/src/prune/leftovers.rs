@@ -11,7 +11,8 @@ use super::removal::{Removal, sessions_with_blocks};
 use super::surroundings::names_of;
 use crate::error::{Error, Result};
 use crate::fence::Fences;
-use crate::format::names::{self, LeaseName, TableKind};
+use crate::format::coord::CondemnedKey;
+use crate::format::names::{self, DataKeyName, LeaseName, TableKind};
 use crate::id::{SessionId, SnapshotId, TableId};
 use crate::index::{Care, Index};
 use crate::repository::Repository;
@@ -123,9 +124,10 @@ impl<'r> Leftovers<'r> {
     /// that was fenced may wake and go on writing, so its key stays.
     fn remove_data_keys(&self, fences: &Fences, removal: &mut Removal<'_>) -> Result<()> {
         let Some(needed) = sessions_with_blocks(self.repository)? else { return Ok(()) };
-        let keys = self.data_keys.iter().filter_map(|name| names::parse_data_key(name).ok());
-        let keys: BTreeSet<SessionId> = keys.map(|(session, _)| session).collect();
-        removal.keys(keys.into_iter().filter(|id| !needed.contains(id) && !fences.is_settled(*id)).collect())
+        let wraps = self.data_keys.iter().filter_map(|name| names::parse_data_key(name).ok());
+        let may_go = |wrap: &DataKeyName| !needed.contains(&wrap.session) && !fences.is_settled(wrap.session);
+        let keys: BTreeSet<CondemnedKey> = wraps.filter(may_go).map(CondemnedKey::from).collect();
+        removal.keys(keys.into_iter().collect())
     }
 
     /// Finishes a rotation that was killed, or that left old wraps for sessions at work. What cannot be wrapped anew is for

@@ -9,17 +9,19 @@ use std::sync::Arc;
 use super::plan::PackUse;
 use super::snapshots::Snapshots;
 use super::surroundings::{Surroundings, names_of};
+use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
-use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, encode_condemned};
-use crate::format::names;
+use crate::format::coord::{Condemned, CondemnedKey, CondemnedPack, CondemnedSnapshot, encode_condemned};
+use crate::format::names::{self, DataKeyName};
 use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::index::{Care, Index};
+use crate::pack_reader::read_object;
 use crate::parity::require_whole;
 use crate::repository::{AllSnapshots, ProvedSnapshot, Repository, SnapshotPlace, put, store_error};
 use crate::seal::random;
 use crate::session::{Twins, listed_packs};
-use crate::store::{Object, is_absent};
+use crate::store::{Object, is_absent, is_present};
 
 /// A prune's removals.
 pub struct Removal<'r> {
@@ -114,11 +116,11 @@ impl<'r> Removal<'r> {
     }
 
     /// Condemns the data keys of sessions without a block, and deletes those that may go at once.
-    pub fn keys(&mut self, sessions: Vec<SessionId>) -> Result<()> {
-        self.condemn(Vec::new(), &[], sessions)
+    pub fn keys(&mut self, keys: Vec<CondemnedKey>) -> Result<()> {
+        self.condemn(Vec::new(), &[], keys)
     }
 
-    fn condemn(&mut self, snapshots: Vec<CondemnedSnapshot>, packs: &[PackUse], keys: Vec<SessionId>) -> Result<()> {
+    fn condemn(&mut self, snapshots: Vec<CondemnedSnapshot>, packs: &[PackUse], keys: Vec<CondemnedKey>) -> Result<()> {
         if snapshots.is_empty() && packs.is_empty() && keys.is_empty() {
             return Ok(());
         }
@@ -175,15 +177,9 @@ impl<'r> Removal<'r> {
         for pack in list.packs.iter().filter(|pack| !held.contains(&pack.id)) {
             self.delete(&names::pack(pack.id, pack.session))?;
         }
-        let needed_keys = if list.keys.is_empty() { None } else { sessions_with_blocks(self.repository)? };
-        let (go, used): (Vec<SessionId>, Vec<SessionId>) = list
-            .keys
-            .iter()
-            .copied()
-            .partition(|session| needed_keys.as_ref().is_some_and(|needed| !needed.contains(session)));
-        self.data_keys(&go.into_iter().collect())?;
+        let are_keys_gone = self.data_keys(list, &condemned)?;
         self.waiting_packs += held.len() as u64;
-        if held.is_empty() && stay.is_empty() && used.is_empty() {
+        if held.is_empty() && stay.is_empty() && are_keys_gone {
             self.finished.push(list.id);
         }
         Ok(())
@@ -281,17 +277,37 @@ impl<'r> Removal<'r> {
         self.delete(&names::trash(place.id))
     }
 
-    /// Every wrap of the data keys of these sessions.
-    fn data_keys(&mut self, sessions: &HashSet<SessionId>) -> Result<()> {
-        if sessions.is_empty() {
-            return Ok(());
+    /// Every wrap of the data keys of a list; answers whether all are gone. One of which blocks are there again is carried on
+    /// under another name first: a sync may have relied on it before it was doomed.
+    fn data_keys(&mut self, list: &Condemned, condemned: &CondemnedLists) -> Result<bool> {
+        if list.keys.is_empty() {
+            return Ok(true);
         }
-        for name in names_of(self.repository, names::DATA_KEYS)? {
-            if names::parse_data_key(&name).is_ok_and(|(session, _)| sessions.contains(&session)) {
-                self.delete(&name)?;
+        let Some(needed) = sessions_with_blocks(self.repository)? else { return Ok(false) };
+        let listed = names_of(self.repository, names::DATA_KEYS)?;
+        let wraps: Vec<DataKeyName> = listed.iter().filter_map(|name| names::parse_data_key(name).ok()).collect();
+        let (go, others): (Vec<_>, Vec<_>) = wraps.into_iter().partition(|wrap| list.keys.contains(&(*wrap).into()));
+        let others = others.into_iter().filter(|wrap| !condemned.has_wrap(*wrap));
+        let at_hand: HashSet<SessionId> = others.map(|wrap| wrap.session).collect();
+        for wrap in &go {
+            if needed.contains(&wrap.session) && !at_hand.contains(&wrap.session) {
+                self.carry_on(wrap)?;
             }
         }
-        Ok(())
+        for wrap in go {
+            self.delete(&wrap.name())?;
+        }
+        Ok(true)
+    }
+
+    fn carry_on(&self, wrap: &DataKeyName) -> Result<()> {
+        let bytes = read_object(&*self.repository.store, &wrap.name(), "read data key")?;
+        let name = DataKeyName { carrier: Some(self.collector), ..*wrap }.name();
+        match self.repository.with_reserve(|| put(&*self.repository.store, &name, &bytes)) {
+            // For another list, or by a try whose reply was lost.
+            Err(Error::Store { source, .. }) if is_present(&source) => self.repository.make_durable(&name),
+            done => done,
+        }
     }
 
     /// Deletes the sidecars of packs that are gone.

@@ -59,23 +59,27 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
         index.blocks.iter().map(|table| names::table(names::TableKind::Blocks, table.id())).collect();
     needed.extend(index.chunks.iter().map(|table| names::table(names::TableKind::Chunks, table.id())));
     needed.insert(names::CONFIG.to_owned());
+    let mut sessions = HashSet::new();
     for entry in repository.snapshots().unwrap().iter().filter(|entry| !entry.forgotten) {
         let source = repository.source_id_of(&entry.snapshot);
         needed.extend([names::refs(entry.id), names::snapshot(source, entry.snapshot.sequence, entry.id)]);
-        needed.insert(names::data_key(entry.snapshot.session, 0));
+        sessions.insert(entry.snapshot.session);
         for block in repository.references(entry).unwrap().iter() {
             let place = index.find_block(block).unwrap().expect("a block of a kept snapshot");
-            needed.extend([names::pack(place.pack, place.pack_session), names::data_key(block.session, 0)]);
+            needed.insert(names::pack(place.pack, place.pack_session));
+            sessions.insert(block.session);
         }
     }
     // A block that nothing needs may stay in a pack that something needs: it needs its key, too.
     index
         .for_each_block(|block, place| {
             if needed.contains(&names::pack(place.pack, place.pack_session)) {
-                needed.insert(names::data_key(block.session, 0));
+                sessions.insert(block.session);
             }
         })
         .unwrap();
+    let keys = named(store, names::DATA_KEYS).into_iter();
+    needed.extend(keys.filter(|name| names::parse_data_key(name).is_ok_and(|key| sessions.contains(&key.session))));
     let packs: HashSet<PackId> = needed.iter().filter_map(|name| Some(names::parse_pack(name).ok()?.0)).collect();
     let sidecars = named(store, names::PARITY).into_iter();
     needed.extend(sidecars.filter(|name| names::parse_parity(name).is_ok_and(|(pack, _)| packs.contains(&pack))));

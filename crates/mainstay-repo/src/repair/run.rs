@@ -274,7 +274,7 @@ impl<'r> Run<'r> {
 
     /// Whether a data key that is lost would be taken from a sister, of whichever generation.
     fn would_be_taken(&self, object: &str) -> bool {
-        let session = |name: &str| names::parse_data_key(name).ok().map(|(session, _)| session);
+        let session = |name: &str| names::parse_data_key(name).ok().map(|key| key.session);
         let Some(lost) = session(object) else { return false };
         self.report.repaired.iter().any(|repaired| session(&repaired.object) == Some(lost))
     }

@@ -159,7 +159,7 @@ fn opens_something(repository: &Repository, sister: &Repository, name: &str) -> 
 }
 
 fn session_of(data_key: &str) -> Option<SessionId> {
-    names::parse_data_key(data_key).ok().map(|(session, _)| session)
+    names::parse_data_key(data_key).ok().map(|key| key.session)
 }
 
 /// Snapshots that are damaged here, and those that are gone although their map is here: a prune deletes the snapshot first, and

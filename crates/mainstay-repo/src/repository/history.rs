@@ -44,6 +44,19 @@ impl Removed {
         self.snapshots.contains_key(&id)
     }
 
+    /// Whether a snapshot was removed here: its name must not come back. One that is known to be elsewhere may come.
+    pub fn was_here(&self, id: SnapshotId) -> bool {
+        self.snapshots.get(&id).is_some_and(RemovedSnapshot::was_here)
+    }
+
+    pub(crate) fn snapshots(&self) -> impl Iterator<Item = &RemovedSnapshot> {
+        self.snapshots.values()
+    }
+
+    pub(crate) fn get(&self, id: SnapshotId) -> Option<&RemovedSnapshot> {
+        self.snapshots.get(&id)
+    }
+
     fn links(&self) -> impl Iterator<Item = Link> {
         self.snapshots.values().map(|gone| Link {
             source: gone.source,
@@ -85,12 +98,11 @@ impl Repository {
             let bytes = read_object(&*self.store, &object.name, "read record of removal")?;
             match self.judge_removal(&object.name, &bytes) {
                 Ok(removal) => {
-                    let snapshots = removal.snapshots.into_iter().map(|gone| (gone.id, gone));
                     if object.len <= REPLACEABLE_LEN {
                         removed.replaceable.push(object.name);
-                        removed.held.extend(snapshots.clone());
+                        removal.snapshots.iter().for_each(|gone| note(&mut removed.held, *gone));
                     }
-                    removed.snapshots.extend(snapshots);
+                    removal.snapshots.into_iter().for_each(|gone| note(&mut removed.snapshots, gone));
                 }
                 Err(problem) => {
                     removed.damaged.push(Error::damaged("read record of removal", &object.name, problem));
@@ -116,22 +128,31 @@ impl Repository {
             match self.read_proof(place) {
                 // Whoever has deleted it has recorded it before.
                 Err(Error::Missing { name, .. }) if name == names::snapshot(source, sequence, id) => {}
-                read => removed.push(RemovedSnapshot { source, sequence, id, previous: read?.previous }),
+                read => {
+                    removed.push(RemovedSnapshot { source, sequence, id, previous: read?.previous, elsewhere: None })
+                }
             }
         }
         self.record(removed)
     }
 
-    fn record(&self, gone: Vec<RemovedSnapshot>) -> Result<()> {
+    /// Records what is not here, or is about to go; what is recorded already as removed here stays so.
+    pub(crate) fn record(&self, gone: Vec<RemovedSnapshot>) -> Result<()> {
         let removed = self.removed()?;
-        let fresh: Vec<RemovedSnapshot> = gone.into_iter().filter(|gone| !removed.contains(gone.id)).collect();
+        let is_fresh = |gone: &RemovedSnapshot| match removed.get(gone.id) {
+            Some(known) => gone.was_here() && !known.was_here(),
+            None => true,
+        };
+        let fresh: Vec<RemovedSnapshot> = gone.into_iter().filter(is_fresh).collect();
         if fresh.is_empty() {
             return Ok(());
         }
         let signer = self.keys.signer();
         let confirmed = signer.confirm(self.id(), SigningRights::REMOVALS);
         confirmed.map_err(|problem| Error::Invalid(format!("record what is removed: {problem}")))?;
-        let mut snapshots: Vec<RemovedSnapshot> = removed.held.into_values().chain(fresh).collect();
+        let mut held = removed.held;
+        fresh.into_iter().for_each(|gone| note(&mut held, gone));
+        let mut snapshots: Vec<RemovedSnapshot> = held.into_values().collect();
         snapshots.sort_by_key(|gone| (gone.source, gone.sequence, gone.id));
         let removal = Removal { id: TableId(random()?), snapshots };
         let signature = signer.sign(&history::signed(self.id(), &removal));
@@ -216,7 +237,15 @@ impl Repository {
         let nearest = || links.iter().rfind(is_before).map(|link| link.id);
         let previous = known.map_or_else(nearest, |void| void.previous);
         let SnapshotPlace { source, sequence, id } = gone;
-        self.record(vec![RemovedSnapshot { source, sequence, id, previous }])
+        self.record(vec![RemovedSnapshot { source, sequence, id, previous, elsewhere: None }])
+    }
+}
+
+/// Of two that tell of one snapshot the one counts that says that it was removed here.
+fn note(snapshots: &mut BTreeMap<SnapshotId, RemovedSnapshot>, gone: RemovedSnapshot) {
+    let known = snapshots.entry(gone.id).or_insert(gone);
+    if gone.was_here() {
+        *known = gone;
     }
 }
 

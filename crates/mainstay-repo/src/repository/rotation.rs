@@ -3,11 +3,14 @@
 //! Owns the order of the steps (docs/adr/0017-rotation.md). Invariant: nothing is deleted before what takes its place was read
 //! back and opened, so a rotation that is killed at any point loses nothing; the next one, or a prune, finishes it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::slots::read_slots;
 use super::{ReadLease, Repository, delete, list, put, store_error};
 use crate::error::{Error, Kind, Result};
+use crate::format::coord::CondemnedKey;
+use crate::format::names::DataKeyName;
 use crate::format::{keys as stored_keys, names};
 use crate::id::{DomainId, SessionId, SlotId};
 use crate::keys::{DataKey, KeySlot, Keys, Right, Rights, Secret};
@@ -181,17 +184,17 @@ impl Repository {
             return Ok(renewal);
         }
         self.keep_secrets()?;
-        let mut sessions = BTreeMap::<SessionId, Vec<u32>>::new();
+        let mut keys = BTreeMap::<CondemnedKey, Vec<DataKeyName>>::new();
         for object in list(&*self.store, names::DATA_KEYS)? {
             match names::parse_data_key(&object.name) {
-                Ok((session, generation)) => sessions.entry(session).or_default().push(generation),
+                Ok(wrap) => keys.entry(wrap.into()).or_default().push(wrap),
                 Err(problem) => renewal.damaged.push(Error::damaged("list data keys", object.name, problem)),
             }
         }
         let listers = self.writers_that_list()?;
-        for (session, mut generations) in sessions {
-            generations.sort_unstable_by(|a, b| b.cmp(a));
-            match self.renew_data_key(session, &generations, &listers, &mut renewal) {
+        for mut wraps in keys.into_values() {
+            wraps.sort_unstable_by_key(|wrap| Reverse(wrap.generation));
+            match self.renew_data_key(&wraps, &listers, &mut renewal) {
                 Err(error) if error.kind() == Kind::Corrupt => renewal.damaged.push(error),
                 renewed => renewed?,
             }
@@ -200,28 +203,26 @@ impl Repository {
     }
 
     /// The domains of writers that may list, and the generation of the secrets by which they do.
-    fn writers_that_list(&self) -> Result<HashMap<DomainId, u32>> {
+    pub(crate) fn writers_that_list(&self) -> Result<HashMap<DomainId, u32>> {
         let slots = self.key_slots()?.into_iter();
         let may_list = slots.filter(|slot| slot.rights.has(Right::List) && !slot.rights.has(Right::Restore));
         Ok(may_list.map(|slot| (DomainId(slot.id.0), slot.generation)).collect())
     }
 
-    /// The same for one session, given which generations of its wraps are there, the newest first.
+    /// The same for one session, given its wraps that were carried here by one and the same, the newest first.
     fn renew_data_key(
         &self,
-        session: SessionId,
-        generations: &[u32],
+        wraps: &[DataKeyName],
         listers: &HashMap<DomainId, u32>,
         renewal: &mut Renewal,
     ) -> Result<()> {
-        let current = self.keys.generation();
-        let old: Vec<u32> = generations.iter().copied().filter(|generation| *generation < current).collect();
-        if old.is_empty() {
-            return Ok(());
-        }
-        let name = names::data_key(session, current);
-        let known = self.first_that_opens(session, &old);
-        if generations.contains(&current) {
+        let generation = self.keys.generation();
+        let old: Vec<DataKeyName> = wraps.iter().copied().filter(|wrap| wrap.generation < generation).collect();
+        let Some(first) = old.first() else { return Ok(()) };
+        let current = DataKeyName { generation, ..*first };
+        let (session, name) = (current.session, current.name());
+        let known = self.first_that_opens(&old);
+        if wraps.contains(&current) {
             // Whoever published it may have been killed before it lasted.
             self.make_durable(&name)?;
         } else {
@@ -236,27 +237,24 @@ impl Repository {
             }
             renewal.rewrapped += 1;
         }
-        let (_, new) = self.data_keys.read_wrap(session, current)?;
+        let (_, new) = self.data_keys.read_wrap(&current)?;
         if known.is_ok_and(|(_, old)| old != new) {
             return Err(Error::damaged("read back", name, "it holds other keys than the wrap before it"));
         }
-        renewal.superseded.extend(old.into_iter().map(|generation| names::data_key(session, generation)));
+        renewal.superseded.extend(old.into_iter().map(|wrap| wrap.name()));
         Ok(())
     }
 
-    fn first_that_opens(
-        &self,
-        session: SessionId,
-        generations: &[u32],
-    ) -> Result<(stored_keys::StoredDataKey, DataKey)> {
+    pub(crate) fn first_that_opens(&self, wraps: &[DataKeyName]) -> Result<(stored_keys::StoredDataKey, DataKey)> {
         let mut failure = None;
-        for generation in generations {
-            match self.data_keys.read_wrap(session, *generation) {
+        for wrap in wraps {
+            match self.data_keys.read_wrap(wrap) {
                 Err(error) if error.kind() == Kind::Corrupt => drop(failure.get_or_insert(error)),
                 read => return read,
             }
         }
-        Err(failure.unwrap_or_else(|| Error::Missing { verb: "read data key", name: names::data_key(session, 0) }))
+        let name = names::DATA_KEYS.to_owned();
+        Err(failure.unwrap_or(Error::Missing { verb: "read data key", name }))
     }
 
     /// Deletes old wraps. Call it while nobody is at work who may have opened the repository with the old secrets.

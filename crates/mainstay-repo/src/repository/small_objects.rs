@@ -116,7 +116,8 @@ pub fn refuse_other_repository(store: &dyn Store, named: RepositoryId) -> Result
 }
 
 fn look_at_data_key(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
-    let stored = keys::decode_data_key(repository.id(), names::parse_data_key(name)?, bytes)?;
+    let name = names::parse_data_key(name)?;
+    let stored = keys::decode_data_key(repository.id(), (name.session, name.generation), bytes)?;
     repository.keys.open_data_key(&stored).map(drop)
 }
 

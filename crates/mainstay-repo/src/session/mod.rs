@@ -39,14 +39,13 @@ use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
 use crate::repository::{Listing, LostSnapshot, Repository, SnapshotEntry, SnapshotPlace, put};
 use crate::seal::random;
 
-use adopt::present_index;
-pub(crate) use adopt::{complete_index, vouch_if_it_opens};
+pub(crate) use adopt::{complete_index, present_index, vouch_if_it_opens};
 pub use commit::{Draft, Presence, SessionReport};
 use directories::Directories;
 use known::{KnownChunks, Place};
 use packer::Packer;
 use permits::Permits;
-pub(crate) use rescue::{listed_packs, rescue};
+pub(crate) use rescue::{Copies, listed_packs, rescue};
 pub(crate) use twins::Twins;
 
 /// What a session may use of what is there.
@@ -467,7 +466,7 @@ impl<'r> Session<'r> {
 ///
 /// # Errors
 /// When a list is damaged while a collector may act on it.
-fn take_lease(repository: &Repository, id: SessionId) -> Result<(OwnLease, CondemnedLists)> {
+pub(crate) fn take_lease(repository: &Repository, id: SessionId) -> Result<(OwnLease, CondemnedLists)> {
     let leases = repository.leases();
     let mut lease = leases.publish(id, Role::Writer)?;
     let mut condemned = repository.condemned()?;

@@ -133,11 +133,14 @@ pub fn rescue(
         })?;
     }
     chosen.retain(|_, choice| !choice.is_contested);
-    let open = BTreeMap::new();
-    let mut copies = Copies { from, into, reader: &reader, session, open, rows: NewRows::default() };
+    let mut copies = Copies::new(into, session)?;
     for pack in packs {
         each_block(from, pack, |listing, row, table| match chosen.get(&row.block) {
-            Some(choice) if choice.takes((listing.id, row.offset)) => copies.add(listing, row, table),
+            Some(choice) if choice.takes((listing.id, row.offset)) => {
+                let mut bytes = vec![0; row.stored_len as usize];
+                from.read_pack_at(&listing.object(), row.offset.into(), &mut bytes)?;
+                copies.add(row, table, bytes)
+            }
             _ => Ok(()),
         })?;
     }
@@ -237,24 +240,42 @@ fn is_gone(error: &Error) -> bool {
     }
 }
 
-/// New packs under way, by kind of block.
-struct Copies<'r> {
-    from: &'r Repository,
+/// New packs of copied blocks under way, by kind of block.
+pub struct Copies<'r> {
     into: &'r Repository,
-    reader: &'r BlockReader,
+    reader: BlockReader,
     session: SessionId,
-    open: BTreeMap<u8, PackWriter>,
+    /// Sessions whose blocks share no pack with those of others.
+    apart: HashSet<SessionId>,
+    open: BTreeMap<Shelf, PackWriter>,
     rows: NewRows,
+    /// Bytes of the packs that are in the store.
+    pub bytes: u64,
 }
 
-impl Copies<'_> {
-    fn add(&mut self, listing: &PackListing, row: &PackRow, table: &[u8]) -> Result<()> {
+/// By kind of block and, of an independent copy, by its session.
+type Shelf = (u8, Option<SessionId>);
+
+impl<'r> Copies<'r> {
+    pub fn new(into: &'r Repository, session: SessionId) -> Result<Self> {
+        let index = Index::of_tables(into.store.clone(), into.keys.clone(), &[])?;
+        let reader = into.block_reader(&index.into());
+        let (apart, open) = (HashSet::new(), BTreeMap::new());
+        Ok(Self { into, reader, session, apart, open, rows: NewRows::default(), bytes: 0 })
+    }
+
+    /// Keeps the blocks of an independent copy among themselves.
+    pub fn keep_apart(&mut self, session: SessionId) {
+        self.apart.insert(session);
+    }
+
+    /// Adds a copy, given its header and ciphertext, which open or may not be opened.
+    pub fn add(&mut self, row: &PackRow, table: &[u8], bytes: Vec<u8>) -> Result<()> {
         let repository = self.into;
-        let mut bytes = vec![0; row.stored_len as usize];
-        self.from.read_pack_at(&listing.object(), row.offset.into(), &mut bytes)?;
         let thinned = self.note_chunks(row, table, &bytes)?;
         let block = SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes, table: table.to_vec() };
-        let shelf = row.kind.object_kind() as u8;
+        let apart = self.apart.contains(&row.block.session).then_some(row.block.session);
+        let shelf = (row.kind.object_kind() as u8, apart);
         let mut pack = match self.open.remove(&shelf) {
             Some(pack) => pack,
             None => PackWriter::begin(&*repository.store, repository.id(), self.session)?,
@@ -267,8 +288,15 @@ impl Copies<'_> {
             self.open.insert(shelf, pack);
             return Ok(());
         }
-        pack.finish()?.enter(&mut self.rows, &self.into.keys);
+        self.finish_pack(pack)?;
         self.publish()
+    }
+
+    fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
+        let finished = pack.finish()?;
+        self.bytes += finished.len;
+        finished.enter(&mut self.rows, &self.into.keys);
+        Ok(())
     }
 
     /// Notes the chunks of a whole copy; those of a thinned one it answers, if it has all that the table beside it says, which
@@ -298,10 +326,9 @@ impl Copies<'_> {
         write_tables(&*self.into.store, &self.into.keys, rows, &[]).map(drop)
     }
 
-    fn finish(mut self) -> Result<()> {
-        for pack in std::mem::take(&mut self.open).into_values() {
-            pack.finish()?.enter(&mut self.rows, &self.into.keys);
-        }
+    /// Publishes the open packs, and tables that name all of them.
+    pub fn finish(&mut self) -> Result<()> {
+        std::mem::take(&mut self.open).into_values().try_for_each(|pack| self.finish_pack(pack))?;
         self.publish()
     }
 }

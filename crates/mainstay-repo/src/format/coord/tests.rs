@@ -21,7 +21,7 @@ fn condemned() -> Condemned {
         packs: vec![CondemnedPack { id: PackId([1; 32]), session: session_id(0x5e) }],
         snapshots: vec![CondemnedSnapshot { source: SourceId([3; 16]), sequence: 7, id: SnapshotId([4; 32]) }],
         considered: vec![SnapshotId([5; 32])],
-        keys: vec![session_id(6)],
+        keys: vec![CondemnedKey { session: session_id(6), carrier: None }],
     }
 }
 
@@ -55,7 +55,7 @@ fn an_intent_has_these_bytes_for_ever() {
 fn a_condemned_list_has_these_bytes_for_ever() {
     let packs = format!("81a2015820{}0250{}", "01".repeat(32), "5e".repeat(16));
     let snapshots = format!("81a30150{}0207035820{}", "03".repeat(16), "04".repeat(32));
-    let rest = format!("04815820{}058150{}", "05".repeat(32), "06".repeat(16));
+    let rest = format!("04815820{}0581a10150{}", "05".repeat(32), "06".repeat(16));
     let body = format!("a50150{}02{packs}03{snapshots}{rest}", "1d".repeat(16));
     let bytes = encode_condemned(REPOSITORY, &condemned());
     assert_eq!(hex(&bytes[..bytes.len() - 32]), clear_header("0d") + &body);

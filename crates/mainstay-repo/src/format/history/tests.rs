@@ -15,8 +15,10 @@ fn removal() -> Removal {
         sequence,
         id: SnapshotId([sequence as u8; 32]),
         previous,
+        elsewhere: (sequence == 3).then_some(true),
     };
-    Removal { id: RECORD, snapshots: vec![one(1, None), one(2, Some(SnapshotId([1; 32])))] }
+    let snapshots = vec![one(1, None), one(2, Some(SnapshotId([1; 32]))), one(3, None)];
+    Removal { id: RECORD, snapshots }
 }
 
 fn encoded() -> Vec<u8> {
@@ -32,10 +34,11 @@ fn encoded() -> Vec<u8> {
 
 #[test]
 fn a_removal_has_these_bytes_for_ever() {
-    let (source, one, two) = ("50".repeat(16), "01".repeat(32), "02".repeat(32));
+    let (source, one, two, three) = ("50".repeat(16), "01".repeat(32), "02".repeat(32), "03".repeat(32));
     let first = format!("a30150{source}0201035820{one}");
     let second = format!("a40150{source}0202035820{two}045820{one}");
-    let expected = format!("a20150{}0282{first}{second}", "1d".repeat(16));
+    let third = format!("a40150{source}0203035820{three}05f5");
+    let expected = format!("a20150{}0283{first}{second}{third}", "1d".repeat(16));
     assert_eq!(hex(&to_cbor(&removal())), expected);
     let signed = format!("{}19{}{expected}", hex(b"mainstay-signed-1"), "a1".repeat(16));
     assert_eq!(hex(&super::signed(REPOSITORY, &removal())), signed);

@@ -15,6 +15,10 @@ fn names_are_spelled_like_this_for_ever() {
         (key_slot(SlotId([0x51; 8]), 0), format!("keys/slots/{}", "51".repeat(8))),
         (key_slot(SlotId([0x51; 8]), 1), format!("keys/slots/{}.1", "51".repeat(8))),
         (data_key(session, 12), format!("keys/data/{}.12", "5e".repeat(16))),
+        (
+            DataKeyName { session, generation: 3, carrier: Some(SessionId([7; 16])) }.name(),
+            format!("keys/data/{}.3-{}", "5e".repeat(16), "07".repeat(16)),
+        ),
         (data_key(session, 0), format!("keys/data/{}", "5e".repeat(16))),
         (pack(PACK, session), format!("packs/9c/{}-{}", "9c".repeat(32), "5e".repeat(16))),
         (table(TableKind::Blocks, TABLE), format!("index/b-{}", "1d".repeat(16))),
@@ -84,7 +88,10 @@ fn names_sort_in_the_order_of_their_sequences() {
 fn names_of_keys_are_read_back_and_only_in_one_spelling() {
     let (session, slot) = (SessionId([0x5e; 16]), SlotId([0x51; 8]));
     for generation in [0, 1, 12, 1000] {
-        assert_eq!(parse_data_key(&data_key(session, generation)), Ok((session, generation)));
+        assert_eq!(
+            parse_data_key(&data_key(session, generation)),
+            Ok(DataKeyName { session, generation, carrier: None })
+        );
         assert_eq!(parse_key_slot(&key_slot(slot, generation)), Ok((slot, generation)));
     }
     for end in [".", ".0", ".01", ".+1", ".1.", ".1.2", ".x", ".4294967296", "x", "/1"] {

@@ -197,7 +197,7 @@ fn a_data_key_that_opens_nothing_here_is_not_taken_from_a_sister() {
     full.add_writer(&crate::keys::Secret::from_text(&code), "thief", 1, crate::repository::WriterMay::Nothing).unwrap();
     let thief = Repository::open(Arc::new(store.clone()), &crate::keys::Secret::from_text(&code), alive()).unwrap();
     let key = only(&store, names::DATA_KEYS);
-    let (session, _) = names::parse_data_key(&key).unwrap();
+    let session = names::parse_data_key(&key).unwrap().session;
     // Whoever has a writer's public keys can seal some key to them, and say that it is that of any session.
     let (_, forged) = thief.keys.new_data_key(session).unwrap();
     sister.delete(&key).unwrap();

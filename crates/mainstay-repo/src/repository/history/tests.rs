@@ -129,7 +129,10 @@ fn a_record_that_nobody_may_have_made_is_not_believed() {
     let (stranger, _) = crate::signer::Signer::first("stranger", 1).unwrap();
     let id = TableId([9; 16]);
     let (source, sequence, previous) = (repository.source_id("data"), 2, Some(entries[0].id));
-    let removal = Removal { id, snapshots: vec![RemovedSnapshot { source, sequence, id: entries[1].id, previous }] };
+    let removal = Removal {
+        id,
+        snapshots: vec![RemovedSnapshot { source, sequence, id: entries[1].id, previous, elsewhere: None }],
+    };
     let signature = stranger.sign(&history::signed(repository.id(), &removal));
     let forged = history::encode(repository.id(), &removal, stranger.certificates(), signature);
     store.put(&names::removal(id), &forged).unwrap();
@@ -167,7 +170,7 @@ fn records_that_are_long_are_left_alone() {
     let gone = |number: u64| {
         let (source, sequence, id) =
             (repository.source_id("data"), number, SnapshotId(*blake3::hash(&number.to_le_bytes()).as_bytes()));
-        RemovedSnapshot { source, sequence, id, previous: None }
+        RemovedSnapshot { source, sequence, id, previous: None, elsewhere: None }
     };
     repository.record((1..3000).map(gone).collect()).unwrap();
     repository.record(vec![gone(3000)]).unwrap();

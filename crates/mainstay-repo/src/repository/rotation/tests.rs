@@ -47,7 +47,7 @@ fn wraps(store: &MemoryStore, repository: &Repository) -> Vec<(String, StoredDat
     for name in named(store, names::DATA_KEYS) {
         let bytes = store.read(&name, u64::MAX).unwrap();
         let place = names::parse_data_key(&name).unwrap();
-        let stored = stored_keys::decode_data_key(repository.id(), place, &bytes).unwrap();
+        let stored = stored_keys::decode_data_key(repository.id(), (place.session, place.generation), &bytes).unwrap();
         for key in &stored.keys {
             let keys = vec![WrappedKey { generation: None, ..key.clone() }];
             wraps.push((name.clone(), StoredDataKey { keys, ..stored.clone() }));

@@ -1,0 +1,267 @@
+//! Synchronising: bringing here what another copy of the repository has and this one lacks.
+//!
+//! Owns the order in which snapshots, their keys and their blocks come (docs/adr/0021-synchronising.md). It is a writer's session here
+//! and a reader's there. Invariants: nothing that it puts has a name that was ever here before, but for a snapshot and its map,
+//! which are not brought if they were; a snapshot is put when all that it needs is durable here. Deletes nothing. Memory: the
+//! indexes of both, and the maps of the snapshots that are brought together.
+
+mod blocks;
+mod keys;
+mod plan;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::fence::is_fenced;
+use crate::format::refs::BlockSet;
+use crate::format::{config, limits, names};
+use crate::id::SessionId;
+use crate::lease::OwnLease;
+use crate::pack_reader::read_object;
+use crate::prune::PruneObserver;
+use crate::repository::{Repository, SignedSnapshot, SnapshotPlace, list, put, store_error};
+use crate::seal::random;
+use crate::session::take_lease;
+use crate::store::{Store, Vacancy, is_present};
+
+use blocks::Blocks;
+use keys::KeysAtHand;
+use plan::{Known, Plan};
+
+/// So many bytes are brought before the snapshots that needed them are put: a sync that is killed has brought the others for good.
+const AT_ONCE: u64 = 4 * limits::PACK_TARGET_MAX;
+
+/// What a sync did.
+#[derive(Debug, Default)]
+pub struct SyncReport {
+    /// Snapshots that are here now and were not.
+    pub brought: Vec<SnapshotPlace>,
+    /// Those that were here already.
+    pub present: u64,
+    /// Those of them of which blocks were missing that are here now.
+    pub completed: Vec<SnapshotPlace>,
+    /// Those that had been here and were removed: they stay away.
+    pub removed: Vec<SnapshotPlace>,
+    /// Those that are forgotten there.
+    pub forgotten: u64,
+    /// Those that could not be brought, and why.
+    pub left_out: Vec<(SnapshotPlace, Error)>,
+    pub blocks: u64,
+    /// Bytes of new packs.
+    pub bytes: u64,
+}
+
+impl Repository {
+    /// Brings what another copy of this repository has and this one lacks.
+    ///
+    /// # Errors
+    /// When a store fails; [`Error::Fenced`] when a collector took this session for gone: then it must begin again.
+    pub fn sync_from(&self, from: &Repository, observer: &dyn PruneObserver) -> Result<SyncReport> {
+        self.require_all("synchronise")?;
+        from.require_all("synchronise")?;
+        if from.id() != self.id() {
+            let (place, id, own) = (from.location(), from.id().short(), self.id().short());
+            return Err(Error::Invalid(format!(
+                "synchronise with {place}: it is repository {id}, and no copy of {own}"
+            )));
+        }
+        let session = SessionId(random()?);
+        let brought = Sync::begin((self, from), session, observer).and_then(Sync::run);
+        // What it has put is whole, whether it came to its end or not.
+        let ended = self.leases().end(session);
+        match brought {
+            // What else went wrong follows from it.
+            Err(_) if is_fenced(&*self.store, &self.judge, session).unwrap_or_default() => {
+                Err(Error::Fenced { verb: "synchronise", session: session.short() })
+            }
+            brought => brought.and_then(|report| ended.map(|()| report)),
+        }
+    }
+
+    /// Makes an empty store another copy of this repository, with the same keys and nothing else.
+    ///
+    /// # Errors
+    /// When there is something already.
+    pub fn create_copy(&self, store: Arc<dyn Store>) -> Result<Self> {
+        self.require_all("synchronise")?;
+        let location = store.location();
+        match store.prepare().map_err(|source| store_error("prepare", &location, source))? {
+            Vacancy::Empty => {}
+            Vacancy::Repository => return Err(Error::Occupied { location, found: "a repository exists already" }),
+            Vacancy::Foreign => return Err(Error::Occupied { location, found: "the place is not empty" }),
+        }
+        for slot in list(&*self.store, names::KEY_SLOTS)? {
+            let bytes = read_object(&*self.store, &slot.name, "read key slot")?;
+            match put(&*store, &slot.name, &bytes) {
+                // By a creation that was cut short.
+                Err(Error::Store { source, .. }) if is_present(&source) => {}
+                done => done?,
+            }
+        }
+        put(&*store, names::CONFIG, &config::encode(self.keys.config()))?;
+        // A disk that is full already takes no reserve, and needs none more than it lacks everything else.
+        let _ = store.keep_reserve();
+        Ok(self.beside(store))
+    }
+}
+
+/// A sync under way.
+struct Sync<'r> {
+    here: &'r Repository,
+    there: &'r Repository,
+    session: SessionId,
+    lease: OwnLease,
+    known: Known,
+    keys: KeysAtHand,
+    blocks: Blocks<'r>,
+    observer: &'r dyn PruneObserver,
+    report: SyncReport,
+}
+
+/// A snapshot whose blocks have been brought, or are on their way.
+struct Arriving {
+    signed: SignedSnapshot,
+    map: Vec<u8>,
+    blocks: BlockSet,
+    is_present: bool,
+}
+
+impl<'r> Sync<'r> {
+    fn begin(
+        (here, there): (&'r Repository, &'r Repository),
+        session: SessionId,
+        observer: &'r dyn PruneObserver,
+    ) -> Result<Self> {
+        here.confirm_signer()?;
+        let (lease, condemned) = take_lease(here, session)?;
+        let known = Known::look(here, there)?;
+        here.keep_secrets()?;
+        let keys = KeysAtHand::list(here, there, &condemned)?;
+        let blocks = Blocks::open((here, there), session, &condemned)?;
+        let report = SyncReport::default();
+        Ok(Self { here, there, session, lease, known, keys, blocks, observer, report })
+    }
+
+    fn run(mut self) -> Result<SyncReport> {
+        let _reading = self.there.begin_reading()?;
+        let Plan { wanted, present, removed, forgotten, left_out } = self.known.plan()?;
+        self.report = SyncReport { present: present.len() as u64, removed, forgotten, left_out, ..Default::default() };
+        self.observer.expect((wanted.len() + present.len()) as u64, 0);
+        let all =
+            present.into_iter().map(|signed| (signed, true)).chain(wanted.into_iter().map(|signed| (signed, false)));
+        let mut together = Vec::new();
+        for (signed, is_present) in all {
+            self.observer.check()?;
+            self.here.leases().renew_in_time(&mut self.lease)?;
+            let place = signed.place;
+            match self.gather(signed, is_present) {
+                Ok(arriving) => together.push(arriving),
+                Err(error) if is_of_one_snapshot(&error) => self.report.left_out.push((place, error)),
+                Err(error) => return Err(error),
+            }
+            if self.blocks.waiting_bytes() >= AT_ONCE {
+                self.land(std::mem::take(&mut together))?;
+            }
+        }
+        self.land(together)?;
+        // What seems to be missing may have been taken away because this session was taken for gone.
+        self.refuse_if_fenced()?;
+        self.report.blocks = self.blocks.brought;
+        self.report.bytes = self.blocks.bytes();
+        Ok(self.report)
+    }
+
+    /// Reads what a snapshot needs, and asks for what of it is not here.
+    fn gather(&mut self, signed: SignedSnapshot, is_present: bool) -> Result<Arriving> {
+        let name = names::refs(signed.place.id);
+        let map = read_object(&*self.there.store, &name, "read reference map")?;
+        let blocks = self.there.reference_map(signed.place.id, &signed.references)?;
+        if blake3::hash(&map).as_bytes() != &signed.references {
+            return Err(Error::damaged("read reference map", name, "it is not the map that its snapshot names"));
+        }
+        for session in blocks.sessions().chain([signed.session]) {
+            if !is_present || !self.keys.has(session) {
+                self.keys.bring((self.here, self.there), session, self.session)?;
+            }
+        }
+        if signed.independent {
+            self.blocks.keep_apart(signed.session);
+        }
+        self.blocks.ask_for(&blocks, is_present)?;
+        Ok(Arriving { signed, map, blocks, is_present })
+    }
+
+    /// Brings what was asked for, then puts the snapshots that are whole by it, the oldest first.
+    fn land(&mut self, together: Vec<Arriving>) -> Result<()> {
+        self.blocks.bring(self.observer, |here| here.leases().renew_in_time(&mut self.lease))?;
+        let packs = list(&*self.here.store, names::PACKS)?.into_iter().map(|pack| pack.name).collect();
+        for arriving in together {
+            let place = arriving.signed.place;
+            match self.land_one(arriving, &packs) {
+                Err(error) if is_of_one_snapshot(&error) => self.report.left_out.push((place, error)),
+                landed => landed?,
+            }
+            self.observer.advance(1, 0);
+        }
+        Ok(())
+    }
+
+    fn land_one(&mut self, arriving: Arriving, packs: &HashSet<String>) -> Result<()> {
+        let Arriving { signed, map, blocks, is_present } = arriving;
+        let place = signed.place;
+        self.blocks.require(&blocks, packs)?;
+        if is_present {
+            if self.blocks.has_brought_any(&blocks) {
+                self.report.completed.push(place);
+            }
+            return Ok(());
+        }
+        let before = self.known.before(&signed)?;
+        if !before.is_empty() {
+            self.here.record(before)?;
+        }
+        let bytes = read_object(&*self.there.store, &place.name(), "read snapshot")?;
+        SignedSnapshot::check(self.here.id(), &place.name(), &bytes)?;
+        self.refuse_if_fenced()?;
+        self.put(&names::refs(place.id), &map)?;
+        self.put(&place.name(), &bytes)?;
+        // Publish, then look: a collector that fences this session from now on finds the snapshot.
+        self.refuse_if_fenced()?;
+        self.known.add(place.id);
+        self.report.brought.push(place);
+        Ok(())
+    }
+
+    /// Puts an object whose name fixes its bytes, and that another sync may have put.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        match put(&*self.here.store, name, bytes) {
+            Err(Error::Store { source, .. }) if is_present(&source) => {
+                if read_object(&*self.here.store, name, "read back")? != bytes {
+                    return Err(Error::damaged(
+                        "read back",
+                        name,
+                        "it differs from what another copy of the repository has",
+                    ));
+                }
+                self.here.store.make_durable(name).map_err(|source| store_error("sync", name, source))
+            }
+            done => done,
+        }
+    }
+
+    fn refuse_if_fenced(&self) -> Result<()> {
+        match is_fenced(&*self.here.store, &self.here.judge, self.session)? {
+            true => Err(Error::Fenced { verb: "synchronise", session: self.session.short() }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Whether an error concerns what one snapshot needs, and the others can be brought without it.
+fn is_of_one_snapshot(error: &Error) -> bool {
+    error.kind() == Kind::Corrupt || matches!(error, Error::HistoryGap { .. })
+}
+
+#[cfg(test)]
+mod tests;
