@@ -22,6 +22,8 @@ pub enum Phase {
     Verify,
     /// Moving what is needed out of sparse packs.
     Prune,
+    /// Bringing what another copy of the repository has.
+    Sync,
 }
 
 /// Whether what is expected is all that the run will come to.

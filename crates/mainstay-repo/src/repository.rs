@@ -208,6 +208,12 @@ impl Repository {
         self.store.location()
     }
 
+    /// A name for a place in which this repository lies, that tells nobody else which place it is.
+    pub fn place_name(&self, place: &[u8]) -> String {
+        let id = self.keys.claim_id(&[b"place ", place].concat());
+        id.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The store beneath, for those who look at single objects.
     pub fn store(&self) -> &dyn Store {
         &*self.store

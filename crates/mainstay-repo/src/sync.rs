@@ -19,7 +19,7 @@ use crate::format::{config, limits, names};
 use crate::id::SessionId;
 use crate::lease::OwnLease;
 use crate::pack_reader::read_object;
-use crate::prune::PruneObserver;
+use crate::prune::{PruneObserver, PrunePhase};
 use crate::repository::{Repository, SignedSnapshot, SnapshotPlace, list, put, store_error};
 use crate::seal::random;
 use crate::session::take_lease;
@@ -52,20 +52,20 @@ pub struct SyncReport {
     pub bytes: u64,
 }
 
+impl From<Plan> for SyncReport {
+    fn from(plan: Plan) -> Self {
+        let Plan { present, removed, forgotten, left_out, .. } = plan;
+        Self { present: present.len() as u64, removed, forgotten, left_out, ..Self::default() }
+    }
+}
+
 impl Repository {
     /// Brings what another copy of this repository has and this one lacks.
     ///
     /// # Errors
     /// When a store fails; [`Error::Fenced`] when a collector took this session for gone: then it must begin again.
     pub fn sync_from(&self, from: &Repository, observer: &dyn PruneObserver) -> Result<SyncReport> {
-        self.require_all("synchronise")?;
-        from.require_all("synchronise")?;
-        if from.id() != self.id() {
-            let (place, id, own) = (from.location(), from.id().short(), self.id().short());
-            return Err(Error::Invalid(format!(
-                "synchronise with {place}: it is repository {id}, and no copy of {own}"
-            )));
-        }
+        self.require_copy(from)?;
         let session = SessionId(random()?);
         let brought = Sync::begin((self, from), session, observer).and_then(Sync::run);
         // What it has put is whole, whether it came to its end or not.
@@ -77,6 +77,27 @@ impl Repository {
             }
             brought => brought.and_then(|report| ended.map(|()| report)),
         }
+    }
+
+    /// Says which snapshots a sync would bring, as [`SyncReport::brought`]; reads no block and changes nothing.
+    ///
+    /// # Errors
+    /// As of a sync.
+    pub fn plan_sync(&self, from: &Repository) -> Result<SyncReport> {
+        self.require_copy(from)?;
+        let plan = Known::look(self, from)?.plan()?;
+        let brought = plan.wanted.iter().map(|signed| signed.place).collect();
+        Ok(SyncReport { brought, ..SyncReport::from(plan) })
+    }
+
+    fn require_copy(&self, from: &Repository) -> Result<()> {
+        self.require_all("synchronise")?;
+        from.require_all("synchronise")?;
+        if from.id() == self.id() {
+            return Ok(());
+        }
+        let (place, id, own) = (from.location(), from.id().short(), self.id().short());
+        Err(Error::Invalid(format!("synchronise with {place}: it is repository {id}, and no copy of {own}")))
     }
 
     /// Makes an empty store another copy of this repository, with the same keys and nothing else.
@@ -145,8 +166,11 @@ impl<'r> Sync<'r> {
 
     fn run(mut self) -> Result<SyncReport> {
         let _reading = self.there.begin_reading()?;
-        let Plan { wanted, present, removed, forgotten, left_out } = self.known.plan()?;
-        self.report = SyncReport { present: present.len() as u64, removed, forgotten, left_out, ..Default::default() };
+        self.observer.phase(PrunePhase::Plan);
+        let mut plan = self.known.plan()?;
+        let (wanted, present) = (std::mem::take(&mut plan.wanted), std::mem::take(&mut plan.present));
+        self.report = SyncReport { present: present.len() as u64, ..SyncReport::from(plan) };
+        self.observer.phase(PrunePhase::Rewrite);
         self.observer.expect((wanted.len() + present.len()) as u64, 0);
         let all =
             present.into_iter().map(|signed| (signed, true)).chain(wanted.into_iter().map(|signed| (signed, false)));

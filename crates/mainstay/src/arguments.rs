@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     backup, cat, check, completions, diff, doctor, find, forget, help, history, init, key, ls, man, parity, prune,
-    repair, repo, restore, snapshots, stats, status, undelete, verify,
+    repair, repo, restore, snapshots, stats, status, sync, undelete, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -101,6 +101,7 @@ pub enum Command {
     Check(check::Arguments),
     Verify(verify::Arguments),
     Repair(repair::Arguments),
+    Sync(sync::Arguments),
     Parity(parity::Arguments),
     Stats(stats::Arguments),
     Doctor(doctor::Arguments),

@@ -28,6 +28,7 @@ mod selection;
 pub mod snapshots;
 pub mod stats;
 pub mod status;
+pub mod sync;
 pub mod undelete;
 pub mod verify;
 
@@ -57,6 +58,7 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Check(arguments) => check::run(arguments, context),
         Command::Verify(arguments) => verify::run(arguments, context),
         Command::Repair(arguments) => repair::run(arguments, context),
+        Command::Sync(arguments) => sync::run(arguments, context),
         Command::Parity(arguments) => parity::run(arguments, context),
         Command::Stats(arguments) => stats::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),

@@ -59,6 +59,12 @@ impl Location {
         Arc::new(LocalStore::new(&self.path))
     }
 
+    /// Whether another location is the same directory.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        real(&self.path) == real(&other.path)
+    }
+
     /// The words that name this repository on a command line; nothing for the default one.
     pub fn flag(&self) -> String {
         match self.choice {

@@ -1,9 +1,10 @@
 //! What this machine remembers of the repositories that it has seen: the newest snapshot of each source.
 //!
-//! Owns the file, one for each repository, in `$XDG_STATE_HOME/mainstay/seen`, and telling of a history that was rewound. The
+//! Owns the file, one for each place that a repository lies in, in `$XDG_STATE_HOME/mainstay/seen`, and telling of a history that was rewound. The
 //! file is disposable: one that is absent, damaged or of another repository remembers nothing, and one that cannot be written
 //! is not. What is in it and what follows from it is decided by the engine.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use mainstay_repo::{Listing, Repository, Rewind, Seen, SnapshotEntry, SnapshotPlace, names};
@@ -29,9 +30,12 @@ pub struct Memory<'r> {
 /// The snapshots that this machine has seen and that a repository no longer leads to.
 pub struct Rewinds(pub Vec<Rewind>);
 
-/// Where a repository is remembered.
+/// Where a repository is remembered: each copy of it by itself, since one may lag behind another.
 pub fn path(repository: &Repository) -> Result<PathBuf> {
-    Ok(defaults::state_directory()?.join("seen").join(repository.id().to_string()))
+    let place = PathBuf::from(repository.location());
+    let place = place.canonicalize().unwrap_or(place);
+    let name = format!("{}-{}", repository.id(), repository.place_name(place.as_os_str().as_bytes()));
+    Ok(defaults::state_directory()?.join("seen").join(name))
 }
 
 impl<'r> Memory<'r> {

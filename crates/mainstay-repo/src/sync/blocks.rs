@@ -41,7 +41,15 @@ pub struct Blocks<'r> {
 }
 
 /// Offsets of chosen blocks, by pack.
-type Chosen = BTreeMap<(PackId, SessionId), (u64, HashSet<(u32, BlockId)>)>;
+type Chosen = BTreeMap<(PackId, SessionId), OfPack>;
+
+/// What is chosen of one pack.
+#[derive(Default)]
+struct OfPack {
+    pack_len: u64,
+    blocks: HashSet<(u32, BlockId)>,
+    bytes: u64,
+}
 
 impl<'r> Blocks<'r> {
     pub fn open(
@@ -133,16 +141,18 @@ impl<'r> Blocks<'r> {
         if waiting.is_empty() {
             return Ok(());
         }
-        for ((pack, session), (len, offsets)) in self.choose(&waiting)? {
+        let chosen = self.choose(&waiting)?;
+        observer.expect(0, chosen.values().map(|of_pack| of_pack.bytes).sum());
+        for ((pack, session), of_pack) in chosen {
             observer.check()?;
             renew(self.here)?;
-            let pack = Object { name: names::pack(pack, session), len };
-            let came = self.copy_out_of(&pack, &offsets);
+            let pack = Object { name: names::pack(pack, session), len: of_pack.pack_len };
+            let came = self.copy_out_of(&pack, &of_pack.blocks);
             match came {
                 Err(error) if error.kind() == Kind::Corrupt => {}
                 came => came?,
             }
-            observer.advance(0, len);
+            observer.advance(0, of_pack.bytes);
         }
         self.copies.finish()?;
         let mut rest = BlockSet::default();
@@ -180,8 +190,10 @@ impl<'r> Blocks<'r> {
             if let Some(place) = self.theirs.find_block(block)?.filter(|place| !place.thinned)
                 && let Some(pack) = packs.get(&place.pack)
             {
-                let of_pack = chosen.entry((pack.id, pack.session)).or_insert_with(|| (pack.len, HashSet::new()));
-                of_pack.1.insert((place.offset, block));
+                let of_pack = chosen.entry((pack.id, pack.session)).or_default();
+                of_pack.pack_len = pack.len;
+                of_pack.blocks.insert((place.offset, block));
+                of_pack.bytes += u64::from(place.stored_len);
             }
         }
         Ok(chosen)

@@ -11,7 +11,10 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Start", &["init", "backup", "status"]),
     ("Look", &["snapshots", "ls", "find", "history", "diff", "cat"]),
     ("Recover", &["restore"]),
-    ("Care", &["forget", "undelete", "prune", "check", "verify", "repair", "parity", "stats", "doctor", "repo"]),
+    (
+        "Care",
+        &["forget", "undelete", "prune", "check", "verify", "repair", "sync", "parity", "stats", "doctor", "repo"],
+    ),
     ("Set up", &["key", "completions", "man", "help"]),
 ];
 

@@ -3,7 +3,6 @@
 //! Owns the presentation; `mainstay-jobs` and the engine repair.
 
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 use mainstay_jobs::check::Severity;
 use mainstay_jobs::repair::{RepairOutcome, repair};
@@ -89,8 +88,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 
 fn open_sister(opened: &Opened, place: &OsStr) -> Result<Repository> {
     let location = Location::find(Some(place))?;
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    if real(&location.path) == real(&opened.location.path) {
+    if location.is_same(&opened.location) {
         let message = format!("repair from {}: it is the repository that is to be repaired", quoted(&location.path));
         return Err(Failure::new(&catalogue::USAGE, message).with_hint("name another copy of it"));
     }

@@ -60,6 +60,7 @@ catalogue! {
     HISTORY_GAP = "MS-1306", Rewound, "list again, and see `mainstay repo history`; if the snapshot is lost for good, give it up by `mainstay prune --accept-loss ID`";
     UNREPAIRED = "MS-1307", Damage, "back up: what the sources still have is stored again; then repair once more; or repair --from another copy of the repository; or give the rest up by --accept-loss";
     NO_PARITY_OF_DAMAGE = "MS-1308", Damage, "run `mainstay repair` first; parity is made of what is whole";
+    INCOMPLETE_SYNC = "MS-1309", Incomplete, "repair the copy that lacks it, and synchronise again; everything else is there";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";

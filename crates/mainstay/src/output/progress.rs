@@ -74,8 +74,16 @@ impl Counters {
     }
 }
 
-const PHASES: [Phase; 7] =
-    [Phase::BackUp, Phase::Commit, Phase::Plan, Phase::Restore, Phase::Finish, Phase::Verify, Phase::Prune];
+const PHASES: [Phase; 8] = [
+    Phase::BackUp,
+    Phase::Commit,
+    Phase::Plan,
+    Phase::Restore,
+    Phase::Finish,
+    Phase::Verify,
+    Phase::Prune,
+    Phase::Sync,
+];
 
 fn phase_of(number: u8) -> Option<Phase> {
     usize::from(number).checked_sub(1).and_then(|index| PHASES.get(index)).copied()
@@ -183,7 +191,7 @@ impl Progress for Monitor {
     fn phase(&self, phase: Phase) {
         let position = PHASES.iter().position(|known| *known == phase);
         let number = position.and_then(|position| u8::try_from(position + 1).ok());
-        if matches!(phase, Phase::Verify | Phase::Prune) {
+        if matches!(phase, Phase::Verify | Phase::Prune | Phase::Sync) {
             // What was written or looked at is read again: it counts anew.
             self.counters.restart();
         }

@@ -26,6 +26,7 @@ mod rolling;
 mod safe_choices;
 mod secrets;
 mod signals;
+mod syncing;
 mod terminal;
 mod tree;
 mod troubles;

@@ -81,6 +81,7 @@ fn a_maintainers_key_prunes_and_reads_nothing() {
         (vec!["verify"], "restore"),
         (vec!["check"], "restore"),
         (vec!["repair"], "restore"),
+        (vec!["sync", "--to", "copy"], "restore"),
         (vec!["forget", "--keep-last", "1"], "list"),
         (vec!["undelete"], "list"),
         (vec!["key", "export-kit", "kit.txt"], "restore"),

@@ -163,6 +163,7 @@ fn title(phase: Option<Phase>) -> &'static str {
         Some(Phase::Finish) => "Finishing",
         Some(Phase::Verify) => "Verifying",
         Some(Phase::Prune) => "Pruning",
+        Some(Phase::Sync) => "Synchronising",
     }
 }
 
@@ -176,5 +177,6 @@ fn word(phase: Option<Phase>) -> &'static str {
         Some(Phase::Finish) => "finish",
         Some(Phase::Verify) => "verify",
         Some(Phase::Prune) => "prune",
+        Some(Phase::Sync) => "sync",
     }
 }
