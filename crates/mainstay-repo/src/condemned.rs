@@ -6,9 +6,11 @@ use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Condemned, CondemnedKey, decode_condemned};
+use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, DataKeyName};
-use crate::id::{PackId, RepositoryId, SessionId, SnapshotId, TableId};
+use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::pack_reader::read_object;
+use crate::signer::Judge;
 use crate::store::Store;
 
 /// The condemned lists of a repository, as they were listed.
@@ -22,7 +24,8 @@ pub struct CondemnedLists {
 }
 
 impl CondemnedLists {
-    pub fn read(store: &dyn Store, repository: RepositoryId) -> Result<Self> {
+    /// Reads them. A list that nobody has signed who may remove dooms nothing, like one that is damaged.
+    pub fn read(store: &dyn Store, judge: &Judge) -> Result<Self> {
         let prefix = names::CONDEMNED;
         let listed =
             store.list(prefix).map_err(|source| Error::Store { verb: "list", name: prefix.to_owned(), source })?;
@@ -31,7 +34,8 @@ impl CondemnedLists {
             let damaged = |problem| Error::damaged("read condemned list", &object.name, problem);
             let read = names::parse_condemned(&object.name).map_err(damaged).and_then(|id| {
                 let bytes = read_object(store, &object.name, "read condemned list")?;
-                decode_condemned(repository, id, &bytes).map_err(damaged)
+                let said = judge.open_object(ObjectKind::Condemned, &bytes).map_err(damaged)?;
+                decode_condemned(id, &said).map_err(damaged)
             });
             match read {
                 Ok(list) => found.lists.push(list),

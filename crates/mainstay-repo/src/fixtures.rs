@@ -15,11 +15,14 @@ pub use files::{Files, assert_snapshots, back_up, back_up_as, draft, files_of, n
 use std::sync::Arc;
 
 use crate::format::config::{Config, Suite};
+use crate::format::coord::{Condemned, encode_condemned};
+use crate::format::envelope::ObjectKind;
+use crate::format::names;
 use crate::id::{BlockId, ChunkId, RepositoryId, SessionId};
 use crate::keys::{Keys, RecoveryCode, Secret};
 use crate::lease::Liveness;
 use crate::repository::Repository;
-use crate::signer::Signer;
+use crate::signer::{Signer, sign_object};
 use crate::store::{MemoryStore, Store};
 
 /// The code of the bytes 0, 1, 2, … 31; opens in no time, because nothing is stretched.
@@ -120,4 +123,11 @@ pub fn chunk_id(number: u64) -> ChunkId {
 /// Bytes as lower-case hexadecimal, for vectors that must never change.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Puts a condemned list that this holder has signed.
+pub fn put_condemned(store: &MemoryStore, repository: &Repository, list: &Condemned) {
+    let said = encode_condemned(list);
+    let signed = sign_object(repository.keys.signer(), repository.id(), (ObjectKind::Condemned, &said));
+    store.put(&names::condemned(list.id), &signed.expect("it may remove")).expect("a new list");
 }

@@ -265,10 +265,9 @@ fn lease_object(input: &[u8]) -> bool {
 }
 
 fn coordination(input: &[u8]) -> bool {
-    let condemned = |bytes: &[u8]| coord::decode_condemned(REPOSITORY, LIST, bytes);
-    let list = assert_survives(condemned(&framed(ObjectKind::Condemned, input)), |list| {
-        condemned(&coord::encode_condemned(REPOSITORY, list))
-    });
+    let condemned = |bytes: &[u8]| coord::decode_condemned(LIST, bytes);
+    let _ = Judge::new(REPOSITORY).open_object(ObjectKind::Condemned, &framed(ObjectKind::Condemned, input));
+    let list = assert_survives(condemned(input), |list| condemned(&coord::encode_condemned(list)));
     let trash = |bytes: &[u8]| coord::decode_trash(SNAPSHOT, bytes);
     let mark = assert_survives(trash(input), |mark| trash(&coord::encode_trash(mark)));
     let intent = |bytes: &[u8]| coord::decode_intent(REPOSITORY, bytes);

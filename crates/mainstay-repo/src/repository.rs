@@ -295,7 +295,7 @@ impl Repository {
 
     /// What collectors have doomed.
     pub(crate) fn condemned(&self) -> Result<CondemnedLists> {
-        CondemnedLists::read(&*self.store, self.id())
+        CondemnedLists::read(&*self.store, &self.judge)
     }
 
     /// Opens an index of these tables alone, for a check that goes on when others are damaged.

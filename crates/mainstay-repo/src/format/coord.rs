@@ -1,8 +1,7 @@
 //! The objects by which writers and collectors agree, and the mark of a forgotten snapshot.
 //!
-//! Owns their encodings: intents, condemned lists, fences and their settlements, trash. All are readable without keys. What would
-//! take a snapshot away (settlements, trash) is signed by somebody who may; what stands here is what is said, and `signed` owns the
-//! frame around it.
+//! Owns their encodings: intents, condemned lists, fences and their settlements, trash. All are readable without keys. All but
+//! intents are signed by somebody who may remove; of those, what is said stands here, and `signed` owns the frame around it.
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
 use super::names::DataKeyName;
@@ -97,12 +96,13 @@ pub struct CondemnedSnapshot {
     pub id: SnapshotId,
 }
 
-pub fn encode_condemned(repository: RepositoryId, condemned: &Condemned) -> Vec<u8> {
-    encode_clear(ObjectKind::Condemned, repository, &to_cbor(condemned))
+pub fn encode_condemned(condemned: &Condemned) -> Vec<u8> {
+    to_cbor(condemned)
 }
 
-pub fn decode_condemned(repository: RepositoryId, id: TableId, bytes: &[u8]) -> Decoded<Condemned> {
-    let list: Condemned = from_cbor("condemned list", decode_clear(ObjectKind::Condemned, repository, bytes)?)?;
+/// Reads what is said; that somebody who may say it has signed it was judged before.
+pub fn decode_condemned(id: TableId, said: &[u8]) -> Decoded<Condemned> {
+    let list: Condemned = from_cbor("condemned list", said)?;
     if list.id != id {
         return Err(Problem(format!("it is condemned list {}", list.id)));
     }
@@ -124,7 +124,7 @@ pub fn encode_fence(fence: &Fence) -> Vec<u8> {
     to_cbor(fence)
 }
 
-/// Reads what is said; that somebody who may say it has signed it was judged before.
+/// The same as of a condemned list.
 pub fn decode_fence((session, collector): (SessionId, SessionId), said: &[u8]) -> Decoded<Fence> {
     let fence: Fence = from_cbor("fence", said)?;
     if fence.session != session || fence.collector != collector {

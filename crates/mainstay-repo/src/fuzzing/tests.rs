@@ -84,7 +84,7 @@ fn coordination_as_stored() -> Vec<Seed> {
     let intent = Intent { session, number: 1, blocks };
     let settlement = Settlement { session, collector, survivors: vec![SNAPSHOT] };
     vec![
-        ("coordination", "condemned", body(&coord::encode_condemned(REPOSITORY, &condemned))),
+        ("coordination", "condemned", coord::encode_condemned(&condemned)),
         ("coordination", "intent", body(&coord::encode_intent(REPOSITORY, &intent))),
         ("coordination", "trash", to_cbor(&Trash { snapshot: SNAPSHOT, forgotten: 55 })),
         ("fences", "fence", to_cbor(&Fence { session, collector })),

@@ -12,6 +12,7 @@ use super::surroundings::{Surroundings, names_of};
 use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Condemned, CondemnedKey, CondemnedPack, CondemnedSnapshot, encode_condemned};
+use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, DataKeyName};
 use crate::format::refs::BlockSet;
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
@@ -21,6 +22,7 @@ use crate::parity::require_whole;
 use crate::repository::{AllSnapshots, ProvedSnapshot, Repository, SnapshotPlace, put, store_error};
 use crate::seal::random;
 use crate::session::{Twins, listed_packs};
+use crate::signer::sign_object;
 use crate::store::{Object, is_absent, is_present};
 
 /// A prune's removals.
@@ -131,7 +133,8 @@ impl<'r> Removal<'r> {
             considered: self.snapshots.kept_ids().into_iter().collect(),
             keys,
         };
-        let bytes = encode_condemned(self.repository.id(), &list);
+        let said = encode_condemned(&list);
+        let bytes = sign_object(self.repository.keys.signer(), self.repository.id(), (ObjectKind::Condemned, &said))?;
         self.known_lists.insert(list.id);
         let name = names::condemned(list.id);
         self.repository.with_reserve(|| put(&*self.repository.store, &name, &bytes))?;

@@ -19,11 +19,12 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::error::{Error, Kind};
+use crate::fixtures::put_condemned;
 use crate::fixtures::{
     Files, alive, assert_snapshots, back_up, copy_of, create, files_of, named, open, process, restarted, seeded,
     session_id,
 };
-use crate::format::coord::{Condemned, CondemnedPack, encode_condemned};
+use crate::format::coord::{Condemned, CondemnedPack};
 use crate::format::names;
 use crate::id::{PackId, SnapshotId, TableId};
 use crate::session::{Session, Sharing};

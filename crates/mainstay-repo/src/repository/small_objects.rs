@@ -136,7 +136,8 @@ fn look_at_intent(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<
 }
 
 fn look_at_condemned(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
-    coord::decode_condemned(repository.id(), names::parse_condemned(name)?, bytes).map(drop)
+    let said = repository.judge.open_object(ObjectKind::Condemned, bytes)?;
+    coord::decode_condemned(names::parse_condemned(name)?, &said).map(drop)
 }
 
 fn look_at_fence(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {

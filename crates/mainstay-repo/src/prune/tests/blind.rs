@@ -130,7 +130,7 @@ fn a_forged_copy_is_never_taken_for_the_true_one() {
 }
 
 #[test]
-fn a_condemned_list_that_a_stranger_has_put_takes_no_copy_that_has_no_twin() {
+fn a_condemned_list_that_is_wrong_takes_no_copy_that_has_no_twin() {
     for dooms_forged in [false, true] {
         let (store, full, kept) = half_dead();
         let code = maintainer(&full);
@@ -152,7 +152,7 @@ fn a_condemned_list_that_a_stranger_has_put_takes_no_copy_that_has_no_twin() {
             considered: Vec::new(),
             keys: Vec::new(),
         };
-        store.put(&names::condemned(list.id), &encode_condemned(full.id(), &list)).unwrap();
+        put_condemned(&store, &full, &list);
         for _ in 0..3 {
             let _ = open_blind(store.clone(), &code, restarted()).unwrap().prune();
         }
@@ -183,7 +183,7 @@ fn out_of_a_doomed_pack_that_is_damaged_a_maintainer_carries_nothing_on_and_noth
         considered: Vec::new(),
         keys: Vec::new(),
     };
-    store.put(&names::condemned(list.id), &encode_condemned(full.id(), &list)).unwrap();
+    put_condemned(&store, &full, &list);
     let refused = open_blind(store.clone(), &code, restarted()).unwrap().prune().map(drop).unwrap_err();
     assert_eq!(refused.kind(), Kind::Corrupt);
     assert!(store.names().contains(&pack), "its parity may still be wanted");

@@ -1,5 +1,7 @@
 //! What interrupted work leaves behind, and when a prune must rather give up.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::fixtures::{FailingStore, Failure};
 
@@ -50,8 +52,7 @@ fn a_condemned_list_of_a_killed_prune_is_removed() {
         considered: Vec::new(),
         keys: Vec::new(),
     };
-    let name = format!("{}{}", names::CONDEMNED, condemned.id);
-    store.put(&name, &encode_condemned(repository.id(), &condemned)).unwrap();
+    put_condemned(&store, &repository, &condemned);
     repository.prune().unwrap();
     assert_eq!(garbage(&store), [""; 0]);
     assert_snapshots(&repository, &[(2, kept)].into());
@@ -216,7 +217,7 @@ fn a_list_that_names_a_snapshot_where_it_does_not_stand_takes_nothing_of_it() {
         considered: Vec::new(),
         keys: Vec::new(),
     };
-    store.put(&names::condemned(list.id), &encode_condemned(repository.id(), &list)).unwrap();
+    put_condemned(&store, &repository, &list);
     repository.prune().unwrap();
     let (entries, lost) = repository.readable_snapshots().unwrap();
     assert!(lost.is_empty() && entries.iter().all(|entry| entry.id != first), "it is gone as a whole");
@@ -325,5 +326,48 @@ fn a_thinned_copy_with_the_chunk_table_of_the_whole_one_is_taken_for_no_more_tha
         assert!(crate::fixtures::read_back(&repository, &report.entry).unwrap() == all);
         repository.prune().unwrap();
         assert!(crate::fixtures::read_back(&repository, &report.entry).unwrap() == all);
+    }
+}
+
+#[test]
+fn a_condemned_list_that_a_stranger_puts_dooms_nothing() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    let files = files_of(&[("a", 1, 200_000)]);
+    let first = back_up(&repository, 1, &files).unwrap().entry;
+    let writer = crate::keys::Secret::from_text("agent");
+    repository.add_writer(&writer, "agent", 1, crate::repository::WriterMay::List).unwrap();
+    repository.forget(first.id, 0).unwrap();
+    let list = Condemned {
+        id: TableId([0x0c; 16]),
+        packs: Vec::new(),
+        snapshots: vec![crate::format::coord::CondemnedSnapshot {
+            source: repository.source_id_of(&first.snapshot),
+            sequence: 1,
+            id: first.id,
+        }],
+        considered: vec![first.id],
+        keys: vec![crate::format::coord::CondemnedKey { session: first.snapshot.session, carrier: None }],
+    };
+    let stolen = Repository::open(Arc::new(store.clone()), &writer, alive()).unwrap();
+    let said = crate::format::coord::encode_condemned(&list);
+    let kind = crate::format::envelope::ObjectKind::Condemned;
+    // By a key that may sign snapshots and remove nothing, and by nobody at all.
+    let signer = stolen.keys.signer();
+    let signature = signer.sign(&crate::format::signed::signed(kind, repository.id(), &said));
+    let of_writer = crate::format::signed::encode(kind, repository.id(), &said, (signer.certificates(), signature));
+    let of_nobody = crate::format::envelope::encode_clear(kind, repository.id(), &said);
+    for forged in [of_writer, of_nobody] {
+        store.put(&names::condemned(list.id), &forged).unwrap();
+        let lists = repository.condemned().unwrap();
+        assert!(lists.is_empty() && !lists.has_key(first.snapshot.session), "it counts for nothing");
+        open(store.clone(), alive()).undelete(first.id).unwrap();
+        assert_snapshots(&open(store.clone(), alive()), &[(1, files.clone())].into());
+        assert_eq!(back_up(&open(store.clone(), alive()), 2, &files).unwrap().new_bytes, 0);
+        store.delete(&names::condemned(list.id)).unwrap();
+        let second = repository.snapshots().unwrap()[1].id;
+        repository.forget(second, 0).unwrap();
+        repository.prune().unwrap();
+        repository.forget(first.id, 0).unwrap();
     }
 }

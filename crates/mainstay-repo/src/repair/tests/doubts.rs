@@ -113,8 +113,7 @@ fn a_doomed_pack_stays_while_something_needed_of_it_cannot_be_opened() {
         considered: Vec::new(),
         keys: Vec::new(),
     };
-    let bytes = crate::format::coord::encode_condemned(repository.id(), &list);
-    store.put(&names::condemned(list.id), &bytes).unwrap();
+    crate::fixtures::put_condemned(&store, &repository, &list);
     let key = named(&store, "keys/data/").remove(0);
     let kept = store.read(&key, 10_000).unwrap();
     store.delete(&key).unwrap();
