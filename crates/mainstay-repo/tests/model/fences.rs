@@ -65,7 +65,8 @@ pub fn put_settlement(rules: &Rules, world: &mut World, collector: usize) -> At 
     let lease = &mut world.leases[session];
     lease.settled = true;
     let is_backup = (0..UNDELETER).find(|writer| *writer == session);
-    lease.void |= is_backup.is_some_and(|writer| listed >> snapshot_of(writer) & 1 == 0);
+    let may_be_void = |writer: usize| rules.receivers >> writer & 1 == 0;
+    lease.void |= is_backup.is_some_and(|writer| may_be_void(writer) && listed >> snapshot_of(writer) & 1 == 0);
     if rules.has(Flaw::SettledBeforeFenced) {
         return At::PutFence;
     }

@@ -3,7 +3,7 @@
 //! Owns one test a flaw. A flaw that the model does not find shows a step that is not needed, or a model that is blind.
 
 use crate::rules::{Flaw, Rules};
-use crate::settings::{SECOND_COPIES, SYNC, TWO_COLLECTORS, TWO_WRITERS, UNDELETE, UNDELETE_TWICE};
+use crate::settings::{RECEIVE, SECOND_COPIES, SYNC, TWO_COLLECTORS, TWO_WRITERS, UNDELETE, UNDELETE_TWICE};
 use crate::{break_a_promise, exhaust};
 
 const LOSS: &str = "confirmed snapshots are whole";
@@ -33,6 +33,11 @@ fn the_model_finds_a_loss_when_lists_are_read_before_the_lease_and_never_again()
 #[test]
 fn the_model_finds_a_loss_when_a_backup_does_not_look_for_its_fence() {
     assert_loss(TWO_WRITERS, Flaw::NoLookForFence);
+}
+
+#[test]
+fn the_model_finds_a_loss_when_a_sync_that_brings_does_not_look_for_its_fence() {
+    assert_loss(Rules { writers: [0, 1], ..RECEIVE }, Flaw::NoLookForFence);
 }
 
 #[test]

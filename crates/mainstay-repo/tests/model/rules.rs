@@ -61,6 +61,8 @@ pub struct Rules {
     /// How many times somebody tries to bring the old snapshot back.
     pub undeletes: u8,
     pub syncer: bool,
+    /// Writers that are syncs which bring a snapshot: it is of another session, so that none of its own fences makes it void.
+    pub receivers: Set,
     /// Blocks of the packs that are there at the beginning.
     pub old_packs: [Set; 2],
     /// Blocks that the old snapshot needs; 0 if there is none.
@@ -90,6 +92,7 @@ impl Rules {
             collectors: 0,
             undeletes: 0,
             syncer: false,
+            receivers: 0,
             old_packs: [0, 0],
             old_snapshot: 0,
             begins_forgotten: false,

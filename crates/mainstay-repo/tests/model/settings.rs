@@ -65,6 +65,27 @@ pub const SYNC: Rules = Rules {
     ..Rules::named("writer, collector, syncer")
 };
 
+pub const RECEIVE: Rules = Rules {
+    writers: [1, 1],
+    receivers: 0b10,
+    collectors: 1,
+    old_packs: [1, 0],
+    old_snapshot: 1,
+    forgets: 1,
+    fenceable: WRITERS_FENCED,
+    ..Rules::named("writer, sync that brings, collector")
+};
+
+pub const RECEIVE_BESIDE_TWO: Rules = Rules {
+    writers: [0, 1],
+    collectors: 2,
+    begins_forgotten: true,
+    forgets: 0,
+    fenceable: 0b10 | FIRST_COLLECTOR_FENCED,
+    name: "sync that brings, 2 collectors",
+    ..RECEIVE
+};
+
 pub const DATA_KEYS: Rules = Rules {
     writers: [1, 1],
     collectors: 1,
@@ -139,7 +160,18 @@ pub const SYNC_BESIDE_TWO: Rules = Rules {
     ..Rules::named("writer, 2 collectors, syncer")
 };
 
-pub const SHORT: [Rules; 9] =
-    [TWO_WRITERS, TWO_COLLECTORS, SECOND_COPIES, UNDELETE, UNDELETE_TWICE, SYNC, TWO_AND_TWO, MIXED_PACKS, DATA_KEYS];
+pub const SHORT: [Rules; 11] = [
+    TWO_WRITERS,
+    TWO_COLLECTORS,
+    SECOND_COPIES,
+    UNDELETE,
+    UNDELETE_TWICE,
+    SYNC,
+    RECEIVE,
+    RECEIVE_BESIDE_TWO,
+    TWO_AND_TWO,
+    MIXED_PACKS,
+    DATA_KEYS,
+];
 
 pub const LONG: [Rules; 4] = [TWO_AND_TWO_FENCED, EVERYBODY, SYNC_BESIDE_TWO, DATA_KEYS_BESIDE_TWO];

@@ -90,7 +90,7 @@ pub struct World {
     pub confirmed: Set,
     /// Snapshots that a user gave up and did not get back.
     pub forgotten: Set,
-    /// Snapshots whose mark a session deleted that did not count any more, and that nobody was told of.
+    /// Snapshots whose mark a session deleted that did not count any more, or that such a sync put, and that nobody was told of.
     pub limbo: Set,
     pub writers: [Writer; WRITERS],
     pub collectors: [Collector; COLLECTORS],

@@ -210,6 +210,10 @@ fn put_rescued(rules: &Rules, world: &mut World, writer: usize) -> At {
 
 fn put_snapshot(rules: &Rules, world: &mut World, writer: usize) -> At {
     world.snapshots |= 1 << snapshot_of(writer);
+    // What a sync puts after it was settled is not void, and nobody is told of it: the next one completes it.
+    if rules.receivers >> writer & 1 == 1 && world.leases[world.session_of_writer(writer)].settled {
+        world.limbo |= 1 << snapshot_of(writer);
+    }
     world.writers[writer].known = 0;
     world.writers[writer].listed = 0;
     if rules.has(Flaw::NoLookForFence) {
