@@ -9,6 +9,7 @@
 //! the one packing thread through a bounded channel.
 
 mod adopt;
+mod class;
 mod commit;
 mod directories;
 mod known;
@@ -20,7 +21,7 @@ mod undelete;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use crate::compress::Effort;
@@ -40,6 +41,7 @@ use crate::repository::{Listing, LostSnapshot, Repository, SnapshotEntry, Snapsh
 use crate::seal::random;
 
 pub(crate) use adopt::{complete_index, present_index, vouch_if_it_opens};
+use class::{Class, LANES, lane};
 pub use commit::{Draft, Presence, SessionReport};
 use directories::Directories;
 use known::{KnownChunks, Place};
@@ -55,61 +57,6 @@ pub enum Sharing {
     Shared,
     /// Only the session's own chunks count: a second physical copy.
     Independent,
-}
-
-/// Which block a chunk is gathered into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    SmallFiles,
-    LargeFiles,
-    DatabasePages,
-    Tree,
-}
-
-impl Class {
-    fn kind(self) -> BlockKind {
-        match self {
-            Self::SmallFiles | Self::LargeFiles | Self::DatabasePages => BlockKind::Content,
-            Self::Tree => BlockKind::Tree,
-        }
-    }
-
-    fn target(self) -> usize {
-        match self {
-            Self::SmallFiles | Self::LargeFiles | Self::DatabasePages => limits::BLOCK_TARGET,
-            Self::Tree => limits::TREE_BLOCK_TARGET,
-        }
-    }
-
-    fn effort(self) -> Effort {
-        match self {
-            Self::SmallFiles | Self::Tree => Effort::Thorough,
-            Self::LargeFiles => Effort::Fast,
-            Self::DatabasePages => Effort::Pages,
-        }
-    }
-
-    /// Where the content of a file belongs that is worth so much effort.
-    fn of(effort: Effort) -> Self {
-        match effort {
-            Effort::Thorough => Self::SmallFiles,
-            Effort::Fast => Self::LargeFiles,
-            Effort::Pages => Self::DatabasePages,
-        }
-    }
-}
-
-/// Open blocks of one class: threads gather into their own, so that files of one directory, which one thread reads, lie
-/// together and compress better.
-const LANES: usize = 8;
-
-/// The lane of this thread: threads take turns, and two that share one only share a block.
-fn lane() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static LANE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
-    }
-    LANE.with(|lane| *lane)
 }
 
 /// Blocks that are compressed and sealed at once: more would take memory and no less time.

@@ -5,24 +5,24 @@
 //! A seed is a history; the long form runs as many at once as there are processors. `MAINSTAY_SIMULATION_SEEDS` says how many
 //! are run at least, `MAINSTAY_SIMULATION_FIRST` from which on; `MAINSTAY_SOAK_MINUTES` for how long.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod world;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::fixtures::effort::Effort;
-use crate::fixtures::{CREATED, FailingStore, Failure, draft, read_back, secret, store_files};
+use crate::fixtures::{FailingStore, draft, read_back, secret, store_files};
 use crate::id::SnapshotId;
 use crate::keys::Secret;
-use crate::lease::Liveness;
 use crate::repair::{Means, OnLoss, RepairMode, RepairOptions};
-use crate::repository::SnapshotPlace;
 use crate::session::Presence;
+use world::{At, Shared, World};
 
 const SEEDS: u64 = 2000;
 /// The same in the long form.
 const MANY_SEEDS: u64 = 200_000;
-const DAY: i64 = 24 * 3600 * 1_000_000_000;
 /// Operations that stand still within each other.
 const DEPTH: u32 = 3;
 /// Operations of a history, but for those within others.
@@ -32,112 +32,6 @@ const OPERATIONS: u64 = 6;
 const BLIND: u64 = 15;
 /// From this number on they bring what the other copy has.
 const SYNC: u64 = 18;
-
-/// What is known of one of the repositories.
-#[derive(Default)]
-struct Side {
-    /// What confirmed snapshots hold that nobody has forgotten.
-    kept: BTreeMap<SnapshotId, Files>,
-    /// What those hold that were forgotten and may come back.
-    forgotten: BTreeMap<SnapshotId, Files>,
-    /// All that were ever there.
-    ever: BTreeSet<SnapshotId>,
-    /// What somebody remembers who looks now and then.
-    memory: String,
-}
-
-/// What is known of a history: of two copies of a repository that are synchronised now and then.
-struct World {
-    state: u64,
-    last: u64,
-    processes: u32,
-    sides: [Side; 2],
-    /// What was to be in each snapshot, confirmed or not, by its sequence.
-    contents: BTreeMap<u64, Files>,
-    /// Opens the repository for whoever opens nothing in it.
-    maintainer: String,
-    counts: BTreeMap<&'static str, u64>,
-    log: Vec<String>,
-}
-
-type Shared = Arc<Mutex<World>>;
-
-impl World {
-    /// SplitMix64 (Steele et al., OOPSLA 2014).
-    fn below(&mut self, end: u64) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % end.max(1)
-    }
-
-    fn files(&mut self) -> Files {
-        let (step, from) = (1 + self.below(4), self.below(6));
-        let mut files = super::thinning::small((from..from + 12).step_by(step as usize));
-        if self.below(3) == 0 {
-            let seed = self.below(3);
-            files.insert(format!("large {seed}"), crate::fixtures::sparse(100 + seed, 300_000));
-        }
-        files
-    }
-
-    /// A living process, whose clock may be wrong by weeks.
-    fn process(&mut self) -> Liveness {
-        self.processes += 1;
-        let skew = match self.below(4) {
-            0 => self.below(40) as i64 * DAY - 20 * DAY,
-            _ => 0,
-        };
-        Liveness { now: Arc::new(move || CREATED + skew), ..process(self.processes, Some(1)) }
-    }
-
-    fn failure(&mut self) -> Failure {
-        let at = self.below(60);
-        match self.below(10) {
-            0 => Failure::From(at),
-            1 => Failure::Once(at),
-            2 => Failure::Lost(at),
-            _ => Failure::Never,
-        }
-    }
-
-    /// Notes a snapshot that a sync has brought; one that another sync had brought may be forgotten by now.
-    fn arrive(&mut self, side: usize, place: &SnapshotPlace) {
-        if self.sides[side].ever.insert(place.id) {
-            self.sides[side].kept.insert(place.id, self.contents[&place.sequence].clone());
-        }
-    }
-
-    fn any_of(&mut self, side: usize, which: fn(&Side) -> &BTreeMap<SnapshotId, Files>) -> Option<SnapshotId> {
-        let number = self.below(which(&self.sides[side]).len() as u64);
-        which(&self.sides[side]).keys().nth(number as usize).copied()
-    }
-}
-
-/// Where an operation takes place.
-#[derive(Clone, Copy)]
-struct At<'w> {
-    world: &'w Shared,
-    side: usize,
-    /// Operations that stand still around it.
-    depth: u32,
-}
-
-impl At<'_> {
-    fn lock(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
-    }
-
-    fn note(&self, world: &mut World, what: &'static str, story: &str) {
-        *world.counts.entry(what).or_default() += 1;
-        world.log.push(format!("{}{}: {story}", "    ".repeat(self.depth as usize), ["A", "B"][self.side]));
-    }
-
-    fn tell(&self, what: &'static str, story: &str) {
-        self.note(&mut self.lock(), what, story);
-    }
-}
 
 /// Runs one operation; at one of its calls others may run as a whole.
 fn operate(world: &Shared, stores: &[MemoryStore; 2], depth: u32) {
