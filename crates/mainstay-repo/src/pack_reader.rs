@@ -374,6 +374,12 @@ impl PackListing {
         Object { name: names::pack(self.id, self.session), len: self.len }
     }
 
+    /// Where the copy of a row is.
+    pub(crate) fn place_of(&self, row: &PackRow) -> BlockPlace {
+        let PackRow { kind, thinned, offset, stored_len, .. } = *row;
+        BlockPlace { pack: self.id, pack_session: self.session, offset, stored_len, kind, thinned }
+    }
+
     /// As tables of the index name it.
     pub(crate) fn named(&self) -> TablePack {
         TablePack { id: self.id, session: self.session, len: self.len }

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use crate::error::{Error, Kind, Result};
 use crate::fence::is_fenced;
 use crate::format::refs::BlockSet;
-use crate::format::{config, limits, names};
+use crate::format::{config, limits, names, refs};
 use crate::id::SessionId;
 use crate::lease::OwnLease;
 use crate::pack_reader::read_object;
 use crate::prune::{PruneObserver, PrunePhase};
-use crate::repository::{Repository, SignedSnapshot, SnapshotPlace, list, put, store_error};
+use crate::repository::{ReadLease, Repository, SignedSnapshot, SnapshotPlace, list, put, store_error};
 use crate::seal::random;
 use crate::session::take_lease;
 use crate::store::{Store, Vacancy, is_present};
@@ -31,6 +31,8 @@ use plan::{Known, Plan};
 
 /// So many bytes are brought before the snapshots that needed them are put: a sync that is killed has brought the others for good.
 const AT_ONCE: u64 = 4 * limits::PACK_TARGET_MAX;
+/// So many snapshots at most, whose maps are held until then.
+const TOGETHER: usize = 64;
 
 /// What a sync did.
 #[derive(Debug, Default)]
@@ -85,7 +87,7 @@ impl Repository {
     /// As of a sync.
     pub fn plan_sync(&self, from: &Repository) -> Result<SyncReport> {
         self.require_copy(from)?;
-        let plan = Known::look(self, from)?.plan()?;
+        let plan = Known::look((self, from), &self.condemned()?)?.plan()?;
         let brought = plan.wanted.iter().map(|signed| signed.place).collect();
         Ok(SyncReport { brought, ..SyncReport::from(plan) })
     }
@@ -112,15 +114,17 @@ impl Repository {
             Vacancy::Repository => return Err(Error::Occupied { location, found: "a repository exists already" }),
             Vacancy::Foreign => return Err(Error::Occupied { location, found: "the place is not empty" }),
         }
+        let mut slots = HashSet::new();
         for slot in list(&*self.store, names::KEY_SLOTS)? {
             let bytes = read_object(&*self.store, &slot.name, "read key slot")?;
-            match put(&*store, &slot.name, &bytes) {
-                // By a creation that was cut short.
-                Err(Error::Store { source, .. }) if is_present(&source) => {}
-                done => done?,
-            }
+            put_or_keep(&*store, &slot.name, &bytes)?;
+            slots.insert(slot.name);
         }
         put(&*store, names::CONFIG, &config::encode(self.keys.config()))?;
+        // Those of a creation that was cut short may have been removed here since.
+        for slot in list(&*store, names::KEY_SLOTS)?.into_iter().filter(|slot| !slots.contains(&slot.name)) {
+            store.delete(&slot.name).map_err(|source| store_error("delete", &slot.name, source))?;
+        }
         // A disk that is full already takes no reserve, and needs none more than it lacks everything else.
         let _ = store.keep_reserve();
         Ok(self.beside(store))
@@ -133,6 +137,7 @@ struct Sync<'r> {
     there: &'r Repository,
     session: SessionId,
     lease: OwnLease,
+    _reading: ReadLease<'r>,
     known: Known,
     keys: KeysAtHand,
     blocks: Blocks<'r>,
@@ -143,9 +148,9 @@ struct Sync<'r> {
 /// A snapshot whose blocks have been brought, or are on their way.
 struct Arriving {
     signed: SignedSnapshot,
-    map: Vec<u8>,
     blocks: BlockSet,
-    is_present: bool,
+    /// The bytes of its map; none where the snapshot is here.
+    map: Option<Vec<u8>>,
 }
 
 impl<'r> Sync<'r> {
@@ -155,40 +160,25 @@ impl<'r> Sync<'r> {
         observer: &'r dyn PruneObserver,
     ) -> Result<Self> {
         here.confirm_signer()?;
+        observer.phase(PrunePhase::Plan);
         let (lease, condemned) = take_lease(here, session)?;
-        let known = Known::look(here, there)?;
+        let reading = there.begin_reading()?;
+        let known = Known::look((here, there), &condemned)?;
         here.keep_secrets()?;
         let keys = KeysAtHand::list(here, there, &condemned)?;
         let blocks = Blocks::open((here, there), session, &condemned)?;
         let report = SyncReport::default();
-        Ok(Self { here, there, session, lease, known, keys, blocks, observer, report })
+        Ok(Self { here, there, session, lease, _reading: reading, known, keys, blocks, observer, report })
     }
 
     fn run(mut self) -> Result<SyncReport> {
-        let _reading = self.there.begin_reading()?;
-        self.observer.phase(PrunePhase::Plan);
         let mut plan = self.known.plan()?;
         let (wanted, present) = (std::mem::take(&mut plan.wanted), std::mem::take(&mut plan.present));
         self.report = SyncReport { present: present.len() as u64, ..SyncReport::from(plan) };
         self.observer.phase(PrunePhase::Rewrite);
         self.observer.expect((wanted.len() + present.len()) as u64, 0);
-        let all =
-            present.into_iter().map(|signed| (signed, true)).chain(wanted.into_iter().map(|signed| (signed, false)));
-        let mut together = Vec::new();
-        for (signed, is_present) in all {
-            self.observer.check()?;
-            self.here.leases().renew_in_time(&mut self.lease)?;
-            let place = signed.place;
-            match self.gather(signed, is_present) {
-                Ok(arriving) => together.push(arriving),
-                Err(error) if is_of_one_snapshot(&error) => self.report.left_out.push((place, error)),
-                Err(error) => return Err(error),
-            }
-            if self.blocks.waiting_bytes() >= AT_ONCE {
-                self.land(std::mem::take(&mut together))?;
-            }
-        }
-        self.land(together)?;
+        self.bring(present, Self::look_through)?;
+        self.bring(wanted, Self::gather)?;
         // What seems to be missing may have been taken away because this session was taken for gone.
         self.refuse_if_fenced()?;
         self.report.blocks = self.blocks.brought;
@@ -196,34 +186,86 @@ impl<'r> Sync<'r> {
         Ok(self.report)
     }
 
-    /// Reads what a snapshot needs, and asks for what of it is not here.
-    fn gather(&mut self, signed: SignedSnapshot, is_present: bool) -> Result<Arriving> {
+    /// Brings these snapshots, some at a time; `ask` asks for what is needed of one, if anything is.
+    fn bring(
+        &mut self,
+        snapshots: Vec<SignedSnapshot>,
+        ask: impl Fn(&mut Self, &SignedSnapshot) -> Result<Option<Arriving>>,
+    ) -> Result<()> {
+        let mut together = Vec::new();
+        for signed in snapshots {
+            self.observer.check()?;
+            self.here.leases().renew_in_time(&mut self.lease)?;
+            match ask(self, &signed) {
+                Ok(Some(arriving)) => together.push(arriving),
+                Ok(None) => self.observer.advance(1, 0),
+                Err(error) if is_of_one_snapshot(&error) => self.report.left_out.push((signed.place, error)),
+                Err(error) => return Err(error),
+            }
+            if self.blocks.waiting_bytes() >= AT_ONCE || together.len() >= TOGETHER {
+                self.land(std::mem::take(&mut together))?;
+            }
+        }
+        self.land(together)
+    }
+
+    /// Asks for blocks of a snapshot that is here of which nothing is here. Where its map cannot be read there, nothing can be had.
+    fn look_through(&mut self, signed: &SignedSnapshot) -> Result<Option<Arriving>> {
+        let blocks = match self.there.reference_map(signed.place.id, &signed.references) {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
+            blocks => blocks?,
+        };
+        let lacks_key = blocks.sessions().chain([signed.session]).any(|session| !self.keys.has(session));
+        if lacks_key {
+            self.bring_keys(signed, &blocks)?;
+        }
+        let lacks_blocks = self.blocks.ask_for_lost(&blocks)?;
+        Ok((lacks_key || lacks_blocks).then(|| Arriving { signed: signed.clone(), blocks, map: None }))
+    }
+
+    /// Asks for what is needed of a snapshot that is to come.
+    fn gather(&mut self, signed: &SignedSnapshot) -> Result<Option<Arriving>> {
         let name = names::refs(signed.place.id);
         let map = read_object(&*self.there.store, &name, "read reference map")?;
-        let blocks = self.there.reference_map(signed.place.id, &signed.references)?;
         if blake3::hash(&map).as_bytes() != &signed.references {
             return Err(Error::damaged("read reference map", name, "it is not the map that its snapshot names"));
         }
-        for session in blocks.sessions().chain([signed.session]) {
-            if !is_present || !self.keys.has(session) {
-                self.keys.bring((self.here, self.there), session, self.session)?;
-            }
-        }
+        let blocks = refs::decode(self.there.id(), &map);
+        let blocks = blocks.map_err(|problem| Error::damaged("read reference map", name, problem))?;
+        self.bring_keys(signed, &blocks)?;
         if signed.independent {
             self.blocks.keep_apart(signed.session);
         }
-        self.blocks.ask_for(&blocks, is_present)?;
-        Ok(Arriving { signed, map, blocks, is_present })
+        self.blocks.ask_for(&blocks)?;
+        Ok(Some(Arriving { signed: signed.clone(), blocks, map: Some(map) }))
+    }
+
+    fn bring_keys(&mut self, signed: &SignedSnapshot, blocks: &BlockSet) -> Result<()> {
+        let (both, theirs) = ((self.here, self.there), &self.blocks);
+        for session in blocks.sessions().chain([signed.session]) {
+            let opens = || match session == signed.session {
+                true => Ok(self.there.read_signed_snapshot(signed.place).is_ok()),
+                false => theirs.opens_there(blocks, session),
+            };
+            self.keys.bring(both, session, self.session, opens)?;
+        }
+        Ok(())
     }
 
     /// Brings what was asked for, then puts the snapshots that are whole by it, the oldest first.
     fn land(&mut self, together: Vec<Arriving>) -> Result<()> {
         self.blocks.bring(self.observer, |here| here.leases().renew_in_time(&mut self.lease))?;
         let packs = list(&*self.here.store, names::PACKS)?.into_iter().map(|pack| pack.name).collect();
-        for arriving in together {
-            let place = arriving.signed.place;
-            match self.land_one(arriving, &packs) {
-                Err(error) if is_of_one_snapshot(&error) => self.report.left_out.push((place, error)),
+        for Arriving { signed, blocks, map } in together {
+            let landed = self.blocks.require(&blocks, &packs).and_then(|()| match map {
+                Some(map) => self.put_snapshot(&signed, &map),
+                None => {
+                    self.report.completed.push(signed.place);
+                    Ok(())
+                }
+            });
+            match landed {
+                Err(error) if is_of_one_snapshot(&error) => self.report.left_out.push((signed.place, error)),
                 landed => landed?,
             }
             self.observer.advance(1, 0);
@@ -231,47 +273,27 @@ impl<'r> Sync<'r> {
         Ok(())
     }
 
-    fn land_one(&mut self, arriving: Arriving, packs: &HashSet<String>) -> Result<()> {
-        let Arriving { signed, map, blocks, is_present } = arriving;
+    fn put_snapshot(&mut self, signed: &SignedSnapshot, map: &[u8]) -> Result<()> {
         let place = signed.place;
-        self.blocks.require(&blocks, packs)?;
-        if is_present {
-            if self.blocks.has_brought_any(&blocks) {
-                self.report.completed.push(place);
-            }
-            return Ok(());
-        }
-        let before = self.known.before(&signed)?;
+        let before = self.known.before(signed)?;
         if !before.is_empty() {
             self.here.record(before)?;
         }
+        let (store, name) = (&*self.here.store, names::refs(place.id));
         let bytes = read_object(&*self.there.store, &place.name(), "read snapshot")?;
         SignedSnapshot::check(self.here.id(), &place.name(), &bytes)?;
         self.refuse_if_fenced()?;
-        self.put(&names::refs(place.id), &map)?;
-        self.put(&place.name(), &bytes)?;
-        // Publish, then look: a collector that fences this session from now on finds the snapshot.
+        put_or_keep(store, &name, map)?;
+        put_or_keep(store, &place.name(), &bytes)?;
+        // Publish, then look: a collector that fences this session from now on finds the snapshot. And one that took the map for that of a
+        // snapshot that never came may have deleted it before it was needed.
         self.refuse_if_fenced()?;
-        self.known.add(place.id);
+        put_or_keep(store, &name, map)?;
+        if let Some(arrived) = self.known.arrive(signed) {
+            self.here.record(vec![arrived])?;
+        }
         self.report.brought.push(place);
         Ok(())
-    }
-
-    /// Puts an object whose name fixes its bytes, and that another sync may have put.
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        match put(&*self.here.store, name, bytes) {
-            Err(Error::Store { source, .. }) if is_present(&source) => {
-                if read_object(&*self.here.store, name, "read back")? != bytes {
-                    return Err(Error::damaged(
-                        "read back",
-                        name,
-                        "it differs from what another copy of the repository has",
-                    ));
-                }
-                self.here.store.make_durable(name).map_err(|source| store_error("sync", name, source))
-            }
-            done => done,
-        }
     }
 
     fn refuse_if_fenced(&self) -> Result<()> {
@@ -279,6 +301,23 @@ impl<'r> Sync<'r> {
             true => Err(Error::Fenced { verb: "synchronise", session: self.session.short() }),
             false => Ok(()),
         }
+    }
+}
+
+/// Puts an object whose name fixes its bytes, and that somebody else may have put.
+fn put_or_keep(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<()> {
+    match put(store, name, bytes) {
+        Err(Error::Store { source, .. }) if is_present(&source) => {
+            if read_object(store, name, "read back")? != bytes {
+                return Err(Error::damaged(
+                    "read back",
+                    name,
+                    "it differs from what the other copy of the repository has",
+                ));
+            }
+            store.make_durable(name).map_err(|source| store_error("sync", name, source))
+        }
+        done => done,
     }
 }
 

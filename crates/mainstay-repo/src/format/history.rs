@@ -21,14 +21,31 @@ pub struct RemovedSnapshot {
     /// As the snapshot said.
     #[n(4)]
     pub previous: Option<SnapshotId>,
-    /// It was never here: another copy of the repository has it, or has removed it. Absent for what was removed here.
+    /// True: it was never here, another copy of the repository has it, or has removed it. False: it has come from there since, and
+    /// nothing explains its absence any more. Absent for what was removed here.
     #[n(5)]
     pub elsewhere: Option<bool>,
 }
 
 impl RemovedSnapshot {
+    /// Whether it was removed here.
     pub fn was_here(&self) -> bool {
-        self.elsewhere != Some(true)
+        self.elsewhere.is_none()
+    }
+
+    /// Of two records of one snapshot the one with the higher number counts: what is removed stays so, and what has come was elsewhere
+    /// before.
+    pub fn rank(&self) -> u8 {
+        match self.elsewhere {
+            Some(true) => 0,
+            Some(false) => 1,
+            None => 2,
+        }
+    }
+
+    /// Whether it explains that the snapshot is not here.
+    pub fn explains_absence(&self) -> bool {
+        self.elsewhere != Some(false)
     }
 }
 

@@ -42,6 +42,8 @@ pub const GENERATIONS: u32 = 1000;
 pub const LABEL_LEN: usize = 1024;
 /// Most rows in one index table.
 pub const TABLE_ROWS: u64 = 8 << 20;
+/// Rows of one block in a table of blocks, and thinned copies of one block in the tail of a table of chunks.
+pub const COPIES: usize = 255;
 /// Longest tail of an index table.
 pub const TABLE_TAIL_LEN: u64 = 64 << 20;
 /// Longest tree page, plaintext bytes; a page is one chunk.

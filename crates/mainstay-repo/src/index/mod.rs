@@ -279,6 +279,9 @@ impl Index {
     /// damaged page.
     pub fn copies(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
         let mut copies = Vec::new();
+        if self.absent.contains(block) {
+            return Ok(copies);
+        }
         for number in self.by_session.get(&block.session).into_iter().flatten() {
             let Some(table) = self.blocks.get(*number as usize) else { continue };
             let found = table.for_each_copy(block, self, &mut |place| {

@@ -12,7 +12,7 @@ use crate::format::table::{
     BlockRow, ChunkRow, PAGE_LEN, PAGE_STRIDE, TABLE_FOOTER_LEN, TABLE_HEADER_LEN, TableHeader, TablePack, TableTail,
     decode_footer, row_len, rows_per_page,
 };
-use crate::format::{Decoded, Problem};
+use crate::format::{Decoded, Problem, limits};
 use crate::id::{BlockId, ChunkId, DomainId, PackId, SessionId, TableId};
 use crate::keys::Keys;
 use crate::seal::{SealKey, TAG_LEN};
@@ -152,19 +152,21 @@ impl Table {
         let Ok(session) = self.tail.sessions.binary_search(&block.session) else { return Ok(()) };
         let wanted = (session as u32, block.serial);
         let key = u64::from(wanted.0) << 32 | u64::from(wanted.1);
-        let mut page = self.last_page_not_after(key);
+        let (mut page, mut left) = (self.last_page_not_after(key), limits::COPIES);
         loop {
             let bytes = self.page(page, index)?;
             let first = self.first_row_not_before(&bytes, page, wanted)?;
-            for row in bytes.chunks_exact(row_len(TableKind::Blocks)).take(self.rows_on(page)).skip(first) {
+            let rows = bytes.chunks_exact(row_len(TableKind::Blocks)).take(self.rows_on(page)).skip(first);
+            for row in rows.take(left) {
                 let row = BlockRow::decode(row).map_err(|problem| self.damaged(problem))?;
                 if row.key() != wanted {
                     break;
                 }
+                left -= 1;
                 each(self.block_place(&row)?);
             }
             // The rows of one block may begin on the page before.
-            if first > 0 || page == 0 || self.fence(page) != key {
+            if first > 0 || page == 0 || left == 0 || self.fence(page) != key {
                 return Ok(());
             }
             page -= 1;
@@ -267,14 +269,31 @@ impl Table {
 
     /// Reads every page, many at once, and keeps none.
     pub(super) fn check_pages(&self, store: &dyn Store) -> Result<()> {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut copies) = (Vec::new(), ((0, 0), 0));
         for first in (0..self.pages()).step_by(PAGES_AT_ONCE) {
             let count = (self.pages() - first).min(PAGES_AT_ONCE as u64);
             bytes.resize((count * PAGE_STRIDE) as usize, 0);
             read_at(store, &self.name, TableHeader::page_offset(first), &mut bytes)?;
             for (page, bytes) in (first..).zip(bytes.chunks_exact_mut(PAGE_STRIDE as usize)) {
                 let opened = open_page(&self.header, self.key.as_ref(), page, bytes);
-                opened.map_err(|problem| self.damaged(problem))?;
+                let rows = opened.map_err(|problem| self.damaged(problem))?;
+                if self.header.kind == TableKind::Blocks {
+                    self.count_copies(rows, page, &mut copies)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on counting the rows of the block that the page before ended with. Anybody can put a table of blocks: one with a million
+    /// rows of one block would make every look at that block slow.
+    fn count_copies(&self, rows: &[u8], page: u64, (last, count): &mut ((u32, u32), usize)) -> Result<()> {
+        for row in rows.chunks_exact(row_len(TableKind::Blocks)).take(self.rows_on(page)) {
+            let key = BlockRow::decode(row).map_err(|problem| self.damaged(problem))?.key();
+            *count = if key == *last { *count + 1 } else { 1 };
+            *last = key;
+            if *count > limits::COPIES {
+                return Err(self.damaged(Problem(format!("it has more than {} rows of one block", limits::COPIES))));
             }
         }
         Ok(())

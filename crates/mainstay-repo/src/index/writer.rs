@@ -146,6 +146,13 @@ fn write_block_tables(
     let mut published = Vec::new();
     blocks.sort_unstable_by_key(|(id, place)| (*id, place.thinned, place.pack, place.offset));
     blocks.dedup();
+    // More than these no reader takes; of so many copies any will do.
+    let (mut last, mut count) = (None, 0);
+    blocks.retain(|(id, _)| {
+        count = if last == Some(*id) { count + 1 } else { 1 };
+        last = Some(*id);
+        count <= limits::COPIES
+    });
     let empty_successor = blocks.is_empty() && !supersedes.is_empty();
     let parts: Vec<_> =
         if empty_successor { vec![&[][..]] } else { blocks.chunks(limits::TABLE_ROWS as usize).collect() };

@@ -96,13 +96,9 @@ impl<'r> Leftovers<'r> {
         // A prune that was killed may have deleted a snapshot without a trace that lasts: without its mark it must not be
         // able to come back.
         self.repository.make_durable(names::SNAPSHOTS)?;
-        for name in &self.maps_and_marks {
-            let id = name.rsplit_once('/').and_then(|(_, id)| SnapshotId::from_hex(id).ok());
-            if id.is_some_and(|id| !present.contains(&id)) {
-                removal.delete(name)?;
-            }
-        }
-        Ok(())
+        let ids = self.maps_and_marks.iter().filter_map(|name| name.rsplit_once('/'));
+        let ids = ids.filter_map(|(_, id)| SnapshotId::from_hex(id).ok()).filter(|id| !present.contains(id));
+        removal.without_snapshot(ids.collect())
     }
 
     fn remove_tables(&self, index: &Index, removal: &mut Removal<'_>) -> Result<()> {

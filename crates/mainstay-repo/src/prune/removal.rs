@@ -3,7 +3,7 @@
 //! Owns condemning, and the checks that stand between a condemned list and the deletions (F1 to F5 of docs/concurrency.md).
 //! Decides nothing: what goes is in the plan and the inventory.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::plan::PackUse;
@@ -15,7 +15,7 @@ use crate::format::coord::{Condemned, CondemnedKey, CondemnedPack, CondemnedSnap
 use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, DataKeyName};
 use crate::format::refs::BlockSet;
-use crate::id::{PackId, SessionId, SnapshotId, TableId};
+use crate::id::{PackId, SessionId, SnapshotId, SourceId, TableId};
 use crate::index::{Care, Index};
 use crate::pack_reader::read_object;
 use crate::parity::require_whole;
@@ -107,6 +107,12 @@ impl<'r> Removal<'r> {
         let is_new = |entry: &&ProvedSnapshot| !self.condemned_snapshots.contains(&entry.id());
         let snapshots = snapshots.iter().filter(is_new).map(place_of).collect();
         self.condemn(snapshots, packs, Vec::new())
+    }
+
+    /// Condemns maps and marks of which the snapshot is not there: a sync may be about to bring it, and rely on them.
+    pub fn without_snapshot(&mut self, ids: BTreeSet<SnapshotId>) -> Result<()> {
+        let nowhere = |id| CondemnedSnapshot { source: SourceId([0; SourceId::LEN]), sequence: 0, id };
+        self.condemn(ids.into_iter().map(nowhere).collect(), &[], Vec::new())
     }
 
     /// Condemns packs that were rewritten into `new` ones, and deletes what may go at once. The new ones must be indexed.
@@ -290,26 +296,46 @@ impl<'r> Removal<'r> {
         let listed = names_of(self.repository, names::DATA_KEYS)?;
         let wraps: Vec<DataKeyName> = listed.iter().filter_map(|name| names::parse_data_key(name).ok()).collect();
         let (go, others): (Vec<_>, Vec<_>) = wraps.into_iter().partition(|wrap| list.keys.contains(&(*wrap).into()));
-        let others = others.into_iter().filter(|wrap| !condemned.has_wrap(*wrap));
-        let at_hand: HashSet<SessionId> = others.map(|wrap| wrap.session).collect();
-        for wrap in &go {
-            if needed.contains(&wrap.session) && !at_hand.contains(&wrap.session) {
-                self.carry_on(wrap)?;
+        let others: Vec<DataKeyName> = others.into_iter().filter(|wrap| !condemned.has_wrap(*wrap)).collect();
+        let mut are_gone = true;
+        for wrap in go {
+            let others = others.iter().filter(|other| other.session == wrap.session);
+            if !needed.contains(&wrap.session) || self.is_safe_elsewhere(&wrap, others)? {
+                self.delete(&wrap.name())?;
+            } else {
+                are_gone = false;
             }
         }
-        for wrap in go {
-            self.delete(&wrap.name())?;
-        }
-        Ok(true)
+        Ok(are_gone)
     }
 
-    fn carry_on(&self, wrap: &DataKeyName) -> Result<()> {
-        let bytes = read_object(&*self.repository.store, &wrap.name(), "read data key")?;
+    /// Whether the keys of a wrap are in another one that nothing dooms; where they are not, puts them there.
+    fn is_safe_elsewhere<'w>(
+        &self,
+        wrap: &DataKeyName,
+        mut others: impl Iterator<Item = &'w DataKeyName>,
+    ) -> Result<bool> {
+        let repository = self.repository;
+        if repository.may_do_everything() {
+            let opened = |wrap: &DataKeyName| repository.data_keys.read_wrap(wrap).map(|(_, key)| key);
+            let key = match opened(wrap) {
+                // It opens nothing. What it was is for a repair to bring back.
+                Err(error) if error.kind() == Kind::Corrupt => return Ok(others.any(|other| opened(other).is_ok())),
+                key => key?,
+            };
+            if others.any(|other| opened(other).is_ok_and(|other| other == key)) {
+                return Ok(true);
+            }
+        }
+        let bytes = read_object(&*repository.store, &wrap.name(), "read data key")?;
         let name = DataKeyName { carrier: Some(self.collector), ..*wrap }.name();
-        match self.repository.with_reserve(|| put(&*self.repository.store, &name, &bytes)) {
-            // For another list, or by a try whose reply was lost.
-            Err(Error::Store { source, .. }) if is_present(&source) => self.repository.make_durable(&name),
-            done => done,
+        match repository.with_reserve(|| put(&*repository.store, &name, &bytes)) {
+            // For another list, or by a try whose reply was lost; or another wrap of these keys, and then this one stays.
+            Err(Error::Store { source, .. }) if is_present(&source) => {
+                repository.make_durable(&name)?;
+                Ok(read_object(&*repository.store, &name, "read back")? == bytes)
+            }
+            done => done.map(|()| true),
         }
     }
 

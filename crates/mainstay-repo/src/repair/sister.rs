@@ -174,7 +174,7 @@ fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<
     let damaged: HashSet<String> = lost.filter(is_damaged).map(|lost| lost.name).collect();
     let is_gone = |place: SnapshotPlace| {
         let was_here = maps.contains(&names::refs(place.id)) && !present.contains(&place.name());
-        was_here && removed.damaged.is_empty() && !removed.contains(place.id)
+        was_here && removed.damaged.is_empty() && !removed.was_here(place.id)
     };
     let mut taken = BTreeSet::new();
     for name in sound.in_folder(names::SNAPSHOTS) {

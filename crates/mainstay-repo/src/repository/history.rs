@@ -41,7 +41,7 @@ pub struct Removed {
 
 impl Removed {
     pub fn contains(&self, id: SnapshotId) -> bool {
-        self.snapshots.contains_key(&id)
+        self.snapshots.get(&id).is_some_and(RemovedSnapshot::explains_absence)
     }
 
     /// Whether a snapshot was removed here: its name must not come back. One that is known to be elsewhere may come.
@@ -58,7 +58,7 @@ impl Removed {
     }
 
     fn links(&self) -> impl Iterator<Item = Link> {
-        self.snapshots.values().map(|gone| Link {
+        self.snapshots.values().filter(|gone| gone.explains_absence()).map(|gone| Link {
             source: gone.source,
             sequence: gone.sequence,
             id: gone.id,
@@ -139,10 +139,7 @@ impl Repository {
     /// Records what is not here, or is about to go; what is recorded already as removed here stays so.
     pub(crate) fn record(&self, gone: Vec<RemovedSnapshot>) -> Result<()> {
         let removed = self.removed()?;
-        let is_fresh = |gone: &RemovedSnapshot| match removed.get(gone.id) {
-            Some(known) => gone.was_here() && !known.was_here(),
-            None => true,
-        };
+        let is_fresh = |gone: &RemovedSnapshot| removed.get(gone.id).is_none_or(|known| gone.rank() > known.rank());
         let fresh: Vec<RemovedSnapshot> = gone.into_iter().filter(is_fresh).collect();
         if fresh.is_empty() {
             return Ok(());
@@ -241,10 +238,9 @@ impl Repository {
     }
 }
 
-/// Of two that tell of one snapshot the one counts that says that it was removed here.
 fn note(snapshots: &mut BTreeMap<SnapshotId, RemovedSnapshot>, gone: RemovedSnapshot) {
     let known = snapshots.entry(gone.id).or_insert(gone);
-    if gone.was_here() {
+    if gone.rank() > known.rank() {
         *known = gone;
     }
 }

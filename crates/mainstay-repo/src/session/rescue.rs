@@ -34,7 +34,7 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     /// Gives each of them good copies outside the packs of these lists, which do not wait for the session (W4 of
     /// docs/concurrency.md). A whole copy is good; thinned ones are if all are there that were found, or, where whoever thinned
-    /// them may not have known the snapshot that is believed, all that there are.
+    /// them may not have known the snapshot that is believed, all that the packs of these lists have.
     ///
     /// # Errors
     /// [`Error::BlockMissing`] when there is none, in condemned packs either.
@@ -59,23 +59,61 @@ impl Wanted<'_> {
 
     fn without_good_copy(&self, repository: &Repository, condemned: &CondemnedLists) -> Result<HashSet<BlockId>> {
         let packs = list(&*repository.store, names::PACKS)?;
+        let listed: HashSet<&str> = packs.iter().map(|pack| pack.name.as_str()).collect();
         let mut absent = repository.index_beside(HashSet::new(), Care::Tails)?.packs_beside(&packs);
-        let is_considered = |parent| condemned.lists.iter().all(|list| list.considered.contains(&parent));
-        let is_unknown = self.believed.is_some_and(|parent| !is_considered(parent));
-        let all = repository.index_beside(absent.clone(), Care::Tails)?;
-        let found = self.found.filter(|_| !is_unknown).unwrap_or(&all);
         absent.extend(condemned.packs());
         let outside = repository.index_beside(absent, Care::Tails)?;
+        // What a collector has moved since is named by no table where it was found; its old pack waits for this session.
+        let doomed = condemned.packs();
+        let is_there = |copy: &BlockPlace| {
+            !doomed.contains(&copy.pack) && listed.contains(&*names::pack(copy.pack, copy.pack_session))
+        };
+        let is_considered = |parent| condemned.lists.iter().all(|list| list.considered.contains(&parent));
+        let is_known = self.found.is_some() && self.believed.is_none_or(is_considered);
+        // No table names what a collector has moved out of a doomed pack: the pack itself does.
+        let in_doomed = if is_known { InDoomed::default() } else { self.copies_in_doomed(repository, condemned)? };
         let mut twins = Twins::new(repository);
         let mut missing = HashSet::new();
         for block in &self.blocks {
-            let copies = outside.copies(*block)?;
-            if copies.is_empty() || !has_all_of(&copies, &found.copies(*block)?, *block, &mut twins)? {
+            let found = self.found.map_or(Ok(Vec::new()), |found| found.copies(*block))?;
+            let mut copies = outside.copies(*block)?;
+            copies.extend(found.iter().filter(|copy| is_there(copy)).copied());
+            let others = in_doomed.copies.get(block).unwrap_or(&found);
+            let is_unsure = in_doomed.is_incomplete && copies.iter().all(|copy| copy.thinned);
+            if copies.is_empty() || is_unsure || !has_all_of(&copies, others, *block, &mut twins)? {
                 missing.insert(*block);
             }
         }
         Ok(missing)
     }
+
+    /// The copies of these blocks in condemned packs, as those say themselves.
+    fn copies_in_doomed(&self, repository: &Repository, condemned: &CondemnedLists) -> Result<InDoomed> {
+        let wanted: HashSet<BlockId> = self.blocks.iter().copied().collect();
+        let mut found = InDoomed::default();
+        for pack in listed_packs(repository, condemned.lists.iter().flat_map(|list| &list.packs))? {
+            let listing = match repository.read_pack_listing(&pack) {
+                Err(error) if is_gone(&error) => continue,
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    found.is_incomplete = true;
+                    continue;
+                }
+                listing => listing?,
+            };
+            for row in listing.rows.iter().filter(|row| wanted.contains(&row.block)) {
+                found.copies.entry(row.block).or_default().push(listing.place_of(row));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What condemned packs have of what a session relies on.
+#[derive(Default)]
+struct InDoomed {
+    copies: HashMap<BlockId, Vec<BlockPlace>>,
+    /// One of them cannot say what it has.
+    is_incomplete: bool,
 }
 
 /// Whether there is a whole copy of a block, or each of the others is there, itself or a twin.
@@ -135,18 +173,23 @@ pub fn rescue(
     chosen.retain(|_, choice| !choice.is_contested);
     let mut copies = Copies::new(into, session)?;
     for pack in packs {
-        each_block(from, pack, |listing, row, table| match chosen.get(&row.block) {
-            Some(choice) if choice.takes((listing.id, row.offset)) => {
+        each_block(from, pack, |listing, row, table| {
+            if let Some(choice) = chosen.get_mut(&row.block)
+                && choice.takes((listing.id, row.offset))
+            {
                 let mut bytes = vec![0; row.stored_len as usize];
                 from.read_pack_at(&listing.object(), row.offset.into(), &mut bytes)?;
-                copies.add(row, table, bytes)
+                copies.add(row, table, bytes)?;
+                choice.copied += 1;
             }
-            _ => Ok(()),
+            Ok(())
         })?;
     }
     copies.finish()?;
+    // Of a pack that has vanished in between nothing was copied.
     let mut copied = BlockSet::default();
-    copied.extend(chosen.into_keys());
+    copied
+        .extend(chosen.into_iter().filter(|(_, choice)| choice.copied == choice.copies.len()).map(|(block, _)| block));
     Ok(copied)
 }
 
@@ -157,6 +200,7 @@ type Standing = (PackId, u32);
 #[derive(Default)]
 struct Choice {
     copies: Vec<Copy>,
+    copied: usize,
     is_contested: bool,
 }
 

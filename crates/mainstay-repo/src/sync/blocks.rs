@@ -2,9 +2,9 @@
 //!
 //! Owns which of them are here, which copies come, and copying them as ciphertext. Every copy is opened before it is put, and none
 //! comes of which the same bytes are here. Of a block that is thinned on both sides each copy may have what the other lacks, so
-//! both stay.
+//! all that are there come, or none counts.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::condemned::CondemnedLists;
@@ -18,17 +18,15 @@ use crate::index::{BlockPlace, Index};
 use crate::pack_reader::{BlockReader, PackListing};
 use crate::prune::PruneObserver;
 use crate::repository::Repository;
-use crate::session::{Copies, present_index, rescue};
-use crate::store::Object;
+use crate::session::{Copies, present_index};
+use crate::store::{Object, is_absent};
 
 /// Blocks on their way.
 pub struct Blocks<'r> {
     here: &'r Repository,
-    there: &'r Repository,
-    session: SessionId,
     own: Arc<Index>,
     own_blocks: BlockReader,
-    theirs: Arc<Index>,
+    theirs: Theirs<'r>,
     copies: Copies<'r>,
     /// Blocks that are asked for, with the bytes that they take there.
     waiting: BlockSet,
@@ -40,13 +38,9 @@ pub struct Blocks<'r> {
     pub brought: u64,
 }
 
-/// Offsets of chosen blocks, by pack.
-type Chosen = BTreeMap<(PackId, SessionId), OfPack>;
-
 /// What is chosen of one pack.
 #[derive(Default)]
 struct OfPack {
-    pack_len: u64,
     blocks: HashSet<(u32, BlockId)>,
     bytes: u64,
 }
@@ -61,11 +55,9 @@ impl<'r> Blocks<'r> {
         let (own, _) = present_index(here, &open, condemned)?;
         Ok(Self {
             here,
-            there,
-            session,
             own_blocks: here.block_reader(&own),
             own,
-            theirs: there.index()?,
+            theirs: Theirs::look(there)?,
             copies: Copies::new(here, session)?,
             waiting: BlockSet::default(),
             waiting_bytes: 0,
@@ -87,20 +79,50 @@ impl<'r> Blocks<'r> {
         self.copies.bytes
     }
 
-    /// Asks for those of these blocks that are not here; of a snapshot that is, for those of which there is nothing.
-    pub fn ask_for(&mut self, blocks: &BlockSet, is_present: bool) -> Result<()> {
+    /// Whether a copy of a block that is sealed under the keys of a session opens there: whoever knows a public key makes others.
+    pub fn opens_there(&self, blocks: &BlockSet, session: SessionId) -> Result<bool> {
+        for block in blocks.iter().filter(|block| block.session == session) {
+            for place in self.theirs.copies(block)? {
+                if self.theirs.blocks.has_good_copy((block, place.kind), &place)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Asks for those of these blocks that are not here; answers whether there are any.
+    pub fn ask_for(&mut self, blocks: &BlockSet) -> Result<()> {
         for block in blocks.iter() {
-            if !self.arrived.contains(block) && !self.waiting.contains(block) && self.lacks(block, is_present)? {
-                self.waiting.insert(block);
-                self.waiting_bytes += self.theirs.find_block(block)?.map_or(0, |place| place.stored_len.into());
+            if !self.arrived.contains(block) && !self.waiting.contains(block) && self.lacks(block)? {
+                self.wait_for(block)?;
             }
         }
         Ok(())
     }
 
-    fn lacks(&self, block: BlockId, is_any_enough: bool) -> Result<bool> {
+    /// Asks for those of which nothing is here, for a snapshot that is; answers whether there are any.
+    pub fn ask_for_lost(&mut self, blocks: &BlockSet) -> Result<bool> {
+        let mut is_any = false;
+        for block in blocks.iter() {
+            if !self.arrived.contains(block) && self.own.copies(block)?.is_empty() {
+                self.wait_for(block)?;
+                is_any = true;
+            }
+        }
+        Ok(is_any)
+    }
+
+    fn wait_for(&mut self, block: BlockId) -> Result<()> {
+        if self.waiting.insert(block) {
+            self.waiting_bytes += self.theirs.copies(block)?.first().map_or(0, |place| place.stored_len.into());
+        }
+        Ok(())
+    }
+
+    fn lacks(&self, block: BlockId) -> Result<bool> {
         let own = self.own.copies(block)?;
-        if own.is_empty() || is_any_enough || own.iter().any(|copy| !copy.thinned) {
+        if own.is_empty() || own.iter().any(|copy| !copy.thinned) {
             return Ok(own.is_empty());
         }
         for copy in self.theirs.copies(block)? {
@@ -113,85 +135,62 @@ impl<'r> Blocks<'r> {
 
     /// Whether one of our copies that opens is the very one that is there: the nonce in its header says so.
     fn is_here(&self, block: BlockId, own: &[BlockPlace], theirs: &BlockPlace) -> Result<bool> {
-        let mut header = [0; BLOCK_HEADER_LEN];
-        let pack = Object { name: names::pack(theirs.pack, theirs.pack_session), len: u64::MAX };
-        match self.there.read_pack_at(&pack, theirs.offset.into(), &mut header) {
+        let header = |blocks: &BlockReader, place: &BlockPlace| {
+            let mut header = [0; BLOCK_HEADER_LEN];
+            blocks.read_range(place, place.offset.into(), &mut header).map(|()| header)
+        };
+        let wanted = match header(&self.theirs.blocks, theirs) {
             Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
-            read => read?,
-        }
+            header => header?,
+        };
         for copy in own.iter().filter(|copy| copy.stored_len == theirs.stored_len) {
-            let mut known = [0; BLOCK_HEADER_LEN];
-            let read = self.own_blocks.read_range(copy, copy.offset.into(), &mut known);
-            if read.is_ok() && known == header && self.own_blocks.has_good_copy((block, copy.kind), copy)? {
+            let is_same = header(&self.own_blocks, copy).is_ok_and(|header| header == wanted);
+            if is_same && self.own_blocks.has_good_copy((block, copy.kind), copy)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Brings what was asked for: whole copies as the index there leads to them, pack by pack, then whatever is there of the
-    /// rest.
+    /// Brings what was asked for: whole copies pack by pack, then whatever is there of the rest.
     pub fn bring(
         &mut self,
         observer: &dyn PruneObserver,
         mut renew: impl FnMut(&Repository) -> Result<()>,
     ) -> Result<()> {
         self.waiting_bytes = 0;
-        let mut waiting = std::mem::take(&mut self.waiting);
-        if waiting.is_empty() {
-            return Ok(());
-        }
+        let waiting = std::mem::take(&mut self.waiting);
         let chosen = self.choose(&waiting)?;
         observer.expect(0, chosen.values().map(|of_pack| of_pack.bytes).sum());
-        for ((pack, session), of_pack) in chosen {
+        for (pack, of_pack) in chosen {
             observer.check()?;
             renew(self.here)?;
-            let pack = Object { name: names::pack(pack, session), len: of_pack.pack_len };
-            let came = self.copy_out_of(&pack, &of_pack.blocks);
-            match came {
-                Err(error) if error.kind() == Kind::Corrupt => {}
-                came => came?,
-            }
+            self.copy_out_of(&pack, &of_pack.blocks)?;
             observer.advance(0, of_pack.bytes);
         }
-        self.copies.finish()?;
-        let mut rest = BlockSet::default();
-        rest.extend(waiting.iter().filter(|block| !self.arrived.contains(*block)));
-        waiting = rest;
-        if waiting.is_empty() {
-            return Ok(());
+        let mut rest: Vec<BlockId> = waiting.iter().filter(|block| !self.arrived.contains(*block)).collect();
+        if !rest.is_empty() {
+            // What a prune has moved meanwhile is elsewhere now.
+            self.theirs = Theirs::look(self.theirs.repository)?;
         }
-        let packs = self.there.list_packs()?;
-        let came = rescue((self.there, self.here), self.session, &packs, |listing, row, _| {
-            Ok(waiting.contains(row.block) && !(row.thinned && self.has_same(listing, row)?))
-        })?;
-        self.brought += came.len();
-        self.arrived.union(&came);
-        self.missing.extend(waiting.iter().filter(|block| !came.contains(*block)));
-        Ok(())
+        for block in rest.drain(..) {
+            observer.check()?;
+            renew(self.here)?;
+            if self.bring_one(block)? {
+                self.arrived.insert(block);
+            } else {
+                self.missing.insert(block);
+            }
+        }
+        self.copies.finish()
     }
 
-    fn has_same(&self, listing: &PackListing, row: &PackRow) -> Result<bool> {
-        let place = BlockPlace {
-            pack: listing.id,
-            pack_session: listing.session,
-            offset: row.offset,
-            stored_len: row.stored_len,
-            kind: row.kind,
-            thinned: row.thinned,
-        };
-        self.is_here(row.block, &self.own.copies(row.block)?, &place)
-    }
-
-    fn choose(&self, waiting: &BlockSet) -> Result<Chosen> {
-        let packs = self.theirs.packs();
-        let mut chosen = Chosen::new();
+    /// Where whole copies are, by pack.
+    fn choose(&self, waiting: &BlockSet) -> Result<BTreeMap<String, OfPack>> {
+        let mut chosen = BTreeMap::<String, OfPack>::new();
         for block in waiting.iter() {
-            if let Some(place) = self.theirs.find_block(block)?.filter(|place| !place.thinned)
-                && let Some(pack) = packs.get(&place.pack)
-            {
-                let of_pack = chosen.entry((pack.id, pack.session)).or_default();
-                of_pack.pack_len = pack.len;
+            if let Some(place) = self.theirs.copies(block)?.iter().find(|place| !place.thinned) {
+                let of_pack = chosen.entry(names::pack(place.pack, place.pack_session)).or_default();
                 of_pack.blocks.insert((place.offset, block));
                 of_pack.bytes += u64::from(place.stored_len);
             }
@@ -199,25 +198,54 @@ impl<'r> Blocks<'r> {
         Ok(chosen)
     }
 
-    fn copy_out_of(&mut self, pack: &Object, offsets: &HashSet<(u32, BlockId)>) -> Result<()> {
-        let listing = self.there.read_pack_listing(pack)?;
-        let (there, reader) = (self.there, &self.own_blocks);
-        let (copies, arrived, brought) = (&mut self.copies, &mut self.arrived, &mut self.brought);
-        listing.for_each_table(&*there.store, |row, table| {
-            if row.thinned || !offsets.contains(&(row.offset, row.block)) {
-                return Ok(());
+    /// Copies chosen blocks out of a pack; what is damaged or gone is passed over.
+    fn copy_out_of(&mut self, pack: &str, chosen: &HashSet<(u32, BlockId)>) -> Result<()> {
+        let Some(listing) = self.theirs.listing(pack)? else { return Ok(()) };
+        let rows: Vec<PackRow> =
+            listing.rows.iter().filter(|row| chosen.contains(&(row.offset, row.block))).copied().collect();
+        for row in rows.into_iter().filter(|row| !row.thinned) {
+            if self.copy(pack, &row)? {
+                self.arrived.insert(row.block);
             }
-            let mut bytes = vec![0; row.stored_len as usize];
-            there.read_pack_at(pack, row.offset.into(), &mut bytes)?;
-            match reader.check_seal(row.into(), &mut bytes.clone()) {
-                Err(error) if error.kind() == Kind::Corrupt => return Ok(()),
-                opened => opened?,
+        }
+        Ok(())
+    }
+
+    /// Brings a whole copy of a block, or else every thinned one of which the same is not here; answers whether all of it came.
+    fn bring_one(&mut self, block: BlockId) -> Result<bool> {
+        let own = self.own.copies(block)?;
+        let theirs = self.theirs.copies(block)?;
+        let (thinned, whole): (Vec<_>, Vec<_>) = theirs.into_iter().partition(|place| place.thinned);
+        for place in whole {
+            if self.copy_from(block, &place)? {
+                return Ok(true);
             }
-            copies.add(row, table, bytes)?;
-            *brought += 1;
-            arrived.insert(row.block);
-            Ok(())
-        })
+        }
+        let mut is_there = !thinned.is_empty();
+        for place in thinned {
+            is_there = (self.is_here(block, &own, &place)? || self.copy_from(block, &place)?) && is_there;
+        }
+        Ok(is_there)
+    }
+
+    fn copy_from(&mut self, block: BlockId, place: &BlockPlace) -> Result<bool> {
+        let pack = names::pack(place.pack, place.pack_session);
+        let is_it = |row: &&PackRow| (row.block, row.offset) == (block, place.offset);
+        let row = self.theirs.listing(&pack)?.and_then(|listing| listing.rows.iter().find(is_it).copied());
+        row.map_or(Ok(false), |row| self.copy(&pack, &row))
+    }
+
+    /// Copies a block that opens where it stands; answers whether it does.
+    fn copy(&mut self, pack: &str, row: &PackRow) -> Result<bool> {
+        let Some(bytes) = self.theirs.read(pack, (row.offset, row.stored_len))? else { return Ok(false) };
+        let Some(table) = self.theirs.read(pack, (row.table_offset, row.table_len))? else { return Ok(false) };
+        match self.own_blocks.check_seal(row.into(), &mut bytes.clone()) {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
+            opened => opened?,
+        }
+        self.copies.add(row, &table, bytes)?;
+        self.brought += 1;
+        Ok(true)
     }
 
     /// Makes sure that each of these blocks has come, or is in one of these packs, which are listed.
@@ -233,8 +261,82 @@ impl<'r> Blocks<'r> {
         }
         Ok(())
     }
+}
 
-    pub fn has_brought_any(&self, blocks: &BlockSet) -> bool {
-        blocks.iter().any(|block| self.arrived.contains(block))
+/// Every copy that is there: those that tables name, and those in packs that no table names any more, because a collector has
+/// moved something out of them that a snapshot which came since may need.
+struct Theirs<'r> {
+    repository: &'r Repository,
+    index: Arc<Index>,
+    unnamed: HashMap<BlockId, Vec<BlockPlace>>,
+    blocks: BlockReader,
+    /// The pack that was looked into last.
+    last: Option<(String, PackListing)>,
+}
+
+impl<'r> Theirs<'r> {
+    fn look(repository: &'r Repository) -> Result<Self> {
+        let index = repository.index_beside(HashSet::new(), crate::index::Care::Tails)?;
+        let (named, doomed) = (index.packs(), repository.condemned()?.packs());
+        let mut unnamed = HashMap::<BlockId, Vec<BlockPlace>>::new();
+        for pack in repository.list_packs()? {
+            let is_unnamed = |id: PackId| !named.contains_key(&id) || doomed.contains(&id);
+            if !names::parse_pack(&pack.name).is_ok_and(|(id, _)| is_unnamed(id)) {
+                continue;
+            }
+            if let Some(listing) = unless_lost(repository.read_pack_listing(&pack))? {
+                for row in &listing.rows {
+                    unnamed.entry(row.block).or_default().push(listing.place_of(row));
+                }
+            }
+        }
+        let blocks = repository.block_reader(&index);
+        Ok(Self { repository, index, unnamed, blocks, last: None })
+    }
+
+    /// Whole ones first, and of those the ones that tables name.
+    fn copies(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
+        let mut copies = self.index.copies(block)?;
+        for place in self.unnamed.get(&block).into_iter().flatten() {
+            if !copies.contains(place) {
+                copies.push(*place);
+            }
+        }
+        copies.sort_by_key(|place| place.thinned);
+        Ok(copies)
+    }
+
+    /// What a pack says that it has; none if it cannot say it, or is gone.
+    fn listing(&mut self, pack: &str) -> Result<Option<&PackListing>> {
+        if self.last.as_ref().is_none_or(|(name, _)| name != pack) {
+            let Some(len) = unless_gone(self.repository.store.len(pack), pack)? else { return Ok(None) };
+            let read = self.repository.read_pack_listing(&Object { name: pack.to_owned(), len });
+            let Some(listing) = unless_lost(read)? else { return Ok(None) };
+            self.last = Some((pack.to_owned(), listing));
+        }
+        Ok(self.last.as_ref().map(|(_, listing)| listing))
+    }
+
+    fn read(&self, pack: &str, (offset, len): (u32, u32)) -> Result<Option<Vec<u8>>> {
+        let mut bytes = vec![0; len as usize];
+        let pack = Object { name: pack.to_owned(), len: u64::MAX };
+        let read = self.repository.read_pack_at(&pack, offset.into(), &mut bytes);
+        Ok(unless_lost(read)?.map(|()| bytes))
+    }
+}
+
+/// Nothing where something is damaged or gone.
+fn unless_lost<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(Error::Store { source, .. }) if is_absent(&source) => Ok(None),
+        Err(error) if error.kind() == Kind::Corrupt => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+fn unless_gone<T>(read: std::io::Result<T>, name: &str) -> Result<Option<T>> {
+    match read {
+        Err(source) if is_absent(&source) => Ok(None),
+        read => read.map(Some).map_err(|source| Error::Store { verb: "read", name: name.to_owned(), source }),
     }
 }

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::keys::encode_data_key;
 use crate::format::names::{self, DataKeyName};
 use crate::id::{DomainId, SessionId};
+use crate::keys::DataKey;
 use crate::repository::{Repository, list, put};
 
 /// Wraps that are here and not doomed, and those that are there.
@@ -35,38 +36,70 @@ impl KeysAtHand {
         self.confirmed.contains(&session) || self.here.get(&session).is_some_and(|wraps| !wraps.is_empty())
     }
 
-    /// Makes sure that the data keys of a session are here to stay, and open.
+    /// Makes sure that the data keys of a session are here to stay, and open. Those that come must be what `opens` something there:
+    /// whoever knows a public key makes others.
+    ///
+    /// # Errors
+    /// When there are none, or both copies have others.
     pub fn bring(
         &mut self,
         (here, there): (&Repository, &Repository),
         session: SessionId,
         carrier: SessionId,
+        opens: impl FnOnce() -> Result<bool>,
     ) -> Result<()> {
         if self.confirmed.contains(&session) {
             return Ok(());
         }
-        let theirs = self.there.get(&session).map(Vec::as_slice).unwrap_or_default();
-        let known = there.first_that_opens(theirs);
+        let damaged = |problem: &str| Error::damaged("bring data key", session, problem);
+        let theirs = unless_damaged(there.data_keys.get(session))?;
         let own = self.here.get(&session).map(Vec::as_slice).unwrap_or_default();
-        let is_same = match here.first_that_opens(own) {
-            Err(error) if error.kind() == Kind::Corrupt => false,
-            // Where theirs is damaged, what is here opens what is here.
-            found => known.as_ref().map_or(true, |(_, theirs)| found.is_ok_and(|(_, own)| own == *theirs)),
-        };
-        if !is_same {
-            let (stored, key) = known?;
-            let listed_by = stored.domain.and_then(|domain| self.listers.get(&domain).copied());
-            let wrapped = here.keys.wrap_again(&stored, &key, listed_by)?;
-            let name = DataKeyName { session, generation: wrapped.generation(), carrier: Some(carrier) };
-            put(&*here.store, &name.name(), &encode_data_key(here.id(), &wrapped))?;
-            let (_, read) = here.data_keys.read_wrap(&name)?;
-            if read != key {
-                return Err(Error::damaged("read back", name.name(), "it holds other keys than were brought"));
+        match (unless_damaged(here.first_that_opens(own))?, theirs) {
+            (Some((_, own)), Some(theirs)) if own != *theirs => {
+                return Err(damaged("the copies of the repository have different keys of it"));
             }
-            here.data_keys.insert(session, Arc::new(read));
+            (Some(_), _) => {}
+            (None, Some(theirs)) if opens()? => self.carry((here, there), (session, &theirs), carrier)?,
+            (None, Some(_)) => return Err(damaged("it opens nothing there")),
+            (None, None) => return Err(damaged("there is none that opens")),
         }
         self.confirmed.insert(session);
         Ok(())
+    }
+
+    /// Wraps a key that is there by the secrets of this copy.
+    fn carry(
+        &self,
+        (here, there): (&Repository, &Repository),
+        (session, key): (SessionId, &Arc<DataKey>),
+        carrier: SessionId,
+    ) -> Result<()> {
+        let mut stored = None;
+        for wrap in self.there.get(&session).into_iter().flatten() {
+            match there.data_keys.read_wrap(wrap) {
+                Ok((wrapped, opened)) if opened == **key => stored = Some(wrapped),
+                Err(error) if error.kind() != Kind::Corrupt => return Err(error),
+                _ => {}
+            }
+        }
+        let stored = stored.ok_or_else(|| Error::damaged("bring data key", session, "its wrap is gone"))?;
+        let listed_by = stored.domain.and_then(|domain| self.listers.get(&domain).copied());
+        let wrapped = here.keys.wrap_again(&stored, key, listed_by)?;
+        let name = DataKeyName { session, generation: wrapped.generation(), carrier: Some(carrier) };
+        put(&*here.store, &name.name(), &encode_data_key(here.id(), &wrapped))?;
+        let (_, read) = here.data_keys.read_wrap(&name)?;
+        if read != **key {
+            return Err(Error::damaged("read back", name.name(), "it holds other keys than were brought"));
+        }
+        here.data_keys.insert(session, key.clone());
+        Ok(())
+    }
+}
+
+fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == Kind::Corrupt => Ok(None),
+        read => read.map(Some),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::condemned::CondemnedLists;
 use crate::error::{Error, Result};
 use crate::fence::Fences;
 use crate::format::history::RemovedSnapshot;
@@ -17,11 +18,16 @@ use crate::repository::{
 pub struct Known {
     /// Snapshots that are here, readable or not.
     here: HashSet<SnapshotId>,
+    /// Snapshots that condemned lists name here, and those that are forgotten here.
+    doomed_here: HashSet<SnapshotId>,
+    marked_here: HashSet<SnapshotId>,
     removed_here: Removed,
     fences_here: Fences,
     there: AllSnapshots,
     /// What is listed there, void snapshots included, or recorded as removed.
     links_there: HashMap<SnapshotId, RemovedSnapshot>,
+    /// What this sync has recorded as being elsewhere.
+    recorded: HashSet<SnapshotId>,
 }
 
 /// What becomes of each snapshot that is there.
@@ -36,7 +42,7 @@ pub struct Plan {
 
 impl Known {
     /// Reads them. Snapshots before what was removed, since a removal is recorded before its snapshot goes.
-    pub fn look(here: &Repository, there: &Repository) -> Result<Self> {
+    pub fn look((here, there): (&Repository, &Repository), condemned: &CondemnedLists) -> Result<Self> {
         let theirs = there.proved_snapshots()?;
         let removed_there = there.removed()?;
         let gone = removed_there.snapshots().map(|gone| (gone.id, *gone));
@@ -49,11 +55,26 @@ impl Known {
         if let Some(damage) = removed_here.damaged.pop() {
             return Err(damage);
         }
-        Ok(Self { here: ids, removed_here, fences_here: here.fences()?, there: theirs, links_there })
+        let (doomed_here, marked_here) = (condemned.snapshots(), here.marked()?);
+        Ok(Self {
+            here: ids,
+            doomed_here,
+            marked_here,
+            removed_here,
+            fences_here: here.fences()?,
+            there: theirs,
+            links_there,
+            recorded: HashSet::new(),
+        })
     }
 
-    pub fn add(&mut self, id: SnapshotId) {
+    /// Notes that a snapshot is here; answers what is to be recorded, where it was recorded as being elsewhere: from now on its
+    /// absence would be a gap again.
+    pub fn arrive(&mut self, signed: &SignedSnapshot) -> Option<RemovedSnapshot> {
+        let id = signed.place.id;
         self.here.insert(id);
+        let is_recorded = self.removed_here.contains(id) || self.recorded.contains(&id);
+        is_recorded.then(|| RemovedSnapshot { elsewhere: Some(false), ..elsewhere(signed) })
     }
 
     /// Says what becomes of each snapshot.
@@ -66,7 +87,14 @@ impl Known {
         for ProvedSnapshot { signed, forgotten: is_forgotten } in &self.there.entries {
             let place = signed.place;
             if self.here.contains(&place.id) {
-                present.push(signed.clone());
+                // What is to go here needs nothing.
+                if !self.doomed_here.contains(&place.id) && !self.marked_here.contains(&place.id) {
+                    present.push(signed.clone());
+                }
+            } else if self.doomed_here.contains(&place.id) {
+                let problem =
+                    "a prune is about to remove what was left of it here: synchronise again after the next one";
+                left_out.push((place, Error::damaged("bring snapshot", place.name(), problem)));
             } else if *is_forgotten {
                 forgotten += 1;
             } else if self.removed_here.was_here(place.id) {
@@ -82,14 +110,18 @@ impl Known {
         Ok(Plan { wanted, present, removed, forgotten, left_out })
     }
 
+    fn is_explained(&self, id: SnapshotId) -> bool {
+        self.here.contains(&id) || self.removed_here.contains(id) || self.recorded.contains(&id)
+    }
+
     /// What stands before a snapshot in its chain and is not here: it is recorded as being elsewhere, so that its absence is no
     /// gap.
     ///
     /// # Errors
     /// [`Error::HistoryGap`] when it is not known there either.
-    pub fn before(&self, signed: &SignedSnapshot) -> Result<Vec<RemovedSnapshot>> {
+    pub fn before(&mut self, signed: &SignedSnapshot) -> Result<Vec<RemovedSnapshot>> {
         let (mut before, mut after, mut next) = (Vec::new(), signed.place, signed.previous);
-        while let Some(id) = next.filter(|id| !self.here.contains(id) && !self.removed_here.contains(*id)) {
+        while let Some(id) = next.filter(|id| !self.is_explained(*id)) {
             let Some(gone) = self.links_there.get(&id) else {
                 return Err(Error::HistoryGap { missing: id.to_string(), after: after.name() });
             };
@@ -97,6 +129,10 @@ impl Known {
             after = SnapshotPlace { source: gone.source, sequence: gone.sequence, id };
             next = gone.previous;
             before.push(gone);
+            // Whoever signs records could make a chain that leads to itself.
+            if !self.recorded.insert(id) {
+                break;
+            }
         }
         Ok(before)
     }

@@ -39,6 +39,7 @@ impl Scene {
                 Step::SecondBackup => scene.write_second_version(),
                 Step::Forget => drop(kept.remove(&first)),
                 Step::Undelete => arguments.push(first.clone()),
+                Step::Bring => drop(scene.world.ok(&["--repo", "copy", "backup", "docs"])),
                 _ => {}
             }
             scene.stage(step, arguments, kept.clone());
@@ -154,7 +155,16 @@ impl Scene {
     }
 
     pub fn snapshots(&self, what: &str) -> Vec<String> {
-        let printed = self.succeeds(&["snapshots", "--json"], what).stdout;
+        self.listed(&["snapshots", "--json"], what)
+    }
+
+    /// Those of another copy of the repository.
+    pub fn snapshots_of(&self, repository: &str, what: &str) -> Vec<String> {
+        self.listed(&["--repo", repository, "snapshots", "--json"], what)
+    }
+
+    fn listed(&self, arguments: &[&str], what: &str) -> Vec<String> {
+        let printed = self.succeeds(arguments, what).stdout;
         let listed: Value = serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{what}: {error}: {printed}"));
         let listed = listed.as_array().expect("an array").iter();
         listed.map(|snapshot| snapshot["id"].as_str().expect("an id").to_owned()).collect()

@@ -18,6 +18,7 @@ pub enum Step {
     Init,
     Backup,
     SecondBackup,
+    CreateCopy,
     Restore,
     AddKey,
     ExportKit,
@@ -27,6 +28,7 @@ pub enum Step {
     Forget,
     Undelete,
     Prune,
+    Bring,
 }
 
 /// One command with what it finds.
@@ -60,10 +62,11 @@ impl Stage {
 }
 
 /// Every command, in the order in which the small life has them.
-pub const STEPS: [(Step, &[&str]); 12] = [
+pub const STEPS: [(Step, &[&str]); 14] = [
     (Step::Init, &["init"]),
     (Step::Backup, &["backup", "docs"]),
     (Step::SecondBackup, &["backup", "docs"]),
+    (Step::CreateCopy, &["sync", "--to", "copy"]),
     (Step::Restore, &["restore", "latest", "--target", "target", "--verify"]),
     (Step::AddKey, &["key", "add", "--new-password-file", "new.txt"]),
     (Step::ExportKit, &["key", "export-kit"]),
@@ -73,6 +76,7 @@ pub const STEPS: [(Step, &[&str]); 12] = [
     (Step::Forget, &["forget", "--keep-last", "1"]),
     (Step::Undelete, &["undelete"]),
     (Step::Prune, &["prune"]),
+    (Step::Bring, &["sync", "--from", "copy"]),
 ];
 
 /// Asserts that a command which said so did its work.
@@ -84,6 +88,7 @@ pub fn assert_done(scene: &Scene, stage: &Stage, what: &str) {
             assert_eq!(listed.len(), stage.kept.len() + 1, "{what}: the snapshot is not there");
             scene.assert_restores(listed.last().expect("there is one"), stage.version, what);
         }
+        Step::CreateCopy => assert_stands_alone(scene, stage, what),
         Step::Restore => assert_same(&scene.world.restored("target", "docs"), &scene.version(1)),
         Step::AddKey => assert_opens(scene, &scene.world.path("new.txt"), "snapshots", what),
         Step::ExportKit => assert_opens(scene, &written(scene, "recovery-kit"), "snapshots", what),
@@ -93,7 +98,28 @@ pub fn assert_done(scene: &Scene, stage: &Stage, what: &str) {
         Step::Forget => assert_eq!(listed.len(), 1, "{what}: nothing was forgotten"),
         Step::Undelete => assert_eq!(listed.len(), 2, "{what}: nothing came back"),
         Step::Prune => assert!(packs_len(scene) < LARGE as u64, "{what}: nothing was freed"),
+        Step::Bring => {
+            let came = scene.snapshots_of("copy", what).pop().expect("there is one");
+            assert!(listed.contains(&came), "{what}: {came} did not come: {listed:?}");
+            scene.assert_restores(&came, stage.version, what);
+        }
     }
+}
+
+/// The copy has every snapshot, and restores when the repository is gone.
+fn assert_stands_alone(scene: &Scene, stage: &Stage, what: &str) {
+    let copied = scene.snapshots_of("copy", what);
+    assert!(stage.kept.keys().all(|kept| copied.contains(kept)), "{what}: {copied:?}");
+    let aside = scene.world.path("aside");
+    std::fs::rename(scene.world.repository(), &aside).expect("it is there");
+    for (snapshot, version) in &stage.kept {
+        let node = format!("{snapshot}:{}", scene.world.absolute("docs"));
+        let _ = std::fs::remove_dir_all(scene.world.path("restored"));
+        scene.succeeds(&["--repo", "copy", "restore", &node, "--target", "restored"], what);
+        assert_same(&scene.world.path("restored"), &scene.version(*version));
+    }
+    scene.succeeds(&["--repo", "copy", "check"], what);
+    std::fs::rename(aside, scene.world.repository()).expect("it was there");
 }
 
 fn assert_opens(scene: &Scene, secret: &Path, verb: &str, what: &str) {
