@@ -23,7 +23,7 @@ BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 4 << 20, 1 
 SUITES = {"aes-256-gcm": AESGCM, "chacha20-poly1305": ChaCha20Poly1305}
 HPKE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
-generation = lambda name: int(name.partition(".")[2] or 0)  # of the secrets in it, or that wrap it
+generation = lambda name: int(name.partition(".")[2].partition("-")[0] or 0)  # of the secrets in it, or that wrap it
 Data, Hole = namedtuple("Data", "session serial offset length"), namedtuple("Hole", "length")
 
 
@@ -143,27 +143,27 @@ class Repository:
         raise Damaged("no key slot opens with this secret")
 
     @functools.cache
-    def of_session(self, session):
-        """The newest data key object of a session, and its domain; None for our own."""
+    def data_key(self, session, purpose):
+        """A session's data key for content (1) or trees (2), of whichever object opens, and its domain; None for ours."""
         own = f"keys/data/{session.hex()}"  # what follows it is a generation, and who carried the key here
-        name = max((name for name in self.names("keys/data") if name.startswith(own)), key=generation, default="keys")
+        for name in sorted((name for name in self.names("keys/data") if name.startswith(own)), key=generation)[::-1]:
+            with contextlib.suppress(Damaged):
+                return self.open_wrap(name, session, purpose)
+        raise Damaged(f"no data key of session {session.hex()} opens")
+
+    def open_wrap(self, name, session, purpose):
+        """The same of one object: the secret of its generation and domain opens it."""
         stored = self.clear(name, DATA_KEY)
         domain = None if stored.get(3) == self.secrets.get(9) else stored.get(3, bytes(8))
         expect(stored[1] == session and (not domain or 6 in self.secrets), f"{name}: of another session or domain")
-        return name, stored, domain
-
-    @functools.cache
-    def data_key(self, session, purpose):
-        """A session's data key for content (1) or trees (2): the secret of its generation and domain opens it."""
-        number, (name, stored, domain) = {CONTENT: 4, TREE: 5}[purpose], self.of_session(session)
+        number, what = {CONTENT: (4, b"domain content"), TREE: (5, b"domain tree")}[purpose]
         wrapped = next((key for key in stored[2] if key[1] == purpose and key[2] in (1, 2)), None)
         expect(wrapped and number in self.secrets, f"{name}: no key for purpose {purpose} that this secret may open")
         older = [{4: old[1], 5: old[2], 13: old.get(3)} for old in self.secrets.get(12, [])]
-        secrets = {**dict(enumerate(older)), self.secrets.get(11, 0): self.secrets}[wrapped.get(5, 0)]
-        what = b"domain content" if number == 4 else b"domain tree"
+        secrets = {**dict(enumerate(older)), self.secrets.get(11, 0): self.secrets}.get(wrapped.get(5, 0), {number: b""})
         secret = derive(secrets.get(13) or self.secrets[6], what, domain) if domain else secrets[number]
-        key = derive(secret, (b"wrap" if wrapped[2] == 1 else b"seal") + b" data key")
-        return self.open(name, key, wrapped.get(3), wrapped[4], DATA_KEY, session, bytes([purpose]))
+        wrapping = derive(secret, (b"wrap" if wrapped[2] == 1 else b"seal") + b" data key")
+        return self.open(name, wrapping, wrapped.get(3), wrapped[4], DATA_KEY, session, bytes([purpose])), domain
 
     def snapshots(self):
         """(id, fields, forgotten) of every snapshot, oldest first; a clock that was set back makes none older."""
@@ -179,7 +179,7 @@ class Repository:
     def snapshot(self, name):
         head = (data := self.read(name))[: 144 + int.from_bytes(data[140:144], "little")]
         expect(head[:5] + head[6:24] == b"MSS1" + bytes([SNAPSHOT, 0, 0]) + self.id, f"{name}: no snapshot")
-        key = derive(self.data_key(head[112:128], TREE), b"object", bytes([SNAPSHOT]))
+        key = derive(self.data_key(head[112:128], TREE)[0], b"object", bytes([SNAPSHOT]))
         return cbor(self.open(name, key, head[128:140], data[len(head) : -64], SNAPSHOT, head))
 
     def find_blocks(self, name):  # from the pack's own directory
@@ -205,7 +205,7 @@ class Repository:
             stored = os.pread(pack.fileno(), min(length, BLOCK_LIMIT << 1), offset)
             table = os.pread(pack.fileno(), min(table_length, BLOCK_LIMIT), table_offset)
         plain, kept = self.open_block(what, session, serial, kind, stored)
-        index = (domain := self.of_session(session)[2]) and derive(self.secrets[6], b"domain index", domain)
+        index = (domain := self.data_key(session, kind)[1]) and derive(self.secrets[6], b"domain index", domain)
         key = derive(index or self.secrets[3], b"chunk table", session, struct.pack("<I", serial))
         says = CHUNK_TABLE, session, struct.pack("<I", serial)
         rows = self.open(f"chunk table of {what}", key, table[:12], table[12:], *says)
@@ -217,7 +217,7 @@ class Repository:
         expect(0 < len(sealed) <= BLOCK_LIMIT + (1 << 16) and header[5] <= 1, f"{what}: impossible length or codec")
         start = b"MSBK" + bytes([kind, header[5], header[6], 0]) + session + struct.pack("<I", serial)
         expect(header[:28] + header[40:] == start + struct.pack("<I", len(sealed)), f"{what}: another block is there")
-        key = derive(self.data_key(session, kind), b"block", struct.pack("<I", serial))
+        key = derive(self.data_key(session, kind)[0], b"block", struct.pack("<I", serial))
         coded = self.open(what, key, header[28:40], sealed, kind, header)
         if header[5]:
             declared = zstandard.frame_content_size(coded)
@@ -227,10 +227,9 @@ class Repository:
 
     def take(self, extent, kind):
         expect(isinstance(extent, Data), "a hole where a tree page should be")
-        start, end = extent.offset, extent.offset + extent.length
-        for place in sorted(self.places.get((extent.session, extent.serial, kind), [])):  # a whole copy comes first
-            plain, kept = self.copy(extent.session, extent.serial, kind, place)
-            before = bisect.bisect(kept, (start, BLOCK_LIMIT << 1)) - 1  # zeros where chunks were taken out are nobody's
+        start, end, block = extent.offset, extent.offset + extent.length, (extent.session, extent.serial, kind)
+        for plain, kept in (self.copy(*block, place) for place in sorted(self.places.get(block, []))):  # whole first
+            before = bisect.bisect(kept, (start, BLOCK_LIMIT << 1)) - 1  # zeros where chunks are not are nobody's
             if start == end <= len(plain) or before >= 0 and end <= kept[before][1]:
                 return memoryview(plain)[start:end]
         expect(False, f"{extent.length} bytes at {start} are in no copy of block {extent.serial}")

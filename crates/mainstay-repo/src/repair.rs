@@ -17,6 +17,7 @@ mod maps;
 mod run;
 mod sidecars;
 mod sister;
+mod small;
 mod treat;
 
 use crate::error::Result;
@@ -62,6 +63,8 @@ pub enum Means {
     Derived,
     /// Another copy of the repository had it.
     Sister,
+    /// It was given up, since that was asked for.
+    GivenUp,
 }
 
 /// An object that was made whole, or would be.
@@ -132,12 +135,22 @@ impl Repository {
         let session = SessionId(random()?);
         let repair = |around| {
             let taken = sister.map(|sister| sister::take_small(self, sister, options.mode)).transpose()?;
+            let mut mended = taken.unwrap_or_default();
+            let is_taken = |mended: &[Repaired], one: &Repaired| mended.iter().any(|known| known.object == one.object);
+            for one in small::put_away(self, options)? {
+                if !is_taken(&mended, &one) {
+                    mended.push(one);
+                }
+            }
             let run = Run::new((self, sister), options, (session, observer), around)?;
-            run.after(taken.unwrap_or_default()).run()
+            run.after(mended).run()
         };
         if options.mode == RepairMode::Show {
             let _lease = self.begin_reading()?;
-            return repair(Surroundings::look(self)?);
+            // What is doomed counts for nobody, here as in a repair that writes.
+            let mut around = Surroundings::look(self)?;
+            around.condemned = self.condemned()?;
+            return repair(around);
         }
         let repaired = self.look_around(session).and_then(repair);
         self.leases().end(session)?;

@@ -298,6 +298,12 @@ impl Repository {
         CondemnedLists::read(&*self.store, &self.judge)
     }
 
+    /// Snapshots that are forgotten and that a prune has begun to remove: what they need may be gone, and is no loss.
+    pub fn doomed_snapshots(&self) -> Result<HashSet<SnapshotId>> {
+        let marked = self.marked()?;
+        Ok(self.condemned()?.snapshots().into_iter().filter(|id| marked.contains(id)).collect())
+    }
+
     /// Opens an index of these tables alone, for a check that goes on when others are damaged.
     pub fn index_of(&self, tables: &[Object]) -> Result<Arc<Index>> {
         Index::of_tables(self.store.clone(), self.keys.clone(), tables).map(Arc::new)

@@ -120,7 +120,13 @@ impl Repository {
             put_or_keep(&*store, &slot.name, &bytes)?;
             slots.insert(slot.name);
         }
-        put(&*store, names::CONFIG, &config::encode(self.keys.config()))?;
+        match put(&*store, names::CONFIG, &config::encode(self.keys.config())) {
+            // By another creation at the same time.
+            Err(Error::Store { source, .. }) if is_present(&source) => {
+                return Err(Error::Occupied { location, found: "a repository exists already" });
+            }
+            done => done?,
+        }
         // Those of a creation that was cut short may have been removed here since.
         for slot in list(&*store, names::KEY_SLOTS)?.into_iter().filter(|slot| !slots.contains(&slot.name)) {
             store.delete(&slot.name).map_err(|source| store_error("delete", &slot.name, source))?;
@@ -215,12 +221,9 @@ impl<'r> Sync<'r> {
             Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
             blocks => blocks?,
         };
-        let lacks_key = blocks.sessions().chain([signed.session]).any(|session| !self.keys.has(session));
-        if lacks_key {
-            self.bring_keys(signed, &blocks)?;
-        }
+        let brings_key = self.bring_keys(signed, &blocks)?;
         let lacks_blocks = self.blocks.ask_for_lost(&blocks)?;
-        Ok((lacks_key || lacks_blocks).then(|| Arriving { signed: signed.clone(), blocks, map: None }))
+        Ok((brings_key || lacks_blocks).then(|| Arriving { signed: signed.clone(), blocks, map: None }))
     }
 
     /// Asks for what is needed of a snapshot that is to come.
@@ -240,7 +243,9 @@ impl<'r> Sync<'r> {
         Ok(Some(Arriving { signed: signed.clone(), blocks, map: Some(map) }))
     }
 
-    fn bring_keys(&mut self, signed: &SignedSnapshot, blocks: &BlockSet) -> Result<()> {
+    /// Answers whether one was not here.
+    fn bring_keys(&mut self, signed: &SignedSnapshot, blocks: &BlockSet) -> Result<bool> {
+        let before = self.keys.carried;
         let (both, theirs) = ((self.here, self.there), &self.blocks);
         for session in blocks.sessions().chain([signed.session]) {
             let opens = || match session == signed.session {
@@ -249,7 +254,7 @@ impl<'r> Sync<'r> {
             };
             self.keys.bring(both, session, self.session, opens)?;
         }
-        Ok(())
+        Ok(self.keys.carried > before)
     }
 
     /// Brings what was asked for, then puts the snapshots that are whole by it, the oldest first.
@@ -308,14 +313,14 @@ impl<'r> Sync<'r> {
 fn put_or_keep(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<()> {
     match put(store, name, bytes) {
         Err(Error::Store { source, .. }) if is_present(&source) => {
-            if read_object(store, name, "read back")? != bytes {
-                return Err(Error::damaged(
-                    "read back",
-                    name,
-                    "it differs from what the other copy of the repository has",
-                ));
+            match read_object(store, name, "read back") {
+                Ok(known) if known == bytes => {
+                    store.make_durable(name).map_err(|source| store_error("sync", name, source))
+                }
+                Err(error) if error.kind() != Kind::Corrupt => Err(error),
+                // Its name says what its bytes are, or a snapshot does: what differs is damaged.
+                _ => store.replace(name, bytes).map_err(|source| store_error("replace", name, source)),
             }
-            store.make_durable(name).map_err(|source| store_error("sync", name, source))
         }
         done => done,
     }

@@ -9,7 +9,7 @@ use mainstay_repo::{Repository, Right, SnapshotEntry};
 use crate::context::Opened;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
-use crate::memory::{Memory, Rewinds};
+use crate::memory::{self, Rewinds};
 use crate::output::Output;
 
 /// What a repository lists.
@@ -24,8 +24,7 @@ impl<'a> Listing<'a> {
     pub fn read(opened: &'a Opened) -> Result<Self> {
         let repository = &opened.repository;
         repository.require(Right::List, "list snapshots")?;
-        let listed = repository.list_snapshots()?;
-        let rewinds = Memory::open(repository).look(&listed)?;
+        let (listed, rewinds) = memory::look_at(repository)?;
         Ok(Self { repository, listed, rewinds })
     }
 

@@ -65,6 +65,15 @@ impl Location {
         real(&self.path) == real(&other.path)
     }
 
+    /// Whether another location is in this directory, or would be.
+    pub fn holds(&self, other: &Self) -> bool {
+        let real = |path: &Path| {
+            let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+            there.map_or_else(|| path.to_owned(), |(above, real)| real.join(path.strip_prefix(above).unwrap_or(path)))
+        };
+        real(&other.path).starts_with(real(&self.path))
+    }
+
     /// The words that name this repository on a command line; nothing for the default one.
     pub fn flag(&self) -> String {
         match self.choice {

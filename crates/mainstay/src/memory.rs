@@ -5,7 +5,7 @@
 //! is not. What is in it and what follows from it is decided by the engine.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mainstay_repo::{Listing, Repository, Rewind, Seen, SnapshotEntry, SnapshotPlace, names};
 
@@ -32,8 +32,12 @@ pub struct Rewinds(pub Vec<Rewind>);
 
 /// Where a repository is remembered: each copy of it by itself, since one may lag behind another.
 pub fn path(repository: &Repository) -> Result<PathBuf> {
-    let place = PathBuf::from(repository.location());
-    let place = place.canonicalize().unwrap_or(place);
+    path_of(repository, Path::new(&repository.location()))
+}
+
+/// The same of the copy in another place, whether it is there or not.
+pub fn path_of(repository: &Repository, place: &Path) -> Result<PathBuf> {
+    let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
     let name = format!("{}-{}", repository.id(), repository.place_name(place.as_os_str().as_bytes()));
     Ok(defaults::state_directory()?.join("seen").join(name))
 }
@@ -87,8 +91,7 @@ impl<'r> Memory<'r> {
 /// Lists the snapshots for a command that has no other need of them, and tells of a rewound history. A key that may not read
 /// them knows them by their names.
 pub fn look(opened: &Opened, output: &Output) -> Rewinds {
-    let listed = opened.repository.list_snapshots().map_err(Failure::from);
-    let looked = listed.and_then(|listing| Memory::open(&opened.repository).look(&listing));
+    let looked = look_at(&opened.repository).map(|(_, rewinds)| rewinds);
     // What cannot be listed now is told of by the command itself, each in its way.
     let rewinds = looked.unwrap_or(Rewinds(Vec::new()));
     rewinds.warn(output);
@@ -97,7 +100,16 @@ pub fn look(opened: &Opened, output: &Output) -> Rewinds {
 
 /// Refuses what is not safe where the history was rewound.
 pub fn refuse_rewound(opened: &Opened, verb: &str) -> Result<()> {
-    Memory::open(&opened.repository).look(&opened.repository.list_snapshots()?)?.refuse(verb)
+    look_at(&opened.repository)?.1.refuse(verb)
+}
+
+/// Lists the snapshots and compares them with what was seen; in this order the memory comes first: what somebody else remembers
+/// meanwhile may be younger than the listing, and is no rewind.
+pub fn look_at(repository: &Repository) -> Result<(Listing, Rewinds)> {
+    let mut memory = Memory::open(repository);
+    let listing = repository.list_snapshots()?;
+    let rewinds = memory.look(&listing)?;
+    Ok((listing, rewinds))
 }
 
 impl Rewinds {

@@ -78,7 +78,11 @@ impl Inventory {
         let listed = list(repository, names::SNAPSHOTS)?;
         let marks: HashSet<String> = list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
         let forgotten = repository.marked()?;
-        let (snapshots, void) = read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
+        let (mut snapshots, mut void) =
+            read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
+        // What a prune has begun to remove needs nothing any more.
+        let doomed = repository.doomed_snapshots()?;
+        void.extend(snapshots.extract_if(.., |held| doomed.contains(&held.entry.id)).map(|held| held.entry));
         maps.report_orphans(&listed, &marks, &snapshots, findings);
         let mut tables = list(repository, names::INDEX)?;
         let index = open_index(repository, &mut tables, findings)?;

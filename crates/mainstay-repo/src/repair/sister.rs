@@ -3,8 +3,8 @@
 //! Owns which of its objects and blocks are taken, and that each proves itself by the keys of this repository. Changes nothing
 //! there but a lease of its own.
 //!
-//! How often a block was thinned says nothing beyond the border of a repository: two that are pruned apart thin in different
-//! ways. So a block is taken whole, or from a pack that was the same here.
+//! Of two thinned copies of a block either may have what the other lacks. So a block is taken whole, or as the very copy that is
+//! damaged here, in whichever pack.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -12,12 +12,13 @@ use std::sync::Arc;
 use super::inspect::DamagedPack;
 use super::{Means, RepairMode, Repaired};
 use crate::error::{Error, Kind, Result};
+use crate::format::block::BLOCK_HEADER_LEN;
 use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::{self, BlockSet};
 use crate::id::{PackId, SessionId};
 use crate::index::{BlockPlace, Index};
-use crate::pack_reader::read_object;
+use crate::pack_reader::{BlockReader, read_object};
 use crate::parity::{StoredBytes, is_pack};
 use crate::repository::{LostSnapshot, Repository, SnapshotPlace, store_error};
 use crate::session::rescue;
@@ -204,23 +205,23 @@ pub fn same_pack<'s>(sister: &'s Repository, pack: &DamagedPack) -> Result<Optio
 /// Takes whole copies of blocks as ciphertext into packs of `session`, and indexes them; answers which were to be had.
 pub fn take_blocks(
     repository: &Repository,
-    (sister, index): (&Repository, &Index),
+    (sister, index): (&Repository, &Arc<Index>),
     session: SessionId,
     (wanted, mode): (&BlockSet, RepairMode),
 ) -> Result<BlockSet> {
     let _lease = sister.begin_reading()?;
     let theirs = sister.index()?;
-    // A pack of the same name has the same bytes, whatever was thinned in it.
     let mut allowed = HashSet::<(PackId, u32)>::new();
     let mut packs = BTreeSet::new();
     let mut found = BlockSet::default();
-    let reader = sister.block_reader(&theirs);
+    let (reader, own_reader) = (sister.block_reader(&theirs), repository.block_reader(index));
     for block in wanted.iter() {
         let own = index.copies(block)?;
-        let of = |place: &BlockPlace| (place.pack, place.offset, place.thinned);
-        let is_same = |place: &BlockPlace| own.iter().any(|own| of(own) == of(place));
-        let lent = theirs.copies(block)?.into_iter().filter(|place| !place.thinned || is_same(place));
-        for place in lent {
+        for place in theirs.copies(block)? {
+            let is_same = |own: &BlockPlace| is_same_copy((&own_reader, own), (&reader, &place));
+            if place.thinned && !own.iter().any(is_same) {
+                continue;
+            }
             if reader.has_good_copy((block, place.kind), &place)? {
                 allowed.insert((place.pack, place.offset));
                 packs.insert(names::pack(place.pack, place.pack_session));
@@ -237,6 +238,21 @@ pub fn take_blocks(
         found = written_by(repository, session, wanted)?;
     }
     Ok(found)
+}
+
+/// Whether two copies of a block are one: in the same pack, or sealed at the same time, as the nonces in their headers say, which may be
+/// whole where the rest is damaged.
+fn is_same_copy((own_reader, own): (&BlockReader, &BlockPlace), (reader, lent): (&BlockReader, &BlockPlace)) -> bool {
+    let header = |reader: &BlockReader, place: &BlockPlace| {
+        let mut header = [0; BLOCK_HEADER_LEN];
+        reader.read_range(place, place.offset.into(), &mut header).ok().map(|()| header)
+    };
+    let of = |place: &BlockPlace| (place.pack, place.offset, place.thinned);
+    let is_sealed_once = || match (header(own_reader, own), header(reader, lent)) {
+        (Some(own), Some(lent)) => own == lent,
+        _ => false,
+    };
+    of(own) == of(lent) || own.stored_len == lent.stored_len && is_sealed_once()
 }
 
 /// Those of these blocks that a session has put into packs of its own.

@@ -215,7 +215,8 @@ impl Repository {
         }
     }
 
-    /// Records a snapshot as removed that is gone without having been pruned, or void, so that the history is whole without it.
+    /// Records a snapshot as removed that is gone without having been pruned, or void, so that the history is whole without it; one
+    /// that cannot be read goes.
     ///
     /// # Errors
     /// When it is there: then it is forgotten like any other.
@@ -224,7 +225,8 @@ impl Repository {
         let removed = self.removed()?;
         let chain = self.chain(&listing.entries, listing.beside(), &removed);
         let links = chain.links();
-        let known = links.iter().find(|link| link.id == gone.id);
+        let is_lost = listing.lost.iter().any(|lost| lost.place == Some(gone));
+        let known = links.iter().find(|link| link.id == gone.id && !is_lost);
         if known.is_some_and(|link| !link.is_removed) {
             return Err(Error::Invalid(format!("accept the loss of snapshot {}: it is there", gone.id)));
         }
@@ -234,7 +236,12 @@ impl Repository {
         let nearest = || links.iter().rfind(is_before).map(|link| link.id);
         let previous = known.map_or_else(nearest, |void| void.previous);
         let SnapshotPlace { source, sequence, id } = gone;
-        self.record(vec![RemovedSnapshot { source, sequence, id, previous, elsewhere: None }])
+        self.record(vec![RemovedSnapshot { source, sequence, id, previous, elsewhere: None }])?;
+        if is_lost {
+            // What it needed is not known to anybody but its map, and goes with it.
+            [gone.name(), names::refs(id), names::trash(id)].iter().try_for_each(|name| delete(&*self.store, name))?;
+        }
+        Ok(())
     }
 }
 

@@ -21,6 +21,8 @@ pub struct KeysAtHand {
     /// Domains of writers that may list here.
     listers: HashMap<DomainId, u32>,
     confirmed: HashSet<SessionId>,
+    /// How many have come.
+    pub carried: u64,
 }
 
 impl KeysAtHand {
@@ -28,12 +30,7 @@ impl KeysAtHand {
         let mut own = wraps(here)?;
         own.values_mut().for_each(|wraps| wraps.retain(|wrap| !condemned.has_wrap(*wrap)));
         let listers = here.writers_that_list()?;
-        Ok(Self { here: own, there: wraps(there)?, listers, confirmed: HashSet::new() })
-    }
-
-    /// Whether there is a wrap of a session's data keys that is not doomed.
-    pub fn has(&self, session: SessionId) -> bool {
-        self.confirmed.contains(&session) || self.here.get(&session).is_some_and(|wraps| !wraps.is_empty())
+        Ok(Self { here: own, there: wraps(there)?, listers, confirmed: HashSet::new(), carried: 0 })
     }
 
     /// Makes sure that the data keys of a session are here to stay, and open. Those that come must be what `opens` something there:
@@ -59,7 +56,10 @@ impl KeysAtHand {
                 return Err(damaged("the copies of the repository have different keys of it"));
             }
             (Some(_), _) => {}
-            (None, Some(theirs)) if opens()? => self.carry((here, there), (session, &theirs), carrier)?,
+            (None, Some(theirs)) if opens()? => {
+                self.carry((here, there), (session, &theirs), carrier)?;
+                self.carried += 1;
+            }
             (None, Some(_)) => return Err(damaged("it opens nothing there")),
             (None, None) => return Err(damaged("there is none that opens")),
         }

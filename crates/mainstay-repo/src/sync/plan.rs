@@ -49,7 +49,16 @@ impl Known {
         let listed = theirs.entries.iter().chain(&theirs.void).map(|entry| (entry.id(), elsewhere(&entry.signed)));
         let links_there = gone.chain(listed).collect();
         let listed = list(&*here.store, names::SNAPSHOTS)?;
-        let ids = listed.iter().filter_map(|object| Some(names::parse_snapshot(&object.name).ok()?.2)).collect();
+        let mut ids: HashSet<SnapshotId> =
+            listed.iter().filter_map(|object| Some(names::parse_snapshot(&object.name).ok()?.2)).collect();
+        // One whose bytes are damaged comes again; one whose key is, has it brought.
+        for lost in here.proved_snapshots()?.lost {
+            if let (Some(place), Error::Damaged { name, .. }) = (lost.place, &lost.error)
+                && *name == lost.name
+            {
+                ids.remove(&place.id);
+            }
+        }
         let mut removed_here = here.removed()?;
         // What was removed here is not known: it must not come back.
         if let Some(damage) = removed_here.damaged.pop() {

@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fixtures::{
-    Files, alive, assert_snapshots, back_up, copy_of, create, draft, files_of, named, open, read_back, restarted,
-    secret, seeded, store_files,
+    Files, alive, assert_snapshots, back_up, copy_of, create, draft, files_of, named, open, process, read_back,
+    restarted, secret, seeded, store_files,
 };
 use crate::id::SnapshotId;
 use crate::keys::Secret;
 use crate::prune::Unobserved;
+use crate::repair::{OnLoss, RepairMode, RepairOptions};
 use crate::repository::{OtherKeys, WriterMay};
 use crate::session::{Session, Sharing};
 use crate::store::MemoryStore;
@@ -292,4 +293,113 @@ fn only_a_full_key_and_only_the_same_repository() {
     assert!(matches!(agent.sync_from(&full, &Unobserved), Err(Error::NotAllowed { .. })));
     assert!(matches!(open(here.clone(), alive()).sync_from(&agent, &Unobserved), Err(Error::NotAllowed { .. })));
     assert!(matches!(full.create_copy(Arc::new(here)).map(drop), Err(Error::Occupied { .. })));
+}
+
+#[test]
+fn what_is_damaged_here_comes_again() {
+    for folder in [names::SNAPSHOTS, names::DATA_KEYS] {
+        for is_rotated in [false, true] {
+            let (there, here, kept) = with_copy();
+            sync(&here, &there).unwrap();
+            if is_rotated {
+                open(there.clone(), alive()).rotate(&secret(), &[], OtherKeys::Refuse).unwrap();
+            }
+            let name = named(&here, folder).remove(0);
+            here.damage(&name, |bytes| bytes[60] ^= 1);
+            let report = sync(&here, &there).unwrap();
+            assert_eq!(report.left_out.len(), 0, "{name}: {report:?}");
+            let repository = open(here.clone(), restarted());
+            assert_snapshots(&repository, &kept);
+            let apply = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep };
+            repository.repair(apply).unwrap();
+            assert!(repository.damaged_small_objects().unwrap().is_empty(), "{name}");
+            repository.prune().unwrap();
+            assert_snapshots(&repository, &kept);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_needs_a_doomed_pack_there_comes_whole_to_a_copy_that_has_a_part() {
+    let (there, here) = (MemoryStore::default(), MemoryStore::default());
+    let repository = create(there.clone());
+    let all = small(0..24);
+    let first = back_up_next(&there, 1, &all);
+    repository.create_copy(Arc::new(here.clone())).unwrap();
+    let few = small((0..24).step_by(6));
+    let second = back_up_next(&there, 2, &few);
+    // A long backup there has found everything of the first snapshot, which is pruned meanwhile; the packs wait for it.
+    let long = open(there.clone(), process(2, Some(1)));
+    let session = Session::begin(&long, Sharing::Shared).unwrap();
+    let (root, blocks) = store_files(&session, &all).unwrap();
+    forget_and_prune(&there, first);
+    // Here only the thinned copies come.
+    assert_eq!(ids(&sync(&here, &there).unwrap()), [second]);
+    let mut late = draft("data", 3, root, blocks);
+    late.snapshot.previous = Some(second);
+    session.commit(late).unwrap();
+    let report = sync(&here, &there).unwrap();
+    assert_eq!((report.brought.len(), report.left_out.len()), (1, 0), "{report:?}");
+    let kept = BTreeMap::from([(2, few), (3, all)]);
+    for store in [&there, &here] {
+        let repository = open(store.clone(), restarted());
+        for _ in 0..3 {
+            assert_snapshots(&repository, &kept);
+            repository.prune().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_chain_of_records_that_leads_to_itself_ends() {
+    let (there, here, _) = with_copy();
+    let entries = open(there.clone(), alive()).snapshots().unwrap();
+    let third = back_up_next(&there, 3, &small(0..2));
+    let repository = open(there.clone(), alive());
+    let place = |entry: &crate::repository::SnapshotEntry| {
+        (repository.source_id_of(&entry.snapshot), entry.snapshot.sequence, entry.id)
+    };
+    let record = |of: &crate::repository::SnapshotEntry, previous: SnapshotId| {
+        let (source, sequence, id) = place(of);
+        crate::format::history::RemovedSnapshot { source, sequence, id, previous: Some(previous), elsewhere: None }
+    };
+    let circle = vec![record(&entries[0], entries[1].id), record(&entries[1], entries[0].id)];
+    repository.record(circle).unwrap();
+    for entry in &entries {
+        let (source, sequence, id) = place(entry);
+        there.delete(&names::snapshot(source, sequence, id)).unwrap();
+    }
+    assert_eq!(ids(&sync(&here, &there).unwrap()), [third]);
+}
+
+#[test]
+fn what_has_come_from_elsewhere_is_missed_again_when_it_is_gone() {
+    let (there, here, _) = with_copy();
+    let archive = copy_of(&there);
+    let first = open(there.clone(), alive()).snapshots().unwrap()[0].clone();
+    forget_and_prune(&there, first.id);
+    sync(&here, &there).unwrap();
+    sync(&here, &archive).unwrap();
+    let repository = open(here.clone(), alive());
+    repository.require_whole_history().unwrap();
+    here.delete(&names::snapshot(repository.source_id_of(&first.snapshot), 1, first.id)).unwrap();
+    assert!(matches!(repository.prune().map(drop), Err(Error::HistoryGap { .. })));
+    assert_eq!(ids(&sync(&here, &archive).unwrap()), [first.id]);
+    repository.prune().unwrap();
+}
+
+#[test]
+fn the_slots_of_a_creation_that_was_cut_short_do_not_outlive_their_removal() {
+    let (there, _, _) = with_copy();
+    let full = open(there.clone(), alive());
+    let guest = Secret::from_text("guest");
+    let slot = full.add_key(&guest, "guest", 1).unwrap();
+    let here = MemoryStore::default();
+    here.prepare().unwrap();
+    for name in named(&there, names::KEY_SLOTS) {
+        here.put(&name, &there.read(&name, u64::MAX).unwrap()).unwrap();
+    }
+    full.remove_key(slot.id).unwrap();
+    full.create_copy(Arc::new(here.clone())).unwrap();
+    assert!(Repository::open(Arc::new(here), &guest, alive()).is_err());
 }

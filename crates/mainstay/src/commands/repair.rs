@@ -167,6 +167,7 @@ fn fields(repaired: &Repaired) -> RepairedFields<'_> {
         Means::Chunks => "chunks",
         Means::Derived => "derived",
         Means::Sister => "other_copy",
+        Means::GivenUp => "given_up",
     };
     RepairedFields { object: &repaired.object, by }
 }
@@ -179,5 +180,6 @@ fn words(means: Means) -> &'static str {
         Means::Chunks => "from what was stored again since",
         Means::Derived => "made anew from what it is derived from",
         Means::Sister => "from the other copy of the repository",
+        Means::GivenUp => "given up; `mainstay repo history` shows what is missing without it",
     }
 }

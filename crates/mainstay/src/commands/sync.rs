@@ -43,6 +43,9 @@ pub struct Arguments {
     /// Bring what the copy in REPO has to this repository
     #[arg(long, value_name = "REPO")]
     from: Option<OsString>,
+    /// Create the copy even where this machine has seen one that is not there any more
+    #[arg(long, requires = "to")]
+    create: bool,
     /// Show what would be done
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -111,17 +114,23 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Both> {
     let named = |place: &OsStr| -> Result<Location> {
         let location = Location::find(Some(place))?;
-        if location.is_same(&own.location) {
-            let message = format!("synchronise {}: both names are of the same directory", quoted(&location.path));
-            return Err(Failure::new(&catalogue::USAGE, message).with_hint("name another place"));
-        }
-        Ok(location)
+        let problem = match (location.is_same(&own.location), own.location.holds(&location)) {
+            (true, _) => "both names are of the same directory",
+            (_, true) => "it lies in the repository itself",
+            _ if location.holds(&own.location) => "the repository lies in it",
+            _ => return Ok(location),
+        };
+        let message = format!("synchronise {}: {problem}", quoted(&location.path));
+        Err(Failure::new(&catalogue::USAGE, message).with_hint("name another place, best on another disk"))
     };
     match (&arguments.to, &arguments.from) {
         (Some(place), _) => {
             let place = named(place)?;
             let (to, created) = match open_copy(&own.repository, &place, context) {
                 Err(failure) if failure.code.number == catalogue::NO_REPOSITORY.number => {
+                    if !arguments.create && memory::path_of(&own.repository, &place.path)?.exists() {
+                        return Err(gone(&place));
+                    }
                     let created = !arguments.dry_run;
                     (created.then(|| create(&own.repository, &place, context)).transpose()?, created)
                 }
@@ -135,6 +144,14 @@ fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Bo
             Ok(Both { place: own.location.clone(), from, to: Some(own), created: false })
         }
     }
+}
+
+/// A copy that this machine has seen is more likely unplugged than to be made anew.
+fn gone(place: &Location) -> Failure {
+    let message =
+        format!("synchronise with {}: this machine has seen a copy there, and there is none", quoted(&place.path));
+    Failure::new(&catalogue::NO_REPOSITORY, message)
+        .with_hint("mount the disk; if the copy is gone for good, make a new one with --create")
 }
 
 /// Opens another copy with its own keys: it may have been rotated by itself.
@@ -154,6 +171,8 @@ fn open_copy(own: &Repository, location: &Location, context: &Context) -> Result
 
 fn create(own: &Repository, location: &Location, context: &Context) -> Result<Opened> {
     let repository = own.create_copy(location.store())?;
+    // What was seen there before is no measure for a new copy.
+    let _ = std::fs::remove_file(memory::path(&repository)?);
     context.output.detail(&format!("created a copy at {}", quoted(&location.path)));
     Ok(Opened { repository, location: location.clone() })
 }

@@ -38,7 +38,8 @@ fn a_copy_restores_when_the_repository_is_gone() {
     assert_restores(&world, &copy, "out");
     // And the other way round, into a place where nothing is.
     let back = world.repository().to_str().expect("plain").to_owned();
-    world.ok(&["--repo", &copy, "sync", "--to", &back]);
+    world.fails(&["--repo", &copy, "sync", "--to", &back], 10, "MS-1101");
+    world.ok(&["--repo", &copy, "sync", "--to", &back, "--create"]);
     assert_eq!(snapshots_of(&world, &back), snapshots_of(&world, &copy));
     assert_restores(&world, &back, "out2");
 }
@@ -108,4 +109,27 @@ fn a_place_that_is_no_copy_is_refused_and_left_alone() {
     for direction in ["--to", "--from"] {
         assert!(world.fails(&["sync", direction, "other"], 2, "MS-1002").stderr.contains("no copy of"));
     }
+}
+
+#[test]
+fn a_copy_in_the_repository_or_around_it_is_refused() {
+    let world = World::backed_up();
+    let before = files(&world.repository());
+    let inside = world.repository().join("index/sub");
+    for place in [inside.as_path(), world.repository().parent().expect("a directory")] {
+        let place = place.to_str().expect("plain");
+        world.fails(&["sync", "--to", place], 2, "MS-1001");
+    }
+    assert_eq!(files(&world.repository()), before);
+}
+
+#[test]
+fn a_copy_that_is_not_mounted_is_not_made_anew() {
+    let (world, copy) = with_copy();
+    std::fs::rename(world.path("copy"), world.path("unplugged")).expect("it is there");
+    std::fs::create_dir(world.path("copy")).expect("a mount point");
+    let ran = world.fails(&["sync", "--to", &copy], 10, "MS-1101");
+    assert!(ran.stderr.contains("has seen a copy there"), "{ran:#?}");
+    assert!(files(&world.path("copy")).is_empty());
+    assert!(world.ok(&["sync", "--to", &copy, "--create"]).stdout.contains("created a copy"));
 }

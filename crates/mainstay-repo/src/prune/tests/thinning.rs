@@ -4,11 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::*;
-use crate::fixtures::{FailingStore, Failure, back_up_as, chunk_id};
+use crate::fixtures::{FailingStore, Failure, back_up_as, chunk_id, draft, process, put_condemned, store_files};
 use crate::format::block::{BlockKind, ChunkTable};
 use crate::id::ChunkId;
 use crate::index::{NewRows, write_tables};
 use crate::prune::thin::{Thinning, plan_thinning};
+use crate::session::{Draft, Presence};
 
 /// Small files that do not compress, in one block; the name says which seed.
 pub fn small(seeds: impl IntoIterator<Item = u64>) -> Files {
@@ -294,4 +295,61 @@ fn the_rows_of_a_collector_that_slept_never_count_for_a_copy_that_another_thinne
     assert_snapshots(&repository, &[(3, kept.clone()), (4, all.clone())].into());
     repository.prune().unwrap();
     assert_snapshots(&repository, &[(3, kept), (4, all)].into());
+}
+
+/// A long backup finds all files; meanwhile the first snapshot goes, and the blocks that both need are thinned in packs that wait for
+/// it. Answers the session's draft.
+fn begun_before_the_thinning<'r>(repository: &'r Repository, all: &Files) -> (Session<'r>, Draft) {
+    let session = Session::begin(repository, Sharing::Shared).unwrap();
+    let (root, blocks) = store_files(&session, all).unwrap();
+    (session, draft("data", 3, root, blocks))
+}
+
+#[test]
+fn a_backup_that_goes_on_from_a_snapshot_saves_what_only_a_doomed_pack_has() {
+    let (store, repository, kept) = interleaved();
+    let all = small(0..200);
+    let long = open(store.clone(), process(2, Some(1)));
+    let (session, late) = begun_before_the_thinning(&long, &all);
+    repository.prune().unwrap();
+    let parent = session.commit(late).unwrap().entry;
+    // The lists of that prune did not know this snapshot. Whoever goes on from it names them, so that they do not wait for him.
+    let next = open(store.clone(), process(3, Some(1)));
+    let session = Session::begin(&next, Sharing::Shared).unwrap();
+    repository.forget(parent.id, 0).unwrap();
+    repository.prune().unwrap();
+    let blocks = next.references(&parent).unwrap();
+    let mut believed = draft("data", 4, parent.snapshot.root.clone(), blocks);
+    believed.presence = Presence::Believed;
+    believed.snapshot.parent = Some(parent.id);
+    match session.commit(believed) {
+        // What it needs may be gone by now, and then it must not be confirmed.
+        Err(error) => assert!(matches!(error, Error::BlockMissing { .. }), "{error}"),
+        Ok(_) => assert_snapshots(&open(store.clone(), restarted()), &[(2, kept), (4, all)].into()),
+    }
+}
+
+#[test]
+fn what_a_prune_moves_while_a_backup_relies_on_it_is_not_missing() {
+    let (store, repository, kept) = interleaved();
+    let all = small(0..200);
+    // Any list will do: from now on backups look twice.
+    put_condemned(
+        &store,
+        &repository,
+        &Condemned {
+            id: TableId([0x0c; 16]),
+            packs: vec![CondemnedPack { id: PackId([9; 32]), session: crate::fixtures::session_id(9) }],
+            snapshots: Vec::new(),
+            considered: Vec::new(),
+            keys: Vec::new(),
+        },
+    );
+    let long = open(store.clone(), process(2, Some(1)));
+    let (session, late) = begun_before_the_thinning(&long, &all);
+    repository.prune().unwrap();
+    session.commit(late).unwrap();
+    assert_snapshots(&open(store.clone(), restarted()), &[(2, kept.clone()), (3, all.clone())].into());
+    open(store.clone(), restarted()).prune().unwrap();
+    assert_snapshots(&open(store, restarted()), &[(2, kept), (3, all)].into());
 }

@@ -207,3 +207,70 @@ fn a_data_key_that_opens_nothing_here_is_not_taken_from_a_sister() {
     assert_eq!(report.repaired, []);
     assert!(!store.names().contains(&key));
 }
+
+#[test]
+fn a_thinned_copy_that_is_damaged_here_is_taken_from_whichever_pack_has_the_same() {
+    let (store, _, _) = with_snapshot();
+    let repository = open(store.clone(), restarted());
+    let small: Files = (0..40).map(|n| (format!("s{n}"), crate::fixtures::seeded(100 + n, 9000))).collect();
+    let second = back_up(&repository, 2, &small).unwrap().entry.id;
+    let few: Files = small.iter().step_by(5).map(|(name, bytes)| (name.clone(), bytes.clone())).collect();
+    back_up(&repository, 3, &few).unwrap();
+    repository.forget(second, 0).unwrap();
+    repository.prune().unwrap();
+    let sister = MemoryStore::default();
+    let copy = repository.create_copy(Arc::new(sister.clone())).unwrap();
+    copy.sync_from(&repository, &Unobserved).unwrap();
+    let mut thinned = Vec::new();
+    repository.index().unwrap().for_each_block(|_, place| thinned.extend(place.thinned.then_some(place))).unwrap();
+    let place = thinned.into_iter().max_by_key(|place| place.stored_len).unwrap();
+    damage(&store, &names::pack(place.pack, place.pack_session), place.offset as usize + 100, 10);
+    let report = repair_from(&store, &sister, APPLY).unwrap();
+    assert_eq!(report.lost, [], "{report:?}");
+    assert!(report.repaired.iter().any(|repaired| repaired.means == Means::Sister), "{report:?}");
+    let read = open(store, restarted());
+    let entry = read.snapshots().unwrap().into_iter().find(|entry| entry.snapshot.sequence == 3).unwrap();
+    assert_eq!(read_back(&read, &entry).unwrap(), few);
+}
+
+#[test]
+fn a_damaged_record_of_removal_is_given_up_when_asked_and_then_what_it_explained() {
+    let (store, _, files) = with_snapshot();
+    let repository = open(store.clone(), restarted());
+    let first = repository.snapshots().unwrap()[0].clone();
+    let session = crate::session::Session::begin(&repository, crate::session::Sharing::Shared).unwrap();
+    let (root, blocks) = crate::fixtures::store_files(&session, &files).unwrap();
+    let mut draft = crate::fixtures::draft("data", 2, root, blocks);
+    draft.snapshot.previous = Some(first.id);
+    session.commit(draft).unwrap();
+    repository.forget(first.id, 0).unwrap();
+    repository.prune().unwrap();
+    let record = only(&store, names::HISTORY);
+    damage(&store, &record, 80, 1);
+    assert!(open(store.clone(), restarted()).prune().is_err());
+    assert!(open(store.clone(), restarted()).repair(APPLY).unwrap().repaired.is_empty());
+    let report = open(store.clone(), restarted()).repair(ACCEPT).unwrap();
+    assert!(report.repaired.contains(&Repaired { object: record, means: Means::GivenUp }), "{report:?}");
+    let repository = open(store.clone(), restarted());
+    assert!(matches!(repository.prune().map(drop), Err(crate::error::Error::HistoryGap { .. })));
+    let source = repository.source_id_of(&first.snapshot);
+    repository.accept_loss(crate::repository::SnapshotPlace { source, sequence: 1, id: first.id }).unwrap();
+    repository.prune().unwrap();
+    assert_snapshots(&open(store, restarted()), &[(2, files)].into());
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_read_is_given_up_by_its_id() {
+    let (store, _, files) = with_snapshot();
+    let repository = open(store.clone(), restarted());
+    back_up(&repository, 2, &files).unwrap();
+    let first = repository.snapshots().unwrap()[0].clone();
+    let source = repository.source_id_of(&first.snapshot);
+    damage(&store, &names::snapshot(source, 1, first.id), 200, 1);
+    let repository = open(store.clone(), restarted());
+    assert!(repository.prune().is_err());
+    repository.accept_loss(crate::repository::SnapshotPlace { source, sequence: 1, id: first.id }).unwrap();
+    repository.prune().unwrap();
+    assert_snapshots(&repository, &[(2, files)].into());
+    assert!(repository.removed().unwrap().was_here(first.id));
+}

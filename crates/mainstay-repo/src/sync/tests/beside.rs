@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::fixtures::beside::{another, at_each_call, weeks_later, within};
-use crate::repair::{OnLoss, RepairMode, RepairOptions};
 
 /// Two that were pruned apart: a snapshot here is forgotten of which one that comes needs blocks.
 fn apart() -> (MemoryStore, MemoryStore, BTreeMap<u64, Files>) {

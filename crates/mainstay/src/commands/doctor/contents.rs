@@ -80,7 +80,9 @@ fn history(checkup: &mut Checkup, opened: &Opened, listing: &Listing) -> Result<
 /// Whether what this machine has seen is still there. It is compared, and nothing is remembered.
 fn memory(checkup: &mut Checkup, opened: &Opened, listing: &Listing) {
     let memory = Memory::open(&opened.repository);
-    match memory.compare(listing) {
+    // Once more: what somebody else has remembered since is no rewind.
+    let now = opened.repository.list_snapshots();
+    match memory.compare(now.as_ref().unwrap_or(listing)) {
         Err(failure) => checkup.fail("rewind", &failure),
         Ok(rewinds) => match rewinds.0.first() {
             Some(rewind) => checkup.fail("rewind", &memory::failure(rewind)),

@@ -1,13 +1,13 @@
 //! Giving up snapshots that are gone without having been pruned.
 //!
-//! Owns which snapshots may be named: those that the history leads to and lacks, and those that this machine has seen. One that
-//! is there is forgotten instead.
+//! Owns which snapshots may be named: those that the history leads to and lacks, those that this machine has seen, and those that
+//! cannot be read. One that is there and can be read is forgotten instead.
 
 use mainstay_repo::SnapshotPlace;
 
 use crate::context::Opened;
 use crate::failure::{Failure, Result, catalogue};
-use crate::memory::Memory;
+use crate::memory;
 
 /// Records each snapshot that is named as removed.
 pub fn accept_loss(opened: &Opened, named: &[String]) -> Result<()> {
@@ -28,11 +28,10 @@ pub fn accept_loss(opened: &Opened, named: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The snapshots that should be there and are not.
+/// The snapshots that should be there and are not, or cannot be read.
 pub fn missing(opened: &Opened) -> Result<Vec<SnapshotPlace>> {
     let repository = &opened.repository;
-    let listing = repository.list_snapshots()?;
-    let rewinds = Memory::open(repository).look(&listing)?;
+    let (listing, rewinds) = memory::look_at(repository)?;
     let mut missing: Vec<SnapshotPlace> = rewinds.0.iter().map(|rewind| rewind.seen).collect();
     let breaks = repository.chain(&listing.entries, listing.beside(), &repository.removed()?).breaks();
     // What it was numbered is not known; it stood before the one that names it.
@@ -41,6 +40,8 @@ pub fn missing(opened: &Opened) -> Result<Vec<SnapshotPlace>> {
         sequence: gap.after.sequence.saturating_sub(1).max(1),
         id: gap.missing,
     }));
+    // One that is there and cannot be read is as good as gone.
+    missing.extend(listing.lost.iter().filter_map(|lost| lost.place));
     missing.sort_by_key(|place| place.id);
     missing.dedup_by_key(|place| place.id);
     Ok(missing)
