@@ -94,6 +94,16 @@ pub fn quoted(path: &Path) -> String {
 }
 
 fn parse(text: &OsStr) -> Result<PathBuf, Failure> {
+    let is_remote = |colon: usize| {
+        let (host, path) = text.as_bytes().split_at(colon);
+        !host.is_empty() && !host.contains(&b'/') && path.starts_with(b":/") && !path.starts_with(b"://")
+    };
+    if text.as_bytes().iter().position(|byte| *byte == b':').is_some_and(is_remote) {
+        let text = crate::output::escape::bytes(text.as_bytes());
+        let message = format!("open repository {text}: directories of other machines are not known to this version");
+        let hint = format!("mount it; if it is a directory of this machine, write ./{text}");
+        return Err(Failure::new(&catalogue::ADDRESS, message).with_hint(hint));
+    }
     let Some((scheme, rest)) = split_scheme(text.as_bytes()) else {
         return Ok(PathBuf::from(text));
     };

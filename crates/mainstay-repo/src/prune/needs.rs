@@ -86,9 +86,7 @@ impl Needs {
         let living = self.living.as_ref().filter(|_| self.may_thin)?.of(row.block)?;
         plan_thinning(table, living)
     }
-}
 
-impl Needs {
     /// Whether a copy of a block opens and is as good as the one of this row, in a pack that is condemned: whole, or with
     /// everything in it that is needed, or with the same bytes.
     /// Whoever is blind cannot judge it, and takes any; before its original goes, they are compared.
@@ -105,12 +103,19 @@ impl Needs {
         Ok(false)
     }
 
-    /// Whether something is needed that the copy to which the index leads lacks.
+    /// Whether something is needed that no copy has: two thinned ones may complete each other.
     pub fn lack_something(&self, repository: &Repository) -> Result<bool> {
         for block in self.live.iter() {
-            if let Some(place) = self.index.find_block(block)?
-                && !self.is_covered(repository, block, &place)?
-            {
+            let copies = self.index.copies(block)?;
+            if copies.is_empty() || copies.iter().any(|place| !place.thinned) {
+                continue;
+            }
+            let mut there = Living::default();
+            for place in &copies {
+                let kept = self.kept(repository, block, place)?;
+                kept.into_iter().for_each(|range| there.add(block, range));
+            }
+            if !self.is_within(block, there.of(block).unwrap_or_default()) {
                 return Ok(true);
             }
         }
@@ -120,21 +125,25 @@ impl Needs {
     /// Whether a copy of a block has everything that is needed of it, as the opened block says: the chunk table beside it is not
     /// bound to the copy, and may be that of another. Where that is not known it has not.
     pub fn is_covered(&self, repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<bool> {
-        if !place.thinned {
-            return Ok(true);
-        }
-        let Some(living) = self.living.as_ref().and_then(|living| living.of(block)) else { return Ok(false) };
+        Ok(!place.thinned || self.is_within(block, &self.kept(repository, block, place)?))
+    }
+
+    /// Whether what is needed of a block is known, and within these ranges.
+    fn is_within(&self, block: BlockId, kept: &[Range<u32>]) -> bool {
+        let is_there = |range: &Range<u32>| kept.iter().any(|kept| kept.start <= range.start && range.end <= kept.end);
+        self.living.as_ref().and_then(|living| living.of(block)).is_some_and(|living| living.iter().all(is_there))
+    }
+
+    /// What is there of a block in a copy; nothing if that does not open.
+    fn kept(&self, repository: &Repository, block: BlockId, place: &BlockPlace) -> Result<Vec<Range<u32>>> {
         let reader = repository.block_reader(&self.index);
         let (mut stored, mut plain) = (vec![0; place.stored_len as usize], OpenBlock::default());
         let expected = Expected { block, kind: place.kind, thinned: place.thinned };
         let read = reader.read_range(place, place.offset.into(), &mut stored);
         match read.and_then(|()| reader.open(expected, &mut stored, &mut plain)) {
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
-            opened => opened?,
+            Err(error) if error.kind() == Kind::Corrupt => Ok(Vec::new()),
+            opened => opened.map(|()| plain.kept()),
         }
-        let kept = plain.kept();
-        let is_there = |range: &Range<u32>| kept.iter().any(|kept| kept.start <= range.start && range.end <= kept.end);
-        Ok(living.iter().all(is_there))
     }
 }
 

@@ -26,7 +26,14 @@ fn paths_and_file_addresses_name_a_directory_of_this_machine() {
 
 #[test]
 fn other_kinds_of_stores_are_named_in_the_error() {
-    for text in ["s3://bucket/prefix", "sftp:user@host:/path", "https://example.org/x", "rclone:remote:x"] {
+    for text in [
+        "s3://bucket/prefix",
+        "sftp:user@host:/path",
+        "https://example.org/x",
+        "rclone:remote:x",
+        "host:/srv/backup",
+        "me@host:/srv/backup",
+    ] {
         let failure = Location::find(Some(OsStr::new(text))).expect_err(text);
         assert_eq!(failure.code.number, "MS-1003");
         assert!(failure.message.contains(text), "{}", failure.message);
