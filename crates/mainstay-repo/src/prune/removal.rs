@@ -319,8 +319,8 @@ impl<'r> Removal<'r> {
         if repository.may_do_everything() {
             let opened = |wrap: &DataKeyName| repository.data_keys.read_wrap(wrap).map(|(_, key)| key);
             let key = match opened(wrap) {
-                // It opens nothing. What it was is for a repair to bring back.
-                Err(error) if error.kind() == Kind::Corrupt => return Ok(others.any(|other| opened(other).is_ok())),
+                // It opens nothing now. What it was is for a repair to find out.
+                Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
                 key => key?,
             };
             if others.any(|other| opened(other).is_ok_and(|other| other == key)) {

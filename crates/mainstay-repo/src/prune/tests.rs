@@ -67,7 +67,9 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
         sessions.insert(entry.snapshot.session);
         for block in repository.references(entry).unwrap().iter() {
             let place = index.find_block(block).unwrap().expect("a block of a kept snapshot");
-            needed.insert(names::pack(place.pack, place.pack_session));
+            // Thinned copies may complete each other.
+            let copies = if place.thinned { index.copies(block).unwrap() } else { vec![place] };
+            needed.extend(copies.iter().map(|place| names::pack(place.pack, place.pack_session)));
             sessions.insert(block.session);
         }
     }

@@ -14,7 +14,7 @@ use super::{
     AllSnapshots, LostSnapshot, ProvedSnapshot, Repository, SignedSnapshot, SnapshotEntry, SnapshotPlace, delete, list,
     put,
 };
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::history::{self, Removal, RemovedSnapshot};
 use crate::format::signature::SigningRights;
 use crate::format::{Problem, names};
@@ -225,7 +225,12 @@ impl Repository {
         let removed = self.removed()?;
         let chain = self.chain(&listing.entries, listing.beside(), &removed);
         let links = chain.links();
-        let is_lost = listing.lost.iter().any(|lost| lost.place == Some(gone));
+        let is_damaged = |lost: &LostSnapshot| {
+            lost.place == Some(gone) && matches!(&lost.error, Error::Damaged { name, .. } if *name == lost.name)
+        };
+        // Read once more: a disk may have read badly a moment ago.
+        let is_lost = listing.lost.iter().any(is_damaged)
+            && self.read_proof(gone).is_err_and(|error| error.kind() == Kind::Corrupt);
         let known = links.iter().find(|link| link.id == gone.id && !is_lost);
         if known.is_some_and(|link| !link.is_removed) {
             return Err(Error::Invalid(format!("accept the loss of snapshot {}: it is there", gone.id)));
