@@ -234,6 +234,12 @@ impl BlockReader {
         })
     }
 
+    /// Reads the header of a block as it is stored: its nonce tells copies that were sealed at different times apart.
+    pub fn read_header(&self, place: &BlockPlace) -> Result<[u8; BLOCK_HEADER_LEN]> {
+        let mut header = [0; BLOCK_HEADER_LEN];
+        self.read_range(place, place.offset.into(), &mut header).map(|()| header)
+    }
+
     /// Opens the stored bytes of a block (header and ciphertext, decrypted where they stand) into `plain`.
     pub fn open(&self, expected: Expected, stored: &mut [u8], plain: &mut OpenBlock) -> Result<()> {
         let (header, opened) = self.unseal(expected, stored)?;

@@ -34,7 +34,7 @@ use crate::lease::{Leases, Liveness, UnknownLease};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, pack_error, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::signer::Judge;
-use crate::store::{Object, Store, Vacancy, is_absent};
+use crate::store::{Object, Store, Vacancy, is_absent, is_present};
 pub use chain::{Break, Chain, Link};
 pub use history::{Beside, Removed};
 pub(crate) use listing::{AllSnapshots, ProvedSnapshot};
@@ -55,6 +55,9 @@ pub struct SnapshotEntry {
     /// Forgotten, and still here until the next prune.
     pub forgotten: bool,
 }
+
+/// What is found where a repository was to be created.
+const REPOSITORY_EXISTS: &str = "a repository exists already";
 
 /// Everything but packs and the configuration.
 const OTHER_FOLDERS: [&str; 9] = [
@@ -108,26 +111,19 @@ impl Repository {
         liveness: Liveness,
         created: i64,
     ) -> Result<Self> {
-        let location = store.location();
-        let occupied = |found| Error::Occupied { location: location.clone(), found };
-        match store.prepare().map_err(|source| store_error("prepare", &location, source))? {
-            Vacancy::Empty => {}
-            Vacancy::Repository => return Err(occupied("a repository exists already")),
-            Vacancy::Foreign => return Err(occupied("the place is not empty")),
-        }
+        prepare_empty(&*store)?;
         let abandoned = list(&*store, names::KEY_SLOTS)?;
         let keys = Keys::generate(preferred_suite(), label, created)?;
         let config = *keys.config();
         let slot = keys.wrap_own_slot(secret)?;
         let slot_name = names::key_slot(slot.id, 0);
         put(&*store, &slot_name, &stored_keys::encode_slot(config.repository, &slot))?;
-        // Of several who create at once, the one whose configuration is published has the place.
-        match put(&*store, names::CONFIG, &config::encode(&config)) {
-            Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+        match publish_config(&*store, &config) {
+            Err(lost @ Error::Occupied { .. }) => {
                 delete(&*store, &slot_name)?;
-                return Err(occupied("a repository exists already"));
+                return Err(lost);
             }
-            other => other?,
+            published => published?,
         }
         // Slots that stood there before belong to creations that were interrupted or have lost. Until now one of them
         // could have won; and a new repository is whole, whether they go or not.
@@ -341,12 +337,20 @@ impl Repository {
 
     /// The same, given the hash of the map.
     pub(crate) fn reference_map(&self, id: SnapshotId, hash: &[u8; 32]) -> Result<BlockSet> {
+        self.read_reference_map(id, hash).map(|(_, blocks)| blocks)
+    }
+
+    /// The same, with its bytes.
+    pub(crate) fn read_reference_map(&self, id: SnapshotId, hash: &[u8; 32]) -> Result<(Vec<u8>, BlockSet)> {
         let name = names::refs(id);
         let bytes = read_object(&*self.store, &name, "read reference map")?;
         if blake3::hash(&bytes).as_bytes() != hash {
             return Err(Error::damaged("read reference map", name, "it is not the map that its snapshot names"));
         }
-        refs::decode(self.id(), &bytes).map_err(|problem| Error::damaged("read reference map", name, problem))
+        match refs::decode(self.id(), &bytes) {
+            Ok(blocks) => Ok((bytes, blocks)),
+            Err(problem) => Err(Error::damaged("read reference map", name, problem)),
+        }
     }
 
     /// Makes sure that an object that somebody else may have published lasts.
@@ -484,6 +488,33 @@ fn takes_no_object(error: &std::io::Error) -> bool {
     matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded | PermissionDenied)
 }
 
+/// Makes a store ready in which nothing is yet.
+///
+/// # Errors
+/// [`Error::Occupied`] when there is something.
+pub(crate) fn prepare_empty(store: &dyn Store) -> Result<()> {
+    let location = store.location();
+    let found = match store.prepare().map_err(|source| store_error("prepare", &location, source))? {
+        Vacancy::Empty => return Ok(()),
+        Vacancy::Repository => REPOSITORY_EXISTS,
+        Vacancy::Foreign => "the place is not empty",
+    };
+    Err(Error::Occupied { location, found })
+}
+
+/// Publishes a configuration: of several who create at once, the one whose configuration it is has the place.
+///
+/// # Errors
+/// [`Error::Occupied`] when that is somebody else.
+pub(crate) fn publish_config(store: &dyn Store, config: &Config) -> Result<()> {
+    match put(store, names::CONFIG, &config::encode(config)) {
+        Err(Error::Store { source, .. }) if is_present(&source) => {
+            Err(Error::Occupied { location: store.location(), found: REPOSITORY_EXISTS })
+        }
+        published => published,
+    }
+}
+
 pub(crate) fn list(store: &dyn Store, prefix: &str) -> Result<Vec<Object>> {
     store.list(prefix).map_err(|source| store_error("list", prefix, source))
 }
@@ -492,7 +523,7 @@ pub(crate) fn put(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<()> {
     store.put(name, bytes).map_err(|source| store_error("write", name, source))
 }
 
-fn delete(store: &dyn Store, name: &str) -> Result<()> {
+pub(crate) fn delete(store: &dyn Store, name: &str) -> Result<()> {
     store.delete(name).map_err(|source| store_error("delete", name, source))
 }
 

@@ -12,18 +12,20 @@ mod plan;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::fence::is_fenced;
 use crate::format::refs::BlockSet;
-use crate::format::{config, limits, names, refs};
+use crate::format::{limits, names};
 use crate::id::SessionId;
 use crate::lease::OwnLease;
 use crate::pack_reader::read_object;
 use crate::prune::{PruneObserver, PrunePhase};
-use crate::repository::{ReadLease, Repository, SignedSnapshot, SnapshotPlace, list, put, store_error};
+use crate::repository::{
+    ReadLease, Repository, SignedSnapshot, SnapshotPlace, delete, list, prepare_empty, publish_config, put, store_error,
+};
 use crate::seal::random;
 use crate::session::take_lease;
-use crate::store::{Store, Vacancy, is_present};
+use crate::store::{Store, is_present};
 
 use blocks::Blocks;
 use keys::KeysAtHand;
@@ -108,28 +110,17 @@ impl Repository {
     /// When there is something already.
     pub fn create_copy(&self, store: Arc<dyn Store>) -> Result<Self> {
         self.require_all("synchronise")?;
-        let location = store.location();
-        match store.prepare().map_err(|source| store_error("prepare", &location, source))? {
-            Vacancy::Empty => {}
-            Vacancy::Repository => return Err(Error::Occupied { location, found: "a repository exists already" }),
-            Vacancy::Foreign => return Err(Error::Occupied { location, found: "the place is not empty" }),
-        }
+        prepare_empty(&*store)?;
         let mut slots = HashSet::new();
         for slot in list(&*self.store, names::KEY_SLOTS)? {
             let bytes = read_object(&*self.store, &slot.name, "read key slot")?;
             put_or_keep(&*store, &slot.name, &bytes)?;
             slots.insert(slot.name);
         }
-        match put(&*store, names::CONFIG, &config::encode(self.keys.config())) {
-            // By another creation at the same time.
-            Err(Error::Store { source, .. }) if is_present(&source) => {
-                return Err(Error::Occupied { location, found: "a repository exists already" });
-            }
-            done => done?,
-        }
+        publish_config(&*store, self.keys.config())?;
         // Those of a creation that was cut short may have been removed here since.
         for slot in list(&*store, names::KEY_SLOTS)?.into_iter().filter(|slot| !slots.contains(&slot.name)) {
-            store.delete(&slot.name).map_err(|source| store_error("delete", &slot.name, source))?;
+            delete(&*store, &slot.name)?;
         }
         // A disk that is full already takes no reserve, and needs none more than it lacks everything else.
         let _ = store.keep_reserve();
@@ -217,10 +208,8 @@ impl<'r> Sync<'r> {
 
     /// Asks for blocks of a snapshot that is here of which nothing is here. Where its map cannot be read there, nothing can be had.
     fn look_through(&mut self, signed: &SignedSnapshot) -> Result<Option<Arriving>> {
-        let blocks = match self.there.reference_map(signed.place.id, &signed.references) {
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
-            blocks => blocks?,
-        };
+        let map = self.there.reference_map(signed.place.id, &signed.references);
+        let Some(blocks) = unless_damaged(map)? else { return Ok(None) };
         let brings_key = self.bring_keys(signed, &blocks)?;
         let lacks_blocks = self.blocks.ask_for_lost(&blocks)?;
         Ok((brings_key || lacks_blocks).then(|| Arriving { signed: signed.clone(), blocks, map: None }))
@@ -228,13 +217,7 @@ impl<'r> Sync<'r> {
 
     /// Asks for what is needed of a snapshot that is to come.
     fn gather(&mut self, signed: &SignedSnapshot) -> Result<Option<Arriving>> {
-        let name = names::refs(signed.place.id);
-        let map = read_object(&*self.there.store, &name, "read reference map")?;
-        if blake3::hash(&map).as_bytes() != &signed.references {
-            return Err(Error::damaged("read reference map", name, "it is not the map that its snapshot names"));
-        }
-        let blocks = refs::decode(self.there.id(), &map);
-        let blocks = blocks.map_err(|problem| Error::damaged("read reference map", name, problem))?;
+        let (map, blocks) = self.there.read_reference_map(signed.place.id, &signed.references)?;
         self.bring_keys(signed, &blocks)?;
         if signed.independent {
             self.blocks.keep_apart(signed.session);

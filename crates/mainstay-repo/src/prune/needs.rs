@@ -9,7 +9,7 @@ use super::living::Living;
 use super::observer::PruneObserver;
 use super::snapshots::Snapshots;
 use super::thin::{Thinning, plan_thinning};
-use crate::error::{Kind, Result};
+use crate::error::{Kind, Result, unless_damaged};
 use crate::format::block::ChunkTable;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
@@ -161,8 +161,5 @@ fn walk_trees(
         .map(read)
         .collect::<Result<Vec<_>>>()
         .and_then(|roots| Living::walk(&trees, roots.iter(), observer));
-    match walked {
-        Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-        other => other.map(Some),
-    }
+    unless_damaged(walked)
 }

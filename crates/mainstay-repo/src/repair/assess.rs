@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Means;
 use super::inspect::{DamagedPack, Packs, Standing};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::block::ChunkTable;
 use crate::format::names;
 use crate::format::pack::PackRow;
@@ -213,10 +213,8 @@ impl Assess<'_> {
         if row.table_len == 0 || !bytes.read_at(row.table_offset.into(), &mut sealed)? {
             return Ok(None);
         }
-        match PackListing::open_table(&self.repository.data_keys, row.block, &sealed) {
-            Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-            table => table.map(|table| Some((sealed, table))),
-        }
+        let table = unless_damaged(PackListing::open_table(&self.repository.data_keys, row.block, &sealed))?;
+        Ok(table.map(|table| (sealed, table)))
     }
 
     fn table(&self, bytes: &dyn Bytes, row: &PackRow) -> Result<Option<ChunkTable>> {
@@ -234,10 +232,8 @@ impl Assess<'_> {
     /// A block as it was read, opened; `None` if it does not open.
     pub fn open_bytes(&self, mut stored: Vec<u8>, row: &PackRow) -> Result<Option<OpenBlock>> {
         let mut plain = OpenBlock::default();
-        match self.blocks.open(row.into(), &mut stored, &mut plain) {
-            Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-            opened => opened.map(|()| Some(plain)),
-        }
+        let opened = unless_damaged(self.blocks.open(row.into(), &mut stored, &mut plain))?;
+        Ok(opened.map(|()| plain))
     }
 
     /// The bytes that a block holds, chunk by chunk, from other blocks; `None` if one is not to be had.

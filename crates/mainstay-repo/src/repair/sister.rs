@@ -12,7 +12,6 @@ use std::sync::Arc;
 use super::inspect::DamagedPack;
 use super::{Means, RepairMode, Repaired};
 use crate::error::{Error, Kind, Result};
-use crate::format::block::BLOCK_HEADER_LEN;
 use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::{self, BlockSet};
@@ -243,13 +242,9 @@ pub fn take_blocks(
 /// Whether two copies of a block are one: in the same pack, or sealed at the same time, as the nonces in their headers say, which may be
 /// whole where the rest is damaged.
 fn is_same_copy((own_reader, own): (&BlockReader, &BlockPlace), (reader, lent): (&BlockReader, &BlockPlace)) -> bool {
-    let header = |reader: &BlockReader, place: &BlockPlace| {
-        let mut header = [0; BLOCK_HEADER_LEN];
-        reader.read_range(place, place.offset.into(), &mut header).ok().map(|()| header)
-    };
     let of = |place: &BlockPlace| (place.pack, place.offset, place.thinned);
-    let is_sealed_once = || match (header(own_reader, own), header(reader, lent)) {
-        (Some(own), Some(lent)) => own == lent,
+    let is_sealed_once = || match (own_reader.read_header(own), reader.read_header(lent)) {
+        (Ok(own), Ok(lent)) => own == lent,
         _ => false,
     };
     of(own) == of(lent) || own.stored_len == lent.stored_len && is_sealed_once()

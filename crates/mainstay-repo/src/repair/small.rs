@@ -4,35 +4,40 @@
 //! lost with it: what it explained is missing from then on, and given up by itself. Nothing goes that was damaged in one reading
 //! only.
 
+use std::collections::HashSet;
+
 use super::{Means, OnLoss, RepairMode, RepairOptions, Repaired};
 use crate::error::{Kind, Result};
 use crate::format::names::{self, DataKeyName};
-use crate::repository::{Repository, list, store_error};
+use crate::repository::{Repository, delete, list};
 
 /// Puts them away, or says which would be.
 pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<Repaired>> {
+    let damages = damaged(repository)?;
+    if damages.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Read once more: a disk may have read badly a moment ago.
+    let again: HashSet<String> = damaged(repository)?.into_iter().collect();
     let mut put_away = Vec::new();
-    for damage in repository.damaged_small_objects()? {
-        // What cannot be read at this moment is not damaged.
-        if damage.error.kind() != Kind::Corrupt {
-            continue;
-        }
-        let means = match names::parse_data_key(&damage.name) {
+    for object in damages.into_iter().filter(|object| again.contains(object)) {
+        let means = match names::parse_data_key(&object) {
             Ok(wrap) if opens_without(repository, wrap)? => Means::Copies,
-            Err(_) if damage.name.starts_with(names::HISTORY) && options.on_loss == OnLoss::Accept => Means::GivenUp,
+            Err(_) if object.starts_with(names::HISTORY) && options.on_loss == OnLoss::Accept => Means::GivenUp,
             _ => continue,
         };
-        // Read once more: a disk may have read badly a moment ago.
-        if !repository.damaged_small_objects()?.iter().any(|again| again.name == damage.name) {
-            continue;
-        }
         if options.mode == RepairMode::Apply {
-            let deleted = repository.store.delete(&damage.name);
-            deleted.map_err(|source| store_error("delete", &damage.name, source))?;
+            delete(&*repository.store, &object)?;
         }
-        put_away.push(Repaired { object: damage.name, means });
+        put_away.push(Repaired { object, means });
     }
     Ok(put_away)
+}
+
+/// Those that are damaged; what cannot be read at this moment is not.
+fn damaged(repository: &Repository) -> Result<Vec<String>> {
+    let damages = repository.damaged_small_objects()?.into_iter();
+    Ok(damages.filter(|damage| damage.error.kind() == Kind::Corrupt).map(|damage| damage.name).collect())
 }
 
 /// Whether another wrap of the same keys opens, and this one does not.

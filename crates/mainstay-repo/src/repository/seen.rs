@@ -188,7 +188,8 @@ impl Repository {
         read.chain(proved).collect()
     }
 
-    fn place_of(&self, entry: &SnapshotEntry) -> SnapshotPlace {
+    /// Where a snapshot stands in the store.
+    pub fn place_of(&self, entry: &SnapshotEntry) -> SnapshotPlace {
         let source = self.source_id_of(&entry.snapshot);
         SnapshotPlace { source, sequence: entry.snapshot.sequence, id: entry.id }
     }

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::condemned::CondemnedLists;
-use crate::error::{Error, Kind, Result};
-use crate::format::block::BLOCK_HEADER_LEN;
+use crate::error::{Error, Result, unless_damaged};
 use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::BlockSet;
@@ -91,7 +90,7 @@ impl<'r> Blocks<'r> {
         Ok(false)
     }
 
-    /// Asks for those of these blocks that are not here; answers whether there are any.
+    /// Asks for those of these blocks that are not here.
     pub fn ask_for(&mut self, blocks: &BlockSet) -> Result<()> {
         for block in blocks.iter() {
             if !self.arrived.contains(block) && !self.waiting.contains(block) && self.lacks(block)? {
@@ -135,16 +134,9 @@ impl<'r> Blocks<'r> {
 
     /// Whether one of our copies that opens is the very one that is there: the nonce in its header says so.
     fn is_here(&self, block: BlockId, own: &[BlockPlace], theirs: &BlockPlace) -> Result<bool> {
-        let header = |blocks: &BlockReader, place: &BlockPlace| {
-            let mut header = [0; BLOCK_HEADER_LEN];
-            blocks.read_range(place, place.offset.into(), &mut header).map(|()| header)
-        };
-        let wanted = match header(&self.theirs.blocks, theirs) {
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
-            header => header?,
-        };
+        let Some(wanted) = unless_damaged(self.theirs.blocks.read_header(theirs))? else { return Ok(false) };
         for copy in own.iter().filter(|copy| copy.stored_len == theirs.stored_len) {
-            let is_same = header(&self.own_blocks, copy).is_ok_and(|header| header == wanted);
+            let is_same = self.own_blocks.read_header(copy).is_ok_and(|header| header == wanted);
             if is_same && self.own_blocks.has_good_copy((block, copy.kind), copy)? {
                 return Ok(true);
             }
@@ -168,12 +160,12 @@ impl<'r> Blocks<'r> {
             self.copy_out_of(&pack, &of_pack.blocks)?;
             observer.advance(0, of_pack.bytes);
         }
-        let mut rest: Vec<BlockId> = waiting.iter().filter(|block| !self.arrived.contains(*block)).collect();
+        let rest: Vec<BlockId> = waiting.iter().filter(|block| !self.arrived.contains(*block)).collect();
         if !rest.is_empty() {
             // What a prune has moved meanwhile is elsewhere now.
             self.theirs = Theirs::look(self.theirs.repository)?;
         }
-        for block in rest.drain(..) {
+        for block in rest {
             observer.check()?;
             renew(self.here)?;
             if self.bring_one(block)? {
@@ -239,9 +231,8 @@ impl<'r> Blocks<'r> {
     fn copy(&mut self, pack: &str, row: &PackRow) -> Result<bool> {
         let Some(bytes) = self.theirs.read(pack, (row.offset, row.stored_len))? else { return Ok(false) };
         let Some(table) = self.theirs.read(pack, (row.table_offset, row.table_len))? else { return Ok(false) };
-        match self.own_blocks.check_seal(row.into(), &mut bytes.clone()) {
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
-            opened => opened?,
+        if unless_damaged(self.own_blocks.check_seal(row.into(), &mut bytes.clone()))?.is_none() {
+            return Ok(false);
         }
         self.copies.add(row, &table, bytes)?;
         self.brought += 1;
@@ -329,8 +320,7 @@ impl<'r> Theirs<'r> {
 fn unless_lost<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Err(Error::Store { source, .. }) if is_absent(&source) => Ok(None),
-        Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-        read => read.map(Some),
+        read => unless_damaged(read),
     }
 }
 

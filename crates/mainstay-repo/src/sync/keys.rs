@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::condemned::CondemnedLists;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::keys::encode_data_key;
 use crate::format::names::{self, DataKeyName};
 use crate::id::{DomainId, SessionId};
@@ -93,13 +93,6 @@ impl KeysAtHand {
         }
         here.data_keys.insert(session, key.clone());
         Ok(())
-    }
-}
-
-fn unless_damaged<T>(read: Result<T>) -> Result<Option<T>> {
-    match read {
-        Err(error) if error.kind() == Kind::Corrupt => Ok(None),
-        read => read.map(Some),
     }
 }
 

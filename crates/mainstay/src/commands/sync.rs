@@ -192,12 +192,7 @@ fn synchronise(to: &Repository, from: &Repository, long_run: &LongRun) -> mainst
 fn everything(from: &Repository) -> mainstay_repo::Result<SyncReport> {
     let listing = from.list_snapshots()?;
     let (forgotten, kept): (Vec<_>, Vec<_>) = listing.entries.iter().partition(|entry| entry.forgotten);
-    let place = |entry: &&mainstay_repo::SnapshotEntry| SnapshotPlace {
-        source: from.source_id_of(&entry.snapshot),
-        sequence: entry.snapshot.sequence,
-        id: entry.id,
-    };
-    let brought = kept.iter().map(place).collect();
+    let brought = kept.into_iter().map(|entry| from.place_of(entry)).collect();
     Ok(SyncReport { brought, forgotten: forgotten.len() as u64, ..SyncReport::default() })
 }
 
