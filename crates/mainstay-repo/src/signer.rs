@@ -4,7 +4,7 @@
 //! Invariant: a signature counts only if certificates lead from its holder, each signed by the next who has the right to make
 //! holders known, to the first holder; and the id of the repository is made of that one's public key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
@@ -127,18 +127,22 @@ pub fn sign_object(signer: &Signer, repository: RepositoryId, (kind, said): (Obj
     Ok(signed::encode(kind, repository, said, (signer.certificates(), signature)))
 }
 
-/// The judge of signatures in one repository. Chains of certificates that were judged are remembered: there are few.
+/// The judge of signatures in one repository. What was judged is remembered: one command meets the same fences, leases and
+/// snapshots again and again, and to judge a signature takes half a million instructions.
 pub struct Judge {
     repository: RepositoryId,
-    known: Mutex<HashMap<Vec<u8>, Statement>>,
+    chains: Mutex<HashMap<Vec<u8>, Statement>>,
+    matching: Mutex<HashSet<[u8; 32]>>,
 }
 
-/// Chains that are remembered.
-const KNOWN: usize = 1000;
+/// Chains of certificates that are remembered: there are few.
+const KNOWN_CHAINS: usize = 1000;
+/// Signatures that are remembered to match, 32 bytes each.
+const KNOWN_SIGNATURES: usize = 1 << 16;
 
 impl Judge {
     pub fn new(repository: RepositoryId) -> Self {
-        Self { repository, known: Mutex::default() }
+        Self { repository, chains: Mutex::default(), matching: Mutex::default() }
     }
 
     /// Answers who signed a message.
@@ -154,7 +158,7 @@ impl Judge {
     ) -> Decoded<Holder> {
         let holder = self.trace(certificates)?;
         require(&holder, right)?;
-        if !is_signed_by(&holder.public_key, message, signature) {
+        if !self.matches(&holder.public_key, message, signature) {
             return Err(Problem::new("its signature does not match"));
         }
         Ok(Holder { slot: holder.slot, label: holder.label, rights: holder.rights })
@@ -174,16 +178,31 @@ impl Judge {
 
     fn trace(&self, certificates: &[Certificate]) -> Decoded<Statement> {
         let bytes = encode_certificates(certificates);
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || self.chains.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(holder) = known().get(&bytes) {
             return Ok(holder.clone());
         }
         let holder = trace(self.repository, certificates)?.clone();
         let mut known = known();
-        if known.len() < KNOWN {
+        if known.len() < KNOWN_CHAINS {
             known.insert(bytes, holder.clone());
         }
         Ok(holder)
+    }
+
+    /// Whether a key signed this message; one that did is asked once.
+    fn matches(&self, public_key: &[u8; 32], message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+        let proof = *blake3::Hasher::new().update(public_key).update(signature).update(message).finalize().as_bytes();
+        let known = || self.matching.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().contains(&proof) {
+            return true;
+        }
+        let matches = is_signed_by(public_key, message, signature);
+        let mut known = known();
+        if matches && known.len() < KNOWN_SIGNATURES {
+            known.insert(proof);
+        }
+        matches
     }
 }
 
