@@ -17,7 +17,8 @@ usage: cargo xtask soak [--gate NAME] [--minutes N] [--short]
 
   --gate NAME    only this gate
   --minutes N    how long each test of a gate goes on (default 10), and longer where it has a number to reach: 20,000 kills
-                 at random times, 1,000,000 swaps, 200,000 simulated histories, 10,000,000 executions of each decoder
+                 at random times, 1,000,000 swaps, 200,000 simulated histories, 10,000,000 flipped bits and executions of
+                 each decoder
   --short        the short forms, as in ./test; their figures go into the table as well
 ";
 const DOCUMENT: &str = "docs/reliability.md";

@@ -35,6 +35,28 @@ pub enum Noticed {
     Not,
 }
 
+/// What is seen of a damaged repository.
+pub struct Seen {
+    /// What findings are about, or the message of an error that ended all.
+    objects: Vec<String>,
+    /// Bytes that are wrong were taken for right.
+    pub is_deceived: bool,
+}
+
+impl Seen {
+    /// An error of opening: the configuration has messages of its own.
+    fn at_opening(error: &Error) -> Self {
+        let is_of_config = matches!(error, Error::NoRepository { .. } | Error::TooNew { .. });
+        let text = if is_of_config { names::CONFIG.to_owned() } else { error.to_string() };
+        Self { objects: vec![text], is_deceived: false }
+    }
+
+    /// Whether an object is named.
+    pub fn names(&self, name: &str) -> bool {
+        self.objects.iter().any(|object| object.contains(name))
+    }
+}
+
 /// What comes of a damaged repository.
 pub struct Outcome {
     pub noticed: Noticed,
@@ -77,47 +99,30 @@ impl Reference {
         let reader = Reader::new(&repository).expect("a gate begins with what is healthy");
         let entries = repository.snapshots().expect("a gate begins with what is healthy");
         let snapshots = entries.iter().filter_map(|entry| Some((entry.id, reader.read(entry).ok()?))).collect();
-        let mut reference = Self { objects: store.objects(), ledger, usual: BTreeSet::new(), snapshots };
-        reference.usual = reference.findings(&store).into_iter().map(|found| (found.object, found.problem)).collect();
-        reference
+        let objects = store.objects();
+        let repository = open(Arc::new(store.clone()), &ledger).expect("a gate begins with what is healthy");
+        let usual = findings(&repository, &store).into_iter().map(|found| (found.object, found.problem)).collect();
+        Self { objects, ledger, usual, snapshots }
     }
 
     /// What a damage to these objects does: at least one of `names` must be named.
     pub fn outcome(&self, store: &JournalStore, names: &[&str]) -> Outcome {
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
-        let repository = match open(shared, &self.ledger) {
-            Ok(repository) => repository,
-            Err(error) => return Outcome { noticed: judge(error_names(&error, names)), is_deceived: false },
-        };
-        let is_deceived = self.is_deceived(&repository);
-        let found = self.findings(store);
-        let is_new = |found: &&Finding| !self.usual.contains(&(found.object.clone(), found.problem.clone()));
-        let fresh: Vec<&Finding> = found.iter().filter(is_new).collect();
-        let is_named = fresh.iter().any(|found| names.iter().any(|name| found.object.contains(name)));
-        let noticed = if fresh.is_empty() { Noticed::Not } else { judge(is_named) };
-        Outcome { noticed, is_deceived }
+        let seen = self.look(store);
+        let is_named = names.iter().any(|name| seen.names(name));
+        let noticed = if seen.objects.is_empty() { Noticed::Not } else { judge(is_named) };
+        Outcome { noticed, is_deceived: seen.is_deceived }
     }
 
-    /// Everything that check and verify find; what they cannot even begin with is a finding as well.
-    fn findings(&self, store: &JournalStore) -> Vec<Finding> {
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
-        let options = VerifyOptions { sample: None, seed: 0 };
-        let repository = open(shared, &self.ledger).expect("a gate begins with what is healthy");
-        let mut findings = match check(&repository, &NoProgress, &Cancel::default()) {
-            Ok(report) => report.findings,
-            Err(error) => vec![ended(&error)],
+    /// What is seen that is not there while nothing is damaged.
+    pub fn look(&self, store: &JournalStore) -> Seen {
+        let repository = match open(Arc::new(store.clone()), &self.ledger) {
+            Ok(repository) => repository,
+            Err(error) => return Seen::at_opening(&error),
         };
-        match verify(&repository, &options, &NoProgress, &Cancel::default()) {
-            Ok(report) => findings.extend(report.findings),
-            Err(error) => findings.push(ended(&error)),
-        }
-        // Their own leases.
-        store.take_operations().iter().for_each(|operation| {
-            if let Operation::Put(name, _) = operation {
-                store.exchange(name, None);
-            }
-        });
-        findings
+        let is_deceived = self.is_deceived(&repository);
+        let found = findings(&repository, store).into_iter();
+        let fresh = found.filter(|found| !self.usual.contains(&(found.object.clone(), found.problem.clone())));
+        Seen { objects: fresh.map(|found| found.object).collect(), is_deceived }
     }
 
     /// Whether some snapshot can be read and is not what it was.
@@ -148,11 +153,25 @@ fn ended(error: &mainstay_jobs::Error) -> Finding {
     }
 }
 
-/// Whether an error of opening is about one of these objects: the configuration has messages of its own.
-fn error_names(error: &Error, names: &[&str]) -> bool {
-    let is_of_config = matches!(error, Error::NoRepository { .. } | Error::TooNew { .. });
-    let text = error.to_string();
-    names.iter().any(|name| text.contains(name) || is_of_config && *name == names::CONFIG)
+/// Everything that check and verify find; what they cannot even begin with is a finding as well.
+fn findings(repository: &Repository, store: &JournalStore) -> Vec<Finding> {
+    store.take_operations();
+    let options = VerifyOptions { sample: None, seed: 0 };
+    let mut findings = match check(repository, &NoProgress, &Cancel::default()) {
+        Ok(report) => report.findings,
+        Err(error) => vec![ended(&error)],
+    };
+    match verify(repository, &options, &NoProgress, &Cancel::default()) {
+        Ok(report) => findings.extend(report.findings),
+        Err(error) => findings.push(ended(&error)),
+    }
+    // Their own leases.
+    store.take_operations().iter().for_each(|operation| {
+        if let Operation::Put(name, _) = operation {
+            store.exchange(name, None);
+        }
+    });
+    findings
 }
 
 fn open(store: Arc<dyn Store>, ledger: &Ledger) -> mainstay_repo::Result<Repository> {
