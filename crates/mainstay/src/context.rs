@@ -44,11 +44,7 @@ impl Context {
     pub fn open(&self) -> Result<Opened> {
         let location = self.location()?;
         let repository = self.open_at(&location)?;
-        self.output.detail(&format!(
-            "repository {} at {}",
-            repository.id().short(),
-            crate::location::quoted(&location.path)
-        ));
+        self.output.detail(&format!("repository {} at {}", repository.id().short(), location.quoted()));
         Ok(Opened { repository, location })
     }
 
@@ -108,7 +104,7 @@ impl Context {
 }
 
 fn ask(location: &Location) -> Result<(Repository, Secret)> {
-    let question = format!("passphrase or recovery code of {}", crate::location::quoted(&location.path));
+    let question = format!("passphrase or recovery code of {}", location.quoted());
     let mut attempt = 1;
     loop {
         let secret = secrets::ask(&question)?;
@@ -144,7 +140,7 @@ fn try_secret(location: &Location, secret: &Secret) -> mainstay_repo::Result<Rep
 fn no_key(location: &Location, key_file: &std::path::Path) -> Failure {
     let message = format!(
         "open repository {}: there is no key file {}, and no password is named",
-        location.path.display(),
+        location.quoted(),
         key_file.display()
     );
     Failure::new(&catalogue::NO_KEY, message)

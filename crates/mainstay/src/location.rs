@@ -1,13 +1,15 @@
 //! Which repository is meant, and the store it lies in.
 //!
-//! Owns the forms of `--repo` and `MAINSTAY_REPO`: a path or a `file://` address. Never opens a repository.
+//! Owns the forms of `--repo` and `MAINSTAY_REPO`: a path, a `file://` address, or the address of another store. Never opens a
+//! repository.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mainstay_repo::LocalStore;
+use mainstay_repo::{LocalStore, Store};
+use mainstay_stores::{Address, Surroundings};
 
 use crate::defaults;
 use crate::failure::{Failure, catalogue};
@@ -22,11 +24,19 @@ pub enum Choice {
 }
 
 /// Where a repository is or will be.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An absolute path.
+    Directory(PathBuf),
+    Elsewhere(Address),
+}
+
+/// A place and the store in it.
+#[derive(Clone)]
 pub struct Location {
-    /// Absolute.
-    pub path: PathBuf,
+    pub place: Place,
     pub choice: Choice,
+    store: Arc<dyn Store>,
 }
 
 /// What other programs call a store in the form `name:rest`, without the slashes of an address.
@@ -36,51 +46,96 @@ const EMPTY_HINT: &str =
     "name a directory: a path or file:///PATH; for the default repository leave out --repo and unset MAINSTAY_REPO";
 
 impl Location {
-    /// Reads the value of `--repo`; `None` means the default repository.
+    /// Reads the value of `--repo`; `None` means the default repository. Makes the store ready; nothing is sent or read yet.
     pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
         let Some(text) = named else {
             let path = defaults::data_directory()?.join("repository");
-            return Ok(Self { path, choice: Choice::Default });
+            return Self::at(Place::Directory(path), Choice::Default);
         };
         if text.is_empty() {
             // A variable that a script did not set: the default repository is not what was meant.
             let message = "open repository: --repo or MAINSTAY_REPO is empty";
             return Err(Failure::new(&catalogue::ADDRESS, message).with_hint(EMPTY_HINT));
         }
-        let path = parse(text)?;
-        let path = std::path::absolute(&path).map_err(|error| {
-            let message = format!("find the repository {}: {error}", path.display());
-            Failure::new(&catalogue::ADDRESS, message)
-        })?;
-        Ok(Self { path, choice: Choice::Named })
+        Self::at(parse(text)?, Choice::Named)
     }
 
-    pub fn store(&self) -> Arc<LocalStore> {
-        Arc::new(LocalStore::new(&self.path))
-    }
-
-    /// Whether another location is the same directory.
-    pub fn is_same(&self, other: &Self) -> bool {
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        real(&self.path) == real(&other.path)
-    }
-
-    /// Whether another location is in this directory, or would be.
-    pub fn holds(&self, other: &Self) -> bool {
-        let real = |path: &Path| {
-            let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
-            there.map_or_else(|| path.to_owned(), |(above, real)| real.join(path.strip_prefix(above).unwrap_or(path)))
+    fn at(place: Place, choice: Choice) -> Result<Self, Failure> {
+        let store: Arc<dyn Store> = match &place {
+            Place::Directory(path) => Arc::new(LocalStore::new(path)),
+            Place::Elsewhere(address) => mainstay_stores::open(address, &Surroundings::new(defaults::variables()))
+                .map_err(|error| {
+                    let message = format!("open repository {address}: {error}");
+                    Failure::new(&catalogue::ADDRESS, message).with_hint(
+                        "check the settings of the address, and the variables and files that hold the credentials",
+                    )
+                })?,
         };
-        real(&other.path).starts_with(real(&self.path))
+        Ok(Self { place, choice, store })
+    }
+
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// The directory that the repository is, if it is one.
+    pub fn directory(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Directory(path) => Some(path),
+            Place::Elsewhere(_) => None,
+        }
+    }
+
+    /// The directory or file that the repository is on this machine.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Directory(path) | Place::Elsewhere(Address::Sqlite(path)) => Some(path),
+            Place::Elsewhere(Address::Cloud(_)) => None,
+        }
+    }
+
+    /// The path or address as it is.
+    pub fn text(&self) -> OsString {
+        match &self.place {
+            Place::Directory(path) => path.clone().into_os_string(),
+            Place::Elsewhere(address) => address.to_string().into(),
+        }
+    }
+
+    /// The same for people, and for a shell one word.
+    pub fn quoted(&self) -> String {
+        quoted(Path::new(&self.text()))
+    }
+
+    /// Whether another location is the same place.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.place, &other.place) {
+            (Place::Elsewhere(Address::Cloud(own)), Place::Elsewhere(Address::Cloud(other))) => own.is_same(other),
+            _ => self.path().map(real).is_some_and(|own| other.path().map(real) == Some(own)),
+        }
+    }
+
+    /// Whether another location is in this one, or would be.
+    pub fn holds(&self, other: &Self) -> bool {
+        match (&self.place, &other.place) {
+            (Place::Elsewhere(Address::Cloud(own)), Place::Elsewhere(Address::Cloud(other))) => own.holds(other),
+            _ => self.path().map(real).is_some_and(|own| other.path().is_some_and(|path| real(path).starts_with(own))),
+        }
     }
 
     /// The words that name this repository on a command line; nothing for the default one.
     pub fn flag(&self) -> String {
         match self.choice {
-            Choice::Named => format!(" --repo {}", quoted(&self.path)),
+            Choice::Named => format!(" --repo {}", self.quoted()),
             Choice::Default => String::new(),
         }
     }
+}
+
+/// A path without links, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    there.map_or_else(|| path.to_owned(), |(above, real)| real.join(path.strip_prefix(above).unwrap_or(path)))
 }
 
 /// A path as a shell takes it for one word.
@@ -93,34 +148,37 @@ pub fn quoted(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-fn parse(text: &OsStr) -> Result<PathBuf, Failure> {
+fn parse(text: &OsStr) -> Result<Place, Failure> {
+    let shown = || crate::output::escape::bytes(text.as_bytes());
+    let directory = |path: PathBuf| {
+        let absolute = std::path::absolute(&path).map_err(|error| {
+            let message = format!("find the repository {}: {error}", path.display());
+            Failure::new(&catalogue::ADDRESS, message)
+        });
+        absolute.map(Place::Directory)
+    };
     let is_remote = |colon: usize| {
         let (host, path) = text.as_bytes().split_at(colon);
         !host.is_empty() && !host.contains(&b'/') && path.starts_with(b":/") && !path.starts_with(b"://")
     };
     if text.as_bytes().iter().position(|byte| *byte == b':').is_some_and(is_remote) {
-        let text = crate::output::escape::bytes(text.as_bytes());
+        let text = shown();
         let message = format!("open repository {text}: directories of other machines are not known to this version");
         let hint = format!("mount it; if it is a directory of this machine, write ./{text}");
         return Err(Failure::new(&catalogue::ADDRESS, message).with_hint(hint));
     }
     let Some((scheme, rest)) = split_scheme(text.as_bytes()) else {
-        return Ok(PathBuf::from(text));
+        return directory(PathBuf::from(text));
     };
-    if scheme != "file" {
-        let message = format!(
-            "open repository {}: stores of the kind `{scheme}` are not known to this version",
-            crate::output::escape::bytes(text.as_bytes())
-        );
-        return Err(Failure::new(&catalogue::ADDRESS, message));
+    let refused = |why: String| Failure::new(&catalogue::ADDRESS, format!("open repository {}: {why}", shown()));
+    if scheme == "file" {
+        let expected = || refused("expected file:///PATH with an absolute path of this machine".to_owned());
+        return directory(parse_file_address(rest).ok_or_else(expected)?);
     }
-    parse_file_address(rest).ok_or_else(|| {
-        let message = format!(
-            "open repository {}: expected file:///PATH with an absolute path of this machine",
-            crate::output::escape::bytes(text.as_bytes())
-        );
-        Failure::new(&catalogue::ADDRESS, message)
-    })
+    match Address::parse(&scheme, rest) {
+        Some(address) => address.map(Place::Elsewhere).map_err(|error| refused(error.0)),
+        None => Err(refused(format!("stores of the kind `{scheme}` are not known to this version"))),
+    }
 }
 
 /// The scheme of an address and what follows its colon; `None` for a path.

@@ -8,7 +8,7 @@ use mainstay_repo::{RecoveryCode, Repository};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
-use crate::location::{Location, quoted};
+use crate::location::Location;
 use crate::output::{escape, time};
 use crate::{defaults, machine, private_file};
 
@@ -42,7 +42,7 @@ pub fn file_name(repository: &Repository) -> String {
 }
 
 fn page(repository: &Repository, location: &Location, code: &RecoveryCode, now: i64) -> Zeroizing<String> {
-    let place = escape::text(&location.path.to_string_lossy());
+    let place = escape::text(&location.text().to_string_lossy());
     Zeroizing::new(format!(
         "\
 MAINSTAY RECOVERY KIT
@@ -76,6 +76,6 @@ remove takes the old one's power away.
         host = escape::text(&machine::host_name()),
         made = time::local(now),
         code = code.to_text().as_str(),
-        repo = quoted(&location.path),
+        repo = location.quoted(),
     ))
 }

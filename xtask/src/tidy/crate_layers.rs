@@ -10,11 +10,12 @@ use crate::checkout::Checkout;
 mod tests;
 
 /// Each crate with the crates of the workspace that it may use.
-const MAY_USE: [(&str, &[&str]); 6] = [
-    ("mainstay", &["mainstay-jobs", "mainstay-repo", "mainstay-sources"]),
+const MAY_USE: [(&str, &[&str]); 7] = [
+    ("mainstay", &["mainstay-jobs", "mainstay-repo", "mainstay-sources", "mainstay-stores"]),
     ("mainstay-jobs", &["mainstay-repo", "mainstay-sources"]),
     ("mainstay-repo", &[]),
     ("mainstay-sources", &[]),
+    ("mainstay-stores", &["mainstay-repo"]),
     ("mainstay-fuzz", &["mainstay-jobs"]),
     // The tools must be able to examine a workspace that does not build.
     ("xtask", &[]),

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use mainstay_sources::{Entry, Kind};
+use mainstay_sources::Entry;
 
 use super::RestoreRun;
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 pub struct Guard {
     /// Relative to the target; none when it lies elsewhere.
     path: Option<Vec<u8>>,
-    /// Device and inode of its directory.
+    /// Device and inode of its directory, or of its file.
     identity: Option<(u64, u64)>,
 }
 
@@ -39,12 +39,10 @@ impl Guard {
         })
     }
 
-    /// Whether the entry at a path of the target is the repository's directory.
+    /// Whether the entry at a path of the target is the repository.
     pub fn is_repository(&self, path: &[u8], existing: Option<&Entry>) -> bool {
         self.path.as_deref() == Some(path)
-            || existing.is_some_and(|entry| {
-                entry.kind == Kind::Directory && self.identity == Some((entry.device, entry.inode))
-            })
+            || existing.is_some_and(|entry| self.identity == Some((entry.device, entry.inode)))
     }
 
     /// Whether the repository is at a path of the target or beneath it.

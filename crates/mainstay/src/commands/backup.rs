@@ -120,9 +120,10 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         context.output.say(&created.line());
         created.explain(context);
     }
-    let repository = &ready.opened().location.path;
-    if input.leave_out(repository)? {
-        context.output.detail(&format!("leaving out the repository itself: {}", quoted(repository)));
+    if let Some(path) = ready.opened().location.path()
+        && input.leave_out(path)?
+    {
+        context.output.detail(&format!("leaving out the repository itself: {}", quoted(path)));
     }
     let options = options(arguments, &input);
     let rewinds = memory::look(ready.opened(), &context.output);

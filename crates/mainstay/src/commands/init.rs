@@ -121,7 +121,7 @@ fn create_repository(location: &Location, secret: &Secret, label: &str) -> Resul
 impl Created {
     pub fn line(&self) -> String {
         let Opened { repository, location } = &self.opened;
-        format!("created repository {} at {}", repository.id().short(), quoted(&location.path))
+        format!("created repository {} at {}", repository.id().short(), location.quoted())
     }
 
     /// Says where the keys are and what to do with them.
@@ -142,7 +142,7 @@ impl Created {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         CreatedFields {
             repository: repository.id().to_string(),
-            location: text(&location.path),
+            location: location.text().to_string_lossy().into_owned(),
             key_file: self.files.as_ref().map(|files| text(&files.key_file)),
             recovery_kit: self.files.as_ref().map(|files| text(&files.recovery_kit)),
         }

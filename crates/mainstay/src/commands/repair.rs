@@ -14,7 +14,7 @@ use super::long_run::{LongRun, conclude};
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::location::{Location, quoted};
+use crate::location::Location;
 use crate::output::progress::Counted;
 use crate::output::{escape, units};
 
@@ -89,7 +89,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 fn open_sister(opened: &Opened, place: &OsStr) -> Result<Repository> {
     let location = Location::find(Some(place))?;
     if location.is_same(&opened.location) {
-        let message = format!("repair from {}: it is the repository that is to be repaired", quoted(&location.path));
+        let message = format!("repair from {}: it is the repository that is to be repaired", location.quoted());
         return Err(Failure::new(&catalogue::USAGE, message).with_hint("name another copy of it"));
     }
     Ok(opened.repository.open_sister(location.store())?)

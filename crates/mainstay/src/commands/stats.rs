@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
-use crate::location::quoted;
 use crate::output::units;
 
 const EXAMPLES: &str = "\
@@ -46,7 +45,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     let kept = entries.iter().filter(|entry| !entry.forgotten);
     let fields = Fields {
         repository: opened.repository.id().to_string(),
-        location: opened.location.path.to_string_lossy().into_owned(),
+        location: opened.location.text().to_string_lossy().into_owned(),
         snapshots: statistics.snapshots,
         forgotten_snapshots: statistics.forgotten_snapshots,
         content_bytes: kept.map(|entry| entry.snapshot.statistics.content_bytes).sum(),
@@ -61,7 +60,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     if context.output.is_json() {
         context.output.document(&fields)?;
     } else {
-        context.output.result(&text(&fields, &quoted(&opened.location.path)))?;
+        context.output.result(&text(&fields, &opened.location.quoted()))?;
     }
     Ok(ExitCode::Success)
 }

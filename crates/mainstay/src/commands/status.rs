@@ -77,7 +77,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     warnings.extend(attention(&opened, &sources, forgotten, now)?);
     let fields = Fields {
         repository: opened.repository.id().to_string(),
-        location: opened.location.path.to_string_lossy().into_owned(),
+        location: opened.location.text().to_string_lossy().into_owned(),
         pack_bytes: packs.iter().map(|pack| pack.len).sum(),
         packs: packs.len() as u64,
         snapshots: kept.len() as u64,
@@ -93,7 +93,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     context.output.result(&format!(
         "repository {} at {}: {}, {} stored\n",
         opened.repository.id().short(),
-        quoted(&opened.location.path),
+        opened.location.quoted(),
         units::counted(fields.snapshots, "snapshot", "snapshots"),
         units::size(fields.pack_bytes),
     ))?;

@@ -3,6 +3,7 @@
 //! Owns which of the two is brought up to date, creating a copy where there is none, and the presentation; the engine synchronises.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use mainstay_jobs::watch::Watch;
 use mainstay_repo::{Error, Repository, SnapshotPlace, SyncReport};
@@ -12,7 +13,7 @@ use super::long_run::{LongRun, conclude};
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::location::{Location, quoted};
+use crate::location::Location;
 use crate::memory;
 use crate::output::progress::Counted;
 use crate::output::{escape, units};
@@ -120,7 +121,7 @@ fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Bo
             _ if location.holds(&own.location) => "the repository lies in it",
             _ => return Ok(location),
         };
-        let message = format!("synchronise {}: {problem}", quoted(&location.path));
+        let message = format!("synchronise {}: {problem}", location.quoted());
         Err(Failure::new(&catalogue::USAGE, message).with_hint("name another place, best on another disk"))
     };
     match (&arguments.to, &arguments.from) {
@@ -128,7 +129,9 @@ fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Bo
             let place = named(place)?;
             let (to, created) = match open_copy(&own.repository, &place, context) {
                 Err(failure) if failure.code.number == catalogue::NO_REPOSITORY.number => {
-                    if !arguments.create && memory::path_of(&own.repository, &place.path)?.exists() {
+                    if !arguments.create
+                        && memory::path_of(&own.repository, Path::new(&place.store().location()))?.exists()
+                    {
                         return Err(gone(&place));
                     }
                     let created = !arguments.dry_run;
@@ -148,8 +151,7 @@ fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Bo
 
 /// A copy that this machine has seen is more likely unplugged than to be made anew.
 fn gone(place: &Location) -> Failure {
-    let message =
-        format!("synchronise with {}: this machine has seen a copy there, and there is none", quoted(&place.path));
+    let message = format!("synchronise with {}: this machine has seen a copy there, and there is none", place.quoted());
     Failure::new(&catalogue::NO_REPOSITORY, message)
         .with_hint("mount the disk; if the copy is gone for good, make a new one with --create")
 }
@@ -160,7 +162,7 @@ fn open_copy(own: &Repository, location: &Location, context: &Context) -> Result
     if id != own.id() {
         let message = format!(
             "synchronise with {}: it is repository {}, and no copy of {}",
-            quoted(&location.path),
+            location.quoted(),
             id.short(),
             own.id().short()
         );
@@ -173,7 +175,7 @@ fn create(own: &Repository, location: &Location, context: &Context) -> Result<Op
     let repository = own.create_copy(location.store())?;
     // What was seen there before is no measure for a new copy.
     let _ = std::fs::remove_file(memory::path(&repository)?);
-    context.output.detail(&format!("created a copy at {}", quoted(&location.path)));
+    context.output.detail(&format!("created a copy at {}", location.quoted()));
     Ok(Opened { repository, location: location.clone() })
 }
 
@@ -212,8 +214,8 @@ fn print(context: &Context, report: &SyncReport, (both, dry_run, long_run): (&Bo
         return output.message(&Summary {
             message_type: "summary",
             dry_run,
-            from: &both.from.location.path.display().to_string(),
-            to: &both.place.path.display().to_string(),
+            from: &both.from.location.quoted().to_string(),
+            to: &both.place.quoted().to_string(),
             created: both.created,
             brought: ids(&report.brought),
             present: report.present,
@@ -233,11 +235,11 @@ fn print(context: &Context, report: &SyncReport, (both, dry_run, long_run): (&Bo
     }
     if !report.completed.is_empty() {
         let count = units::counted(report.completed.len() as u64, "snapshot lacked", "snapshots lacked");
-        output.say(&format!("{count} blocks in {}, which were brought", quoted(&both.place.path)));
+        output.say(&format!("{count} blocks in {}, which were brought", both.place.quoted()));
     }
     if !report.removed.is_empty() {
         let count = units::counted(report.removed.len() as u64, "snapshot stays", "snapshots stay");
-        output.say(&format!("{count} away: removed by a prune in {}", quoted(&both.place.path)));
+        output.say(&format!("{count} away: removed by a prune in {}", both.place.quoted()));
     }
     if report.forgotten > 0 {
         let count = units::counted(report.forgotten, "forgotten snapshot", "forgotten snapshots");
@@ -248,7 +250,7 @@ fn print(context: &Context, report: &SyncReport, (both, dry_run, long_run): (&Bo
 }
 
 fn line(report: &SyncReport, (both, dry_run, long_run): (&Both, bool, &LongRun)) -> String {
-    let place = quoted(&both.place.path);
+    let place = both.place.quoted();
     let count = units::counted(report.brought.len() as u64, "snapshot", "snapshots");
     let were_there = format!("{} there already", units::count(report.present));
     if dry_run {

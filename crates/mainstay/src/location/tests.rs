@@ -5,7 +5,7 @@ use super::*;
 fn path_of(text: &str) -> Option<String> {
     let location = Location::find(Some(OsStr::new(text))).ok()?;
     assert_eq!(location.choice, Choice::Named);
-    Some(location.path.to_string_lossy().into_owned())
+    Some(location.directory()?.to_string_lossy().into_owned())
 }
 
 #[test]
@@ -27,14 +27,15 @@ fn paths_and_file_addresses_name_a_directory_of_this_machine() {
 #[test]
 fn other_kinds_of_stores_are_named_in_the_error() {
     for text in [
-        "s3://bucket/prefix",
+        "b2://bucket/prefix",
+        "s3:bucket/prefix",
         "sftp:user@host:/path",
         "https://example.org/x",
         "rclone:remote:x",
         "host:/srv/backup",
         "me@host:/srv/backup",
     ] {
-        let failure = Location::find(Some(OsStr::new(text))).expect_err(text);
+        let failure = Location::find(Some(OsStr::new(text))).map(|_| ()).expect_err(text);
         assert_eq!(failure.code.number, "MS-1003");
         assert!(failure.message.contains(text), "{}", failure.message);
     }

@@ -15,8 +15,8 @@ fn checkout() -> PathBuf {
     root.to_owned()
 }
 
-/// A Python with what the reader needs: the one that is named, the system's, or one of our own.
-fn python() -> &'static Path {
+/// A Python with what the reader and the servers of tests need: the one that is named, the system's, or one of our own.
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         if let Some(named) = std::env::var_os("MAINSTAY_TEST_PYTHON").filter(|named| !named.is_empty()) {
@@ -33,7 +33,7 @@ fn python() -> &'static Path {
 
 fn has_packages(python: &Path) -> bool {
     let mut command = Command::new(python);
-    command.args(["-c", "import cryptography, zstandard"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["-c", "import cryptography, moto, zstandard"]).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -47,7 +47,7 @@ fn make_venv(path: &Path) {
     assert!(venv.is_ok_and(|status| status.success()), "make {}", fresh.display());
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     let install = Command::new(fresh.join("bin/python3")).args(pip).arg(packages).status();
-    assert!(install.is_ok_and(|status| status.success()), "install the reader's packages");
+    assert!(install.is_ok_and(|status| status.success()), "install the packages of tests");
     if std::fs::rename(&fresh, path).is_err() {
         std::fs::remove_dir_all(&fresh).expect("it is ours");
         assert!(has_packages(&path.join("bin/python3")), "{} lacks packages: remove it", path.display());

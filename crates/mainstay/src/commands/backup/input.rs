@@ -79,7 +79,12 @@ impl Input {
         if !self.paths.iter().any(lies_beneath) {
             return Ok(false);
         }
-        options.excludes.push(rule_for(&repository));
+        let rule = rule_for(&repository);
+        match repository.is_dir() {
+            true => options.excludes.push(format!("{rule}/")),
+            // A file of SQLite has its journal beside it.
+            false => options.excludes.extend([format!("{rule}-journal"), rule]),
+        }
         self.source = Box::new(FileSource::new(paths, options)?);
         Ok(true)
     }
@@ -97,7 +102,6 @@ fn rule_for(path: &Path) -> String {
         }
         rule.extend(chunk.invalid().iter().map(|_| '?'));
     }
-    rule.push('/');
     rule
 }
 

@@ -5,7 +5,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use mainstay_repo::{LocalStore, Repository, Store as _};
+use mainstay_repo::{Repository, Store};
 use rustix::fs::{Access, StatVfs, access, statvfs};
 
 use super::checkup::Checkup;
@@ -22,26 +22,35 @@ const SPACE_WISHED: u64 = 2 << 30;
 /// Checks the store; answers whether there is a repository to look into.
 pub fn check(checkup: &mut Checkup, location: &Location) -> bool {
     checkup.group("store");
-    let store = LocalStore::new(&location.path);
-    match Repository::identify(&store) {
-        Ok(id) => checkup.ok("repository", format!("{} at {}", id.short(), quoted(&location.path))),
+    let store = location.store();
+    match Repository::identify(&*store) {
+        Ok(id) => checkup.ok("repository", format!("{} at {}", id.short(), location.quoted())),
         Err(error) => {
             checkup.fail("repository", &error.into());
             return false;
         }
     }
-    rights(checkup, &location.path);
-    match statvfs(&location.path) {
+    if let Some(path) = location.directory() {
+        directory(checkup, path);
+    }
+    // A bucket has no end.
+    if location.path().is_some() {
+        reserve(checkup, &*store);
+    }
+    true
+}
+
+fn directory(checkup: &mut Checkup, path: &Path) {
+    rights(checkup, path);
+    match statvfs(path) {
         Ok(disk) => {
             space(checkup, &disk);
             inodes(checkup, &disk);
         }
-        Err(error) => checkup.fail("space", &Failure::file("measure the disk of", &location.path, &error.into())),
+        Err(error) => checkup.fail("space", &Failure::file("measure the disk of", path, &error.into())),
     }
-    reserve(checkup, &store);
-    place(checkup, &location.path);
-    unfinished(checkup, &location.path);
-    true
+    place(checkup, path);
+    unfinished(checkup, path);
 }
 
 fn rights(checkup: &mut Checkup, path: &Path) {
@@ -91,7 +100,7 @@ fn inodes(checkup: &mut Checkup, disk: &StatVfs) {
     }
 }
 
-fn reserve(checkup: &mut Checkup, store: &LocalStore) {
+fn reserve(checkup: &mut Checkup, store: &dyn Store) {
     match store.reserve_len() {
         Ok(0) => checkup.warn(
             "reserve",

@@ -1,0 +1,277 @@
+//! S3, Google Cloud Storage and Azure Blob Storage.
+//!
+//! Owns how the contract of a store is kept by requests to an object store. Requests are signed, sent, and repeated after
+//! errors that pass by `object_store`; nothing here knows a protocol. Invariant: what a server says is believed only where a
+//! lie cannot lose data: that an object is there is confirmed by reading it, that it is absent only by the server's plain word.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use mainstay_repo::store::{Object, Upload, Vacancy};
+use mainstay_repo::{Store, names};
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+use tokio::runtime::Runtime;
+
+use crate::address::{CloudAddress, Setting};
+use crate::settings::{self, Surroundings};
+
+#[cfg(test)]
+mod tests;
+
+/// Threads that carry requests: they wait, and hash what is signed.
+const THREADS: usize = 2;
+/// How often a name that is being written by somebody else is looked at again.
+const CONFLICTS: usize = 5;
+
+/// Objects beneath a prefix of a bucket.
+pub struct CloudStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    address: CloudAddress,
+    client: Box<dyn ObjectStore>,
+    runtime: Runtime,
+}
+
+impl CloudStore {
+    /// Makes ready to send requests; sends none.
+    ///
+    /// # Errors
+    /// When settings or credentials contradict each other or are missing.
+    pub fn new(address: CloudAddress, surroundings: &Surroundings) -> io::Result<Self> {
+        let client = settings::client(&address, surroundings)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("mainstay-store")
+            .enable_all()
+            .build()?;
+        Ok(Self { inner: Arc::new(Inner { address, client, runtime }) })
+    }
+}
+
+impl Inner {
+    fn path(&self, name: &str) -> io::Result<Path> {
+        let text = match self.address.prefix.as_str() {
+            "" => name.to_owned(),
+            prefix => format!("{prefix}/{name}"),
+        };
+        Path::parse(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+    }
+
+    /// The name of an object beneath the prefix.
+    fn name_of(&self, path: &Path) -> Option<String> {
+        let prefix = self.address.prefix.as_str();
+        let name = path.as_ref().strip_prefix(prefix)?;
+        let name = if prefix.is_empty() { name } else { name.strip_prefix('/')? };
+        Some(name.to_owned())
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        let path = self.path(name)?;
+        Ok(self.runtime.block_on(self.client.head(&path)).map_err(error_of)?.size)
+    }
+
+    /// Reads a range, or all; with the length of the whole object.
+    fn get(&self, name: &str, range: Option<GetRange>, limit: u64) -> io::Result<(u64, Vec<u8>)> {
+        let path = self.path(name)?;
+        let options = GetOptions { range, ..GetOptions::default() };
+        self.runtime.block_on(async {
+            let answer = self.client.get_opts(&path, options).await.map_err(error_of)?;
+            let whole = answer.meta.size;
+            let expected = answer.range.end - answer.range.start;
+            if expected > limit {
+                return Err(too_long(expected, limit));
+            }
+            let mut bytes = Vec::with_capacity(expected as usize);
+            let mut stream = answer.into_stream();
+            while let Some(part) = stream.next().await {
+                bytes.extend_from_slice(&part.map_err(error_of)?);
+                // A server that sends more than it said.
+                if bytes.len() as u64 > expected {
+                    return Err(too_long(bytes.len() as u64, expected));
+                }
+            }
+            if (bytes.len() as u64) < expected {
+                let message = format!("{} of {expected} bytes came", bytes.len());
+                return Err(io::Error::new(io::ErrorKind::ConnectionAborted, message));
+            }
+            Ok((whole, bytes))
+        })
+    }
+
+    /// Puts an object that must be new. A name that is taken by these very bytes is a reply that was lost, and the object is
+    /// there.
+    fn put_new(&self, name: &str, bytes: PutPayload) -> io::Result<()> {
+        for _ in 0..CONFLICTS {
+            let error = match self.put(name, bytes.clone(), self.condition(name)?) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => error,
+                put => return put,
+            };
+            let len = bytes.content_length() as u64;
+            match self.get(name, None, len) {
+                Ok((_, there)) if is_same(&there, &bytes) => return Ok(()),
+                Ok(_) => return Err(error),
+                Err(read) if read.kind() == io::ErrorKind::InvalidData => return Err(error),
+                // Somebody else is writing it, or was and failed.
+                Err(read) if read.kind() == io::ErrorKind::NotFound => {}
+                Err(read) => return Err(read),
+            }
+        }
+        Err(io::Error::other("others write this object again and again, and it is not there"))
+    }
+
+    /// How the server is told that the name must be new; where it does not keep conditions, the name is looked for.
+    fn condition(&self, name: &str) -> io::Result<PutMode> {
+        if self.address.settings.get(&Setting::Conditions).is_none_or(|said| said == "on") {
+            return Ok(PutMode::Create);
+        }
+        match self.len(name) {
+            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PutMode::Overwrite),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put(&self, name: &str, bytes: PutPayload, mode: PutMode) -> io::Result<()> {
+        let path = self.path(name)?;
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.runtime.block_on(self.client.put_opts(&path, bytes, options)).map_err(error_of)?;
+        Ok(())
+    }
+
+    /// Lists objects until there are `most` of them. A name that is there twice is told once.
+    fn list(&self, prefix: &str, most: usize) -> io::Result<Vec<Object>> {
+        let folder = match format!("{}/{prefix}", self.address.prefix).trim_matches('/') {
+            "" => None,
+            folder => Some(Path::parse(folder).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?),
+        };
+        let found = self.client.list(folder.as_ref()).take(most);
+        let found: Vec<_> = self.runtime.block_on(found.try_collect()).map_err(error_of)?;
+        let object =
+            |meta: &object_store::ObjectMeta| Some(Object { name: self.name_of(&meta.location)?, len: meta.size });
+        let mut objects: Vec<Object> = found.iter().filter_map(object).collect();
+        objects.sort_by(|a, b| a.name.cmp(&b.name));
+        objects.dedup();
+        Ok(objects)
+    }
+}
+
+impl Store for CloudStore {
+    fn location(&self) -> String {
+        self.inner.address.to_string()
+    }
+
+    fn upload(&self) -> io::Result<Box<dyn Upload>> {
+        Ok(Box::new(CloudUpload { inner: Arc::clone(&self.inner), parts: Vec::new() }))
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.inner.put_new(name, PutPayload::from(bytes.to_vec()))
+    }
+
+    fn len(&self, name: &str) -> io::Result<u64> {
+        self.inner.len(name)
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let len = buffer.len() as u64;
+        let end = offset.checked_add(len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        if len == 0 {
+            return if self.inner.len(name)? < end { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) };
+        }
+        match self.inner.get(name, Some(GetRange::Bounded(offset..end)), len) {
+            Ok((_, bytes)) if bytes.len() == buffer.len() => buffer.copy_from_slice(&bytes),
+            Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            // How a server refuses a range behind the end, each says in its own way.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(error),
+            Err(error) if self.inner.len(name).is_ok_and(|whole| whole < end) => {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, error));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.inner.get(name, None, limit).map(|(_, bytes)| bytes)
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
+        self.inner.list(prefix, usize::MAX)
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        let path = self.inner.path(name)?;
+        match self.inner.runtime.block_on(self.inner.client.delete(&path)).map_err(error_of) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.inner.put(name, PutPayload::from(bytes.to_vec()), PutMode::Overwrite)
+    }
+
+    fn prepare(&self) -> io::Result<Vacancy> {
+        match self.inner.len(names::CONFIG) {
+            Ok(_) => return Ok(Vacancy::Repository),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        // What a creation that was interrupted has left is no repository yet; there are a few such objects at most.
+        let found = self.inner.list("", FEW)?;
+        let is_begun = |object: &Object| object.name.starts_with(names::KEY_SLOTS);
+        Ok(if found.iter().all(is_begun) { Vacancy::Empty } else { Vacancy::Foreign })
+    }
+}
+
+/// More objects than an interrupted creation leaves.
+const FEW: usize = 100;
+
+/// An object that waits for its name: object stores know no other way, and a pack is at most a few times 16 MiB.
+struct CloudUpload {
+    inner: Arc<Inner>,
+    parts: Vec<Vec<u8>>,
+}
+
+impl Upload for CloudUpload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.parts.push(bytes.to_vec());
+        Ok(())
+    }
+
+    fn publish(self: Box<Self>, name: &str) -> io::Result<()> {
+        self.inner.put_new(name, self.parts.into_iter().map(Bytes::from).collect())
+    }
+}
+
+fn is_same(there: &[u8], bytes: &PutPayload) -> bool {
+    there.len() == bytes.content_length()
+        && bytes.iter().try_fold(there, |rest, part| rest.strip_prefix(&part[..])).is_some_and(<[u8]>::is_empty)
+}
+
+fn too_long(len: u64, limit: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes exceed the limit of {limit}"))
+}
+
+/// What an error means to the engine. Only the plain word that there is no such object is absence: a bucket that is gone is
+/// not an object that never was.
+fn error_of(error: object_store::Error) -> io::Error {
+    use object_store::Error;
+    let text = error.to_string();
+    let kind = match &error {
+        Error::NotFound { .. } if text.contains("NoSuchBucket") || text.contains("ContainerNotFound") => {
+            return io::Error::other(format!("there is no such bucket: {text}"));
+        }
+        Error::NotFound { .. } => io::ErrorKind::NotFound,
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => io::ErrorKind::AlreadyExists,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
+        Error::NotImplemented { .. } | Error::NotSupported { .. } => io::ErrorKind::Unsupported,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, text)
+}

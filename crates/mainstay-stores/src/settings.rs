@@ -1,0 +1,149 @@
+//! From an address and the surroundings of the process to a client of an object store.
+//!
+//! Owns where credentials come from: the variables and files that a provider's own tools read, in their order. Knows no store's
+//! contract. Reads the environment only as it was handed in.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+
+use crate::address::{Cloud, CloudAddress, Setting};
+use crate::aws_profile;
+
+#[cfg(test)]
+mod tests;
+
+/// Until a connection stands.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// For a whole request: 64 MiB at 1 Mbit/s take nine minutes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+/// A request that fails with what may pass is sent again, ever later, for so long. Signatures hold for 15 minutes.
+const RETRY_FOR: Duration = Duration::from_secs(240);
+const RETRIES: usize = 12;
+
+/// The environment of the process, as its caller has read it.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    variables: BTreeMap<String, String>,
+}
+
+impl Surroundings {
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { variables: variables.into_iter().collect() }
+    }
+
+    /// A variable that is set to something.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Variables that begin so, in lower case, as the keys of settings are called.
+    fn beginning_with(&self, prefix: &str) -> impl Iterator<Item = (String, &String)> {
+        let ours = self.variables.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
+        ours.map(|(name, value)| (name.to_ascii_lowercase(), value))
+    }
+}
+
+/// Makes the client for an address.
+pub fn client(address: &CloudAddress, surroundings: &Surroundings) -> io::Result<Box<dyn ObjectStore>> {
+    let options = ClientOptions::new()
+        .with_config(ClientConfigKey::UserAgent, concat!("mainstay/", env!("CARGO_PKG_VERSION")))
+        .with_connect_timeout(CONNECT_TIMEOUT)
+        .with_timeout(REQUEST_TIMEOUT)
+        // Without TLS only where the address itself says so: what is stored is encrypted, and requests are signed.
+        .with_allow_http(setting(address, Setting::Endpoint).is_some_and(|server| server.starts_with("http://")));
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_FOR, ..RetryConfig::default() };
+    match address.cloud {
+        Cloud::S3 => s3(address, surroundings, (options, retry)),
+        Cloud::Google => google(address, surroundings, (options, retry)),
+        Cloud::Azure => azure(address, surroundings, (options, retry)),
+    }
+}
+
+fn s3(
+    address: &CloudAddress,
+    surroundings: &Surroundings,
+    (options, retry): (ClientOptions, RetryConfig),
+) -> io::Result<Box<dyn ObjectStore>> {
+    let mut builder = AmazonS3Builder::new().with_region("us-east-1");
+    let has_keys = surroundings.variable("AWS_ACCESS_KEY_ID").is_some();
+    for (key, value) in aws_profile::read(surroundings, has_keys)? {
+        builder = builder.with_config(key, value);
+    }
+    for (name, value) in surroundings.beginning_with("AWS_") {
+        if let Ok(key) = name.parse::<AmazonS3ConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Some(region) = setting(address, Setting::Region) {
+        builder = builder.with_region(region);
+    }
+    let is_virtual = setting(address, Setting::Style) == Some("virtual");
+    if let Some(server) = setting(address, Setting::Endpoint) {
+        builder = builder.with_endpoint(endpoint(server, is_virtual.then_some(&address.bucket)));
+    }
+    let builder = builder.with_bucket_name(&address.bucket).with_virtual_hosted_style_request(is_virtual);
+    let built = builder.with_client_options(options).with_retry(retry).build();
+    Ok(Box::new(built.map_err(unusable)?))
+}
+
+fn google(
+    address: &CloudAddress,
+    surroundings: &Surroundings,
+    (options, retry): (ClientOptions, RetryConfig),
+) -> io::Result<Box<dyn ObjectStore>> {
+    let mut builder = GoogleCloudStorageBuilder::new();
+    for (name, value) in surroundings.beginning_with("GOOGLE_") {
+        if let Ok(key) = name.parse::<GoogleConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Some(server) = setting(address, Setting::Endpoint) {
+        builder = builder.with_config(GoogleConfigKey::BaseUrl, server);
+    }
+    let builder = builder.with_bucket_name(&address.bucket).with_client_options(options).with_retry(retry);
+    Ok(Box::new(builder.build().map_err(unusable)?))
+}
+
+fn azure(
+    address: &CloudAddress,
+    surroundings: &Surroundings,
+    (options, retry): (ClientOptions, RetryConfig),
+) -> io::Result<Box<dyn ObjectStore>> {
+    let mut builder = MicrosoftAzureBuilder::new();
+    for (name, value) in surroundings.beginning_with("AZURE_") {
+        if let Ok(key) = name.parse::<AzureConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Some(account) = setting(address, Setting::Account) {
+        builder = builder.with_account(account);
+    }
+    if let Some(server) = setting(address, Setting::Endpoint) {
+        builder = builder.with_endpoint(server.to_owned());
+    }
+    let builder = builder.with_container_name(&address.bucket).with_client_options(options).with_retry(retry);
+    Ok(Box::new(builder.build().map_err(unusable)?))
+}
+
+fn setting(address: &CloudAddress, setting: Setting) -> Option<&str> {
+    address.settings.get(&setting).map(String::as_str)
+}
+
+/// The server's address, with the bucket in its name where that is the style.
+fn endpoint(server: &str, bucket: Option<&String>) -> String {
+    let server = server.trim_end_matches('/');
+    match (bucket, server.split_once("://")) {
+        (Some(bucket), Some((scheme, host))) => format!("{scheme}://{bucket}.{host}"),
+        _ => server.to_owned(),
+    }
+}
+
+fn unusable(error: object_store::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
+}

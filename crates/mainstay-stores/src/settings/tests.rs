@@ -1,0 +1,33 @@
+//! Tests of what becomes of an address and variables.
+
+use super::*;
+use crate::address::Address;
+
+fn made(scheme: &str, rest: &str, variables: &[(&str, &str)]) -> io::Result<String> {
+    let Some(Ok(Address::Cloud(address))) = Address::parse(scheme, rest.as_bytes()) else { panic!("{rest}") };
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    client(&address, &Surroundings::new(variables)).map(|client| format!("{client:?}"))
+}
+
+#[test]
+fn settings_of_the_address_go_before_variables() {
+    let variables = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "hush"), ("AWS_REGION", "of-variable")];
+    let client = made("s3", "//bucket/x?region=of-address", &variables).unwrap();
+    assert!(client.contains("of-address") && !client.contains("of-variable"), "{client}");
+    let client = made("s3", "//bucket/x", &variables).unwrap();
+    assert!(client.contains("of-variable"), "{client}");
+}
+
+#[test]
+fn the_bucket_stands_in_the_name_of_the_server_where_that_is_the_style() {
+    let bucket = "bucket".to_owned();
+    assert_eq!(endpoint("https://s3.example.com/", Some(&bucket)), "https://bucket.s3.example.com");
+    assert_eq!(endpoint("http://127.0.0.1:9000", None), "http://127.0.0.1:9000");
+}
+
+#[test]
+fn what_is_missing_is_told_before_anything_is_sent() {
+    let error = made("az", "//container/x", &[]).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    assert!(error.to_string().contains("Account"), "{error}");
+}

@@ -1,0 +1,103 @@
+//! Servers that tests start for themselves, on loopback, and that end with them.
+//!
+//! Owns starting them and what a client needs to know. Tries nothing.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::reader::python;
+use crate::world::World;
+
+/// An S3 server in memory.
+pub struct S3 {
+    process: Child,
+    /// Host and port.
+    address: String,
+}
+
+impl S3 {
+    /// Starts one that has a bucket of that name, and puts the keys to it where the AWS tools have theirs.
+    pub fn with_bucket(world: &World, bucket: &str) -> Self {
+        let mut process = Command::new(python())
+            .args(["-c", "import sys; from moto.server import main; sys.exit(main())", "-H", "127.0.0.1", "-p", "0"])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("a server");
+        let address = address_of(&mut process);
+        let server = Self { process, address };
+        server.create(bucket);
+        world.write(".aws/credentials", b"[default]\naws_access_key_id = key\naws_secret_access_key = secret\n");
+        server
+    }
+
+    /// The address of a repository in it.
+    pub fn repository(&self, place: &str) -> String {
+        format!("s3://{place}?endpoint=http://{}", self.address)
+    }
+
+    fn create(&self, bucket: &str) {
+        let answer = self.request(&format!("PUT /{bucket}"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
+    /// The names of all objects of a bucket, up to a thousand.
+    pub fn objects(&self, bucket: &str) -> Vec<String> {
+        let answer = self.request(&format!("GET /{bucket}?list-type=2"));
+        let names = answer.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
+        names.map(str::to_owned).collect()
+    }
+
+    pub fn delete(&self, bucket: &str, name: &str) {
+        let answer = self.request(&format!("DELETE /{bucket}/{name}"));
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    }
+
+    fn request(&self, what: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).expect("the server is there");
+        let key = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let head = format!("{what} HTTP/1.1\r\nHost: {}\r\nAuthorization: {key}\r\n", self.address);
+        write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n").expect("it listens");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Waits for the line by which the server tells its address; what else it says is read and dropped, so that it never waits.
+fn address_of(process: &mut Child) -> String {
+    let mut lines = BufReader::new(process.stderr.take().expect("it was asked for")).lines();
+    let mut told = String::new();
+    for line in lines.by_ref() {
+        let line = line.expect("text");
+        if let Some((_, address)) = line.split_once("Running on http://") {
+            std::thread::spawn(move || lines.for_each(drop));
+            return address.trim().to_owned();
+        }
+        told.push_str(&line);
+    }
+    panic!("the server ended: {told}");
+}
+
+/// Every byte of the files beneath a directory of the home is the same in what was restored from a whole snapshot.
+pub fn assert_restores(world: &World, repository: &str, target: &str) {
+    world.ok(&["--repo", repository, "restore", "latest", "--target", target, "--verify"]);
+    for path in crate::world::files(&world.path("docs")) {
+        let name = path.strip_prefix(world.home()).expect("it is in the home").to_str().expect("a plain path");
+        let restored = std::fs::read(world.restored(target, name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(restored == read(&path), "{name}");
+    }
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).expect("a file")
+}

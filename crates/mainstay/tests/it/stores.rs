@@ -1,0 +1,94 @@
+//! Repositories that are no directory: a bucket, a file.
+//!
+//! Owns the life of a repository in each: created, backed up to, looked into, pruned, copied, damaged, restored from.
+
+use crate::servers::{S3, assert_restores};
+use crate::world::World;
+
+/// Two backups of which the first is forgotten and pruned; a copy in a directory, one beside it, and a restore of each.
+fn live(world: &World, repository: &str) {
+    let at = |arguments: &[&str]| world.ok(&[&["--repo", repository], arguments].concat()).all();
+    let said = at(&["init"]);
+    assert!(said.contains("created repository") && said.contains(repository), "{said}");
+    at(&["backup", "docs"]);
+    world.write("docs/notes.md", b"second line\n");
+    world.write("docs/more/leaf", &crate::world::noise(1 << 20));
+    world.settle();
+    at(&["backup", "docs"]);
+    assert!(at(&["verify"]).contains("sound") && at(&["check"]).contains("sound"));
+    assert_restores(world, repository, "out");
+    at(&["forget", "--keep-last", "1"]);
+    at(&["prune"]);
+    assert!(at(&["verify"]).contains("sound"));
+    let copy = world.absolute("copy");
+    at(&["sync", "--to", &copy]);
+    assert_restores(world, &copy, "out-of-copy");
+    world.write("docs/notes.md", b"third line\n");
+    world.settle();
+    world.ok(&["--repo", &copy, "backup", "docs"]);
+    at(&["sync", "--from", &copy]);
+    assert_restores(world, repository, "out-of-both");
+    for command in ["status", "snapshots", "stats"] {
+        at(&[command]);
+    }
+    let checkup = world.run(&["--repo", repository, "doctor"]);
+    assert!(checkup.stdout.contains("0 failures") && !checkup.stdout.contains("no space"), "{checkup:#?}");
+}
+
+#[test]
+fn a_bucket_holds_a_repository_as_a_directory_does() {
+    let world = World::with_files();
+    world.settle();
+    let server = S3::with_bucket(&world, "backups");
+    let repository = server.repository("backups/db-1");
+    live(&world, &repository);
+    assert!(server.objects("backups").iter().all(|name| name.starts_with("db-1/")), "{:?}", server.objects("backups"));
+}
+
+#[test]
+fn two_repositories_live_in_one_bucket_and_know_nothing_of_each_other() {
+    let world = World::with_files();
+    world.settle();
+    let server = S3::with_bucket(&world, "backups");
+    let (one, two) = (server.repository("backups/a"), server.repository("backups/ab"));
+    for repository in [&one, &two] {
+        world.ok(&["--repo", repository, "init"]);
+        world.ok(&["--repo", repository, "backup", "docs"]);
+    }
+    world.fails(&["--repo", &server.repository("backups"), "init"], 16, "MS-1102");
+    for repository in [&one, &two] {
+        assert!(world.ok(&["--repo", repository, "verify"]).stdout.contains("sound"));
+    }
+}
+
+#[test]
+fn damage_in_a_bucket_is_named_and_brought_back_from_a_copy() {
+    let world = World::with_files();
+    world.settle();
+    let server = S3::with_bucket(&world, "backups");
+    let repository = server.repository("backups/db-1");
+    world.ok(&["--repo", &repository, "init"]);
+    world.ok(&["--repo", &repository, "backup", "docs"]);
+    let copy = world.absolute("copy");
+    world.ok(&["--repo", &repository, "sync", "--to", &copy]);
+    let packs: Vec<String> = server.objects("backups").into_iter().filter(|name| name.contains("/packs/")).collect();
+    for pack in &packs {
+        server.delete("backups", pack);
+    }
+    let found = world.run(&["--repo", &repository, "verify"]);
+    assert!(found.code != 0 && found.all().contains("packs/"), "{found:#?}");
+    world.ok(&["--repo", &repository, "sync", "--from", &copy]);
+    assert!(world.ok(&["--repo", &repository, "verify"]).stdout.contains("sound"));
+    assert_restores(&world, &repository, "out");
+}
+
+#[test]
+fn what_is_wrong_with_a_bucket_is_told_as_it_is() {
+    let world = World::with_files();
+    let server = S3::with_bucket(&world, "backups");
+    world.fails(&["--repo", &server.repository("backups/nothing"), "snapshots"], 10, "MS-1101");
+    let no_bucket = world.run(&["--repo", &server.repository("no-such-bucket/x"), "snapshots"]);
+    assert!(no_bucket.code != 0 && no_bucket.stderr.contains("no such bucket"), "{no_bucket:#?}");
+    let secret = world.run(&["--repo", "s3://key:secret@backups/x", "snapshots"]);
+    assert!(secret.stderr.contains("credentials do not belong into an address"), "{secret:#?}");
+}
