@@ -6,6 +6,7 @@ mod address;
 mod aws_profile;
 mod cloud;
 mod settings;
+mod sqlite;
 
 use std::io;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use mainstay_repo::Store;
 pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting};
 pub use cloud::CloudStore;
 pub use settings::Surroundings;
+pub use sqlite::SqliteStore;
 
 /// Makes ready the store at an address; sends and reads nothing yet.
 ///
@@ -22,7 +24,7 @@ pub use settings::Surroundings;
 /// When settings or credentials are missing or contradict each other.
 pub fn open(address: &Address, surroundings: &Surroundings) -> io::Result<Arc<dyn Store>> {
     match address {
-        Address::Sqlite(_) => Err(io::ErrorKind::Unsupported.into()),
+        Address::Sqlite(path) => Ok(Arc::new(SqliteStore::new(path))),
         Address::Cloud(address) => Ok(Arc::new(CloudStore::new(address.clone(), surroundings)?)),
     }
 }

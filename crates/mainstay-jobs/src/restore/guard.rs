@@ -17,6 +17,8 @@ use crate::{Error, Result};
 pub struct Guard {
     /// Relative to the target; none when it lies elsewhere.
     path: Option<Vec<u8>>,
+    /// The same of the journal that a file of SQLite has beside it: without it a transaction that was interrupted is lost.
+    journal: Option<Vec<u8>>,
     /// Device and inode of its directory, or of its file.
     identity: Option<(u64, u64)>,
 }
@@ -33,8 +35,10 @@ impl Guard {
         }
         let target = run.target.canonicalize().ok();
         let beneath = target.and_then(|target| repository.strip_prefix(target).ok().map(Path::to_owned));
+        let path = beneath.map(|path| path.into_os_string().into_vec());
         Ok(Self {
-            path: beneath.map(|path| path.into_os_string().into_vec()),
+            journal: path.as_ref().filter(|_| repository.is_file()).map(|path| [path, &b"-journal"[..]].concat()),
+            path,
             identity: repository.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino())),
         })
     }
@@ -42,6 +46,7 @@ impl Guard {
     /// Whether the entry at a path of the target is the repository.
     pub fn is_repository(&self, path: &[u8], existing: Option<&Entry>) -> bool {
         self.path.as_deref() == Some(path)
+            || self.journal.as_deref() == Some(path)
             || existing.is_some_and(|entry| self.identity == Some((entry.device, entry.inode)))
     }
 

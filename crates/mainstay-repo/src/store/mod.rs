@@ -15,7 +15,7 @@ pub use memory::{Call, MemoryStore};
 use std::io;
 
 /// Bytes that a store sets aside: leases, marks and lists of a large prune, and the folders that they need.
-pub(crate) const RESERVE_LEN: u64 = 1 << 20;
+pub const RESERVE_LEN: u64 = 1 << 20;
 
 /// An object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -92,3 +92,47 @@ fn what_is_wrong_with_a_bucket_is_told_as_it_is() {
     let secret = world.run(&["--repo", "s3://key:secret@backups/x", "snapshots"]);
     assert!(secret.stderr.contains("credentials do not belong into an address"), "{secret:#?}");
 }
+
+#[test]
+fn one_file_holds_a_repository_as_a_directory_does() {
+    let world = World::with_files();
+    world.settle();
+    std::fs::create_dir(world.path("stick")).expect("a directory");
+    live(&world, &format!("sqlite://{}", world.absolute("stick/backup.db")));
+    let left: Vec<_> = crate::world::files(&world.path("stick"));
+    assert!(left.iter().all(|path| path.to_string_lossy().contains("backup.db")), "{left:?}");
+}
+
+#[test]
+fn a_file_that_holds_the_repository_is_neither_stored_in_itself_nor_written_over() {
+    let world = World::with_files();
+    world.settle();
+    let repository = format!("sqlite://{}", world.absolute("docs/backup.db"));
+    world.ok(&["--repo", &repository, "init"]);
+    world.ok(&["--repo", &repository, "backup", "docs"]);
+    let listed = world.ok(&["--repo", &repository, "ls", "-R", "latest"]).stdout;
+    assert!(listed.contains("notes.md") && !listed.contains("backup.db"), "{listed}");
+    world.write("docs/notes.md", b"changed");
+    let (from, rules) = (format!("latest:{}", world.absolute("docs")), ["--overwrite", "if-changed", "--delete"]);
+    let restored = world.run(&[&["--repo", &repository, "restore", &from, "--target", "docs"], &rules[..]].concat());
+    assert!(restored.code == 3 && restored.stderr.contains("backup.db: the repository lies in it"), "{restored:#?}");
+    assert!(world.path("docs/backup.db-journal").exists(), "{restored:#?}");
+    assert_eq!(world.read("docs/notes.md"), b"first line\n");
+    assert!(world.ok(&["--repo", &repository, "verify"]).stdout.contains("sound"));
+}
+
+#[test]
+fn damage_in_a_file_is_found_and_nothing_wrong_is_restored() {
+    let world = World::with_files();
+    world.settle();
+    let repository = format!("sqlite://{}", world.absolute("backup.db"));
+    world.ok(&["--repo", &repository, "init"]);
+    world.ok(&["--repo", &repository, "backup", "docs"]);
+    let mut bytes = world.read("backup.db");
+    // Pages of parts: the middle of what was backed up.
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4096].fill(0x55);
+    world.write("backup.db", &bytes);
+    let found = world.run(&["--repo", &repository, "verify"]);
+    assert!(found.code != 0, "{found:#?}");
+}
