@@ -3,6 +3,7 @@
 //! Objects are written once and never changed. What this contract asks for is all that the engine relies on: an object
 //! that was published is durable, and is found by every later read and listing. No renames, no conditions, no times.
 
+pub mod conformance;
 mod direct;
 mod disk;
 mod local;
