@@ -131,6 +131,21 @@ impl Address {
         let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.scheme() == scheme)?;
         Some(parse_cloud(cloud, rest).map(Self::Cloud))
     }
+
+    /// The address of a store beneath a prefix, or in a file beside the file.
+    pub fn beneath(&self, name: &str) -> Self {
+        match self {
+            Self::Sqlite(path) => {
+                let mut file = path.clone().into_os_string();
+                file.push(format!("-{name}"));
+                Self::Sqlite(file.into())
+            }
+            Self::Cloud(cloud) => {
+                let prefix = [cloud.prefix.as_str(), name].into_iter().filter(|part| !part.is_empty());
+                Self::Cloud(CloudAddress { prefix: prefix.collect::<Vec<_>>().join("/"), ..cloud.clone() })
+            }
+        }
+    }
 }
 
 impl fmt::Display for Address {

@@ -13,7 +13,7 @@ use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     backup, cat, check, completions, diff, doctor, find, forget, help, history, init, key, ls, man, parity, prune,
-    repair, repo, restore, snapshots, stats, status, sync, undelete, verify,
+    repair, repo, restore, snapshots, stats, status, store, sync, undelete, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -106,6 +106,7 @@ pub enum Command {
     Stats(stats::Arguments),
     Doctor(doctor::Arguments),
     Repo(repo::Arguments),
+    Store(store::Arguments),
     Key(key::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),

@@ -28,6 +28,7 @@ mod selection;
 pub mod snapshots;
 pub mod stats;
 pub mod status;
+pub mod store;
 pub mod sync;
 pub mod undelete;
 pub mod verify;
@@ -54,6 +55,7 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Prune(arguments) => prune::run(arguments, context),
         Command::Doctor(arguments) => doctor::run(arguments, context),
         Command::Repo(arguments) => repo::run(arguments, context),
+        Command::Store(arguments) => store::run(arguments, context),
         Command::Undelete(arguments) => undelete::run(arguments, context),
         Command::Check(arguments) => check::run(arguments, context),
         Command::Verify(arguments) => verify::run(arguments, context),

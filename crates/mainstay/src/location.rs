@@ -94,6 +94,15 @@ impl Location {
         }
     }
 
+    /// A place in this one: a directory, a prefix of a bucket, a file beside a file.
+    pub fn beneath(&self, name: &str) -> Result<Self, Failure> {
+        let place = match &self.place {
+            Place::Directory(path) => Place::Directory(path.join(name)),
+            Place::Elsewhere(address) => Place::Elsewhere(address.beneath(name)),
+        };
+        Self::at(place, Choice::Named)
+    }
+
     /// The path or address as it is.
     pub fn text(&self) -> OsString {
         match &self.place {

@@ -66,3 +66,16 @@ fn places_are_compared_by_what_lies_in_them() {
     assert!(bucket.holds(&place) && place.holds(&cloud("s3://b/a/c")) && place.holds(&place));
     assert!(!place.holds(&longer) && !place.holds(&bucket));
 }
+
+#[test]
+fn a_place_beneath_a_place_is_named_after_it() {
+    for (text, beneath) in [
+        ("s3://bucket", "s3://bucket/x"),
+        ("s3://bucket/a?region=r", "s3://bucket/a/x?region=r"),
+        ("sqlite:///d/f.db", "sqlite:///d/f.db-x"),
+    ] {
+        let (scheme, rest) = text.split_once(':').unwrap();
+        let address = Address::parse(scheme, rest.as_bytes()).unwrap().unwrap();
+        assert_eq!(address.beneath("x").to_string(), beneath);
+    }
+}

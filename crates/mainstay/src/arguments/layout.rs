@@ -13,7 +13,10 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Recover", &["restore"]),
     (
         "Care",
-        &["forget", "undelete", "prune", "check", "verify", "repair", "sync", "parity", "stats", "doctor", "repo"],
+        &[
+            "forget", "undelete", "prune", "check", "verify", "repair", "sync", "parity", "stats", "doctor", "repo",
+            "store",
+        ],
     ),
     ("Set up", &["key", "completions", "man", "help"]),
 ];

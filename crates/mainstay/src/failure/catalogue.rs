@@ -40,6 +40,7 @@ catalogue! {
     LIMIT = "MS-1108", Failure, "the repository's format does not allow more; split the source";
     FENCED = "MS-1109", Busy, "run it again: what was stored is found there, and nothing that was confirmed is lost";
     CONDEMNED = "MS-1110", Failure, "it cannot be taken back any more; next time give prune a longer --hold";
+    UNFIT_STORE = "MS-1111", Damage, "keep no repository there: choose another place, or have what is broken mended (the mount's options, the server's version) and validate again";
 
     WRONG_KEY = "MS-1201", WrongKey, "check which password or key belongs to this repository, or use the recovery kit by --password-file";
     NO_KEY = "MS-1202", WrongKey, "give the recovery kit or a password by --password-file FILE, MAINSTAY_PASSWORD_FILE or MAINSTAY_PASSWORD_COMMAND";

@@ -102,6 +102,7 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
         ("cat", vec!["cat", &format!("latest:{large}")]),
         ("status (command)", vec!["status"]),
         ("stats", vec!["stats"]),
+        ("store validate", vec!["store", "validate", "docs", "--objects", "20", "--size", "1M"]),
         ("key list", vec!["key", "list"]),
         ("repo history", vec!["repo", "history"]),
         ("key export-kit", vec!["key", "export-kit", "kit.txt"]),

@@ -27,6 +27,7 @@ mod safe_choices;
 mod secrets;
 mod servers;
 mod signals;
+mod store;
 mod stores;
 mod syncing;
 mod terminal;

@@ -136,3 +136,30 @@ fn damage_in_a_file_is_found_and_nothing_wrong_is_restored() {
     let found = world.run(&["--repo", &repository, "verify"]);
     assert!(found.code != 0, "{found:#?}");
 }
+
+/// Validates a place; answers what was said, with nothing left behind.
+fn validate(world: &World, place: &str) -> String {
+    let ran = world.run(&["store", "validate", place, "--size", "1MiB"]);
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert!(ran.stdout.contains("fit for a repository") && !ran.stdout.contains("BROKEN"), "{}", ran.stdout);
+    ran.stdout
+}
+
+#[test]
+fn a_light_s3_server_keeps_every_promise_with_conditions_and_without() {
+    let world = World::new();
+    let server = S3::with_bucket(&world, "backups");
+    let said = validate(&world, &server.repository("backups/x"));
+    assert!(said.contains("yes     conditional-creation"), "{said}");
+    // The name is looked for before it is written: of two who do so at once both may win.
+    validate(&world, &format!("{}&conditions=off", server.repository("backups/x")));
+    assert_eq!(server.objects("backups"), Vec::<String>::new());
+}
+
+#[test]
+fn a_file_keeps_every_promise() {
+    let world = World::new();
+    let said = validate(&world, &format!("sqlite://{}", world.absolute("backup.db")));
+    assert!(said.contains("yes     conditional-creation"), "{said}");
+    assert_eq!(crate::world::files(world.home()), Vec::<std::path::PathBuf>::new());
+}
