@@ -192,7 +192,12 @@ impl PackWriter {
     }
 
     /// Writes tables, directory and footer, and publishes the pack under the hash of its bytes.
-    pub fn finish(mut self) -> Result<FinishedPack> {
+    pub fn finish(self) -> Result<FinishedPack> {
+        self.close()?.publish()
+    }
+
+    /// Writes tables, directory and footer: what is left to do needs nothing but the store.
+    pub fn close(mut self) -> Result<ClosedPack> {
         let tables_offset = offset(self.len)?;
         for row in &mut self.rows {
             row.table_offset += tables_offset;
@@ -202,15 +207,33 @@ impl PackWriter {
         let directory = encode_directory(&self.rows, self.len);
         self.write(&directory)?;
         let id = PackId(*self.hasher.finalize().as_bytes());
-        let name = names::pack(id, self.session);
-        self.upload.publish(&name).map_err(|source| Error::Store { verb: "write", name, source })?;
-        Ok(FinishedPack { id, session: self.session, len: self.len, rows: self.rows, thinned: self.thinned })
+        let pack = FinishedPack { id, session: self.session, len: self.len, rows: self.rows, thinned: self.thinned };
+        Ok(ClosedPack { upload: self.upload, pack })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
         self.len += bytes.len() as u64;
         self.upload.write(bytes).map_err(write_error)
+    }
+}
+
+/// A pack that is whole and not in the store yet.
+pub struct ClosedPack {
+    upload: Box<dyn Upload>,
+    pack: FinishedPack,
+}
+
+impl ClosedPack {
+    pub fn len(&self) -> u64 {
+        self.pack.len
+    }
+
+    /// Publishes it under the hash of its bytes.
+    pub fn publish(self) -> Result<FinishedPack> {
+        let name = names::pack(self.pack.id, self.pack.session);
+        self.upload.publish(&name).map_err(|source| Error::Store { verb: "write", name, source })?;
+        Ok(self.pack)
     }
 }
 

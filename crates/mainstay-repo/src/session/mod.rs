@@ -18,6 +18,7 @@ mod permits;
 mod rescue;
 mod twins;
 mod undelete;
+mod under_way;
 
 use std::borrow::Cow;
 use std::collections::HashSet;

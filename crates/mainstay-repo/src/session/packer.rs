@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::known::KnownChunks;
+use super::under_way::UnderWay;
 use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::coord::{Intent, encode_intent};
@@ -19,7 +20,7 @@ use crate::id::{BlockId, SessionId};
 use crate::index::{Index, NewRows, write_tables};
 use crate::keys::{Keys, Right};
 use crate::lease::{Leases, Liveness, OwnLease};
-use crate::pack_writer::{PackWriter, SealedBlock, SpareBuffers};
+use crate::pack_writer::{FinishedPack, PackWriter, SealedBlock, SpareBuffers};
 use crate::repository::{Repository, put};
 use crate::signer::Judge;
 use crate::store::{Object, Store};
@@ -70,6 +71,7 @@ impl Packer {
             spare,
             existing,
             open: HashMap::new(),
+            under_way: UnderWay::new(repository.store.publishes_at_once()),
             rows: NewRows::default(),
             unindexed: 0,
             packed: HashSet::new(),
@@ -81,6 +83,7 @@ impl Packer {
         let reason = failure.clone();
         let thread = std::thread::Builder::new().name("packer".to_owned()).spawn(move || {
             let result = packing.run(&receiver);
+            packing.under_way.abandon();
             if let Err(error) = &result {
                 // The thread is the only one that sets it.
                 let _ = reason.set((error.kind(), error.to_string()));
@@ -133,6 +136,8 @@ struct Packing {
     /// Bytes of packs that were there before.
     existing: u64,
     open: HashMap<BlockKind, PackWriter>,
+    /// Packs on their way to the store.
+    under_way: UnderWay,
     /// Blocks and packs that no table names yet.
     rows: NewRows,
     /// Bytes of those packs.
@@ -157,6 +162,7 @@ impl Packing {
         for pack in open.into_values() {
             self.finish_pack(pack)?;
         }
+        self.settle_all()?;
         self.publish_index()
     }
 
@@ -175,6 +181,7 @@ impl Packing {
         // Chunks can leave memory only when their pack is in the store, so a crowd ends the pack early.
         self.finish_pack(pack)?;
         if is_crowded || self.unindexed >= self.most_unindexed() {
+            self.settle_all()?;
             self.overflow()?;
         }
         Ok(())
@@ -188,8 +195,21 @@ impl Packing {
         if reads { share.max(UNINDEXED_LEN) } else { share }
     }
 
+    /// Sends a pack on its way, and settles those that have arrived or that it has to wait for.
     fn finish_pack(&mut self, pack: PackWriter) -> Result<()> {
-        let finished = pack.finish()?;
+        let arrived = self.under_way.send(pack.close()?)?;
+        arrived.into_iter().try_for_each(|finished| self.settle(finished))
+    }
+
+    fn settle_all(&mut self) -> Result<()> {
+        while let Some(finished) = self.under_way.next()? {
+            self.settle(finished)?;
+        }
+        Ok(())
+    }
+
+    /// Counts a pack that is in the store: its rows may be published from now on.
+    fn settle(&mut self, finished: FinishedPack) -> Result<()> {
         Leases { store: &*self.store, keys: &self.keys, judge: &self.judge, liveness: &self.liveness }
             .renew_in_time(&mut self.lease)?;
         self.result.packs += 1;

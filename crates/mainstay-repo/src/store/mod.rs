@@ -102,6 +102,12 @@ pub trait Store: Send + Sync {
         Ok(false)
     }
 
+    /// How many objects a writer had best have on their way at once. More than one hides the time that a request takes; on a
+    /// disk that does the same work, one after the other is as fast, and every run the same.
+    fn publishes_at_once(&self) -> usize {
+        1
+    }
+
     /// Makes place for a new repository, or says why this is none.
     fn prepare(&self) -> io::Result<Vacancy>;
 }
