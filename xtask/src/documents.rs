@@ -5,6 +5,7 @@
 
 mod blocks;
 mod reference;
+mod server;
 
 use crate::binary::{Binary, Request, Scratch};
 use crate::checkout::{self, Checkout};
@@ -66,10 +67,11 @@ fn run_blocks(binary: &Binary, checkout: &Checkout) -> Result<(), String> {
             continue;
         }
         let home = Scratch::create("home")?;
+        let server = marked.iter().any(|block| block.with_s3).then(server::Server::start).transpose()?;
         for block in marked {
             count += 1;
             // Later blocks of a document build upon the earlier ones.
-            if let Err(message) = block.run(binary, &home.path) {
+            if let Err(message) = block.run(binary, &home.path, server.as_ref()) {
                 failures.push(format!("{path}:{}: {message}", block.line));
                 break;
             }

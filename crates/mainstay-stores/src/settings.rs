@@ -54,9 +54,7 @@ pub fn client(address: &CloudAddress, surroundings: &Surroundings) -> io::Result
     let options = ClientOptions::new()
         .with_config(ClientConfigKey::UserAgent, concat!("mainstay/", env!("CARGO_PKG_VERSION")))
         .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_timeout(REQUEST_TIMEOUT)
-        // Without TLS only where the address itself says so: what is stored is encrypted, and requests are signed.
-        .with_allow_http(setting(address, Setting::Endpoint).is_some_and(|server| server.starts_with("http://")));
+        .with_timeout(REQUEST_TIMEOUT);
     let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_FOR, ..RetryConfig::default() };
     match address.cloud {
         Cloud::S3 => s3(address, surroundings, (options, retry)),
@@ -72,20 +70,28 @@ fn s3(
 ) -> io::Result<Box<dyn ObjectStore>> {
     let mut builder = AmazonS3Builder::new().with_region("us-east-1");
     let has_keys = surroundings.variable("AWS_ACCESS_KEY_ID").is_some();
-    for (key, value) in aws_profile::read(surroundings, has_keys)? {
-        builder = builder.with_config(key, value);
-    }
-    for (name, value) in surroundings.beginning_with("AWS_") {
-        if let Ok(key) = name.parse::<AmazonS3ConfigKey>() {
-            builder = builder.with_config(key, value);
+    let of_profile = aws_profile::read(surroundings, has_keys)?;
+    let of_variables = surroundings
+        .beginning_with("AWS_")
+        .filter_map(|(name, value)| Some((name.parse::<AmazonS3ConfigKey>().ok()?, value.clone())));
+    let mut server = None;
+    for (key, value) in of_profile.into_iter().chain(of_variables) {
+        match key {
+            AmazonS3ConfigKey::Endpoint => server = Some(value),
+            AmazonS3ConfigKey::S3Endpoint => {}
+            key => builder = builder.with_config(key, value),
         }
     }
+    // The address goes before the variable for this service alone, and that before the one for all.
+    let of_service = surroundings.variable("AWS_ENDPOINT_URL_S3").map(str::to_owned);
+    let server = setting(address, Setting::Endpoint).map(str::to_owned).or(of_service).or(server);
     if let Some(region) = setting(address, Setting::Region) {
         builder = builder.with_region(region);
     }
     let is_virtual = setting(address, Setting::Style) == Some("virtual");
-    if let Some(server) = setting(address, Setting::Endpoint) {
-        builder = builder.with_endpoint(endpoint(server, is_virtual.then_some(&address.bucket)));
+    let options = options.with_allow_http(is_plain(server.as_deref()));
+    if let Some(server) = server {
+        builder = builder.with_endpoint(endpoint(&server, is_virtual.then_some(&address.bucket)));
     }
     let builder = builder.with_bucket_name(&address.bucket).with_virtual_hosted_style_request(is_virtual);
     let built = builder.with_client_options(options).with_retry(retry).build();
@@ -106,6 +112,7 @@ fn google(
     if let Some(server) = setting(address, Setting::Endpoint) {
         builder = builder.with_config(GoogleConfigKey::BaseUrl, server);
     }
+    let options = options.with_allow_http(is_plain(setting(address, Setting::Endpoint)));
     let builder = builder.with_bucket_name(&address.bucket).with_client_options(options).with_retry(retry);
     Ok(Box::new(builder.build().map_err(unusable)?))
 }
@@ -127,12 +134,19 @@ fn azure(
     if let Some(server) = setting(address, Setting::Endpoint) {
         builder = builder.with_endpoint(server.to_owned());
     }
+    let options = options.with_allow_http(is_plain(setting(address, Setting::Endpoint)));
     let builder = builder.with_container_name(&address.bucket).with_client_options(options).with_retry(retry);
     Ok(Box::new(builder.build().map_err(unusable)?))
 }
 
 fn setting(address: &CloudAddress, setting: Setting) -> Option<&str> {
     address.settings.get(&setting).map(String::as_str)
+}
+
+/// Whether the address of a server says that there is no TLS: only then there need be none. What is stored is encrypted, and
+/// requests are signed.
+fn is_plain(server: Option<&str>) -> bool {
+    server.is_some_and(|server| server.starts_with("http://"))
 }
 
 /// The server's address, with the bucket in its name where that is the style.

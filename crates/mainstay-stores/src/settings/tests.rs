@@ -19,6 +19,16 @@ fn settings_of_the_address_go_before_variables() {
 }
 
 #[test]
+fn the_server_of_the_address_goes_before_those_of_variables() {
+    let for_all = ("AWS_ENDPOINT_URL", "http://for-all.example");
+    let for_s3 = ("AWS_ENDPOINT_URL_S3", "http://for-s3.example");
+    let server = |address: &str, variables: &[(&str, &str)]| made("s3", address, variables).unwrap();
+    assert!(server("//bucket/x?endpoint=http://own.example", &[for_all, for_s3]).contains("http://own.example"));
+    assert!(server("//bucket/x", &[for_all, for_s3]).contains("http://for-s3.example"));
+    assert!(server("//bucket/x", &[for_all]).contains("http://for-all.example"));
+}
+
+#[test]
 fn the_bucket_stands_in_the_name_of_the_server_where_that_is_the_style() {
     let bucket = "bucket".to_owned();
     assert_eq!(endpoint("https://s3.example.com/", Some(&bucket)), "https://bucket.s3.example.com");
