@@ -10,6 +10,7 @@ pub mod check;
 mod convert;
 pub mod diff;
 mod error;
+pub mod export;
 #[cfg(test)]
 mod fixture;
 #[doc(hidden)]

@@ -279,5 +279,20 @@ fn error_of(error: object_store::Error) -> io::Error {
         Error::NotImplemented { .. } | Error::NotSupported { .. } => io::ErrorKind::Unsupported,
         _ => io::ErrorKind::Other,
     };
-    io::Error::new(kind, text)
+    io::Error::new(kind, told(&text))
 }
+
+/// The part of an error that people need: what the server gave as its reason, or the beginning of the text.
+fn told(text: &str) -> String {
+    let between = |tag: &str| {
+        let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+        rest.split_once(&format!("</{tag}>")).map(|(inner, _)| inner)
+    };
+    let reason: Vec<&str> = ["Code", "Message"].into_iter().filter_map(between).collect();
+    let told = if reason.is_empty() { text.to_owned() } else { format!("the server said {}", reason.join(": ")) };
+    let line: String = told.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_TOLD).collect();
+    line.trim_end().to_owned()
+}
+
+/// Characters of a server's reason that are told.
+const LONGEST_TOLD: usize = 300;

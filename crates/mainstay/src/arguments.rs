@@ -12,8 +12,8 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, check, completions, diff, doctor, find, forget, help, history, init, key, ls, man, parity, prune,
-    repair, repo, restore, snapshots, stats, status, store, sync, undelete, verify,
+    backup, cat, check, completions, diff, doctor, export, find, forget, help, history, init, key, ls, man, parity,
+    prune, repair, repo, restore, snapshots, stats, status, store, sync, undelete, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -40,7 +40,7 @@ pub struct Arguments {
 /// Options of every command.
 #[derive(Args)]
 pub struct Global {
-    /// The repository: a directory, or file:///PATH [default: one in the user's data directory]
+    /// The repository: a directory, sqlite:///FILE, s3://BUCKET/PREFIX, gs://… or az://… [default: a directory of the user's]
     #[arg(long, global = true, value_name = "PATH-OR-URL", env = "MAINSTAY_REPO", hide_env_values = true)]
     #[arg(help_heading = "Global options")]
     pub repo: Option<OsString>,
@@ -95,6 +95,7 @@ pub enum Command {
     Diff(diff::Arguments),
     Cat(cat::Arguments),
     Restore(restore::Arguments),
+    Export(export::Arguments),
     Forget(forget::Arguments),
     Prune(prune::Arguments),
     Undelete(undelete::Arguments),

@@ -8,6 +8,7 @@ pub mod check;
 pub mod completions;
 pub mod diff;
 pub mod doctor;
+pub mod export;
 pub mod find;
 mod findings;
 pub mod forget;
@@ -51,6 +52,7 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Diff(arguments) => diff::run(arguments, context),
         Command::Cat(arguments) => cat::run(arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),
+        Command::Export(arguments) => export::run(arguments, context),
         Command::Forget(arguments) => forget::run(arguments, context),
         Command::Prune(arguments) => prune::run(arguments, context),
         Command::Doctor(arguments) => doctor::run(arguments, context),

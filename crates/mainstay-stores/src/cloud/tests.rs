@@ -17,3 +17,13 @@ fn bytes_are_compared_across_the_parts_of_an_upload() {
         assert!(!is_same(other, &payload));
     }
 }
+
+#[test]
+fn of_what_a_server_said_its_reason_is_told_and_no_page() {
+    let refused = "Error performing PUT http://x: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code>\
+        <Message>Access Denied</Message><RequestId>7</RequestId></Error>";
+    assert_eq!(told(refused), "the server said AccessDenied: Access Denied");
+    assert_eq!(told("connection refused"), "connection refused");
+    assert_eq!(told(&"long\n".repeat(1000)).chars().count(), LONGEST_TOLD - 1);
+    assert_eq!(told("<Code>half"), "<Code>half");
+}

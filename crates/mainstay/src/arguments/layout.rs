@@ -10,7 +10,7 @@ use clap::Command;
 pub const GROUPS: [(&str, &[&str]); 5] = [
     ("Start", &["init", "backup", "status"]),
     ("Look", &["snapshots", "ls", "find", "history", "diff", "cat"]),
-    ("Recover", &["restore"]),
+    ("Recover", &["restore", "export"]),
     (
         "Care",
         &[

@@ -137,6 +137,7 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     documented.check_lines("parity add", &world.lines(&["parity", "add"]));
     documented.check("parity status", &world.document(&["parity", "status"]));
     documented.check_lines("repair", &world.lines(&["repair"]));
+    documented.check_lines("export", &world.lines(&["export", "latest", "all.tar"]));
     documented.check_lines("sync", &world.lines(&["sync", "--to", "copy"]));
     documented.check("parity drop", &world.document(&["parity", "drop"]));
     damage(&world);

@@ -5,6 +5,7 @@
 mod appearance;
 mod backing_up;
 mod doctoring;
+mod exporting;
 mod failures;
 mod fidelity;
 mod first_run;
