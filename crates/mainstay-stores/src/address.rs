@@ -109,6 +109,14 @@ impl CloudAddress {
         self.is_of_same_bucket(other) && inner.is_some_and(is_beneath)
     }
 
+    /// What it names, without what only says how it is reached: what is remembered of a place does not hang on that.
+    pub fn place(&self) -> String {
+        let names_it = |setting: &Setting| matches!(setting, Setting::Endpoint | Setting::Account);
+        let mut settings = self.settings.clone();
+        settings.retain(|setting, _| names_it(setting));
+        Self { settings, ..self.clone() }.to_string()
+    }
+
     fn is_of_same_bucket(&self, other: &Self) -> bool {
         let server = |address: &Self| {
             let known = [Setting::Endpoint, Setting::Account].map(|setting| address.settings.get(&setting).cloned());
@@ -239,7 +247,7 @@ fn encode_percent(path: &[u8]) -> String {
     path.iter().map(encode).collect()
 }
 
-fn decode_percent(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode_percent(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {

@@ -4,7 +4,8 @@
 //! known here; a profile that was named and has no keys is an error, not another identity.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use object_store::aws::AmazonS3ConfigKey;
@@ -63,15 +64,17 @@ fn section(
     let usual = || surroundings.variable("HOME").map(|home| Path::new(home).join(".aws").join(file));
     let Some(path) = named.or_else(usual) else { return Ok(BTreeMap::new()) };
     let context = |error: io::Error| io::Error::new(error.kind(), format!("read {}: {error}", path.display()));
-    let len = match std::fs::metadata(&path) {
+    let file = match File::open(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        metadata => metadata.map_err(context)?.len(),
+        file => file.map_err(context)?,
     };
-    if len > LONGEST {
-        let message = format!("it has {len} bytes, more than {LONGEST}");
+    let mut text = String::new();
+    file.take(LONGEST + 1).read_to_string(&mut text).map_err(context)?;
+    if text.len() as u64 > LONGEST {
+        let message = format!("it has more than {LONGEST} bytes");
         return Err(context(io::Error::new(io::ErrorKind::InvalidData, message)));
     }
-    Ok(values_of(&std::fs::read_to_string(&path).map_err(context)?, wanted))
+    Ok(values_of(&text, wanted))
 }
 
 fn values_of(text: &str, wanted: &str) -> BTreeMap<String, String> {

@@ -6,11 +6,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 use mainstay_repo::store::{Object, Upload, Vacancy};
 use mainstay_repo::{Store, names};
+use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use tokio::runtime::Runtime;
@@ -25,8 +27,10 @@ mod tests;
 const THREADS: usize = 2;
 /// Uploads on their way at once: with a request of 50 ms and packs of 16 MiB four fill 1 Gbit/s.
 const UPLOADS: usize = 4;
-/// How often a name that is being written by somebody else is looked at again.
-const CONFLICTS: usize = 5;
+/// Seconds before an object is sent again of which no answer came, or that somebody else seems to be writing.
+const PAUSES: [u64; 5] = [1, 3, 9, 27, 81];
+/// More objects beneath one folder than any repository has: 160 TB in packs of 16 MiB.
+const MOST_LISTED: usize = 10_000_000;
 
 /// Objects beneath a prefix of a bucket.
 pub struct CloudStore {
@@ -72,9 +76,18 @@ impl Inner {
         Some(name.to_owned())
     }
 
+    /// Asks for the head of an object. That it is absent is said by a body, which an answer without one cannot have: then the
+    /// object itself is asked for.
     fn len(&self, name: &str) -> io::Result<u64> {
         let path = self.path(name)?;
-        Ok(self.runtime.block_on(self.client.head(&path)).map_err(error_of)?.size)
+        self.runtime.block_on(async {
+            match self.client.head(&path).await {
+                Err(object_store::Error::NotFound { .. }) => {
+                    Ok(self.client.get_opts(&path, GetOptions::default()).await.map_err(error_of)?.meta.size)
+                }
+                head => Ok(head.map_err(error_of)?.size),
+            }
+        })
     }
 
     /// Reads a range, or all; with the length of the whole object.
@@ -105,25 +118,27 @@ impl Inner {
         })
     }
 
-    /// Puts an object that must be new. A name that is taken by these very bytes is a reply that was lost, and the object is
-    /// there.
+    /// Puts an object that must be new. One of which no answer came is read back and, if it is not there, sent again. A name
+    /// that is taken by these very bytes is a reply that was lost.
     fn put_new(&self, name: &str, bytes: PutPayload) -> io::Result<()> {
-        for _ in 0..CONFLICTS {
-            let error = match self.put(name, bytes.clone(), self.condition(name)?) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => error,
-                put => return put,
-            };
-            let len = bytes.content_length() as u64;
-            match self.get(name, None, len) {
-                Ok((_, there)) if is_same(&there, &bytes) => return Ok(()),
-                Ok(_) => return Err(error),
-                Err(read) if read.kind() == io::ErrorKind::InvalidData => return Err(error),
-                // Somebody else is writing it, or was and failed.
-                Err(read) if read.kind() == io::ErrorKind::NotFound => {}
-                Err(read) => return Err(read),
+        let mut pauses = PAUSES.iter();
+        loop {
+            let put = self.condition(name).and_then(|mode| self.put(name, bytes.clone(), mode));
+            let Err(error) = put else { return Ok(()) };
+            let is_taken = error.kind() == io::ErrorKind::AlreadyExists;
+            if !is_taken && !is_passing(&error) {
+                return Err(error);
             }
+            match self.get(name, None, bytes.content_length() as u64) {
+                Ok((_, there)) if is_same(&there, &bytes) => return Ok(()),
+                Err(read) if read.kind() == io::ErrorKind::NotFound || !is_taken && is_passing(&read) => {}
+                Err(read) if read.kind() != io::ErrorKind::InvalidData => return Err(read),
+                // Other bytes, or more of them.
+                _ => return Err(io::Error::new(io::ErrorKind::AlreadyExists, error)),
+            }
+            let Some(pause) = pauses.next() else { return Err(error) };
+            std::thread::sleep(Duration::from_secs(*pause));
         }
-        Err(io::Error::other("others write this object again and again, and it is not there"))
     }
 
     /// How the server is told that the name must be new; where it does not keep conditions, the name is looked for.
@@ -151,11 +166,18 @@ impl Inner {
             "" => None,
             folder => Some(Path::parse(folder).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?),
         };
-        let found = self.client.list(folder.as_ref()).take(most);
-        let found: Vec<_> = self.runtime.block_on(found.try_collect()).map_err(error_of)?;
-        let object =
-            |meta: &object_store::ObjectMeta| Some(Object { name: self.name_of(&meta.location)?, len: meta.size });
-        let mut objects: Vec<Object> = found.iter().filter_map(object).collect();
+        let mut objects = Vec::new();
+        self.runtime.block_on(async {
+            let mut found = self.client.list(folder.as_ref()).take(most);
+            while let Some(meta) = found.next().await {
+                let meta = meta.map_err(error_of)?;
+                objects.extend(self.name_of(&meta.location).map(|name| Object { name, len: meta.size }));
+                if objects.len() > MOST_LISTED {
+                    return Err(io::Error::other(format!("a listing of {prefix} has more than {MOST_LISTED} objects")));
+                }
+            }
+            Ok(())
+        })?;
         objects.sort_by(|a, b| a.name.cmp(&b.name));
         objects.dedup();
         Ok(objects)
@@ -164,7 +186,7 @@ impl Inner {
 
 impl Store for CloudStore {
     fn location(&self) -> String {
-        self.inner.address.to_string()
+        self.inner.address.place()
     }
 
     fn upload(&self) -> io::Result<Box<dyn Upload>> {
@@ -264,22 +286,44 @@ fn too_long(len: u64, limit: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{len} bytes exceed the limit of {limit}"))
 }
 
-/// What an error means to the engine. Only the plain word that there is no such object is absence: a bucket that is gone is
-/// not an object that never was.
+/// What an error means to the engine. Only the plain word that there is no such object is absence: a bucket that is gone, or a
+/// server in between that knows no such page, is not an object that never was.
 fn error_of(error: object_store::Error) -> io::Error {
     use object_store::Error;
     let text = error.to_string();
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(&format!("<Code>{word}</Code>")));
     let kind = match &error {
-        Error::NotFound { .. } if text.contains("NoSuchBucket") || text.contains("ContainerNotFound") => {
+        _ if says(&["NoSuchBucket", "ContainerNotFound"]) => {
             return io::Error::other("there is no such bucket");
         }
-        Error::NotFound { .. } => io::ErrorKind::NotFound,
+        Error::NotFound { .. } if says(&["NoSuchKey", "BlobNotFound"]) => io::ErrorKind::NotFound,
         Error::AlreadyExists { .. } | Error::Precondition { .. } => io::ErrorKind::AlreadyExists,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
+        _ if says(&["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthenticationFailed"]) => {
+            io::ErrorKind::PermissionDenied
+        }
         Error::NotImplemented { .. } | Error::NotSupported { .. } => io::ErrorKind::Unsupported,
+        _ if has_passed(&error) => io::ErrorKind::TimedOut,
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, told(&text))
+}
+
+/// Whether a connection broke or no answer came: what was asked for may have been done.
+fn has_passed(error: &object_store::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<HttpError>() {
+            use HttpErrorKind::{Connect, Interrupted, Request, Timeout};
+            return matches!(error.kind(), Connect | Interrupted | Request | Timeout);
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut
 }
 
 /// The part of an error that people need: what the server gave as its reason, or the beginning of the text.

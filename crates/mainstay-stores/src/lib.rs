@@ -3,6 +3,7 @@
 //! Owns the way from an address to a store. Each store keeps the contract of [`mainstay_repo::Store`] in its own module.
 
 mod address;
+mod answers;
 mod aws_profile;
 mod cloud;
 mod settings;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::address::{Cloud, CloudAddress, Setting};
+use crate::answers::Careful;
 use crate::aws_profile;
 
 #[cfg(test)]
@@ -22,12 +23,15 @@ mod tests;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// For a whole request: 64 MiB at 1 Mbit/s take nine minutes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
-/// A request that fails with what may pass is sent again, ever later, for so long. Signatures hold for 15 minutes.
-const RETRY_FOR: Duration = Duration::from_secs(240);
-const RETRIES: usize = 12;
+/// A request that fails with what may pass is sent again, ever later, for so long: a server starts anew in less, and whoever
+/// has mistyped its name waits no longer.
+const RETRY_FOR: Duration = Duration::from_secs(60);
+const RETRIES: usize = 100;
+/// Pauses grow from the first to the last of these.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
 
 /// The environment of the process, as its caller has read it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Surroundings {
     variables: BTreeMap<String, String>,
 }
@@ -42,6 +46,18 @@ impl Surroundings {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// What goes into the head of a request is one line.
+    fn require_text(&self) -> io::Result<()> {
+        let is_odd = |(name, value): &(&String, &String)| *name != "HOME" && value.chars().any(char::is_control);
+        match self.variables.iter().find(is_odd) {
+            Some((name, _)) => {
+                let message = format!("the variable {name} holds a line break or another control character");
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Variables that begin so, in lower case, as the keys of settings are called.
     fn beginning_with(&self, prefix: &str) -> impl Iterator<Item = (String, &String)> {
         let ours = self.variables.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
@@ -51,11 +67,13 @@ impl Surroundings {
 
 /// Makes the client for an address.
 pub fn client(address: &CloudAddress, surroundings: &Surroundings) -> io::Result<Box<dyn ObjectStore>> {
+    surroundings.require_text()?;
     let options = ClientOptions::new()
         .with_config(ClientConfigKey::UserAgent, concat!("mainstay/", env!("CARGO_PKG_VERSION")))
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_timeout(REQUEST_TIMEOUT);
-    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_FOR, ..RetryConfig::default() };
+    let backoff = BackoffConfig { init_backoff: PAUSES.0, max_backoff: PAUSES.1, base: 2.0 };
+    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_FOR, backoff };
     match address.cloud {
         Cloud::S3 => s3(address, surroundings, (options, retry)),
         Cloud::Google => google(address, surroundings, (options, retry)),
@@ -68,7 +86,8 @@ fn s3(
     surroundings: &Surroundings,
     (options, retry): (ClientOptions, RetryConfig),
 ) -> io::Result<Box<dyn ObjectStore>> {
-    let mut builder = AmazonS3Builder::new().with_region("us-east-1");
+    let mut builder = AmazonS3Builder::new();
+    let mut has_region = false;
     let has_keys = surroundings.variable("AWS_ACCESS_KEY_ID").is_some();
     let of_profile = aws_profile::read(surroundings, has_keys)?;
     let of_variables = surroundings
@@ -79,21 +98,30 @@ fn s3(
         match key {
             AmazonS3ConfigKey::Endpoint => server = Some(value),
             AmazonS3ConfigKey::S3Endpoint => {}
-            key => builder = builder.with_config(key, value),
+            key => {
+                has_region |= matches!(key, AmazonS3ConfigKey::Region | AmazonS3ConfigKey::DefaultRegion);
+                builder = builder.with_config(key, value);
+            }
         }
     }
     // The address goes before the variable for this service alone, and that before the one for all.
     let of_service = surroundings.variable("AWS_ENDPOINT_URL_S3").map(str::to_owned);
     let server = setting(address, Setting::Endpoint).map(str::to_owned).or(of_service).or(server);
-    if let Some(region) = setting(address, Setting::Region) {
-        builder = builder.with_region(region);
+    match setting(address, Setting::Region) {
+        Some(region) => builder = builder.with_region(region),
+        None if !has_region => builder = builder.with_region("us-east-1"),
+        None => {}
     }
     let is_virtual = setting(address, Setting::Style) == Some("virtual");
     let options = options.with_allow_http(is_plain(server.as_deref()));
     if let Some(server) = server {
-        builder = builder.with_endpoint(endpoint(&server, is_virtual.then_some(&address.bucket)));
+        let server = endpoint(&server, is_virtual.then_some(&address.bucket));
+        require_server(&server)?;
+        builder = builder.with_endpoint(server);
     }
     let builder = builder.with_bucket_name(&address.bucket).with_virtual_hosted_style_request(is_virtual);
+    // One by one: the answer to a deletion of many is read by what the server says is in it, and some servers lack it.
+    let builder = builder.with_config(AmazonS3ConfigKey::DisableBulkDelete, "true").with_http_connector(Careful);
     let built = builder.with_client_options(options).with_retry(retry).build();
     Ok(Box::new(built.map_err(unusable)?))
 }
@@ -110,10 +138,12 @@ fn google(
         }
     }
     if let Some(server) = setting(address, Setting::Endpoint) {
+        require_server(server)?;
         builder = builder.with_config(GoogleConfigKey::BaseUrl, server);
     }
     let options = options.with_allow_http(is_plain(setting(address, Setting::Endpoint)));
     let builder = builder.with_bucket_name(&address.bucket).with_client_options(options).with_retry(retry);
+    let builder = builder.with_http_connector(Careful);
     Ok(Box::new(builder.build().map_err(unusable)?))
 }
 
@@ -124,6 +154,12 @@ fn azure(
 ) -> io::Result<Box<dyn ObjectStore>> {
     let mut builder = MicrosoftAzureBuilder::new();
     for (name, value) in surroundings.beginning_with("AZURE_") {
+        // What the provider's own tools call them.
+        let name = match name.as_str() {
+            "azure_storage_account" => "azure_storage_account_name",
+            "azure_storage_key" => "azure_storage_account_key",
+            name => name,
+        };
         if let Ok(key) = name.parse::<AzureConfigKey>() {
             builder = builder.with_config(key, value);
         }
@@ -132,15 +168,38 @@ fn azure(
         builder = builder.with_account(account);
     }
     if let Some(server) = setting(address, Setting::Endpoint) {
+        require_server(server)?;
         builder = builder.with_endpoint(server.to_owned());
     }
     let options = options.with_allow_http(is_plain(setting(address, Setting::Endpoint)));
     let builder = builder.with_container_name(&address.bucket).with_client_options(options).with_retry(retry);
+    let builder = builder.with_http_connector(Careful);
     Ok(Box::new(builder.build().map_err(unusable)?))
 }
 
 fn setting(address: &CloudAddress, setting: Setting) -> Option<&str> {
     address.settings.get(&setting).map(String::as_str)
+}
+
+/// A server is named with its scheme, and without credentials: an address is shown to everybody. What is no address would end
+/// in a panic where requests are made.
+fn require_server(server: &str) -> io::Result<()> {
+    let bad = |problem: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, problem.to_owned()));
+    if !server.starts_with("https://") && !server.starts_with("http://") {
+        return bad("expected http://HOST or https://HOST as the server");
+    }
+    let parsed = server.parse::<http::Uri>().ok();
+    let Some(authority) = parsed.as_ref().and_then(http::Uri::authority) else {
+        return bad("the address of the server is none");
+    };
+    if authority.as_str().contains('@') {
+        return bad("credentials do not belong into the address of a server");
+    }
+    let names_port = authority.as_str().rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    if authority.host().is_empty() || names_port && authority.port_u16().is_none() {
+        return bad("the address of the server is none");
+    }
+    Ok(())
 }
 
 /// Whether the address of a server says that there is no TLS: only then there need be none. What is stored is encrypted, and

@@ -26,12 +26,14 @@ pub fn state_directory() -> Result<PathBuf, Failure> {
     }
 }
 
-/// Every variable whose name and value are text: what stores look for among them is.
+/// The variables that the tools of providers read, as far as they are text; secrets of others are nobody's business.
 pub fn variables() -> Vec<(String, String)> {
+    const PREFIXES: [&str; 4] = ["AWS_", "GOOGLE_", "AZURE_", "HOME"];
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    std::env::vars_os().filter_map(text).collect()
+    let is_read = |(name, _): &(String, String)| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    std::env::vars_os().filter_map(text).filter(is_read).collect()
 }
 
 /// An environment variable that is set and not empty.

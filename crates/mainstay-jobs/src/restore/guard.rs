@@ -19,8 +19,8 @@ pub struct Guard {
     path: Option<Vec<u8>>,
     /// The same of the journal that a file of SQLite has beside it: without it a transaction that was interrupted is lost.
     journal: Option<Vec<u8>>,
-    /// Device and inode of its directory, or of its file.
-    identity: Option<(u64, u64)>,
+    /// Device and inode of its directory, or of its file and the journal.
+    identities: Vec<(u64, u64)>,
 }
 
 impl Guard {
@@ -36,10 +36,14 @@ impl Guard {
         let target = run.target.canonicalize().ok();
         let beneath = target.and_then(|target| repository.strip_prefix(target).ok().map(Path::to_owned));
         let path = beneath.map(|path| path.into_os_string().into_vec());
+        let mut beside = repository.clone().into_os_string();
+        beside.push("-journal");
+        let journal = repository.is_file().then(|| PathBuf::from(beside));
+        let places = std::iter::once(&repository).chain(&journal);
         Ok(Self {
-            journal: path.as_ref().filter(|_| repository.is_file()).map(|path| [path, &b"-journal"[..]].concat()),
+            journal: path.as_ref().filter(|_| journal.is_some()).map(|path| [path, &b"-journal"[..]].concat()),
             path,
-            identity: repository.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino())),
+            identities: places.filter_map(|path| path.metadata().ok()).map(|data| (data.dev(), data.ino())).collect(),
         })
     }
 
@@ -47,7 +51,7 @@ impl Guard {
     pub fn is_repository(&self, path: &[u8], existing: Option<&Entry>) -> bool {
         self.path.as_deref() == Some(path)
             || self.journal.as_deref() == Some(path)
-            || existing.is_some_and(|entry| self.identity == Some((entry.device, entry.inode)))
+            || existing.is_some_and(|entry| self.identities.contains(&(entry.device, entry.inode)))
     }
 
     /// Whether the repository is at a path of the target or beneath it.

@@ -83,12 +83,13 @@ impl Packer {
         let reason = failure.clone();
         let thread = std::thread::Builder::new().name("packer".to_owned()).spawn(move || {
             let result = packing.run(&receiver);
-            packing.under_way.abandon();
             if let Err(error) = &result {
                 // The thread is the only one that sets it.
                 let _ = reason.set((error.kind(), error.to_string()));
             }
+            // Nobody waits to hand over a block while what is under way ends.
             drop(receiver);
+            packing.under_way.abandon();
             result.map(|()| packing.result)
         });
         // A thread that cannot be started is a session that has failed: the error appears when it is finished.

@@ -7,10 +7,12 @@ use std::collections::VecDeque;
 use std::thread::JoinHandle;
 
 use crate::error::{Error, Result};
+use crate::format::limits;
 use crate::pack_writer::{ClosedPack, FinishedPack};
 
-/// Bytes of packs on their way, at most, but for one pack: a store without names for what is not whole holds them in memory.
-const MOST_BYTES: u64 = 256 << 20;
+/// Bytes of packs on their way, at most: a store without names for what is not whole holds them in memory. Four packs of 64 MiB, or
+/// two of the longest, which end a little above their target.
+const MOST_BYTES: u64 = 2 * limits::PACK_TARGET_MAX + (16 << 20);
 
 pub struct UnderWay {
     at_once: usize,
@@ -35,7 +37,8 @@ impl UnderWay {
             arrived.extend(self.next()?);
         }
         let thread = std::thread::Builder::new().name("pack upload".to_owned()).spawn(move || pack.publish());
-        let thread = thread.map_err(|error| Error::Bug(format!("start a thread for an upload: {error}")))?;
+        let thread =
+            thread.map_err(|source| Error::Store { verb: "start a thread for", name: "a pack".to_owned(), source })?;
         self.packs.push_back((len, thread));
         self.bytes += len;
         Ok(arrived)
@@ -53,6 +56,12 @@ impl UnderWay {
         while let Some((_, thread)) = self.packs.pop_front() {
             drop(thread.join());
         }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 

@@ -1,12 +1,16 @@
 //! Tests of what an answer means; the contract itself is tried on servers.
 
+mod server;
+
 use super::*;
+use server::{Answer, scripted};
 
 #[test]
 fn a_bucket_that_is_gone_is_not_an_object_that_never_was() {
     let error = |text: &str| object_store::Error::NotFound { path: "x".to_owned(), source: text.into() };
     assert_eq!(error_of(error("<Code>NoSuchKey</Code>")).kind(), io::ErrorKind::NotFound);
     assert_eq!(error_of(error("<Code>NoSuchBucket</Code>")).kind(), io::ErrorKind::Other);
+    assert_eq!(error_of(error("404 page not found")).kind(), io::ErrorKind::Other);
 }
 
 #[test]
@@ -26,4 +30,70 @@ fn of_what_a_server_said_its_reason_is_told_and_no_page() {
     assert_eq!(told("connection refused"), "connection refused");
     assert_eq!(told(&"long\n".repeat(1000)).chars().count(), LONGEST_TOLD - 1);
     assert_eq!(told("<Code>half"), "<Code>half");
+}
+
+const NO_KEY: &str = "<Error><Code>NoSuchKey</Code></Error>";
+
+#[test]
+fn an_answer_that_is_no_listing_is_never_one_of_nothing() {
+    for answer in [
+        "<Error><Code>InternalError</Code></Error>",
+        "<html>log in</html>",
+        "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        "",
+    ] {
+        let (store, server) = scripted(vec![Answer::Say("200 OK", answer)]);
+        let listed = store.list("snapshots/");
+        assert_eq!(listed.map_err(|error| error.kind()), Err(io::ErrorKind::Other), "{answer}");
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn only_the_plain_word_that_there_is_no_such_object_is_absence() {
+    let page = Answer::Say("404 Not Found", "404 page not found");
+    let (store, server) = scripted(vec![page, page, page, page]);
+    assert_eq!(store.read("packs/a", 10).map_err(|error| error.kind()), Err(io::ErrorKind::Other));
+    assert_eq!(store.len("packs/a").map_err(|error| error.kind()), Err(io::ErrorKind::Other));
+    assert_eq!(store.delete("packs/a").map_err(|error| error.kind()), Err(io::ErrorKind::Other));
+    server.join().unwrap();
+    let said = Answer::Say("404 Not Found", NO_KEY);
+    let (store, server) = scripted(vec![said, said, said, said]);
+    assert_eq!(store.read("packs/a", 10).map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+    assert_eq!(store.len("packs/a").map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+    assert_eq!(store.delete("packs/a").map_err(|error| error.kind()), Ok(()));
+    server.join().unwrap();
+}
+
+#[test]
+fn a_reply_that_was_lost_is_read_back() {
+    let taken = Answer::Say("412 Precondition Failed", "<Error><Code>PreconditionFailed</Code></Error>");
+    let (store, server) = scripted(vec![Answer::Break, taken, Answer::Say("200 OK", "bytes")]);
+    store.put("packs/a", b"bytes").unwrap();
+    let asked = ["PUT /bucket/p/packs/a", "PUT /bucket/p/packs/a", "GET /bucket/p/packs/a"];
+    assert_eq!(server.join().unwrap(), asked);
+    let (store, server) = scripted(vec![taken, Answer::Say("200 OK", "other")]);
+    assert_eq!(store.put("packs/a", b"bytes").map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
+    server.join().unwrap();
+}
+
+#[test]
+fn a_right_that_is_lacking_ends_a_write_at_once() {
+    let denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+    let (store, server) = scripted(vec![Answer::Say("403 Forbidden", denied)]);
+    let error = store.put("packs/a", b"bytes").unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (io::ErrorKind::PermissionDenied, "the server said AccessDenied: no")
+    );
+    server.join().unwrap();
+}
+
+#[test]
+fn a_body_that_is_longer_or_shorter_than_asked_for_is_an_error() {
+    let (store, server) = scripted(vec![Answer::Say("200 OK", "123456"); 3]);
+    assert_eq!(store.read("a", 5).map_err(|error| error.kind()), Err(io::ErrorKind::InvalidData));
+    let mut buffer = [0; 3];
+    assert!(store.read_at("a", 1, &mut buffer).is_err(), "all of it is no range of it");
+    server.join().unwrap();
 }

@@ -41,3 +41,43 @@ fn what_is_missing_is_told_before_anything_is_sent() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
     assert!(error.to_string().contains("Account"), "{error}");
 }
+
+#[test]
+fn a_server_is_named_with_its_scheme_and_without_credentials() {
+    for server in [
+        "127.0.0.1:9000",
+        "localhost",
+        "http://",
+        "ftp://host",
+        "http://user:secret@host/x",
+        "http://ho st",
+        "http://[::1",
+        "http://127.0.0.1:99999",
+        "http://host:",
+    ] {
+        let variable = [("AWS_ENDPOINT_URL", server)];
+        let error = made("s3", "//bucket/x", &variable).map(drop).expect_err(server);
+        assert!(error.kind() == io::ErrorKind::InvalidInput && !error.to_string().contains("secret"), "{error}");
+    }
+    let of_address = made("s3", "//bucket/x?endpoint=http://u:p@host", &[]).map(drop);
+    assert!(of_address.is_err());
+}
+
+#[test]
+fn the_region_is_that_of_the_variables_whichever_of_them_names_it() {
+    let client = made("s3", "//bucket/x", &[("AWS_DEFAULT_REGION", "of-default")]).unwrap();
+    assert!(client.contains("of-default") && !client.contains("us-east-1"), "{client}");
+    assert!(made("s3", "//bucket/x", &[]).unwrap().contains("us-east-1"));
+}
+
+#[test]
+fn an_account_is_named_as_the_providers_own_tools_name_it() {
+    let variables = [("AZURE_STORAGE_ACCOUNT", "someone"), ("AZURE_STORAGE_KEY", "c2VjcmV0")];
+    assert!(made("az", "//container/x", &variables).unwrap().contains("someone"));
+}
+
+#[test]
+fn a_variable_with_a_line_break_is_named_and_its_value_is_not() {
+    let error = made("s3", "//bucket/x", &[("AWS_SECRET_ACCESS_KEY", "hush\n")]).map(drop).unwrap_err();
+    assert!(error.to_string().contains("AWS_SECRET_ACCESS_KEY") && !error.to_string().contains("hush"), "{error}");
+}

@@ -32,8 +32,7 @@ pub(super) fn require(connection: &Connection, name: &str) -> Outcome<Entry> {
     if let Some(entry) = find(connection, name)? {
         return Ok(entry);
     }
-    let folder = name.rfind('/').and_then(|slash| name.get(..=slash)).unwrap_or_default();
-    list(connection, folder)?;
+    list(connection, folder_of(name))?;
     Err(Failure::answer(io::ErrorKind::NotFound, "there is no such object"))
 }
 
@@ -113,6 +112,12 @@ pub(super) fn add_part(connection: &Connection, upload: i64, part: u64, bytes: &
     Ok(())
 }
 
+/// Writes down that an upload has parts and no name yet.
+pub(super) fn stage(connection: &Connection, upload: i64) -> Outcome<()> {
+    connection.execute("INSERT INTO staged (upload) VALUES (?1) ON CONFLICT DO NOTHING", [upload])?;
+    Ok(())
+}
+
 /// Gives bytes a name that must be free. They must all be there still: somebody who took their writer for gone may have
 /// cleared them away.
 pub(super) fn publish(connection: &Connection, name: &str, entry: &Entry) -> Outcome<()> {
@@ -125,29 +130,40 @@ pub(super) fn publish(connection: &Connection, name: &str, entry: &Entry) -> Out
     let sql = "INSERT INTO objects (name, upload, len) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
     match connection.execute(sql, (name, entry.upload, entry.len as i64))? {
         0 => Err(Failure::answer(io::ErrorKind::AlreadyExists, "there is an object of that name")),
-        _ => Ok(()),
+        _ => {
+            connection.execute("DELETE FROM staged WHERE upload = ?1", [entry.upload])?;
+            Ok(())
+        }
     }
 }
 
-/// Deletes an object; answers whether it was there.
+/// Deletes an object; answers whether it was there. That it was not is believed only where its folder has lost none.
 pub(super) fn delete(connection: &Connection, name: &str) -> Outcome<bool> {
-    let sql = "DELETE FROM parts WHERE upload = (SELECT upload FROM objects WHERE name = ?1)";
-    connection.execute(sql, [name])?;
-    Ok(connection.execute("DELETE FROM objects WHERE name = ?1", [name])? > 0)
+    let Some(entry) = find(connection, name)? else {
+        list(connection, folder_of(name))?;
+        return Ok(false);
+    };
+    connection.execute("DELETE FROM parts WHERE upload = ?1", [entry.upload])?;
+    connection.execute("DELETE FROM objects WHERE name = ?1", [name])?;
+    Ok(true)
 }
 
-/// Removes the parts of an upload, unless it was published after all: a commit that failed may have come about.
+fn folder_of(name: &str) -> &str {
+    name.rfind('/').and_then(|slash| name.get(..=slash)).unwrap_or_default()
+}
+
+/// Removes the parts of an upload that is written down to have no name; one whose commit failed may have one after all.
 pub(super) fn discard(connection: &Connection, upload: i64) -> Outcome<()> {
-    let sql = "DELETE FROM parts WHERE upload = ?1 AND NOT EXISTS (SELECT 1 FROM objects WHERE upload = ?1)";
+    let sql = "DELETE FROM parts WHERE upload = ?1 AND ?1 IN (SELECT upload FROM staged)";
     connection.execute(sql, [upload])?;
+    connection.execute("DELETE FROM staged WHERE upload = ?1", [upload])?;
     Ok(())
 }
 
 /// Removes one upload that has no name; answers whether there was one. One at a time, so that the journal stays short.
 pub(super) fn discard_one_orphan(connection: &Connection) -> Outcome<bool> {
-    // The names are the smaller table, and an object without any bytes has no parts.
-    let sql = "SELECT upload FROM parts WHERE upload NOT IN (SELECT upload FROM objects) LIMIT 1";
-    let orphan: Option<i64> = connection.query_row(sql, (), |row| row.get(0)).optional()?;
+    let orphan: Option<i64> =
+        connection.query_row("SELECT upload FROM staged LIMIT 1", (), |row| row.get(0)).optional()?;
     if let Some(upload) = orphan {
         discard(connection, upload)?;
     }

@@ -21,7 +21,8 @@ const NEW_FILE: &str = "PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENT
 
 /// Names are in one tree only, since two that differ would be two truths. How many objects a folder holds is kept beside
 /// them: a damaged page may well pass for a sound one that holds less, and a short listing costs somebody his backups.
-/// What precedes the last slash of a name is its folder.
+/// What precedes the last slash of a name is its folder. Uploads without a name are written down themselves: what is not named
+/// in a damaged index would be cleared away as one.
 const TABLES: &str = "
     CREATE TABLE objects (
         name TEXT NOT NULL PRIMARY KEY, upload INTEGER NOT NULL UNIQUE, len INTEGER NOT NULL
@@ -29,6 +30,7 @@ const TABLES: &str = "
     CREATE TABLE parts (
         upload INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (upload, part)
     );
+    CREATE TABLE staged (upload INTEGER PRIMARY KEY);
     CREATE TABLE folders (name TEXT NOT NULL PRIMARY KEY, objects INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE reserve (only INTEGER PRIMARY KEY CHECK (only = 1), bytes BLOB NOT NULL);
     CREATE TRIGGER object_comes AFTER INSERT ON objects BEGIN

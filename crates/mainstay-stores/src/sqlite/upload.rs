@@ -61,7 +61,10 @@ impl SqliteUpload {
         // Until it is known better: a commit that fails may have come about.
         self.state = State::GivenUp;
         let (number, first, bytes) = (self.number, self.parts, &self.gathered);
-        self.database.write("stage an object", |connection| add_parts(connection, number, first, bytes))?;
+        self.database.write("stage an object", |connection| {
+            objects::stage(connection, number)?;
+            add_parts(connection, number, first, bytes)
+        })?;
         self.parts += self.gathered.len().div_ceil(PART_LEN) as u64;
         self.gathered.clear();
         self.state = State::Staged;

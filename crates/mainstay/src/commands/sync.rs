@@ -116,7 +116,7 @@ fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Bo
     let named = |place: &OsStr| -> Result<Location> {
         let location = Location::find(Some(place))?;
         let problem = match (location.is_same(&own.location), own.location.holds(&location)) {
-            (true, _) => "both names are of the same directory",
+            (true, _) => "both names are of the same place",
             (_, true) => "it lies in the repository itself",
             _ if location.holds(&own.location) => "the repository lies in it",
             _ => return Ok(location),
@@ -214,8 +214,8 @@ fn print(context: &Context, report: &SyncReport, (both, dry_run, long_run): (&Bo
         return output.message(&Summary {
             message_type: "summary",
             dry_run,
-            from: &both.from.location.quoted().to_string(),
-            to: &both.place.quoted().to_string(),
+            from: &both.from.location.text().to_string_lossy(),
+            to: &both.place.text().to_string_lossy(),
             created: both.created,
             brought: ids(&report.brought),
             present: report.present,

@@ -25,7 +25,7 @@ macro_rules! catalogue {
 catalogue! {
     USAGE = "MS-1001", Usage, "see `mainstay help` or `mainstay COMMAND --help`";
     INVALID = "MS-1002", Usage, "see the command's --help for what it takes";
-    ADDRESS = "MS-1003", Usage, "name a directory: a path or file:///PATH";
+    ADDRESS = "MS-1003", Usage, "name a place: a path, file:///PATH, sqlite:///FILE, s3://BUCKET/PREFIX, gs:// or az://";
     RULE = "MS-1004", Usage, "rules are written as in .gitignore; check brackets and escapes";
     NO_HOME = "MS-1005", Configuration, "set HOME, or XDG_DATA_HOME and XDG_CONFIG_HOME, or name everything by --repo and --password-file";
     FILE = "MS-1006", Configuration, "check that the file is there and that you may use it";
@@ -34,8 +34,8 @@ catalogue! {
     NO_REPOSITORY = "MS-1101", NoRepository, "check --repo or MAINSTAY_REPO and that the disk is mounted, or create one with `mainstay init`";
     OCCUPIED = "MS-1102", Refused, "choose an empty directory, or use the repository that is there";
     TOO_NEW = "MS-1103", Failure, "update Mainstay; nothing was changed";
-    STORE = "MS-1105", Unreachable, "check that the store's disk is mounted and healthy; nothing was lost, run the command again";
-    STORE_DENIED = "MS-1106", Unreachable, "check the owner and mode of the repository's directory, and that its disk is writable";
+    STORE = "MS-1105", Unreachable, "check that the store's disk is mounted and healthy, or that its server can be reached; nothing was lost, run the command again";
+    STORE_DENIED = "MS-1106", Unreachable, "check the owner and mode of the repository's directory and that its disk is writable, or the credentials and their rights";
     NO_SPACE = "MS-1107", NoSpace, "free space on the store's disk, or forget snapshots and prune; what is stored is whole";
     LIMIT = "MS-1108", Failure, "the repository's format does not allow more; split the source";
     FENCED = "MS-1109", Busy, "run it again: what was stored is found there, and nothing that was confirmed is lost";

@@ -112,11 +112,15 @@ fn a_file_that_holds_the_repository_is_neither_stored_in_itself_nor_written_over
     world.ok(&["--repo", &repository, "backup", "docs"]);
     let listed = world.ok(&["--repo", &repository, "ls", "-R", "latest"]).stdout;
     assert!(listed.contains("notes.md") && !listed.contains("backup.db"), "{listed}");
+    let itself = world.absolute("docs/backup.db");
+    world.fails(&["--repo", &repository, "backup", &itself], 2, "MS-1002");
     world.write("docs/notes.md", b"changed");
+    let inode = |name: &str| std::os::unix::fs::MetadataExt::ino(&world.path(name).metadata().expect("a file"));
+    let journal = inode("docs/backup.db-journal");
     let (from, rules) = (format!("latest:{}", world.absolute("docs")), ["--overwrite", "if-changed", "--delete"]);
     let restored = world.run(&[&["--repo", &repository, "restore", &from, "--target", "docs"], &rules[..]].concat());
     assert!(restored.code == 3 && restored.stderr.contains("backup.db: the repository lies in it"), "{restored:#?}");
-    assert!(world.path("docs/backup.db-journal").exists(), "{restored:#?}");
+    assert_eq!(inode("docs/backup.db-journal"), journal, "{restored:#?}");
     assert_eq!(world.read("docs/notes.md"), b"first line\n");
     assert!(world.ok(&["--repo", &repository, "verify"]).stdout.contains("sound"));
 }
@@ -135,6 +139,13 @@ fn damage_in_a_file_is_found_and_nothing_wrong_is_restored() {
     world.write("backup.db", &bytes);
     let found = world.run(&["--repo", &repository, "verify"]);
     assert!(found.code != 0, "{found:#?}");
+    let restored = world.run(&["--repo", &repository, "restore", "latest", "--target", "out"]);
+    assert!(restored.code != 0, "{restored:#?}");
+    for path in crate::world::files(&world.path("out")) {
+        let name = path.strip_prefix(world.path("out")).expect("beneath").to_str().expect("plain").to_owned();
+        let is_whole = std::fs::read(&path).ok() == std::fs::read(format!("/{name}")).ok();
+        assert!(is_whole || restored.stderr.contains(&name), "{name}: {restored:#?}");
+    }
 }
 
 /// Validates a place; answers what was said, with nothing left behind.

@@ -98,7 +98,7 @@ fn what_is_damaged_in_one_is_left_out_and_told() {
 fn a_place_that_is_no_copy_is_refused_and_left_alone() {
     let (world, _) = with_copy();
     let own = world.repository().to_str().expect("plain").to_owned();
-    assert!(world.fails(&["sync", "--to", &own], 2, "MS-1001").stderr.contains("the same directory"));
+    assert!(world.fails(&["sync", "--to", &own], 2, "MS-1001").stderr.contains("the same place"));
     world.fails(&["sync"], 2, "MS-1001");
     world.fails(&["sync", "--to", "a", "--from", "b"], 2, "MS-1001");
     world.fails(&["sync", "--from", "nowhere"], 10, "MS-1101");

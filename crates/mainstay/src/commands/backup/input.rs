@@ -13,6 +13,7 @@ use mainstay_sources::{Owner, Source, Timestamp};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result, catalogue};
+use crate::location::quoted;
 use crate::output::{Talk, units};
 use crate::{list_file, machine};
 
@@ -68,7 +69,8 @@ pub struct Input {
 
 impl Input {
     /// Leaves out the repository where it lies beneath a root: it would be stored in itself, and grow with every run.
-    /// Answers whether it does. A root that is the repository or a part of it is what the user wants.
+    /// Answers whether it does. A root that is the repository's directory or a part of it is what the user wants; one that is its file is
+    /// refused: closing a descriptor of that file would drop the locks under which it is written.
     pub fn leave_out(&mut self, repository: &Path) -> Result<bool> {
         let Some((paths, options)) = &mut self.files else { return Ok(false) };
         let Ok(repository) = repository.canonicalize() else { return Ok(false) };
@@ -76,14 +78,23 @@ impl Input {
             let root = Path::new(OsStr::from_bytes(root));
             repository != root && repository.starts_with(root)
         };
+        let is_file = repository.is_file();
+        let is_it =
+            |root: &Vec<u8>| Path::new(OsStr::from_bytes(root)).canonicalize().is_ok_and(|root| root == repository);
+        if is_file && self.paths.iter().any(is_it) {
+            let message = format!("back up {}: the repository is that file", quoted(&repository));
+            return Err(
+                Failure::new(&catalogue::INVALID, message).with_hint("copy it while nothing is at work, or use sync")
+            );
+        }
         if !self.paths.iter().any(lies_beneath) {
             return Ok(false);
         }
         let rule = rule_for(&repository);
-        match repository.is_dir() {
-            true => options.excludes.push(format!("{rule}/")),
+        match is_file {
             // A file of SQLite has its journal beside it.
-            false => options.excludes.extend([format!("{rule}-journal"), rule]),
+            true => options.excludes.extend([format!("{rule}-journal"), rule]),
+            false => options.excludes.push(format!("{rule}/")),
         }
         self.source = Box::new(FileSource::new(paths, options)?);
         Ok(true)

@@ -29,12 +29,12 @@ Examples:
 
 /// Try every promise that a repository needs of a place, and measure how fast it is
 ///
-/// Writes into a new directory in it, named mainstay-validate-…, and removes that afterwards; a repository in the same place is not
+/// Writes into a place of its own beneath it, named mainstay-validate-…, and removes that afterwards; a repository in the same place is not
 /// touched. Bonus promises, marked yes or no, are not needed. Exit code 0 if the place is fit for a repository, 4 if it is not.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// The place: a directory that is there, or file:///PATH
+    /// The place: a directory that is there, or an address as of --repo
     #[arg(value_name = "PLACE")]
     place: OsString,
     /// How many objects the longest listing has

@@ -22,6 +22,6 @@ fn the_default_name_spells_out_a_few_roots_and_counts_the_others() {
 
 #[test]
 fn the_rule_for_a_path_matches_nothing_else() {
-    assert_eq!(rule_for(Path::new("/srv/a[1]*")), r"/srv/a\[1\]\*/");
-    assert_eq!(rule_for(Path::new(OsStr::from_bytes(b"/\xff"))), "/?/");
+    assert_eq!(rule_for(Path::new("/srv/a[1]*")), r"/srv/a\[1\]\*");
+    assert_eq!(rule_for(Path::new(OsStr::from_bytes(b"/\xff"))), "/?");
 }
