@@ -296,6 +296,12 @@ fn error_of(error: object_store::Error) -> io::Error {
         _ if says(&["NoSuchBucket", "ContainerNotFound"]) => {
             return io::Error::other("there is no such bucket");
         }
+        // Where the machine is asked for its role once nothing else has said who asks.
+        _ if text.contains("169.254.169.254") || text.contains("metadata.google.internal") => {
+            let message =
+                "no credentials were found: neither variables nor a profile has them, and the machine has no role";
+            return io::Error::new(io::ErrorKind::PermissionDenied, message);
+        }
         Error::NotFound { .. } if says(&["NoSuchKey", "BlobNotFound"]) => io::ErrorKind::NotFound,
         Error::AlreadyExists { .. } | Error::Precondition { .. } => io::ErrorKind::AlreadyExists,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,

@@ -62,7 +62,7 @@ machine, nothing can. Whoever has this page and the repository can read it all.
 
 How to use it
 
-  1. Install Mainstay on any machine and attach the disk with the repository.
+  1. Install Mainstay on any machine and {reach}.
   2. Type the code above into a file, for example kit.txt (letter case, spaces
      and dashes do not matter), and close it to others: chmod 600 kit.txt
   3. mainstay --repo {repo} --password-file kit.txt snapshots
@@ -77,5 +77,9 @@ remove takes the old one's power away.
         made = time::local(now),
         code = code.to_text().as_str(),
         repo = location.quoted(),
+        reach = match location.path() {
+            Some(_) => "attach the disk with the repository",
+            None => "set there what opens the bucket: its\n     credentials are not on this page",
+        },
     ))
 }

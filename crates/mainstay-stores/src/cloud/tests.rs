@@ -97,3 +97,10 @@ fn a_body_that_is_longer_or_shorter_than_asked_for_is_an_error() {
     assert!(store.read_at("a", 1, &mut buffer).is_err(), "all of it is no range of it");
     server.join().unwrap();
 }
+
+#[test]
+fn without_credentials_it_is_said_that_there_are_none() {
+    let source = "Error performing PUT http://169.254.169.254/latest/api/token in 0s: 403".into();
+    let error = error_of(object_store::Error::Generic { store: "S3", source });
+    assert!(error.kind() == io::ErrorKind::PermissionDenied && error.to_string().contains("no credentials"), "{error}");
+}

@@ -168,7 +168,11 @@ impl Database {
         let connection = match Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX) {
             // That the file is not there says nothing of what is in it.
             Err(_) if self.is_missing()? => {
-                return Err(Failure::answer(io::ErrorKind::Other, "there is no such file: is its disk mounted?"));
+                let reason = match creation.contains(OpenFlags::SQLITE_OPEN_CREATE) {
+                    true => "no file can be created there: is the directory there, and its disk mounted for writing?",
+                    false => "there is no such file: is its disk mounted?",
+                };
+                return Err(Failure::answer(io::ErrorKind::Other, reason));
             }
             opened => opened?,
         };

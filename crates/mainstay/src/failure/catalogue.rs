@@ -34,7 +34,7 @@ catalogue! {
     NO_REPOSITORY = "MS-1101", NoRepository, "check --repo or MAINSTAY_REPO and that the disk is mounted, or create one with `mainstay init`";
     OCCUPIED = "MS-1102", Refused, "choose an empty directory, or use the repository that is there";
     TOO_NEW = "MS-1103", Failure, "update Mainstay; nothing was changed";
-    STORE = "MS-1105", Unreachable, "check that the store's disk is mounted and healthy, or that its server can be reached; nothing was lost, run the command again";
+    STORE = "MS-1105", Unreachable, "check that the store's disk is mounted and healthy, or that its server can be reached, then run the command again";
     STORE_DENIED = "MS-1106", Unreachable, "check the owner and mode of the repository's directory and that its disk is writable, or the credentials and their rights";
     NO_SPACE = "MS-1107", NoSpace, "free space on the store's disk, or forget snapshots and prune; what is stored is whole";
     LIMIT = "MS-1108", Failure, "the repository's format does not allow more; split the source";
