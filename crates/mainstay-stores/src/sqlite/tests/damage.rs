@@ -40,6 +40,31 @@ fn a_listing_of_a_damaged_file_is_an_error_or_complete() {
 }
 
 #[test]
+fn a_damaged_page_makes_no_object_a_leftover() {
+    let fixture = Fixture::new();
+    for number in 0..400 {
+        fixture.store.put(&format!("packs/{number:060}"), &[7; 100]).unwrap();
+    }
+    let names: Vec<String> = listed(&fixture.store, "").into_iter().map(|(name, _)| name).collect();
+    let bytes = fs::read(fixture.path()).unwrap();
+    let path = fixture.folder.path().join("damaged");
+    for page in 1..bytes.len() / PAGE_LEN {
+        let mut damaged = bytes.clone();
+        damaged[page * PAGE_LEN + 3..][..2].fill(0);
+        fs::write(&path, damaged).unwrap();
+        let readable = || {
+            let store = SqliteStore::new(&path);
+            names.iter().filter(|name| store.read(name, 1000).is_ok()).cloned().collect::<Vec<String>>()
+        };
+        let before = readable();
+        // Whether it can is another matter.
+        let _ = SqliteStore::new(&path).clear_staging();
+        let after = readable();
+        assert!(before.iter().all(|name| after.contains(name)), "page {page}: {} of {}", after.len(), before.len());
+    }
+}
+
+#[test]
 fn an_object_is_not_said_to_be_absent_where_its_folder_has_lost_some() {
     let fixture = Fixture::new();
     fixture.store.put("refs/a", b"bytes").unwrap();
