@@ -42,7 +42,8 @@ fn a_listing_of_a_damaged_file_is_an_error_or_complete() {
 #[test]
 fn a_damaged_page_makes_no_object_a_leftover() {
     let fixture = Fixture::new();
-    for number in 0..400 {
+    // So few that each index is one page: a root may be empty, a leaf may not.
+    for number in 0..40 {
         fixture.store.put(&format!("packs/{number:060}"), &[7; 100]).unwrap();
     }
     let names: Vec<String> = listed(&fixture.store, "").into_iter().map(|(name, _)| name).collect();
