@@ -104,3 +104,11 @@ fn without_credentials_it_is_said_that_there_are_none() {
     let error = error_of(object_store::Error::Generic { store: "S3", source });
     assert!(error.kind() == io::ErrorKind::PermissionDenied && error.to_string().contains("no credentials"), "{error}");
 }
+
+#[test]
+fn a_listing_that_was_cut_short_is_asked_for_again() {
+    let whole = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let (store, server) = scripted(vec![Answer::Cut("<ListBucketResult>"), Answer::Say("200 OK", whole)]);
+    assert_eq!(store.list("packs/").unwrap(), []);
+    server.join().unwrap();
+}

@@ -12,6 +12,8 @@ use crate::address::Address;
 pub enum Answer {
     /// Status line, and body.
     Say(&'static str, &'static str),
+    /// A body of which the last byte never comes.
+    Cut(&'static str),
     /// The connection breaks after the request was read.
     Break,
 }
@@ -44,10 +46,15 @@ fn serve_one(listener: &TcpListener, answer: Answer) -> String {
         lines.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
     let len = len.map_or(0, |len| len.trim().parse().unwrap());
     reader.read_exact(&mut vec![0; len]).unwrap();
-    if let Answer::Say(status, body) = answer {
+    let (said, missing) = match answer {
+        Answer::Say(status, body) => (Some((status, body)), 0),
+        Answer::Cut(body) => (Some(("200 OK", body)), 1),
+        Answer::Break => (None, 0),
+    };
+    if let Some((status, body)) = said {
         let head = format!(
             "HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: \"e\"\r\nLast-Modified: Mon, 30 Nov 2026 10:00:00 GMT\r\nConnection: close\r\n\r\n",
-            body.len()
+            body.len() + missing
         );
         // A head is all that is sent of an answer to HEAD.
         let body = if lines[0].starts_with("HEAD") { "" } else { body };
