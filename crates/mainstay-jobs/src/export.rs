@@ -82,7 +82,7 @@ impl Visitor for Archive<'_> {
         self.report.entries += 1;
         match self.first_name(path, node) {
             Some(first) => {
-                let mut records = Records::of(node, owners);
+                let mut records = Records::of(node);
                 records.link(&first);
                 self.head(path, tar::EntryType::Link, (node, owners), (0, records))?;
             }
@@ -108,18 +108,18 @@ impl Archive<'_> {
     }
 
     fn entry(&mut self, path: &[u8], node: &Node, owners: &Owners) -> Result<()> {
-        let mut records = Records::of(node, owners);
         let kind = match node.kind {
             NodeKind::File => return self.file(path, node, owners),
             NodeKind::Directory => tar::EntryType::Directory,
-            NodeKind::Symlink => {
-                records.link(node.link_target.as_deref().unwrap_or_default());
-                tar::EntryType::Symlink
-            }
+            NodeKind::Symlink => tar::EntryType::Symlink,
             NodeKind::CharacterDevice => tar::EntryType::Char,
             NodeKind::BlockDevice => tar::EntryType::Block,
             NodeKind::Fifo | NodeKind::Socket => tar::EntryType::Fifo,
         };
+        let mut records = Records::of(node);
+        if node.kind == NodeKind::Symlink {
+            records.link(node.link_target.as_deref().unwrap_or_default());
+        }
         let mut name = path.to_vec();
         if node.kind == NodeKind::Directory {
             name.push(b'/');
@@ -133,7 +133,7 @@ impl Archive<'_> {
             let problem = format!("expected {} bytes, got {}", node.size, map.len());
             return Err(RepositoryError::damaged("export", String::from_utf8_lossy(path), problem).into());
         }
-        let mut records = Records::of(node, owners);
+        let mut records = Records::of(node);
         let (name, front) = if map.has_holes() {
             records.sparse(path, node.size);
             (sparse::stand_in(path), map.encode())

@@ -99,30 +99,23 @@ impl Cloud {
 impl CloudAddress {
     /// Whether another address names the same objects.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.is_of_same_bucket(other) && self.prefix == other.prefix
+        self.place() == other.place()
     }
 
     /// Whether the objects of another address are among those of this one.
     pub fn holds(&self, other: &Self) -> bool {
         let inner = other.prefix.strip_prefix(self.prefix.as_str());
         let is_beneath = |rest: &str| self.prefix.is_empty() || rest.is_empty() || rest.starts_with('/');
-        self.is_of_same_bucket(other) && inner.is_some_and(is_beneath)
+        let bucket = |address: &Self| Self { prefix: String::new(), ..address.clone() }.place();
+        bucket(self) == bucket(other) && inner.is_some_and(is_beneath)
     }
 
     /// What it names, without what only says how it is reached: what is remembered of a place does not hang on that.
-    pub fn place(&self) -> String {
+    pub fn place(&self) -> Self {
         let names_it = |setting: &Setting| matches!(setting, Setting::Endpoint | Setting::Account);
         let mut settings = self.settings.clone();
         settings.retain(|setting, _| names_it(setting));
-        Self { settings, ..self.clone() }.to_string()
-    }
-
-    fn is_of_same_bucket(&self, other: &Self) -> bool {
-        let server = |address: &Self| {
-            let known = [Setting::Endpoint, Setting::Account].map(|setting| address.settings.get(&setting).cloned());
-            (address.cloud, address.bucket.clone(), known)
-        };
-        server(self) == server(other)
+        Self { settings, ..self.clone() }
     }
 }
 
@@ -247,7 +240,8 @@ fn encode_percent(path: &[u8]) -> String {
     path.iter().map(encode).collect()
 }
 
-pub(crate) fn decode_percent(text: &[u8]) -> Option<Vec<u8>> {
+/// The bytes that a part of an address stands for (RFC 3986, 2.1); `None` where a `%` has no two digits behind it.
+pub fn decode_percent(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {

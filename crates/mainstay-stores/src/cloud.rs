@@ -186,7 +186,7 @@ impl Inner {
 
 impl Store for CloudStore {
     fn location(&self) -> String {
-        self.inner.address.place()
+        self.inner.address.place().to_string()
     }
 
     fn upload(&self) -> io::Result<Box<dyn Upload>> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use mainstay_repo::Store;
 
-pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting};
+pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting, decode_percent};
 pub use cloud::CloudStore;
 pub use settings::Surroundings;
 pub use sqlite::SqliteStore;

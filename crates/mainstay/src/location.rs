@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay_repo::{LocalStore, Store};
-use mainstay_stores::{Address, Surroundings};
+use mainstay_stores::{Address, Surroundings, decode_percent};
 
 use crate::defaults;
 use crate::failure::{Failure, catalogue};
@@ -211,21 +211,6 @@ fn parse_file_address(rest: &[u8]) -> Option<PathBuf> {
     let path = decode_percent(path)?;
     let usable = !path.contains(&0);
     usable.then(|| PathBuf::from(OsString::from_vec(path)))
-}
-
-fn decode_percent(text: &[u8]) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
-    while let Some(byte) = rest.next() {
-        if *byte != b'%' {
-            bytes.push(*byte);
-            continue;
-        }
-        let mut digit = || char::from(*rest.next()?).to_digit(16);
-        let value = digit()? << 4 | digit()?;
-        bytes.push(u8::try_from(value).ok()?);
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub struct Records(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Records {
     /// What is recorded of a node whatever its header holds: attributes, and access lists as text.
-    pub fn of(node: &Node, _owners: &Owners) -> Self {
+    pub fn of(node: &Node) -> Self {
         let mut records = Self::default();
         for (name, value) in &node.attributes {
             if let Some(keyword) = acl::keyword(name)

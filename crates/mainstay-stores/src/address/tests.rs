@@ -63,7 +63,10 @@ fn places_are_compared_by_what_lies_in_them() {
     let (bucket, place, longer) = (cloud("s3://b"), cloud("s3://b/a"), cloud("s3://b/ab"));
     assert!(place.is_same(&cloud("s3://b/a?region=x")) && !place.is_same(&longer));
     assert!(!place.is_same(&cloud("s3://b/a?endpoint=http://other")) && !place.is_same(&cloud("gs://b/a")));
-    assert_eq!(cloud("s3://b/a?region=x&endpoint=http://h&style=path").place(), "s3://b/a?endpoint=http://h");
+    assert_eq!(
+        cloud("s3://b/a?region=x&endpoint=http://h&style=path").place().to_string(),
+        "s3://b/a?endpoint=http://h"
+    );
     assert!(bucket.holds(&place) && place.holds(&cloud("s3://b/a/c")) && place.holds(&place));
     assert!(!place.holds(&longer) && !place.holds(&bucket));
 }
