@@ -88,8 +88,8 @@ impl Location {
     /// The directory or file that the repository is on this machine.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
-            Place::Directory(path) | Place::Elsewhere(Address::Sqlite(path)) => Some(path),
-            Place::Elsewhere(Address::Cloud(_)) => None,
+            Place::Directory(path) => Some(path),
+            Place::Elsewhere(address) => address.file(),
         }
     }
 
@@ -117,17 +117,19 @@ impl Location {
 
     /// Whether another location is the same place.
     pub fn is_same(&self, other: &Self) -> bool {
-        match (&self.place, &other.place) {
-            (Place::Elsewhere(Address::Cloud(own)), Place::Elsewhere(Address::Cloud(other))) => own.is_same(other),
-            _ => self.path().map(real).is_some_and(|own| other.path().map(real) == Some(own)),
+        match (self.path(), other.path(), &self.place, &other.place) {
+            (Some(own), Some(other), ..) => real(own) == real(other),
+            (_, _, Place::Elsewhere(own), Place::Elsewhere(other)) => own.is_same(other),
+            _ => false,
         }
     }
 
     /// Whether another location is in this one, or would be.
     pub fn holds(&self, other: &Self) -> bool {
-        match (&self.place, &other.place) {
-            (Place::Elsewhere(Address::Cloud(own)), Place::Elsewhere(Address::Cloud(other))) => own.holds(other),
-            _ => self.path().map(real).is_some_and(|own| other.path().is_some_and(|path| real(path).starts_with(own))),
+        match (self.path(), other.path(), &self.place, &other.place) {
+            (Some(own), Some(other), ..) => real(other).starts_with(real(own)),
+            (_, _, Place::Elsewhere(own), Place::Elsewhere(other)) => own.holds(other),
+            _ => false,
         }
     }
 
