@@ -117,6 +117,7 @@ impl Ground {
             clock: &self.clock,
             progress: &NoProgress,
             cancel,
+            listed: &|_| {},
         })
     }
 

@@ -54,10 +54,10 @@ pub use repair::{
     SidecarDepth,
 };
 pub use repository::{
-    Beside, Break, Chain, KnownLosses, Link, Listing, LostSnapshot, OtherKeys, ReadLease, Removed, Repository, Rewind,
-    RotationReport, Seen, SignedSnapshot, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
+    Beside, Break, Chain, KnownLosses, Link, Listing, Locked, LostSnapshot, OtherKeys, ReadLease, Removed, Repository,
+    Rewind, RotationReport, Seen, SignedSnapshot, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };
-pub use session::{Draft, Effort, Presence, Session, SessionReport, Sharing};
+pub use session::{Draft, Effort, Permits, Presence, Session, SessionReport, Sharing};
 pub use signer::Holder;
 pub use store::{LocalStore, MemoryStore, Store};
 pub use sync::SyncReport;

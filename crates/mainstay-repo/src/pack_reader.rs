@@ -220,14 +220,24 @@ impl BlockReader {
         plain: &mut OpenBlock,
     ) -> Result<()> {
         stored.resize(place.stored_len as usize, 0);
-        self.read_range(place, place.offset.into(), stored)?;
+        // Every backup walks the trees of the one before.
+        match kind {
+            BlockKind::Tree => {
+                self.read_by(place, |name| self.store.read_kept_at(name, place.offset.into(), stored))?
+            }
+            BlockKind::Content => self.read_range(place, place.offset.into(), stored)?,
+        }
         self.open(Expected { block, kind, thinned: place.thinned }, stored, plain)
     }
 
     /// Reads a range of a pack into `buffer`, which sets the length.
     pub fn read_range(&self, place: &BlockPlace, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.read_by(place, |name| self.store.read_at(name, offset, buffer))
+    }
+
+    fn read_by(&self, place: &BlockPlace, read: impl FnOnce(&str) -> std::io::Result<()>) -> Result<()> {
         let name = names::pack(place.pack, place.pack_session);
-        self.store.read_at(&name, offset, buffer).map_err(|source| match source.kind() {
+        read(&name).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::Missing { verb: "read", name },
             std::io::ErrorKind::UnexpectedEof => Error::damaged("read", name, "it is shorter than the index says"),
             _ => pack_error(&name, source),

@@ -158,7 +158,20 @@ pub struct PackWriter {
 
 impl PackWriter {
     pub fn begin(store: &dyn Store, repository: RepositoryId, session: SessionId) -> Result<Self> {
-        let upload = store.upload().map_err(write_error)?;
+        Self::write_to(store.upload(), repository, session)
+    }
+
+    /// The same for blocks of a kind that the next session reads: trees.
+    pub fn begin_kept(store: &dyn Store, repository: RepositoryId, session: SessionId) -> Result<Self> {
+        Self::write_to(store.upload_kept(), repository, session)
+    }
+
+    fn write_to(
+        upload: std::io::Result<Box<dyn Upload>>,
+        repository: RepositoryId,
+        session: SessionId,
+    ) -> Result<Self> {
+        let upload = upload.map_err(write_error)?;
         let hasher = blake3::Hasher::new();
         let (rows, tables, thinned) = (Vec::new(), Vec::new(), Vec::new());
         let mut writer = Self { session, upload, hasher, len: 0, rows, tables, thinned };

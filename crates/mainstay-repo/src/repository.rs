@@ -6,6 +6,7 @@ mod chain;
 mod forgetting;
 mod history;
 mod listing;
+mod locked;
 mod losses;
 mod reading;
 mod rotation;
@@ -39,6 +40,7 @@ pub use chain::{Break, Chain, Link};
 pub use history::{Beside, Removed};
 pub(crate) use listing::{AllSnapshots, ProvedSnapshot};
 pub use listing::{Listing, LostSnapshot, SnapshotPlace};
+pub use locked::Locked;
 pub use losses::KnownLosses;
 pub use reading::SignedSnapshot;
 pub use rotation::{OtherKeys, RotationReport};
@@ -135,7 +137,10 @@ impl Repository {
 
     /// Opens a repository with one of its secrets.
     pub fn open(store: Arc<dyn Store>, secret: &Secret, liveness: Liveness) -> Result<Self> {
-        let config = Self::read_config(&*store)?;
+        Locked::find(store)?.unlock(secret, liveness)
+    }
+
+    fn unlock(store: Arc<dyn Store>, config: Config, secret: &Secret, liveness: Liveness) -> Result<Self> {
         let (slots, mut damaged) = readable_slots(&*store, config.repository)?;
         if slots.is_empty() {
             small_objects::refuse_other_repository(&*store, config.repository)?;

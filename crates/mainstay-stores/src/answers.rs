@@ -1,7 +1,7 @@
 //! Answers of a server, before anybody believes them.
 //!
 //! Owns what an answer to a listing must be: the parser behind takes whatever lacks everything for a listing of nothing, and an
-//! empty or short listing costs somebody his backups. Bounds what is read of such answers and of errors. Signs and repeats
+//! empty or short listing costs somebody his backups; and that a success with an error in it is an error. Bounds what is read of such answers and of errors. Signs and repeats
 //! nothing.
 
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::pin::Pin;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use http::{Method, StatusCode};
 use object_store::ClientOptions;
 use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody, HttpService,
@@ -47,11 +48,20 @@ impl HttpService for Guard {
         Self: 'f,
     {
         let query = request.uri().query().unwrap_or_default().to_owned();
-        let listing = if request.method().as_str() == "GET" { Listing::asked(&query) } else { None };
+        let listing = if request.method() == Method::GET { Listing::asked(&query) } else { None };
+        let changes = request.method() == Method::PUT || request.method() == Method::DELETE;
         Box::pin(async move {
-            let (head, body) = self.0.execute(request).await?.into_parts();
+            let (mut head, body) = self.0.execute(request).await?.into_parts();
             if !head.status.is_success() {
                 let bytes = collect(body, LONGEST_ERROR, Beyond::Cut).await?;
+                return Ok(HttpResponse::from_parts(head, HttpResponseBody::from(bytes)));
+            }
+            if changes {
+                let bytes = collect(body, LONGEST_ERROR, Beyond::Cut).await?;
+                // Nothing was done: what says so with a status of success is asked again like any other such answer.
+                if std::str::from_utf8(&bytes).is_ok_and(|text| root_of(text) == Some("Error")) {
+                    head.status = StatusCode::INTERNAL_SERVER_ERROR;
+                }
                 return Ok(HttpResponse::from_parts(head, HttpResponseBody::from(bytes)));
             }
             let Some(listing) = listing else { return Ok(HttpResponse::from_parts(head, body)) };

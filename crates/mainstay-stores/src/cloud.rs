@@ -6,7 +6,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -18,6 +17,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMo
 use tokio::runtime::Runtime;
 
 use crate::address::{CloudAddress, Setting};
+use crate::patience::Patience;
 use crate::settings::{self, Surroundings};
 
 #[cfg(test)]
@@ -27,8 +27,6 @@ mod tests;
 const THREADS: usize = 2;
 /// Uploads on their way at once: with a request of 50 ms and packs of 16 MiB four fill 1 Gbit/s.
 const UPLOADS: usize = 4;
-/// Seconds before an object is sent again of which no answer came, or that somebody else seems to be writing.
-const PAUSES: [u64; 5] = [1, 3, 9, 27, 81];
 /// More objects beneath one folder than any repository has: 160 TB in packs of 16 MiB.
 const MOST_LISTED: usize = 10_000_000;
 
@@ -41,6 +39,7 @@ struct Inner {
     address: CloudAddress,
     client: Box<dyn ObjectStore>,
     runtime: Runtime,
+    patience: Patience,
 }
 
 impl CloudStore {
@@ -55,7 +54,7 @@ impl CloudStore {
             .thread_name("mainstay-store")
             .enable_all()
             .build()?;
-        Ok(Self { inner: Arc::new(Inner { address, client, runtime }) })
+        Ok(Self { inner: Arc::new(Inner { address, client, runtime, patience: surroundings.patience }) })
     }
 }
 
@@ -121,7 +120,7 @@ impl Inner {
     /// Puts an object that must be new. One of which no answer came is read back and, if it is not there, sent again. A name
     /// that is taken by these very bytes is a reply that was lost.
     fn put_new(&self, name: &str, bytes: PutPayload) -> io::Result<()> {
-        let mut pauses = PAUSES.iter();
+        let mut pauses = self.patience.long_pauses();
         loop {
             let put = self.condition(name).and_then(|mode| self.put(name, bytes.clone(), mode));
             let Err(error) = put else { return Ok(()) };
@@ -137,7 +136,7 @@ impl Inner {
                 _ => return Err(io::Error::new(io::ErrorKind::AlreadyExists, error)),
             }
             let Some(pause) = pauses.next() else { return Err(error) };
-            std::thread::sleep(Duration::from_secs(*pause));
+            std::thread::sleep(pause);
         }
     }
 

@@ -3,9 +3,14 @@
 //! Owns the way from an address to a store. Each store keeps the contract of [`mainstay_repo::Store`] in its own module.
 
 mod address;
+mod ahead;
 mod answers;
 mod aws_profile;
+mod cached;
 mod cloud;
+mod limits;
+mod near;
+mod patience;
 mod settings;
 mod sqlite;
 
@@ -15,7 +20,12 @@ use std::sync::Arc;
 use mainstay_repo::Store;
 
 pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting, decode_percent};
+pub use ahead::AheadStore;
+pub use cached::CachedStore;
 pub use cloud::CloudStore;
+pub use limits::Limits;
+pub use near::Near;
+pub use patience::Patience;
 pub use settings::Surroundings;
 pub use sqlite::SqliteStore;
 

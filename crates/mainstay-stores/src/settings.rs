@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
@@ -15,30 +14,26 @@ use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, R
 use crate::address::{Cloud, CloudAddress, Setting};
 use crate::answers::Careful;
 use crate::aws_profile;
+use crate::patience::Patience;
 
 #[cfg(test)]
 mod tests;
-
-/// Until a connection stands.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// For a whole request: 64 MiB at 1 Mbit/s take nine minutes.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
-/// A request that fails with what may pass is sent again, ever later, for so long: a server starts anew in less, and whoever
-/// has mistyped its name waits no longer.
-const RETRY_FOR: Duration = Duration::from_secs(60);
-const RETRIES: usize = 100;
-/// Pauses grow from the first to the last of these.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(20));
 
 /// The environment of the process, as its caller has read it.
 #[derive(Clone, Default)]
 pub struct Surroundings {
     variables: BTreeMap<String, String>,
+    pub patience: Patience,
 }
 
 impl Surroundings {
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { variables: variables.into_iter().collect() }
+        Self { variables: variables.into_iter().collect(), patience: Patience::default() }
+    }
+
+    /// The same, with other patience.
+    pub fn with(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// A variable that is set to something.
@@ -68,12 +63,13 @@ impl Surroundings {
 /// Makes the client for an address.
 pub fn client(address: &CloudAddress, surroundings: &Surroundings) -> io::Result<Box<dyn ObjectStore>> {
     surroundings.require_text()?;
+    let patience = surroundings.patience;
     let options = ClientOptions::new()
         .with_config(ClientConfigKey::UserAgent, concat!("mainstay/", env!("CARGO_PKG_VERSION")))
-        .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_timeout(REQUEST_TIMEOUT);
-    let backoff = BackoffConfig { init_backoff: PAUSES.0, max_backoff: PAUSES.1, base: 2.0 };
-    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_FOR, backoff };
+        .with_connect_timeout(patience.connect)
+        .with_timeout(patience.request);
+    let backoff = BackoffConfig { init_backoff: patience.pauses.0, max_backoff: patience.pauses.1, base: 2.0 };
+    let retry = RetryConfig { max_retries: patience.retries, retry_timeout: patience.retry_for, backoff };
     match address.cloud {
         Cloud::S3 => s3(address, surroundings, (options, retry)),
         Cloud::Google => google(address, surroundings, (options, retry)),

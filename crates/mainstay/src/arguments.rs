@@ -3,6 +3,7 @@
 //! Owns what is the same for all commands; each command's own options stand in its file. Never runs anything.
 
 pub mod layout;
+pub mod reach;
 pub mod words;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
 use crate::output::progress::Wish;
 use crate::output::{Format, Output, Talk};
+use reach::Reach;
 
 /// Everything on the command line.
 #[derive(Parser)]
@@ -61,9 +63,11 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     #[arg(hide_possible_values = true, help = "Colour the output: auto, always or never")]
     pub color: Choice,
-    /// Say more: list every warning, and in a backup every entry
+    /// Say more: list every warning, and in a backup every entry; -vv every request to the store
     #[arg(long, short, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 impl Global {
@@ -72,7 +76,8 @@ impl Global {
         let talk = match (self.quiet, self.verbose) {
             (true, _) => Talk::Quiet,
             (false, 0) => Talk::Normal,
-            (false, _) => Talk::Verbose,
+            (false, 1) => Talk::Verbose,
+            (false, _) => Talk::Requests,
         };
         Output::new(format, talk, self.color)
     }

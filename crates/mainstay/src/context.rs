@@ -2,13 +2,18 @@
 //!
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
-use mainstay_repo::{Error, Repository, Right, Secret};
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use mainstay_repo::{Error, Locked, Repository, Right, Secret};
+use mainstay_stores::{AheadStore, CachedStore, Near};
 
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::Location;
-use crate::output::Output;
-use crate::{key_file, machine, secrets};
+use crate::output::{Output, Talk};
+use crate::requests::Told;
+use crate::{defaults, key_file, machine, secrets};
 
 /// How often a passphrase may be mistyped.
 const ATTEMPTS: usize = 3;
@@ -17,6 +22,17 @@ const ATTEMPTS: usize = 3;
 pub struct Context {
     pub global: Global,
     pub output: Output,
+}
+
+/// What a command believes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Believing {
+    /// What the store holds now: those who check, mend or delete.
+    Store,
+    /// The same, read by long stretches.
+    StoreByStretches,
+    /// Copies of objects that are written once.
+    Copies,
 }
 
 /// An open repository and where it is.
@@ -32,7 +48,17 @@ impl Context {
     }
 
     pub fn location(&self) -> Result<Location> {
-        Location::find(self.global.repo.as_deref())
+        self.find(self.global.repo.as_deref())
+    }
+
+    /// Any place, reached as the global options say; `None` is the default one.
+    pub fn find(&self, place: Option<&OsStr>) -> Result<Location> {
+        let reach = &self.global.reach;
+        let mut location = Location::find(place, reach.patience())?;
+        if let Some(limits) = reach.limits() {
+            location = location.surrounded_by(limits);
+        }
+        Ok(if self.output.talk == Talk::Requests { location.surrounded_by(Told::new()) } else { location })
     }
 
     /// The password that the user named, if any.
@@ -42,8 +68,12 @@ impl Context {
 
     /// Opens the repository with the secret that the user named, the key file, or a passphrase that is asked for.
     pub fn open(&self) -> Result<Opened> {
+        self.open_believing(Believing::Store)
+    }
+
+    fn open_believing(&self, believing: Believing) -> Result<Opened> {
         let location = self.location()?;
-        let repository = self.open_at(&location)?;
+        let (repository, _) = self.unlock_at(&location, believing)?;
         self.output.detail(&format!("repository {} at {}", repository.id().short(), location.quoted()));
         Ok(Opened { repository, location })
     }
@@ -51,8 +81,15 @@ impl Context {
     /// The same for what seals a new slot to the secret that opened it.
     pub fn open_with_secret(&self) -> Result<(Opened, Secret)> {
         let location = self.location()?;
-        let (repository, secret) = self.unlock_at(&location)?;
+        let (repository, secret) = self.unlock_at(&location, Believing::Store)?;
         Ok((Opened { repository, location }, secret))
+    }
+
+    /// Opens the repository for those who read all packs: by long stretches where each request takes its time.
+    pub fn open_ahead_to(&self, right: Right, verb: &'static str) -> Result<Opened> {
+        let opened = self.open_believing(Believing::StoreByStretches)?;
+        opened.repository.require(right, verb)?;
+        Ok(opened)
     }
 
     /// Opens the repository for what needs a right, before anything is done.
@@ -63,22 +100,54 @@ impl Context {
     }
 
     pub fn open_at(&self, location: &Location) -> Result<Repository> {
-        self.unlock_at(location).map(|(repository, _)| repository)
+        self.unlock_at(location, Believing::Store).map(|(repository, _)| repository)
     }
 
-    fn unlock_at(&self, location: &Location) -> Result<(Repository, Secret)> {
-        if let Some(named) = self.named_secret()? {
-            // A password is not asked for before it is clear that there is something to open.
-            Repository::identify(&*location.store())?;
+    /// Opens the repository for a backup: what was read or written before may be read again on this machine.
+    pub fn open_near(&self) -> Result<Opened> {
+        self.open_believing(Believing::Copies)
+    }
+
+    /// The same for those who only read, with a right.
+    pub fn open_near_to(&self, right: Right, verb: &'static str) -> Result<Opened> {
+        let opened = self.open_near()?;
+        opened.repository.require(right, verb)?;
+        Ok(opened)
+    }
+
+    /// The way to a store by the copies of its objects on this machine; a store that is here itself needs none.
+    fn by_copies(&self, locked: Locked, location: &Location) -> Locked {
+        let is_here = location.path().is_some();
+        let directory = defaults::cache_directory().ok().filter(|_| !is_here && self.global.reach.cache_limit > 0);
+        let near =
+            directory.and_then(|path| Near::open(&path.join(locked.id().to_string()), self.global.reach.cache_limit));
+        match near {
+            Some(near) => locked.through(|store| Arc::new(CachedStore::new(store, near))),
+            None => locked,
+        }
+    }
+
+    fn unlock_at(&self, location: &Location, believing: Believing) -> Result<(Repository, Secret)> {
+        let named = self.named_secret()?;
+        // A password is not asked for before it is clear that there is something to open.
+        let locked = Locked::find(location.store())?;
+        let locked = match believing {
+            Believing::Copies => self.by_copies(locked, location),
+            Believing::StoreByStretches if location.path().is_none() => {
+                locked.through(|store| Arc::new(AheadStore::new(store)))
+            }
+            Believing::Store | Believing::StoreByStretches => locked,
+        };
+        if let Some(named) = named {
             let secret = named.read()?;
-            let repository = try_secret(location, &secret).map_err(|error| refusal(error, &secret))?;
+            let repository = try_secret(&locked, &secret).map_err(|error| refusal(error, &secret))?;
             return Ok((repository, secret));
         }
-        let id = Repository::identify(&*location.store())?;
+        let id = locked.id();
         let found = key_file::find(id)?;
         let mut refused = None;
         for key in found {
-            match try_secret(location, &key.secret) {
+            match try_secret(&locked, &key.secret) {
                 Ok(repository) => {
                     key.settle(id)?;
                     return Ok((repository, key.secret));
@@ -88,7 +157,7 @@ impl Context {
             }
         }
         if secrets::can_ask() {
-            return ask(location);
+            return ask(location, &locked);
         }
         match refused {
             Some((error, path)) => {
@@ -103,12 +172,12 @@ impl Context {
     }
 }
 
-fn ask(location: &Location) -> Result<(Repository, Secret)> {
+fn ask(location: &Location, locked: &Locked) -> Result<(Repository, Secret)> {
     let question = format!("passphrase or recovery code of {}", location.quoted());
     let mut attempt = 1;
     loop {
         let secret = secrets::ask(&question)?;
-        match try_secret(location, &secret) {
+        match try_secret(locked, &secret) {
             Err(Error::WrongKey { .. }) if attempt < ATTEMPTS => {
                 attempt += 1;
                 let reason = if secret.is_like_a_code() { MISTYPED } else { "it does not open the repository" };
@@ -133,8 +202,8 @@ fn refusal(error: Error, secret: &Secret) -> Failure {
     failure.with_hint("a character of the recovery code is wrong, missing or too many: compare it with the kit")
 }
 
-fn try_secret(location: &Location, secret: &Secret) -> mainstay_repo::Result<Repository> {
-    Repository::open(location.store(), secret, machine::liveness())
+fn try_secret(locked: &Locked, secret: &Secret) -> mainstay_repo::Result<Repository> {
+    locked.unlock(secret, machine::liveness())
 }
 
 fn no_key(location: &Location, key_file: &std::path::Path) -> Failure {

@@ -19,11 +19,24 @@ pub fn config_directory() -> Result<PathBuf, Failure> {
 
 /// The directory for what can be done without: `$XDG_STATE_HOME/mainstay`, or the one that systemd gives to a service.
 pub fn state_directory() -> Result<PathBuf, Failure> {
-    let given = variable("STATE_DIRECTORY").and_then(|paths| std::env::split_paths(&paths).next());
-    match given.filter(|path| path.is_absolute()) {
+    match given_by_systemd("STATE_DIRECTORY") {
         Some(path) => Ok(path),
         None => base_directory("XDG_STATE_HOME", ".local/state"),
     }
+}
+
+/// The directory for copies of what is elsewhere: `$XDG_CACHE_HOME/mainstay`, or the one that systemd gives to a service.
+pub fn cache_directory() -> Result<PathBuf, Failure> {
+    match given_by_systemd("CACHE_DIRECTORY") {
+        Some(path) => Ok(path),
+        None => base_directory("XDG_CACHE_HOME", ".cache"),
+    }
+}
+
+/// A directory that systemd has made for a service: the first of a list.
+fn given_by_systemd(name: &str) -> Option<PathBuf> {
+    let first = variable(name).and_then(|paths| std::env::split_paths(&paths).next());
+    first.filter(|path| path.is_absolute())
 }
 
 /// The variables that the tools of providers read, as far as they are text; secrets of others are nobody's business.

@@ -8,8 +8,9 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mainstay_repo::store::{Around, Surrounded};
 use mainstay_repo::{LocalStore, Store};
-use mainstay_stores::{Address, Surroundings, decode_percent};
+use mainstay_stores::{Address, Patience, Surroundings, decode_percent};
 
 use crate::defaults;
 use crate::failure::{Failure, catalogue};
@@ -46,31 +47,39 @@ const EMPTY_HINT: &str = "name a place: a path, sqlite:///FILE, s3://BUCKET/PREF
 
 impl Location {
     /// Reads the value of `--repo`; `None` means the default repository. Makes the store ready; nothing is sent or read yet.
-    pub fn find(named: Option<&OsStr>) -> Result<Self, Failure> {
+    pub fn find(named: Option<&OsStr>, patience: Patience) -> Result<Self, Failure> {
         let Some(text) = named else {
             let path = defaults::data_directory()?.join("repository");
-            return Self::at(Place::Directory(path), Choice::Default);
+            return Self::at(Place::Directory(path), Choice::Default, patience);
         };
         if text.is_empty() {
             // A variable that a script did not set: the default repository is not what was meant.
             let message = "open repository: --repo or MAINSTAY_REPO is empty";
             return Err(Failure::new(&catalogue::ADDRESS, message).with_hint(EMPTY_HINT));
         }
-        Self::at(parse(text)?, Choice::Named)
+        Self::at(parse(text)?, Choice::Named, patience)
     }
 
-    fn at(place: Place, choice: Choice) -> Result<Self, Failure> {
+    fn at(place: Place, choice: Choice, patience: Patience) -> Result<Self, Failure> {
         let store: Arc<dyn Store> = match &place {
             Place::Directory(path) => Arc::new(LocalStore::new(path)),
-            Place::Elsewhere(address) => mainstay_stores::open(address, &Surroundings::new(defaults::variables()))
-                .map_err(|error| {
-                    let message = format!("open repository {address}: {error}");
-                    Failure::new(&catalogue::ADDRESS, message).with_hint(
-                        "check the settings of the address, and the variables and files that hold the credentials",
-                    )
-                })?,
+            Place::Elsewhere(address) => {
+                mainstay_stores::open(address, &Surroundings::new(defaults::variables()).with(patience)).map_err(
+                    |error| {
+                        let message = format!("open repository {address}: {error}");
+                        Failure::new(&catalogue::ADDRESS, message).with_hint(
+                            "check the settings of the address, and the variables and files that hold the credentials",
+                        )
+                    },
+                )?
+            }
         };
         Ok(Self { place, choice, store })
+    }
+
+    /// The same place, with something around the requests to it.
+    pub fn surrounded_by(self, around: impl Around) -> Self {
+        Self { store: Arc::new(Surrounded::new(self.store, Arc::new(around))), ..self }
     }
 
     pub fn store(&self) -> Arc<dyn Store> {
@@ -99,7 +108,7 @@ impl Location {
             Place::Directory(path) => Place::Directory(path.join(name)),
             Place::Elsewhere(address) => Place::Elsewhere(address.beneath(name)),
         };
-        Self::at(place, Choice::Named)
+        Self::at(place, Choice::Named, Patience::default())
     }
 
     /// The path or address as it is.

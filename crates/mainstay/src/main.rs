@@ -17,6 +17,7 @@ mod memory;
 mod output;
 mod private_file;
 mod recovery_kit;
+mod requests;
 mod secrets;
 mod signals;
 

@@ -33,6 +33,8 @@ pub enum Talk {
     Quiet,
     Normal,
     Verbose,
+    /// Every request to the store as well.
+    Requests,
 }
 
 /// A problem in `--json` output.

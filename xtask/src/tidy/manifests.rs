@@ -10,9 +10,12 @@ pub struct Manifest {
     pub path: String,
     pub name: String,
     pub dependencies: Vec<String>,
+    /// Those that only its tests use.
+    pub of_tests: Vec<String>,
 }
 
-const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+const OF_TESTS: &str = "dev-dependencies";
+const KINDS: [&str; 3] = ["dependencies", OF_TESTS, "build-dependencies"];
 
 /// The manifests under `crates/`, `fuzz/` and `xtask/`, or the first one that does not parse.
 pub fn manifests(checkout: &Checkout) -> Result<Vec<Manifest>, String> {
@@ -27,10 +30,13 @@ pub fn manifests(checkout: &Checkout) -> Result<Vec<Manifest>, String> {
 fn parse(path: &str, text: &str) -> Result<Manifest, String> {
     let table: Table = text.parse().map_err(|error| format!("read {path}: {error}"))?;
     let package = table.get("package").and_then(|package| package.get("name"));
-    let mut dependencies = dependencies_of(&table);
+    let mut dependencies = dependencies_of(&table, &KINDS);
+    let others = dependencies_of(&table, &[KINDS[0], KINDS[2]]);
+    let mut of_tests = dependencies_of(&table, &[OF_TESTS]);
+    of_tests.retain(|name| !others.contains(name));
     if let Some(targets) = table.get("target").and_then(Value::as_table) {
         let tables = targets.values().filter_map(Value::as_table);
-        dependencies.extend(tables.flat_map(dependencies_of));
+        dependencies.extend(tables.flat_map(|table| dependencies_of(table, &KINDS)));
     }
     dependencies.sort();
     dependencies.dedup();
@@ -38,11 +44,12 @@ fn parse(path: &str, text: &str) -> Result<Manifest, String> {
         path: path.to_owned(),
         name: package.and_then(Value::as_str).unwrap_or_default().to_owned(),
         dependencies,
+        of_tests,
     })
 }
 
-fn dependencies_of(table: &Table) -> Vec<String> {
-    let tables = KINDS.iter().filter_map(|kind| table.get(*kind)?.as_table());
+fn dependencies_of(table: &Table, kinds: &[&str]) -> Vec<String> {
+    let tables = kinds.iter().filter_map(|kind| table.get(*kind)?.as_table());
     tables
         .flatten()
         .map(|(name, value)| {

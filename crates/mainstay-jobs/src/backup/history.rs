@@ -2,7 +2,7 @@
 //!
 //! Owns what a backup says about the repository that it writes to. Nothing of it keeps a source from being backed up.
 
-use mainstay_repo::{Listing, LostSnapshot, Session, SnapshotEntry, SnapshotId, SnapshotPlace};
+use mainstay_repo::{Listing, Session, SnapshotEntry, SnapshotId, SnapshotPlace};
 
 use super::BackupRun;
 use crate::Result;
@@ -30,23 +30,18 @@ impl History {
     /// cannot be pruned while it is believed: the session's lease is older.
     pub fn read(run: &BackupRun<'_>, session: Option<&Session<'_>>) -> Result<Self> {
         let Some(session) = session else {
-            let Listing { entries, lost, hidden, .. } = run.repository.list_snapshots()?;
-            return Self::new(run, entries, &lost, &hidden);
+            return Self::new(run, &run.repository.list_snapshots()?);
         };
-        let (lost, hidden) = (session.lost_snapshots(), session.hidden_snapshots());
-        let history = Self::new(run, session.history().to_vec(), lost, hidden)?;
+        let history = Self::new(run, session.listing())?;
         for pack in session.lost_packs() {
             run.progress.warn(pack, "the pack is gone or cut short: what it held is stored again if the source has it");
         }
         Ok(Self { problems: history.problems + session.lost_packs().len() as u64, ..history })
     }
 
-    fn new(
-        run: &BackupRun<'_>,
-        entries: Vec<SnapshotEntry>,
-        lost: &[LostSnapshot],
-        hidden: &[SnapshotPlace],
-    ) -> Result<Self> {
+    fn new(run: &BackupRun<'_>, listing: &Listing) -> Result<Self> {
+        (run.listed)(listing);
+        let Listing { entries, lost, hidden, .. } = listing;
         lost.iter().for_each(|lost| run.progress.warn(&lost.name, &lost.error.to_string()));
         let source = run.repository.own_source_id(&run.options.source);
         let is_own = |place: &SnapshotPlace| place.source == source && place.sequence < SEQUENCES;
@@ -54,7 +49,7 @@ impl History {
         let unread = lost.iter().filter_map(|lost| lost.place).filter(is_own).chain(hidden.iter().copied());
         let unread_sequence = unread.map(|place| place.sequence).max().unwrap_or(0);
         let hidden = run.repository.newest_proved(&hidden)?.map(|place| place.id);
-        Ok(Self { entries, unread_sequence, hidden, problems: lost.len() as u64 })
+        Ok(Self { entries: entries.clone(), unread_sequence, hidden, problems: lost.len() as u64 })
     }
 
     /// Warns of a clock that cannot be right.

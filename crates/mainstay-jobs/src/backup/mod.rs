@@ -18,7 +18,8 @@ mod walk;
 use std::sync::Mutex;
 
 use mainstay_repo::{
-    BackupType, Draft, Presence, Repository, Session, Sharing, Snapshot, SnapshotEntry, SnapshotId, SnapshotStatistics,
+    BackupType, Draft, Listing, Presence, Repository, Session, Sharing, Snapshot, SnapshotEntry, SnapshotId,
+    SnapshotStatistics,
 };
 use mainstay_sources::files::Owners;
 use mainstay_sources::{Source, Warning};
@@ -72,6 +73,8 @@ pub struct BackupRun<'a> {
     pub clock: &'a dyn Clock,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
+    /// Is told of the snapshots that are there before the new one.
+    pub listed: &'a dyn Fn(&Listing),
 }
 
 /// What a run did.

@@ -2,12 +2,27 @@
 //!
 //! Owns joining neighbours. Reads nothing.
 
-use mainstay_repo::{BlockId, BlockPlace, PackId};
+use mainstay_repo::{BlockId, BlockPlace, PackId, Repository};
 
-/// Longest range that is read at once.
-const RANGE_LEN: u64 = 4 << 20;
-/// A gap between two blocks that is cheaper to read than to skip.
-const GAP_LEN: u64 = 64 << 10;
+/// How neighbours are joined.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// Longest range that is read at once.
+    range_len: u64,
+    /// A gap between two blocks that is cheaper to read than to skip.
+    gap_len: u64,
+}
+
+impl Reading {
+    /// On a disk: short ranges keep all threads at work.
+    pub const NEAR: Self = Self { range_len: 4 << 20, gap_len: 64 << 10 };
+    /// Where each request takes its time: a pack at once, and past a gap that takes less time than a request.
+    pub const FAR: Self = Self { range_len: 32 << 20, gap_len: 1 << 20 };
+
+    pub fn of(repository: &Repository) -> Self {
+        if repository.store().publishes_at_once() > 1 { Self::FAR } else { Self::NEAR }
+    }
+}
 
 /// A stretch of a file that comes from a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +53,7 @@ pub struct Range {
 }
 
 /// Orders blocks by pack and joins neighbours into ranges.
-pub fn plan_ranges(mut blocks: Vec<NeededBlock>) -> Vec<Range> {
+pub fn plan_ranges(mut blocks: Vec<NeededBlock>, reading: Reading) -> Vec<Range> {
     let key = |block: &NeededBlock| -> (PackId, u32) { (block.place.pack, block.place.offset) };
     blocks.sort_unstable_by_key(key);
     let mut ranges: Vec<Range> = Vec::new();
@@ -48,8 +63,8 @@ pub fn plan_ranges(mut blocks: Vec<NeededBlock>) -> Vec<Range> {
         if let Some(range) = ranges.last_mut()
             && last_pack == Some(block.place.pack)
             && start >= range.offset + range.len
-            && start <= range.offset + range.len + GAP_LEN
-            && start + len - range.offset <= RANGE_LEN
+            && start <= range.offset + range.len + reading.gap_len
+            && start + len - range.offset <= reading.range_len
         {
             range.len = start + len - range.offset;
             range.blocks.push(block);

@@ -15,7 +15,7 @@ use mainstay_repo::{
 
 use super::file::{FileState, Files};
 use super::plan::PlannedNode;
-use super::ranges::{NeededBlock, Piece, Range, plan_ranges};
+use super::ranges::{NeededBlock, Piece, Range, Reading, plan_ranges};
 use crate::{Error, Result};
 
 /// Threads that read blocks and write files.
@@ -59,7 +59,8 @@ impl WriteFiles<'_> {
             None => (&[][..], None),
         };
         let files = Targets { now: &files, ahead: files_ahead };
-        let ranges = plan_ranges(self.locate(&files, needed, needed_ahead)?);
+        let reading = Reading::of(self.files.run.repository);
+        let ranges = plan_ranges(self.locate(&files, needed, needed_ahead)?, reading);
         let next = AtomicUsize::new(0);
         let failure = Mutex::new(None);
         std::thread::scope(|scope| {

@@ -241,6 +241,7 @@ pub fn back_up(repository: &Repository, tree: &Tree) -> Result<SnapshotEntry> {
         clock: &CLOCK,
         progress: &NoProgress,
         cancel: &Cancel::default(),
+        listed: &|_| {},
     };
     match backup(&run) {
         Ok(report) => {

@@ -16,6 +16,8 @@ mod journal_store;
 mod ledger;
 mod parity;
 mod reference;
+mod requests;
+mod s3;
 mod sim_disk;
 mod sim_states;
 mod tree;

@@ -232,7 +232,7 @@ impl TableWriter {
     }
 
     fn begin(store: &dyn Store, header: TableHeader, key: Option<SealKey>, tail: TableTail) -> Result<Self> {
-        let upload = store.upload().map_err(write_error)?;
+        let upload = store.upload_kept().map_err(write_error)?;
         let (page, packs) = (Vec::with_capacity(PAGE_LEN + TAG_LEN), BTreeMap::new());
         let mut writer = Self { header, key, upload, page, tail, packs, pages: 0 };
         let bytes = writer.header.encode();

@@ -160,6 +160,9 @@ impl Repository {
     /// The last of these snapshots that proves itself, counts, and was signed by somebody who writes in the domain of this key:
     /// for a session that may not read what it goes on from.
     pub fn newest_proved(&self, places: &[SnapshotPlace]) -> Result<Option<SnapshotPlace>> {
+        if places.is_empty() {
+            return Ok(None);
+        }
         let mut places = places.to_vec();
         places.sort_by_key(|place| std::cmp::Reverse((place.sequence, place.id)));
         let fences = self.fences()?;

@@ -22,20 +22,19 @@ use crate::store::Object;
 /// Chunk rows that are held before they become a table: 64 MiB of them, and those of one pack.
 const CHUNKS_AT_ONCE: usize = 1 << 20;
 
-/// Opens the index of what is really there: packs that no table names are indexed, and a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
+/// Opens the index of what is really there, given the packs as they were listed before: packs that no table names are indexed, and a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
 /// being referred to.
 ///
 /// Answers the names of the packs that are gone, too.
 pub fn present_index(
     repository: &Repository,
+    packs: &[Object],
     open: &OpenLeases,
     condemned: &CondemnedLists,
 ) -> Result<(Arc<Index>, Vec<String>)> {
-    // Packs before the index: a pack that is listed was there when the tables are read. What the lease names counts as
-    // absent even if its list is gone by now, and with it a pack that is listed still.
-    let packs = repository.list_packs()?;
+    // What the lease names counts as absent even if its list is gone by now, and with it a pack that is listed still.
     let mut index = repository.index_without(condemned.packs(), Care::BlockPages)?;
-    if complete_index(repository, &index, &packs, open)? {
+    if complete_index(repository, &index, packs, open)? {
         index = repository.index_without(condemned.packs(), Care::Tails)?;
     }
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();

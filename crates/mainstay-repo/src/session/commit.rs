@@ -64,13 +64,9 @@ impl Session<'_> {
         let packed = self.packer.finish()?;
         flushed?;
         self.rescue_what_is_condemned(&draft)?;
-        // A row that leads to what is lost must not outlive the one that leads to what was stored again.
-        let lost = self.repository.known_losses()?.blocks;
-        let index = self.repository.index_without_losses(self.repository.condemned()?.packs(), lost)?;
-        match merge_when_many(&index) {
-            // A damaged table is left as it is: its rows are found in packs.
-            Err(error) if error.kind() == Kind::Corrupt => {}
-            merged => drop(merged?),
+        // Whoever adds no table makes no more of them.
+        if packed.packs > 0 {
+            self.merge_tables()?;
         }
         if draft.presence == Presence::Confirmed {
             self.confirm(&draft.blocks)?;
@@ -109,6 +105,17 @@ impl Session<'_> {
             new_bytes,
             duplicate_bytes: self.duplicate_bytes.load(Ordering::Relaxed),
         })
+    }
+
+    fn merge_tables(&self) -> Result<()> {
+        // A row that leads to what is lost must not outlive the one that leads to what was stored again.
+        let lost = self.repository.known_losses()?.blocks;
+        let index = self.repository.index_without_losses(self.repository.condemned()?.packs(), lost)?;
+        match merge_when_many(&index) {
+            // A damaged table is left as it is: its rows are found in packs.
+            Err(error) if error.kind() == Kind::Corrupt => Ok(()),
+            merged => merged.map(drop),
+        }
     }
 
     /// Ends a session that gets no snapshot; what it has stored is indexed, so that the next one finds it.

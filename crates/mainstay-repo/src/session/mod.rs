@@ -38,8 +38,9 @@ use crate::keys::{DataKey, Right};
 use crate::lease::OwnLease;
 use crate::pack_reader::BlockReader;
 use crate::pack_writer::{BlockSealer, PlainBlock, SpareBuffers};
-use crate::repository::{Listing, LostSnapshot, Repository, SnapshotEntry, SnapshotPlace, put};
+use crate::repository::{Listing, Repository, put};
 use crate::seal::random;
+use crate::store::both;
 
 pub(crate) use adopt::{complete_index, present_index, vouch_if_it_opens};
 use class::{Class, LANES, lane};
@@ -47,7 +48,7 @@ pub use commit::{Draft, Presence, SessionReport};
 use directories::Directories;
 use known::{KnownChunks, Place};
 use packer::Packer;
-use permits::Permits;
+pub use permits::Permits;
 pub(crate) use rescue::{Copies, listed_packs, rescue};
 pub(crate) use twins::Twins;
 
@@ -70,9 +71,8 @@ pub struct Session<'r> {
     data_key: Arc<DataKey>,
     /// The condemned lists that the lease names.
     condemned: CondemnedLists,
-    history: Vec<SnapshotEntry>,
-    lost: Vec<LostSnapshot>,
-    hidden: Vec<SnapshotPlace>,
+    /// The snapshots when it began.
+    listing: Listing,
     lost_packs: Vec<String>,
     index: Arc<Index>,
     sharing: Sharing,
@@ -106,10 +106,16 @@ impl<'r> Session<'r> {
 
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         let (lease, condemned) = take_lease(repository, id)?;
-        let open = repository.leases().open_leases(id)?;
-        // Snapshots before the index: what they refer to is indexed before they appear.
-        let Listing { entries: history, lost, hidden, .. } = repository.list_snapshots()?;
-        let (index, lost_packs) = present_index(repository, &open, &condemned)?;
+        // Packs before the index: a pack that is listed was there when the tables are read. Snapshots before it, too: what they
+        // refer to is indexed before they appear.
+        let store = &*repository.store;
+        let (packs, (open, listing)) = both(
+            store,
+            || repository.list_packs(),
+            || both(store, || repository.leases().open_leases(id), || repository.list_snapshots()),
+        );
+        let (open, listing) = (open?, listing?);
+        let (index, lost_packs) = present_index(repository, &packs?, &open, &condemned)?;
         repository.keep_secrets()?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         let name = names::data_key(id, stored.generation());
@@ -124,9 +130,7 @@ impl<'r> Session<'r> {
             id,
             data_key,
             condemned,
-            history,
-            lost,
-            hidden,
+            listing,
             lost_packs,
             trees: repository.block_reader(&index).without_other_copies(),
             index,
@@ -148,19 +152,9 @@ impl<'r> Session<'r> {
         self.id
     }
 
-    /// The readable snapshots as they were when the session began; its index knows their blocks.
-    pub fn history(&self) -> &[SnapshotEntry] {
-        &self.history
-    }
-
-    /// The snapshots that could not be read then.
-    pub fn lost_snapshots(&self) -> &[LostSnapshot] {
-        &self.lost
-    }
-
-    /// The snapshots that this key may not read.
-    pub fn hidden_snapshots(&self) -> &[SnapshotPlace] {
-        &self.hidden
+    /// The snapshots as they were when the session began; its index knows the blocks of those that can be read.
+    pub fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     /// The packs that the index names and that the store has lost; what they held is stored again.

@@ -170,7 +170,13 @@ impl Packing {
     fn append(&mut self, block: SealedBlock) -> Result<()> {
         let mut pack = match self.open.remove(&block.kind) {
             Some(pack) => pack,
-            None => PackWriter::begin(&*self.store, self.keys.config().repository, self.session)?,
+            None => {
+                let begin = match block.kind {
+                    BlockKind::Tree => PackWriter::begin_kept,
+                    BlockKind::Content => PackWriter::begin,
+                };
+                begin(&*self.store, self.keys.config().repository, self.session)?
+            }
         };
         pack.append(&block)?;
         self.spare.give_back(block.bytes);

@@ -3,15 +3,19 @@
 //! Objects are written once and never changed. What this contract asks for is all that the engine relies on: an object
 //! that was published is durable, and is found by every later read and listing. No renames, no conditions, no times.
 
+mod around;
 pub mod conformance;
 mod direct;
 mod disk;
 mod local;
 mod memory;
+mod together;
 
+pub use around::{Around, Request, Surrounded, Verb};
 pub use disk::{Disk, DiskEntry, EntryKind, NewFile, StoredFile};
 pub use local::LocalStore;
 pub use memory::{Call, MemoryStore};
+pub(crate) use together::both;
 
 use std::io;
 
@@ -44,11 +48,22 @@ pub trait Store: Send + Sync {
         upload.publish(name)
     }
 
+    /// The same as [`Store::upload`] of what will be wanted again soon: a store that is far away may keep a copy near.
+    fn upload_kept(&self) -> io::Result<Box<dyn Upload>> {
+        self.upload()
+    }
+
     /// Length of an object.
     fn len(&self, name: &str) -> io::Result<u64>;
 
     /// Fills `buffer` from an object, beginning at `offset`; anything less is an error of kind `UnexpectedEof`.
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// The same of what will be wanted again: a store that is far away may keep it near. Never for those who look whether what
+    /// is stored is sound.
+    fn read_kept_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_at(name, offset, buffer)
+    }
 
     /// Reads a whole object of at most `limit` bytes.
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {

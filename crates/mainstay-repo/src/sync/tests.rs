@@ -35,7 +35,7 @@ fn back_up_next(store: &MemoryStore, sequence: u64, files: &Files) -> SnapshotId
     let (root, blocks) = store_files(&session, files).unwrap();
     let mut draft = draft("data", sequence, root, blocks);
     draft.snapshot.previous =
-        session.history().iter().max_by_key(|entry| entry.snapshot.sequence).map(|entry| entry.id);
+        session.listing().entries.iter().max_by_key(|entry| entry.snapshot.sequence).map(|entry| entry.id);
     session.commit(draft).unwrap().entry.id
 }
 

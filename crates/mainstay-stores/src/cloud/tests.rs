@@ -112,3 +112,13 @@ fn a_listing_that_was_cut_short_is_asked_for_again() {
     assert_eq!(store.list("packs/").unwrap(), []);
     server.join().unwrap();
 }
+
+#[test]
+fn a_success_that_holds_an_error_is_none() {
+    let error = Answer::Say("200 OK", "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code></Error>");
+    let (store, server) = scripted(vec![error, Answer::Say("200 OK", ""), error, Answer::Say("204 No Content", "")]);
+    store.put("packs/a", b"bytes").unwrap();
+    store.delete("packs/a").unwrap();
+    let asked = ["PUT /bucket/p/packs/a"; 2].into_iter().chain(["DELETE /bucket/p/packs/a"; 2]);
+    assert_eq!(server.join().unwrap(), asked.collect::<Vec<_>>(), "each was asked again");
+}

@@ -4,6 +4,8 @@
 
 mod input;
 
+use std::cell::{OnceCell, RefCell};
+
 use mainstay_jobs::backup::{BackupOptions, BackupReport, BackupRun, Mode, Requested, backup};
 use mainstay_repo::{Error, Repository, Right, Sharing, SnapshotEntry};
 use mainstay_sources::files::Owners;
@@ -18,7 +20,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::{Choice, quoted};
 use crate::machine::{self, SystemClock};
-use crate::memory::{self, Memory};
+use crate::memory::{Memory, Rewinds};
 use crate::output::{escape, units};
 
 const EXAMPLES: &str = "\
@@ -126,19 +128,26 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         context.output.detail(&format!("leaving out the repository itself: {}", quoted(path)));
     }
     let options = options(arguments, &input);
-    let rewinds = memory::look(ready.opened(), &context.output);
+    let repository = &ready.opened().repository;
+    // What was seen comes before what is there now.
+    let memory = RefCell::new(Memory::open(repository));
+    let looked = OnceCell::new();
     let mut long_run = LongRun::begin(context);
     let report = long_run.end(backup(&BackupRun {
-        repository: &ready.opened().repository,
+        repository,
         source: &*input.source,
         options: &options,
         clock: &SystemClock,
         progress: &long_run.monitor,
         cancel: &long_run.requests.cancel,
+        // What cannot be compared now is told of by the backup, in its way.
+        listed: &|listing| drop(looked.set(memory.borrow_mut().look(listing))),
     }));
+    let rewinds = looked.into_inner().and_then(Result::ok).unwrap_or(Rewinds(Vec::new()));
+    rewinds.warn(&context.output);
     let report = report.map_err(|failure| failure.if_stopped("run the command again: what was stored is used"))?;
     if let Some(entry) = &report.entry {
-        Memory::open(&ready.opened().repository).note(entry, &rewinds);
+        Memory::open(repository).note(entry, &rewinds);
     }
     let printed = match context.output.is_json() {
         true => context.output.message(&summary(arguments, &report, &ready, &long_run)),
@@ -152,7 +161,7 @@ fn open_or_create(arguments: &Arguments, context: &Context) -> Result<Ready> {
     let location = context.location()?;
     let is_absent = || matches!(Repository::identify(&*location.store()), Err(Error::NoRepository { .. }));
     if location.choice == Choice::Named || arguments.dry_run || !is_absent() {
-        return context.open().map(Ready::Opened);
+        return context.open_near().map(Ready::Opened);
     }
     let secret = context.named_secret()?.map(|named| named.read()).transpose()?;
     init::create(location, secret).map(Ready::Created)

@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let path = path
         .filter(|path| !path.is_empty())
         .ok_or_else(|| Failure::usage(format!("print {}: expected SNAP:PATH", escape::text(text))))?;
-    let opened = context.open_to(Right::Restore, "cat")?;
+    let opened = context.open_near_to(Right::Restore, "cat")?;
     query(&opened, &context.output, |listing| {
         let entry = listing.find(text, arguments.source.name())?;
         print(context, &opened, entry, &path)

@@ -43,7 +43,7 @@ struct Summary<'a> {
 }
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open_to(Right::Maintain, "check")?;
+    let opened = context.open_ahead_to(Right::Maintain, "check")?;
     let rewinds = memory::look(&opened, &context.output);
     let mut long_run = LongRun::counting(context, Counted::Snapshots);
     let report = long_run.end(check(&opened.repository, &long_run.monitor, &long_run.requests.cancel))?;

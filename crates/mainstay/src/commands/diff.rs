@@ -87,7 +87,7 @@ struct Tally {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open_to(Right::List, "diff")?;
+    let opened = context.open_near_to(Right::List, "diff")?;
     query(&opened, &context.output, |listing| compare(arguments, context, &opened, listing))
 }
 

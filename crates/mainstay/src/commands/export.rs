@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
             .with_hint("name a FILE, or pipe the output into another program"));
     }
     let (text, path) = arguments.selection.split()?;
-    let opened = context.open_to(Right::Restore, "export")?;
+    let opened = context.open_near_to(Right::Restore, "export")?;
     query(&opened, &context.output, |listing| {
         let entry = listing.find(text, arguments.selection.source.name())?;
         let mut long_run = LongRun::begin(context);

@@ -54,7 +54,7 @@ struct MatchFields<'a> {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let case = if arguments.ignore_case { Case::Ignored } else { Case::Sensitive };
     let pattern = Pattern::parse(&arguments.pattern, case)?;
-    let opened = context.open_to(Right::List, "find")?;
+    let opened = context.open_near_to(Right::List, "find")?;
     query(&opened, &context.output, |listing| {
         listing.require_source(arguments.source.name())?;
         search(arguments, context, &opened, (&searched(arguments, listing)?, &pattern))

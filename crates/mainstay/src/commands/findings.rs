@@ -43,7 +43,7 @@ pub fn fields(findings: &[Finding]) -> Vec<FindingFields<'_>> {
 /// Prints the findings, worst first.
 pub fn show(context: &Context, findings: &[Finding]) -> Result<()> {
     let shown = match context.output.talk {
-        crate::output::Talk::Verbose => usize::MAX,
+        crate::output::Talk::Verbose | crate::output::Talk::Requests => usize::MAX,
         _ => PATHS_SHOWN,
     };
     for finding in findings {

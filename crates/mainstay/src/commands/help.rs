@@ -33,6 +33,10 @@ XDG_CONFIG_HOME            where generated keys and recovery kits are: $XDG_CONF
                            [default: ~/.config]
 XDG_STATE_HOME             where this machine remembers which snapshots it has seen: $XDG_STATE_HOME/mainstay
                            [default: ~/.local/state]; before it STATE_DIRECTORY, which systemd sets for services
+XDG_CACHE_HOME             where copies of repositories in other places are: $XDG_CACHE_HOME/mainstay
+                           [default: ~/.cache]; before it CACHE_DIRECTORY, which systemd sets for services
+MAINSTAY_CACHE_LIMIT       how much of them is kept, as --cache-limit; so for MAINSTAY_LIMIT_UPLOAD,
+                           MAINSTAY_LIMIT_DOWNLOAD, MAINSTAY_CONNECTIONS, MAINSTAY_TIMEOUT, MAINSTAY_RETRIES
 NO_COLOR, FORCE_COLOR      no colours, or colours even where there is no terminal; --color beats both
 TERM                       `dumb` means neither colours nor a redrawn progress line
 MAINSTAY_HOLD              how long forgotten snapshots can be taken back, as by --hold

@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let path =
         std::path::absolute(&arguments.path).map_err(|error| Failure::file("find", arguments.path.as_ref(), &error))?;
     let path = select::normalise(path.as_os_str().as_bytes())?;
-    let opened = context.open_to(Right::List, "history")?;
+    let opened = context.open_near_to(Right::List, "history")?;
     query(&opened, &context.output, |listing| {
         listing.require_source(arguments.source.name())?;
         show(arguments, context, &opened, (listing, &path))

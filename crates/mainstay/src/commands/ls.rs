@@ -36,7 +36,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
-    let opened = context.open_to(Right::List, "ls")?;
+    let opened = context.open_near_to(Right::List, "ls")?;
     query(&opened, &context.output, |listing| {
         let entry = listing.find(text, arguments.selection.source.name())?;
         show(arguments, context, &opened, (entry, &path.unwrap_or_default()))

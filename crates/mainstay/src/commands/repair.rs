@@ -14,7 +14,6 @@ use super::long_run::{LongRun, conclude};
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::location::Location;
 use crate::output::progress::Counted;
 use crate::output::{escape, units};
 
@@ -75,7 +74,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         mode: if arguments.dry_run { RepairMode::Show } else { RepairMode::Apply },
         on_loss: if arguments.accept_loss { OnLoss::Accept } else { OnLoss::Keep },
     };
-    let sister = arguments.from.as_deref().map(|place| open_sister(&opened, place)).transpose()?;
+    let sister = arguments.from.as_deref().map(|place| open_sister(&opened, place, context)).transpose()?;
     let mut long_run = LongRun::counting(context, Counted::Packs);
     let repaired = repair((&opened.repository, sister.as_ref()), options, &long_run.monitor, &long_run.requests.cancel);
     let outcome = long_run.end(repaired)?;
@@ -86,8 +85,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     conclude(printed, ended(&outcome))
 }
 
-fn open_sister(opened: &Opened, place: &OsStr) -> Result<Repository> {
-    let location = Location::find(Some(place))?;
+fn open_sister(opened: &Opened, place: &OsStr, context: &Context) -> Result<Repository> {
+    let location = context.find(Some(place))?;
     if location.is_same(&opened.location) {
         let message = format!("repair from {}: it is the repository that is to be repaired", location.quoted());
         return Err(Failure::new(&catalogue::USAGE, message).with_hint("name another copy of it"));

@@ -125,7 +125,7 @@ struct Summary {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
-    let opened = context.open_to(Right::Restore, "restore")?;
+    let opened = context.open_near_to(Right::Restore, "restore")?;
     let listing = Listing::read(&opened)?;
     listing.warn(&context.output);
     let entry = listing.find(text, arguments.selection.source.name())?;

@@ -122,7 +122,7 @@ impl StatisticsFields {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open_to(Right::List, "snapshots")?;
+    let opened = context.open_near_to(Right::List, "snapshots")?;
     query(&opened, &context.output, |listing| {
         let source = arguments.source.name();
         listing.require_source(source)?;

@@ -57,7 +57,7 @@ struct SourceFields<'a> {
 }
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open_to(Right::List, "status")?;
+    let opened = context.open_near_to(Right::List, "status")?;
     let listing = Listing::read(&opened)?;
     let entries = &listing.entries;
     let damage =

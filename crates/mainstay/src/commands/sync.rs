@@ -114,7 +114,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 
 fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Both> {
     let named = |place: &OsStr| -> Result<Location> {
-        let location = Location::find(Some(place))?;
+        let location = context.find(Some(place))?;
         let problem = match (location.is_same(&own.location), own.location.holds(&location)) {
             (true, _) => "both names are of the same place",
             (_, true) => "it lies in the repository itself",

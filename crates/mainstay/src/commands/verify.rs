@@ -70,7 +70,7 @@ struct Summary<'a> {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let opened = context.open_to(Right::Restore, "verify")?;
+    let opened = context.open_ahead_to(Right::Restore, "verify")?;
     let rewinds = memory::look(&opened, &context.output);
     let seed = arguments.seed.unwrap_or(machine::now().unsigned_abs() & SEED_MAX);
     let options = VerifyOptions { sample: arguments.sample, seed };

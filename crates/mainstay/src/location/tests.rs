@@ -3,7 +3,7 @@
 use super::*;
 
 fn path_of(text: &str) -> Option<String> {
-    let location = Location::find(Some(OsStr::new(text))).ok()?;
+    let location = Location::find(Some(OsStr::new(text)), Patience::default()).ok()?;
     assert_eq!(location.choice, Choice::Named);
     Some(location.directory()?.to_string_lossy().into_owned())
 }
@@ -35,7 +35,7 @@ fn other_kinds_of_stores_are_named_in_the_error() {
         "host:/srv/backup",
         "me@host:/srv/backup",
     ] {
-        let failure = Location::find(Some(OsStr::new(text))).map(|_| ()).expect_err(text);
+        let failure = Location::find(Some(OsStr::new(text)), Patience::default()).map(|_| ()).expect_err(text);
         assert_eq!(failure.code.number, "MS-1003");
         assert!(failure.message.contains(text), "{}", failure.message);
     }
@@ -44,7 +44,7 @@ fn other_kinds_of_stores_are_named_in_the_error() {
 #[test]
 fn file_addresses_of_other_hosts_or_without_a_path_are_refused() {
     for text in ["file://server/x", "file://", "file:///x%", "file:///x%zz", "file:///a%00b"] {
-        assert!(Location::find(Some(OsStr::new(text))).is_err(), "{text}");
+        assert!(Location::find(Some(OsStr::new(text)), Patience::default()).is_err(), "{text}");
     }
 }
 

@@ -251,7 +251,7 @@ impl Progress for Monitor {
         if self.output.is_json() {
             return self.output.warning_message(path, message);
         }
-        if earlier < WARNINGS_SHOWN || self.output.talk == Talk::Verbose {
+        if earlier < WARNINGS_SHOWN || self.output.talk >= Talk::Verbose {
             self.screen.above(|| self.output.warn(&warning_line(path, message)));
         }
     }

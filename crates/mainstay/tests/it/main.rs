@@ -20,6 +20,7 @@ mod looking;
 mod lost_snapshots;
 mod reader;
 mod repairing;
+mod requests;
 mod restoring;
 mod rewinding;
 mod rights;

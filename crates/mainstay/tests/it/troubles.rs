@@ -46,8 +46,15 @@ fn back_up_in_the_future(world: &World, source_name: &str) {
         owner_names: Owners::load(),
     };
     let (repository, source, options) = (&repository, &source, &options);
-    let run =
-        BackupRun { repository, source, options, clock: &Future, progress: &NoProgress, cancel: &Cancel::default() };
+    let run = BackupRun {
+        repository,
+        source,
+        options,
+        clock: &Future,
+        progress: &NoProgress,
+        cancel: &Cancel::default(),
+        listed: &|_| {},
+    };
     backup(&run).expect("a backup");
 }
 

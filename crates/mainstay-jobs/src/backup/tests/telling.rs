@@ -63,6 +63,7 @@ fn noted(ground: &Ground, requested: Requested) -> Noted {
         clock: &ground.clock,
         progress: &notes,
         cancel: &Cancel::default(),
+        listed: &|_| {},
     })
     .unwrap();
     notes.0.into_inner().unwrap()

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::backup::Requested;
 use crate::fixture::{Files, Fixture, START, noise};
 use crate::ground::{Ground, as_recorded, drawn, plant, plants, read};
-use crate::restore::ranges::{NeededBlock, Range, plan_ranges};
+use crate::restore::ranges::{NeededBlock, Range, Reading, plan_ranges};
 use crate::restore::{RestoreRun, restore};
 use crate::{Cancel, NoProgress};
 
@@ -53,7 +53,7 @@ proptest! {
         let blocks = blocks(&drawn);
         let total: u64 = blocks.iter().map(|block| u64::from(block.place.stored_len)).sum();
         let count = blocks.len();
-        let ranges = plan_ranges(blocks);
+        let ranges = plan_ranges(blocks, Reading::NEAR);
         prop_assert_eq!(ranges.iter().map(|range| range.blocks.len()).sum::<usize>(), count);
         let read: u64 = ranges.iter().map(|range| range.len).sum();
         prop_assert!(read >= total && read <= total + (64 << 10) * count as u64);

@@ -118,7 +118,7 @@ fn back_up_something(at: At<'_>, repository: &Repository) {
 
 /// The snapshot that a session goes on from.
 fn newest(session: &Session<'_>) -> Option<SnapshotId> {
-    session.history().iter().max_by_key(|entry| entry.snapshot.sequence).map(|entry| entry.id)
+    session.listing().entries.iter().max_by_key(|entry| entry.snapshot.sequence).map(|entry| entry.id)
 }
 
 /// A backup that finds nothing changed: it refers to blocks that it has not looked up.
@@ -132,7 +132,7 @@ fn believe_the_last(at: At<'_>, repository: &Repository) {
     };
     let backed = || -> Result<Option<(SnapshotId, Files)>> {
         let session = Session::begin(repository, Sharing::Shared)?;
-        let parent = session.history().iter().rev().find(|entry| !entry.forgotten).cloned();
+        let parent = session.listing().entries.iter().rev().find(|entry| !entry.forgotten).cloned();
         let parent = parent.filter(|entry| at.lock().sides[at.side].kept.contains_key(&entry.id));
         let Some(parent) = parent else { return Ok(None) };
         let files = at.lock().sides[at.side].kept.get(&parent.id).cloned().unwrap_or_default();

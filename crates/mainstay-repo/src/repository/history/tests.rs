@@ -15,7 +15,7 @@ use crate::store::{MemoryStore, Store as _};
 /// Backs up as the next snapshot of the source, after the last one that is there.
 fn next(repository: &Repository) -> SnapshotEntry {
     let session = Session::begin(repository, Sharing::Shared).unwrap();
-    let last = session.history().last().map(|entry| (entry.id, entry.snapshot.sequence));
+    let last = session.listing().entries.last().map(|entry| (entry.id, entry.snapshot.sequence));
     let sequence = last.map_or(1, |(_, sequence)| sequence + 1);
     let (root, blocks) = store_files(&session, &files_of(&[("a", sequence, 1000)])).unwrap();
     let mut draft = draft("data", sequence, root, blocks);

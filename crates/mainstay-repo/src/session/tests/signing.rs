@@ -2,12 +2,13 @@
 
 use super::writers::Writer;
 use super::*;
+
 use crate::format::envelope::ObjectKind;
 use crate::format::signature::SigningRights;
 use crate::format::snapshot::frame::{self, SnapshotHeader};
 use crate::id::{SnapshotId, SourceId};
 use crate::keys::{Recipient, RecipientCode, RecoveryCode, Secret};
-use crate::repository::{Beside, WriterMay};
+use crate::repository::{Beside, SnapshotEntry, SnapshotPlace, WriterMay};
 
 fn some_files() -> Files {
     files_of(&[("a", 1, 1000)])

@@ -83,8 +83,10 @@ fn a_writer_stores_nothing_twice_and_takes_nothing_it_may_not_read_for_damage() 
     back_up(&writer.open(&store), 1, &some_files()).unwrap();
     let again = writer.open(&store);
     let session = Session::begin(&again, Sharing::Shared).unwrap();
-    assert!(session.history().is_empty() && session.lost_snapshots().is_empty() && session.lost_packs().is_empty());
-    assert_eq!(session.hidden_snapshots().len(), 2);
+    assert!(
+        session.listing().entries.is_empty() && session.listing().lost.is_empty() && session.lost_packs().is_empty()
+    );
+    assert_eq!(session.listing().hidden.len(), 2);
     let (root, blocks) = store_files(&session, &some_files()).unwrap();
     assert!(lock(&session.damaged).is_empty());
     let report = session.commit(draft("data", 2, root, blocks)).unwrap();

@@ -172,7 +172,7 @@ fn options(arguments: &InputArguments, context: &Context) -> Result<FileOptions>
         exclude_if_present: arguments.exclude_if_present.iter().map(|name| name.as_bytes().to_vec()).collect(),
         exclude_larger_than: arguments.exclude_larger_than,
         one_file_system: arguments.one_file_system,
-        name_left_out: context.output.talk == Talk::Verbose,
+        name_left_out: context.output.talk >= Talk::Verbose,
     };
     for path in &arguments.exclude_file {
         options.add_excludes(&read_rules(path)?);

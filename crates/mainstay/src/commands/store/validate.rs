@@ -71,7 +71,7 @@ struct Tried {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let location = Location::find(Some(&arguments.place))?;
+    let location = context.find(Some(&arguments.place))?;
     let output = context.output;
     if arguments.size == 0 {
         return Err(Failure::new(

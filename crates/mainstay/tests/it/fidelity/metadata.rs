@@ -117,8 +117,15 @@ fn back_up_elsewhere(world: &World, owner_names: Owners) {
         owner_names,
     };
     let (repository, source, options) = (&repository, &source, &options);
-    let run =
-        BackupRun { repository, source, options, clock: &Noon, progress: &NoProgress, cancel: &Cancel::default() };
+    let run = BackupRun {
+        repository,
+        source,
+        options,
+        clock: &Noon,
+        progress: &NoProgress,
+        cancel: &Cancel::default(),
+        listed: &|_| {},
+    };
     backup(&run).expect("a backup");
 }
 

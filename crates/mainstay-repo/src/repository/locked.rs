@@ -1,0 +1,41 @@
+//! A repository that was found and is not opened yet.
+//!
+//! Owns the way from a store to an open repository, so that it is looked for once however many keys are tried. Holds no key.
+
+use std::sync::Arc;
+
+use super::Repository;
+use crate::error::Result;
+use crate::format::config::Config;
+use crate::id::RepositoryId;
+use crate::keys::Secret;
+use crate::lease::Liveness;
+use crate::store::Store;
+
+/// A repository before it is opened: nothing but which one it is.
+pub struct Locked {
+    store: Arc<dyn Store>,
+    config: Config,
+}
+
+impl Locked {
+    /// Looks which repository is in a store; needs no key.
+    pub fn find(store: Arc<dyn Store>) -> Result<Self> {
+        let config = Repository::read_config(&*store)?;
+        Ok(Self { store, config })
+    }
+
+    pub fn id(&self) -> RepositoryId {
+        self.config.repository
+    }
+
+    /// The same repository, reached in another way.
+    pub fn through(self, way: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>) -> Self {
+        Self { store: way(self.store), ..self }
+    }
+
+    /// Opens it with one of its secrets.
+    pub fn unlock(&self, secret: &Secret, liveness: Liveness) -> Result<Repository> {
+        Repository::unlock(Arc::clone(&self.store), self.config, secret, liveness)
+    }
+}

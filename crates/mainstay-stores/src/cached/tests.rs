@@ -1,0 +1,102 @@
+//! Tests of a store whose lasting objects are kept near.
+
+use mainstay_repo::MemoryStore;
+use mainstay_repo::store::Call;
+
+use super::*;
+
+struct Both {
+    far: MemoryStore,
+    store: CachedStore,
+    _directory: tempfile::TempDir,
+}
+
+fn both() -> Both {
+    let directory = tempfile::tempdir().unwrap();
+    let far = MemoryStore::default();
+    let near = Near::open(directory.path(), 1 << 30).unwrap();
+    Both { store: CachedStore::new(Arc::new(far.clone()), near), far, _directory: directory }
+}
+
+impl Both {
+    fn reads(&self) -> usize {
+        self.far.take_calls().iter().filter(|call| matches!(call, Call::Read { .. })).count()
+    }
+}
+
+#[test]
+fn what_lasts_is_asked_for_once() {
+    let both = both();
+    both.far.put("refs/1", b"map").unwrap();
+    both.far.take_calls();
+    assert_eq!(both.store.read("refs/1", 10).unwrap(), b"map");
+    assert_eq!(both.reads(), 1);
+    assert_eq!(both.store.read("refs/1", 10).unwrap(), b"map");
+    assert_eq!(both.reads(), 0);
+    assert!(both.store.read("refs/1", 2).is_err(), "the limit of the reader counts");
+}
+
+#[test]
+fn what_was_written_need_not_be_asked_for() {
+    let both = both();
+    both.store.put("snapshots/1", b"snapshot").unwrap();
+    let mut upload = both.store.upload_kept().unwrap();
+    (0..3).for_each(|_| upload.write(&vec![5; 200_000]).unwrap());
+    upload.publish("packs/aa/1").unwrap();
+    both.far.take_calls();
+    assert_eq!(both.store.read("snapshots/1", 10).unwrap(), b"snapshot");
+    let mut buffer = [0; 500];
+    both.store.read_kept_at("packs/aa/1", 262_000, &mut buffer).unwrap();
+    assert_eq!((buffer, both.reads()), ([5; 500], 0));
+}
+
+#[test]
+fn leases_marks_and_key_slots_are_asked_for_each_time() {
+    let both = both();
+    for name in ["coord/leases/1/0", "trash/1", "keys/slots/1", "mainstay.json", "coord/fences/1/2", "losses/1"] {
+        both.store.put(name, b"first").unwrap();
+        both.far.damage(name, |bytes| *bytes = b"second".to_vec());
+        assert_eq!(both.store.read(name, 10).unwrap(), b"second", "{name}");
+        let mut buffer = [0; 6];
+        both.store.read_at(name, 0, &mut buffer).unwrap();
+        assert_eq!(&buffer, b"second");
+    }
+}
+
+#[test]
+fn ranges_of_packs_are_kept_only_where_that_is_asked_for() {
+    let both = both();
+    both.far.put("packs/aa/1", &vec![9; 1 << 20]).unwrap();
+    both.far.take_calls();
+    let mut buffer = [0; 10];
+    for _ in 0..2 {
+        both.store.read_at("packs/aa/1", 5, &mut buffer).unwrap();
+    }
+    assert_eq!(both.reads(), 2);
+    for offset in [5, 100_000, 262_140] {
+        both.store.read_kept_at("packs/aa/1", offset, &mut buffer).unwrap();
+    }
+    assert_eq!(both.reads(), 2, "the first cell, then the first two");
+}
+
+#[test]
+fn an_object_that_is_not_there_or_shorter_is_said_by_the_store() {
+    let both = both();
+    both.far.put("index/c-1", b"short").unwrap();
+    let mut buffer = [0; 6];
+    let kind = |result: io::Result<()>| result.unwrap_err().kind();
+    assert_eq!(kind(both.store.read_at("index/c-1", 0, &mut buffer)), io::ErrorKind::UnexpectedEof);
+    assert_eq!(kind(both.store.read_at("index/c-2", 0, &mut buffer)), io::ErrorKind::NotFound);
+    assert_eq!(kind(both.store.read("refs/1", 9).map(drop)), io::ErrorKind::NotFound);
+}
+
+#[test]
+fn what_was_deleted_or_mended_is_kept_no_more() {
+    let both = both();
+    both.store.put("refs/1", b"map").unwrap();
+    both.store.replace("refs/1", b"new").unwrap();
+    assert_eq!(both.store.read("refs/1", 9).unwrap(), b"new");
+    both.store.delete("refs/1").unwrap();
+    assert!(both.store.read("refs/1", 9).is_err());
+    assert!(both.store.len("refs/1").is_err());
+}
