@@ -27,6 +27,7 @@ mod rolling;
 mod safe_choices;
 mod secrets;
 mod servers;
+mod sftp;
 mod signals;
 mod store;
 mod stores;
