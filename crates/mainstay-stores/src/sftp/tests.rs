@@ -161,6 +161,33 @@ fn a_server_that_never_answered_is_called_once() {
 }
 
 #[test]
+fn a_server_that_allows_few_channels_is_used_with_few() {
+    let fixture = Fixture::new();
+    let settings = fixture.folder.path().join("server/sshd_config");
+    let usual = std::fs::read_to_string(&settings).unwrap();
+    let before = fixture.server.accepted();
+    std::fs::write(&settings, format!("{usual}MaxSessions 2\n")).unwrap();
+    let store = open(&fixture.server.address(&fixture.path("")), &home(&fixture.folder)).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                for number in 0..5 {
+                    let (name, bytes) = (format!("packs/{thread}-{number}"), vec![thread; 100_000]);
+                    store.put(&name, &bytes).unwrap();
+                    assert_eq!(store.read(&name, 100_000).unwrap(), bytes);
+                }
+            });
+        }
+    });
+    assert_eq!((store.list("packs/").unwrap().len(), fixture.server.accepted() - before), (40, 1));
+    std::fs::write(&settings, format!("{usual}MaxSessions 0\n")).unwrap();
+    let none = open(&fixture.server.address(&fixture.path("")), &home(&fixture.folder)).unwrap();
+    let error = none.list("packs/").unwrap_err();
+    assert!(error.kind() == io::ErrorKind::PermissionDenied && error.to_string().contains("no channel"), "{error:?}");
+}
+
+#[test]
 fn folders_that_are_left_are_removed_and_nothing_else() {
     let fixture = Fixture::new();
     fixture.store.put("packs/ab/a", b"bytes").unwrap();
