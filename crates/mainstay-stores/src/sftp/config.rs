@@ -25,8 +25,8 @@ pub struct Target {
     pub host: String,
     pub port: u16,
     pub user: String,
-    /// The name by which the key of the host is known.
-    pub known_as: String,
+    /// The name by which the key of the host is known, where it is another.
+    pub alias: Option<String>,
     pub known_hosts: Vec<PathBuf>,
     /// Private keys, in the order in which they are tried.
     pub keys: Vec<PathBuf>,
@@ -75,7 +75,7 @@ impl Target {
             _ => surroundings.variable("SSH_AUTH_SOCK").map(PathBuf::from),
         };
         Ok(Self {
-            known_as: said.first("hostkeyalias").unwrap_or(&host).to_ascii_lowercase(),
+            alias: said.first("hostkeyalias").map(str::to_ascii_lowercase),
             host,
             port,
             user,
@@ -88,7 +88,12 @@ impl Target {
 
     /// The host as files of known hosts write it.
     pub fn known_name(&self) -> String {
-        if self.port == USUAL_PORT { self.known_as.clone() } else { format!("[{}]:{}", self.known_as, self.port) }
+        let host = self.host.to_ascii_lowercase();
+        match (&self.alias, self.port) {
+            (Some(alias), _) => alias.clone(),
+            (None, USUAL_PORT) => host,
+            (None, port) => format!("[{host}]:{port}"),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Known {
         let mut known = Self {
             keys: Vec::new(),
             revoked: Vec::new(),
-            host: target.known_as.clone(),
+            host: target.host.clone(),
             port: target.port,
             name: target.known_name(),
         };

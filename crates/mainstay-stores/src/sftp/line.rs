@@ -34,7 +34,7 @@ pub struct Patience {
     pub silence: Duration,
     /// Before what failed in passing is tried anew, ever longer. A server starts anew in less.
     pub pauses: Vec<Duration>,
-    /// After this time nothing is tried anew.
+    /// So long after the first failure nothing is tried anew.
     pub retry_for: Duration,
 }
 

@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 
 use super::channel::Channel;
 use super::config::Target;
-use super::failure::{is_passing, late};
+use super::failure::is_passing;
 use super::line::{Line, Patience};
 
 /// Channels of one connection: OpenSSH allows ten.
@@ -48,7 +48,7 @@ impl Pool {
 
     /// Has a channel do something; `work` is told how often it was tried before.
     pub fn run<T>(&self, work: impl AsyncFn(&Channel, usize) -> io::Result<T>) -> io::Result<T> {
-        let started = Instant::now();
+        let mut first_failure = None;
         let mut pauses = self.patience.pauses.iter();
         let mut attempt = 0;
         loop {
@@ -59,8 +59,10 @@ impl Pool {
                     return done;
                 }
             };
+            // Not from the start: a large object takes its time.
+            let failing = first_failure.get_or_insert_with(Instant::now).elapsed();
             let mut state = self.state();
-            let is_hopeless = !state.has_answered || state.is_down || started.elapsed() > self.patience.retry_for;
+            let is_hopeless = !state.has_answered || state.is_down || failing > self.patience.retry_for;
             let Some(pause) = pauses.next().filter(|_| !is_hopeless) else {
                 state.is_down = true;
                 return Err(error);
@@ -106,12 +108,8 @@ impl Pool {
                     "the server opens no channel for this user",
                 ));
             }
-            let (next, waited) =
-                self.returned.wait_timeout(state, self.patience.answer).unwrap_or_else(PoisonError::into_inner);
-            state = next;
-            if waited.timed_out() {
-                return Err(late("no channel is free"));
-            }
+            // Whoever has one comes back: each of its requests is answered in time, or ends it.
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

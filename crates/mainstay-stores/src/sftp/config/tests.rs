@@ -35,9 +35,11 @@ fn the_first_value_that_is_said_of_a_host_counts_and_the_address_goes_before() {
     let target = find("sftp://box/path", config, &[]).unwrap();
     assert_eq!((target.host.as_str(), target.port, target.user.as_str()), ("real.example", 2200, "bob"));
     assert_eq!(target.keys, [PathBuf::from(".ssh/box"), PathBuf::from("/keys/bob")]);
-    assert_eq!(target.known_name(), "[alias]:2200");
+    assert_eq!(target.known_name(), "alias");
     let target = find("sftp://dan@x.lan:9/path", config, &[]).unwrap();
     assert_eq!((target.host.as_str(), target.port, target.user.as_str()), ("real.example", 9, "dan"));
+    let target = find("sftp://dan@Other:9/path", "", &[]).unwrap();
+    assert_eq!(target.known_name(), "[other]:9");
     let target = find("sftp://no.lan/path", config, &[]).unwrap();
     assert_eq!((target.host.as_str(), target.user.as_str()), ("no.lan", "carl"));
 }

@@ -131,6 +131,16 @@ fn a_server_without_fsync_is_used_and_told_of() {
 }
 
 #[test]
+fn a_disk_that_is_full_is_told_apart_from_one_that_fails() {
+    for (space, told) in [("statvfs@openssh.com", io::ErrorKind::StorageFull), ("another", io::ErrorKind::Other)] {
+        let scene = Scene::with(|server| server.shared().extensions.push(space));
+        scene.server.script(&[(Op::Write, Act::Refuse(StatusCode::Failure))]);
+        assert_eq!(kind(scene.store.put("packs/a", b"bytes")), Some(told));
+        assert_eq!((scene.there("packs/a"), scene.staged()), (None, 0));
+    }
+}
+
+#[test]
 fn a_length_that_is_a_lie_is_refused_before_it_is_believed() {
     let scene = Scene::new();
     scene.server.script(&[(Op::Fstat, Act::Lie)]);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use russh_sftp::protocol::{
-    Attrs, Data, File, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version,
+    Attrs, Data, ExtendedReply, File, FileAttributes, Handle, Name, OpenFlags, Packet, Status, StatusCode, Version,
 };
 use russh_sftp::server::Handler;
 
@@ -223,6 +223,8 @@ impl Handler for Requests {
                 self.answer(Op::Fsync, &path, |_| Ok(())).await?;
                 Ok(ok(id).into())
             }
+            // Eleven numbers, of which none says that there is space.
+            "statvfs@openssh.com" => Ok(ExtendedReply { id, data: vec![0; 11 * 8] }.into()),
             _ => Err(StatusCode::OpUnsupported),
         }
     }
