@@ -12,6 +12,7 @@ mod identity;
 mod known_hosts;
 mod line;
 mod pool;
+mod wire;
 
 use std::io;
 

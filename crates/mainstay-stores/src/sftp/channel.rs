@@ -7,14 +7,14 @@ use std::io;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use russh_sftp::client::RawSftpSession;
-use russh_sftp::client::error::Error as Refusal;
-use russh_sftp::extensions::HardlinkExtension;
-use russh_sftp::protocol::{FileAttributes, OpenFlags, Packet, StatusCode, Version};
 
 use super::failure::{is_passing, of_answer};
 use super::line::Line;
+use super::wire::{Answer, Attributes, Content, Fields, Refusal, Session, code, kind};
 
+/// How a file is opened: to be read, or to be written, new and by nobody else.
+const READ: u32 = 0x01;
+const WRITE_NEW: u32 = 0x02 | 0x08 | 0x20;
 /// Bytes of one request: what every server takes, and what the packets of SSH hold.
 const PIECE: usize = 32 << 10;
 /// Requests of a file that are under way at once: 1 MiB, which is 100 Mbit/s at 80 ms.
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 32;
 
 /// One server process, that does one thing after the other.
 pub struct Channel {
-    raw: Arc<RawSftpSession>,
+    session: Arc<Session>,
     pub line: Arc<Line>,
     pub can: Abilities,
 }
@@ -52,43 +52,63 @@ pub enum Kind {
 }
 
 impl Channel {
-    pub fn new(raw: RawSftpSession, version: &Version, line: Arc<Line>) -> Self {
+    pub fn new(session: Session, offers: &[String], line: Arc<Line>) -> Self {
+        let offers = |name: &str| offers.iter().any(|offer| offer == name);
         let can = Abilities {
-            fsync: version.extensions.contains_key("fsync@openssh.com"),
-            posix_rename: version.extensions.contains_key("posix-rename@openssh.com"),
-            statvfs: version.extensions.contains_key("statvfs@openssh.com"),
+            fsync: offers("fsync@openssh.com"),
+            posix_rename: offers("posix-rename@openssh.com"),
+            statvfs: offers("statvfs@openssh.com"),
         };
-        Self { raw: Arc::new(raw), line, can }
+        Self { session: Arc::new(session), line, can }
+    }
+
+    /// Asks for what is answered by a word alone.
+    async fn order(&self, what: &str, kind: u8, content: Content) -> io::Result<()> {
+        match self.session.ask(kind, content).await {
+            Ok(Answer::Done) => Ok(()),
+            answer => Err(odd(what, answer)),
+        }
+    }
+
+    async fn handle(&self, what: &str, kind: u8, content: Content) -> io::Result<Vec<u8>> {
+        match self.session.ask(kind, content).await {
+            Ok(Answer::Handle(handle)) => Ok(handle),
+            answer => Err(odd(what, answer)),
+        }
+    }
+
+    async fn attributes(&self, kind: u8, of: &[u8]) -> io::Result<Attributes> {
+        match self.session.ask(kind, Content::new().bytes(of)).await {
+            Ok(Answer::Attributes(attributes)) => Ok(attributes),
+            answer => Err(odd("look at an object", answer)),
+        }
     }
 
     /// Writes a file that must be new, whole and durable as far as the server knows how. What is left of one that failed is
     /// for others to remove: nothing is tried on it again.
     pub async fn create(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::EXCLUDE;
-        let opened = self.raw.open(path, flags, private(0o600)).await;
-        let handle = opened.map_err(|error| of_answer("create an object", error))?.handle;
+        let new = Content::new().text(path).u32(WRITE_NEW).mode(Some(0o600));
+        let handle = self.handle("create an object", kind::OPEN, new).await?;
         let written = self.fill(&handle, bytes).await;
         if written.as_ref().is_err_and(is_passing) {
             // Of a server that does not answer nothing more is asked.
             return written;
         }
-        let closed = self.raw.close(handle.as_str()).await;
+        let closed = self.order("close an object", kind::CLOSE, Content::new().bytes(&handle)).await;
         written?;
-        closed.map_err(|error| of_answer("close an object", error))?;
-        Ok(())
+        closed
     }
 
-    async fn fill(&self, handle: &str, bytes: &[u8]) -> io::Result<()> {
+    async fn fill(&self, handle: &[u8], bytes: &[u8]) -> io::Result<()> {
         let pieces = bytes.chunks(PIECE).zip((0u64..).step_by(PIECE));
-        let send = |(piece, at): (&[u8], u64)| self.raw.write(handle, at, piece.to_vec());
-        let mut sent = stream::iter(pieces.map(send)).buffer_unordered(AT_ONCE);
-        while let Some(answer) = sent.next().await {
-            answer.map_err(|error| of_answer("write an object", error))?;
-        }
+        let send = |(piece, at): (&[u8], u64)| {
+            self.order("write an object", kind::WRITE, Content::new().bytes(handle).u64(at).bytes(piece))
+        };
+        stream::iter(pieces.map(send)).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         if self.can.fsync {
-            self.raw.fsync(handle).await.map_err(|error| of_answer("sync an object", error))?;
+            self.fsync("sync an object", handle).await?;
         }
-        let there = self.raw.fstat(handle).await.map_err(|error| of_answer("look at an object", error))?.attrs.size;
+        let there = self.attributes(kind::FSTAT, handle).await?.size;
         if there.is_some_and(|there| there != bytes.len() as u64) {
             let message = format!("write an object: expected {} bytes, got {}", bytes.len(), there.unwrap_or_default());
             return Err(io::Error::other(message));
@@ -101,39 +121,37 @@ impl Channel {
         if !self.can.fsync {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let opened = self.raw.open(path, OpenFlags::READ, FileAttributes::empty()).await;
-        let handle = opened.map_err(|error| of_answer("open a directory", error))?.handle;
-        let synced = self.raw.fsync(handle.as_str()).await;
+        let handle =
+            self.handle("open a directory", kind::OPEN, Content::new().text(path).u32(READ).mode(None)).await?;
+        let synced = self.fsync("sync a directory", &handle).await;
         self.close_later(handle);
-        synced.map(drop).map_err(|error| of_answer("sync a directory", error))
+        synced
+    }
+
+    async fn fsync(&self, what: &str, handle: &[u8]) -> io::Result<()> {
+        self.order(what, kind::EXTENDED, Content::new().text("fsync@openssh.com").bytes(handle)).await
     }
 
     /// Gives a file a name; whether one that is taken is refused is for the server.
     pub async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.raw.rename(from, to).await.map(drop).map_err(|error| of_answer("name an object", error))
+        self.order("name an object", kind::RENAME, Content::new().text(from).text(to)).await
     }
 
     /// Gives a file a name that may be taken.
     pub async fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
-        let names = HardlinkExtension { oldpath: from.to_owned(), newpath: to.to_owned() };
-        let names: Vec<u8> = names.try_into().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        match self.raw.extended("posix-rename@openssh.com", names).await {
-            Ok(Packet::Status(status)) if status.status_code == StatusCode::Ok => Ok(()),
-            Ok(Packet::Status(status)) => Err(of_answer("rename an object", status.into())),
-            Ok(_) => Err(of_answer("rename an object", Refusal::UnexpectedPacket)),
-            Err(error) => Err(of_answer("rename an object", error)),
-        }
+        let names = Content::new().text("posix-rename@openssh.com").text(from).text(to);
+        self.order("rename an object", kind::EXTENDED, names).await
     }
 
     /// What is there under a path, links not followed.
     pub async fn look(&self, path: &str) -> io::Result<Entry> {
-        let attributes = self.raw.lstat(path).await.map_err(|error| of_answer("look", error))?.attrs;
+        let attributes = self.attributes(kind::LSTAT, path.as_bytes()).await?;
         entry(path.to_owned(), &attributes).ok_or_else(|| io::Error::other("look: the server did not say what it is"))
     }
 
     /// What is there under a path, links followed.
     pub async fn look_through(&self, path: &str) -> io::Result<Entry> {
-        let attributes = self.raw.stat(path).await.map_err(|error| of_answer("look", error))?.attrs;
+        let attributes = self.attributes(kind::STAT, path.as_bytes()).await?;
         entry(path.to_owned(), &attributes).ok_or_else(|| io::Error::other("look: the server did not say what it is"))
     }
 
@@ -153,8 +171,8 @@ impl Channel {
         read
     }
 
-    async fn fetch_all(&self, handle: &str, limit: u64) -> io::Result<Vec<u8>> {
-        let attributes = self.raw.fstat(handle).await.map_err(|error| of_answer("look at an object", error))?.attrs;
+    async fn fetch_all(&self, handle: &[u8], limit: u64) -> io::Result<Vec<u8>> {
+        let attributes = self.attributes(kind::FSTAT, handle).await?;
         let file = entry(String::new(), &attributes).filter(|entry| entry.kind == Kind::File).ok_or_else(not_a_file)?;
         if file.len > limit {
             let message = format!("{} bytes exceed the limit of {limit}", file.len);
@@ -166,7 +184,7 @@ impl Channel {
     }
 
     /// Reads ranges beside each other. A piece that comes shorter is asked for from where it ended.
-    async fn fetch(&self, handle: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    async fn fetch(&self, handle: &[u8], offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let end = offset.checked_add(buffer.len() as u64).ok_or(io::ErrorKind::UnexpectedEof)?;
         if buffer.is_empty() {
             return self.require_len(handle, end).await;
@@ -176,14 +194,13 @@ impl Channel {
         stream::iter(pieces.map(fetch)).buffer_unordered(AT_ONCE).try_collect::<()>().await
     }
 
-    async fn fetch_piece(&self, handle: &str, mut at: u64, mut piece: &mut [u8]) -> io::Result<()> {
+    async fn fetch_piece(&self, handle: &[u8], mut at: u64, mut piece: &mut [u8]) -> io::Result<()> {
         while !piece.is_empty() {
-            let data = match self.raw.read(handle, at, piece.len() as u32).await {
-                Ok(data) => data.data,
-                Err(Refusal::Status(status)) if status.status_code == StatusCode::Eof => {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                Err(error) => return Err(of_answer("read an object", error)),
+            let wanted = Content::new().bytes(handle).u64(at).u32(piece.len() as u32);
+            let data = match self.session.ask(kind::READ, wanted).await {
+                Ok(Answer::Data(data)) => data,
+                Err(Refusal::Status(code::EOF, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                answer => return Err(odd("read an object", answer)),
             };
             if data.is_empty() || data.len() > piece.len() {
                 let message = format!("read an object: {} bytes were asked for, and {} came", piece.len(), data.len());
@@ -196,8 +213,8 @@ impl Channel {
         Ok(())
     }
 
-    async fn require_len(&self, handle: &str, end: u64) -> io::Result<()> {
-        let attributes = self.raw.fstat(handle).await.map_err(|error| of_answer("look at an object", error))?.attrs;
+    async fn require_len(&self, handle: &[u8], end: u64) -> io::Result<()> {
+        let attributes = self.attributes(kind::FSTAT, handle).await?;
         match attributes.size {
             Some(len) if len >= end => Ok(()),
             Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -205,40 +222,41 @@ impl Channel {
         }
     }
 
-    async fn open(&self, path: &str) -> io::Result<String> {
-        let opened = self.raw.open(path, OpenFlags::READ, FileAttributes::empty()).await;
-        Ok(opened.map_err(|error| of_answer("open an object", error))?.handle)
+    async fn open(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.handle("open an object", kind::OPEN, Content::new().text(path).u32(READ).mode(None)).await
     }
 
     /// Closes what was only read; nobody waits for the answer.
-    fn close_later(&self, handle: String) {
-        let raw = Arc::clone(&self.raw);
-        tokio::spawn(async move { raw.close(handle).await });
+    fn close_later(&self, handle: Vec<u8>) {
+        let session = Arc::clone(&self.session);
+        tokio::spawn(async move { session.ask(kind::CLOSE, Content::new().bytes(&handle)).await });
     }
 
     /// Everything in a directory, in at most `most` entries.
     pub async fn list(&self, path: &str, most: usize) -> io::Result<Vec<Entry>> {
-        let opened = self.raw.opendir(path).await.map_err(|error| of_answer("open a directory", error))?;
-        let listed = self.entries(&opened.handle, most).await;
-        self.close_later(opened.handle);
+        let handle = self.handle("open a directory", kind::OPENDIR, Content::new().text(path)).await?;
+        let listed = self.entries(&handle, most).await;
+        self.close_later(handle);
         listed
     }
 
-    async fn entries(&self, handle: &str, most: usize) -> io::Result<Vec<Entry>> {
+    async fn entries(&self, handle: &[u8], most: usize) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         loop {
-            let files = match self.raw.readdir(handle).await {
-                Ok(name) => name.files,
-                Err(Refusal::Status(status)) if status.status_code == StatusCode::Eof => return Ok(entries),
-                Err(error) => return Err(of_answer("list a directory", error)),
+            let files = match self.session.ask(kind::READDIR, Content::new().bytes(handle)).await {
+                Ok(Answer::Names(names)) => names,
+                Err(Refusal::Status(code::EOF, _)) => return Ok(entries),
+                answer => return Err(odd("list a directory", answer)),
             };
             // The end is said by a word of its own: a server that says nothing would be asked for ever.
             if files.is_empty() {
                 return Err(io::Error::other("list a directory: the server gave neither entries nor the end"));
             }
-            for file in files.into_iter().filter(|file| file.filename != "." && file.filename != "..") {
-                let told = entry(file.filename.clone(), &file.attrs);
-                entries.push(told.unwrap_or(Entry { name: file.filename, kind: Kind::Other, len: UNTOLD }));
+            for (name, attributes) in files.into_iter().filter(|(name, _)| name != b"." && name != b"..") {
+                // No object has a name that is no text; that something is there is told.
+                let name = String::from_utf8_lossy(&name).into_owned();
+                let told = entry(name.clone(), &attributes);
+                entries.push(told.unwrap_or(Entry { name, kind: Kind::Other, len: UNTOLD }));
             }
             if entries.len() > most {
                 return Err(io::Error::other(format!("a listing has more than {most} entries")));
@@ -251,32 +269,37 @@ impl Channel {
         if !self.can.statvfs {
             return None;
         }
-        let told = self.raw.statvfs(path).await.ok()?;
-        told.blocks_avail.checked_mul(told.fragment_size)
+        let asked = Content::new().text("statvfs@openssh.com").text(path);
+        let Ok(Answer::Extended(told)) = self.session.ask(kind::EXTENDED, asked).await else { return None };
+        // As in statvfs(3): block size, fragment size, blocks, free ones, and those that are free for the user.
+        let mut fields = Fields(&told);
+        let [_, fragment, _, _, available] = [(); 5].map(|()| fields.u64());
+        available?.checked_mul(fragment?)
     }
 
     pub async fn remove(&self, path: &str) -> io::Result<()> {
-        self.raw.remove(path).await.map(drop).map_err(|error| of_answer("delete an object", error))
+        self.order("delete an object", kind::REMOVE, Content::new().text(path)).await
     }
 
     pub async fn remove_directory(&self, path: &str) -> io::Result<()> {
-        self.raw.rmdir(path).await.map(drop).map_err(|error| of_answer("remove a directory", error))
+        self.order("remove a directory", kind::RMDIR, Content::new().text(path)).await
     }
 
     pub async fn create_directory(&self, path: &str) -> io::Result<()> {
-        self.raw.mkdir(path, private(0o700)).await.map(drop).map_err(|error| of_answer("create a directory", error))
+        self.order("create a directory", kind::MKDIR, Content::new().text(path).mode(Some(0o700))).await
     }
 }
 
 /// The length of an entry of which the server told too little: it is asked for by itself.
 pub const UNTOLD: u64 = u64::MAX;
 
-fn private(mode: u32) -> FileAttributes {
-    FileAttributes { permissions: Some(mode), ..FileAttributes::empty() }
+/// What to make of an answer that was not the one that was expected.
+fn odd(what: &str, answer: Result<Answer, Refusal>) -> io::Error {
+    of_answer(what, answer.err().unwrap_or(Refusal::Broken("the answer was of another kind")))
 }
 
 /// `None` where the server leaves out what it is, or a file's length.
-fn entry(name: String, attributes: &FileAttributes) -> Option<Entry> {
+fn entry(name: String, attributes: &Attributes) -> Option<Entry> {
     // The bits of POSIX, which is what all servers send in this version of the protocol.
     let kind = match attributes.permissions? & 0o170_000 {
         0o100_000 => Kind::File,

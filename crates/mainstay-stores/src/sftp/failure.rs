@@ -6,8 +6,7 @@
 use std::fmt;
 use std::io;
 
-use russh_sftp::client::error::Error as Refusal;
-use russh_sftp::protocol::StatusCode;
+use super::wire::{Refusal, code};
 
 /// The key of a server is not the one that is known, or none is.
 #[derive(Debug)]
@@ -82,28 +81,24 @@ pub fn is_passing(error: &io::Error) -> bool {
 }
 
 /// What an answer to a request means.
-pub fn of_answer(what: &str, error: Refusal) -> io::Error {
-    match error {
-        Refusal::Status(status) => {
-            let kind = match status.status_code {
-                StatusCode::NoSuchFile => io::ErrorKind::NotFound,
-                StatusCode::PermissionDenied => io::ErrorKind::PermissionDenied,
-                StatusCode::OpUnsupported => io::ErrorKind::Unsupported,
-                StatusCode::NoConnection | StatusCode::ConnectionLost => io::ErrorKind::ConnectionAborted,
-                _ => io::ErrorKind::Other,
+pub fn of_answer(what: &str, refusal: Refusal) -> io::Error {
+    match refusal {
+        Refusal::Status(code, said) => {
+            let (kind, word) = match code {
+                code::EOF => (io::ErrorKind::Other, "Eof"),
+                code::NO_SUCH_FILE => (io::ErrorKind::NotFound, "No such file"),
+                code::PERMISSION_DENIED => (io::ErrorKind::PermissionDenied, "Permission denied"),
+                code::NO_CONNECTION | code::CONNECTION_LOST => (io::ErrorKind::ConnectionAborted, "Connection lost"),
+                code::UNSUPPORTED => (io::ErrorKind::Unsupported, "Operation unsupported"),
+                _ => (io::ErrorKind::Other, "Failure"),
             };
-            let code = status.status_code.to_string();
-            let reason = match status.error_message.as_str() {
-                message if message.is_empty() || message.eq_ignore_ascii_case(&code) => code,
-                message => format!("{code}: {message}"),
-            };
+            let is_more = !said.is_empty() && !said.eq_ignore_ascii_case(word);
+            let reason = if is_more { format!("{word}: {said}") } else { word.to_owned() };
             io::Error::new(kind, told(&format!("{what}: the server said {reason}")))
         }
-        Refusal::Timeout => late(what),
-        Refusal::Limited(limit) => io::Error::other(told(&format!("{what}: {limit}"))),
-        // The session ended, or what came could not be read: nothing more can be asked on this channel.
-        Refusal::IO(message) | Refusal::UnexpectedBehavior(message) => passing(&format!("{what}: {message}")),
-        Refusal::UnexpectedPacket => passing(&format!("{what}: the answer was of another kind")),
+        Refusal::Late => late(what),
+        // Nothing more can be asked on this channel.
+        Refusal::Broken(problem) => passing(&format!("{what}: {problem}")),
     }
 }
 

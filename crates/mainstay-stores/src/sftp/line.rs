@@ -10,7 +10,6 @@ use std::time::Duration;
 use russh::client::{self, Handle};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{ChannelMsg, Preferred};
-use russh_sftp::client::{Config, RawSftpSession};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -19,9 +18,7 @@ use super::config::Target;
 use super::failure::{HostKey, NoLine, Trust, late, of_answer, passing};
 use super::identity;
 use super::known_hosts::Known;
-
-/// The longest packet that is taken of a server: listings and pieces of files are far below.
-const LONGEST_PACKET: u32 = 256 << 10;
+use super::wire::Session;
 
 /// How long is waited for what.
 #[derive(Clone, Debug)]
@@ -137,16 +134,11 @@ impl Line {
                 None => return Err(passing("begin SFTP: the connection ended")),
             }
         }
-        let config = Config {
-            max_packet_len: LONGEST_PACKET,
-            request_timeout_secs: self.patience.answer.as_secs().max(1),
-            ..Config::default()
-        };
-        let raw = RawSftpSession::new_with_config(channel.into_stream(), config);
-        let version = raw.init().await.map_err(|error| {
-            let error = of_answer("begin SFTP", error);
+        let opened = Session::open(channel.into_stream(), self.patience.answer).await;
+        let (session, offers) = opened.map_err(|refusal| {
+            let error = of_answer("begin SFTP", refusal);
             io::Error::new(error.kind(), format!("{error} (does a login script of the user print something?)"))
         })?;
-        Ok(Some(Channel::new(raw, &version, Arc::clone(self))))
+        Ok(Some(Channel::new(session, &offers, Arc::clone(self))))
     }
 }
