@@ -67,7 +67,9 @@ fn run_blocks(binary: &Binary, checkout: &Checkout) -> Result<(), String> {
             continue;
         }
         let home = Scratch::create("home")?;
-        let server = marked.iter().any(|block| block.with_s3).then(server::Server::start).transpose()?;
+        let needs = |server| marked.iter().any(|block| block.with == Some(server));
+        let server = needs(blocks::Beside::S3).then(server::Server::start).transpose()?;
+        let _ssh = needs(blocks::Beside::Sftp).then(|| server::start_ssh(&home.path)).transpose()?;
         for block in marked {
             count += 1;
             // Later blocks of a document build upon the earlier ones.

@@ -1,4 +1,4 @@
-//! Where objects live, beside a directory: SQLite files, S3 and other clouds.
+//! Where objects live, beside a directory: SQLite files, S3 and other clouds, directories of other machines.
 //!
 //! Owns the way from an address to a store. Each store keeps the contract of [`mainstay_repo::Store`] in its own module.
 
@@ -12,6 +12,7 @@ mod limits;
 mod near;
 mod patience;
 mod settings;
+mod sftp;
 mod sqlite;
 
 use std::io;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use mainstay_repo::Store;
 
-pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting, decode_percent};
+pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting, SftpAddress, decode_percent};
 pub use ahead::AheadStore;
 pub use cached::CachedStore;
 pub use cloud::CloudStore;
@@ -27,6 +28,7 @@ pub use limits::Limits;
 pub use near::Near;
 pub use patience::Patience;
 pub use settings::Surroundings;
+pub use sftp::{HostKey, SftpStore, Trust};
 pub use sqlite::SqliteStore;
 
 /// Makes ready the store at an address; sends and reads nothing yet.
@@ -37,5 +39,6 @@ pub fn open(address: &Address, surroundings: &Surroundings) -> io::Result<Arc<dy
     match address {
         Address::Sqlite(path) => Ok(Arc::new(SqliteStore::new(path))),
         Address::Cloud(address) => Ok(Arc::new(CloudStore::new(address.clone(), surroundings)?)),
+        Address::Sftp(address) => Ok(Arc::new(SftpStore::new(address.clone(), surroundings)?)),
     }
 }

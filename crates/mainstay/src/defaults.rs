@@ -41,7 +41,7 @@ fn given_by_systemd(name: &str) -> Option<PathBuf> {
 
 /// The variables that the tools of providers read, as far as they are text; secrets of others are nobody's business.
 pub fn variables() -> Vec<(String, String)> {
-    const PREFIXES: [&str; 4] = ["AWS_", "GOOGLE_", "AZURE_", "HOME"];
+    const PREFIXES: [&str; 7] = ["AWS_", "GOOGLE_", "AZURE_", "HOME", "SSH_AUTH_SOCK", "USER", "LOGNAME"];
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };

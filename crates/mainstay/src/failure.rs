@@ -136,6 +136,7 @@ impl From<mainstay_repo::Error> for Failure {
         };
         let hint = match &error {
             E::WrongKey { slots: 0, .. } => Some(NO_SLOTS_HINT.to_owned()),
+            E::Store { source, .. } => host_key(source).map(|refused| refused.hint.clone()),
             _ => None,
         };
         Self { hint, ..Self::new(code, error.to_string()) }
@@ -186,8 +187,14 @@ fn of_store(source: &io::Error, kind: mainstay_repo::Kind) -> &'static Code {
         (mainstay_repo::Kind::NoSpace, _) => &catalogue::NO_SPACE,
         (mainstay_repo::Kind::Corrupt, _) => &catalogue::DAMAGED,
         (_, io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => &catalogue::STORE_DENIED,
+        _ if host_key(source).is_some() => &catalogue::HOST_KEY,
         _ => &catalogue::STORE,
     }
+}
+
+/// What is wrong with the key of a server, if that is what ended a call.
+fn host_key(source: &io::Error) -> Option<&mainstay_stores::HostKey> {
+    source.get_ref()?.downcast_ref()
 }
 
 impl From<mainstay_jobs::Error> for Failure {

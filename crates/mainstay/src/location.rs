@@ -43,7 +43,7 @@ pub struct Location {
 /// What other programs call a store in the form `name:rest`, without the slashes of an address.
 const FOREIGN_PREFIXES: [&str; 9] = ["s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone"];
 
-const EMPTY_HINT: &str = "name a place: a path, sqlite:///FILE, s3://BUCKET/PREFIX; for the default repository leave out --repo and unset MAINSTAY_REPO";
+const EMPTY_HINT: &str = "name a place: a path, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX; for the default repository leave out --repo and unset MAINSTAY_REPO";
 
 impl Location {
     /// Reads the value of `--repo`; `None` means the default repository. Makes the store ready; nothing is sent or read yet.

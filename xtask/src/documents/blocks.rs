@@ -2,7 +2,8 @@
 //!
 //! Owns the marks: `<!-- run -->` on the line before a `sh` block has it run by bash, which stops
 //! at the first command that fails; a line `# => text` in it says that the block prints this text,
-//! in this order. `<!-- run with s3 -->` runs it beside an S3 server with a bucket `backups`.
+//! in this order. `<!-- run with s3 -->` runs it beside an S3 server with a bucket `backups`, `<!-- run with sftp -->` beside an
+//! SSH server that the user knows as `nas`.
 
 use super::server::Server;
 use crate::binary::{Binary, text};
@@ -13,6 +14,7 @@ mod tests;
 
 const MARK: &str = "<!-- run -->";
 const MARK_S3: &str = "<!-- run with s3 -->";
+const MARK_SFTP: &str = "<!-- run with sftp -->";
 const FENCE: &str = "```";
 const EXPECTATION: &str = "# => ";
 
@@ -21,7 +23,14 @@ pub struct Block {
     /// The line of its opening fence, counted from 1.
     pub line: usize,
     pub script: String,
-    pub with_s3: bool,
+    pub with: Option<Beside>,
+}
+
+/// The server that a block needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    S3,
+    Sftp,
 }
 
 /// The marked blocks, in order; a mark without a block is an error.
@@ -30,16 +39,19 @@ pub fn find(document: &str) -> Result<Vec<Block>, String> {
     let mut lines = document.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let mark = line.trim();
-        if mark != MARK && mark != MARK_S3 {
-            continue;
-        }
+        let with = match mark {
+            MARK => None,
+            MARK_S3 => Some(Beside::S3),
+            MARK_SFTP => Some(Beside::Sftp),
+            _ => continue,
+        };
         let opening = lines.find(|(_, line)| !line.trim().is_empty());
         if opening.is_none_or(|(_, line)| line.trim() != format!("{FENCE}sh")) {
             return Err(format!("line {}: no `sh` block follows {mark}", index + 1));
         }
         let inner: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != FENCE).collect();
         let line = opening.map_or(0, |(index, _)| index + 1);
-        blocks.push(Block { line, script: inner.join("\n"), with_s3: mark == MARK_S3 });
+        blocks.push(Block { line, script: inner.join("\n"), with });
     }
     Ok(blocks)
 }

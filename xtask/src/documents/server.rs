@@ -1,11 +1,17 @@
-//! An S3 server for the blocks of a document.
+//! An S3 server and an SSH server for the blocks of a document.
 //!
-//! Owns starting it, the bucket in it, and what the environment of a block says of it. It ends with the document.
+//! Owns starting them, the bucket in the one, and what the environment of a block says of it. They end with the document.
 
+use crate::binary::Scratch;
 use crate::checkout;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+
+#[path = "../../../crates/mainstay-stores/src/sftp/tests/sshd.rs"]
+#[expect(dead_code, reason = "tests cut connections; documents do not")]
+mod sshd;
 
 pub struct Server {
     process: Child,
@@ -58,4 +64,21 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// An SSH server that lets the user of a home in.
+pub struct Ssh {
+    _server: sshd::Sshd,
+    _folder: Scratch,
+}
+
+/// Starts the server of the tests (package openssh-server); in the home it is called `nas`.
+pub fn start_ssh(home: &Path) -> Result<Ssh, String> {
+    let folder = Scratch::create("ssh")?;
+    let start = || {
+        let server = sshd::Sshd::start(&folder.path)?;
+        server.befriend(home).map(|()| server)
+    };
+    let server = start().map_err(|error: std::io::Error| format!("start an SSH server: {error}"))?;
+    Ok(Ssh { _server: server, _folder: folder })
 }

@@ -125,6 +125,17 @@ pub trait Store: Send + Sync {
 
     /// Makes place for a new repository, or says why this is none.
     fn prepare(&self) -> io::Result<Vacancy>;
+
+    /// Removes the folders that are left once every object was deleted, the store's own too; one that is not empty stays, and is
+    /// an error.
+    fn remove_folders(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// What this store cannot promise and others can, in sentences for people.
+    fn caveats(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// What a store holds before a repository is created in it.

@@ -18,9 +18,17 @@ fn an_address_is_shown_as_it_was_given() {
         "s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=eu-1&style=path&conditions=off",
         "gs://bucket/prefix?endpoint=http://localhost:4443",
         "az://container/prefix?account=name",
+        "sftp://host/srv/backup",
+        "sftp://ann@Host.example:2222/srv/my%20backup",
+        "sftp://ann@domain@host/%7E",
+        "sftp://[fe80::1]:22/",
+        "sftp://host/~",
+        "sftp://host/~/backup",
     ] {
         assert_eq!(parse(text), Ok(text.to_owned()));
     }
+    assert_eq!(parse("sftp://host/srv/"), Ok("sftp://host/srv".to_owned()));
+    assert_eq!(parse("sftp://host/~/"), Ok("sftp://host/~".to_owned()));
     assert_eq!(parse("s3://bucket/prefix/"), Ok("s3://bucket/prefix".to_owned()));
     assert_eq!(parse("s3://bucket/?region=a%20b"), Ok("s3://bucket?region=a b".to_owned()));
 }
@@ -45,6 +53,20 @@ fn what_is_no_address_is_told_with_what_was_expected() {
         ("s3://bucket?style=pathlike", "expected path or virtual for the setting `style`"),
         ("s3://bucket?region=", "expected a value for the setting `region`"),
         ("s3://bucket?region=a&region=b", "the setting `region` stands there twice"),
+        ("sftp://host", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp:ann@host:/srv", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://host:0/srv", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://host:+1/srv", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://fe80::1/srv", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://[fe80::1/srv", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://-oProxyCommand=x/srv", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://@host/srv", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://host/a%2fb", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://host/a%0ab", "expected sftp://USER@HOST:PORT/PATH"),
+        ("sftp://ann:secret@host/srv", "credentials do not belong into an address"),
+        ("sftp://host/srv?port=3", "has no settings"),
+        ("sftp://host/srv/../x", "without `.` and `..`"),
+        ("sftp://host//srv", "without `.` and `..`"),
         ("sqlite://relative.db", "expected sqlite:///FILE"),
         ("sqlite:///directory/", "expected sqlite:///FILE"),
     ] {
@@ -72,11 +94,35 @@ fn places_are_compared_by_what_lies_in_them() {
 }
 
 #[test]
+fn directories_of_a_server_are_compared_by_host_port_and_path() {
+    let sftp = |rest: &str| SftpAddress::parse(format!("//{rest}").as_bytes()).unwrap();
+    let place = sftp("ann@host/srv/a");
+    for same in ["ann@HOST:22/srv/a", "host/srv/a/"] {
+        assert!(place.is_same(&sftp(same)) && place.holds(&sftp(same)), "{same}");
+    }
+    for other in ["ann@host:23/srv/a", "ann@other/srv/a", "ann@host/~/srv/a", "ann@host/srv/ab", "bob@host/srv/a"] {
+        assert!(!place.is_same(&sftp(other)) && !place.holds(&sftp(other)), "{other}");
+    }
+    assert!(place.holds(&sftp("host/srv/a/b")) && !place.is_same(&sftp("host/srv/a/b")) && sftp("host/").holds(&place));
+    assert_eq!(sftp("ann@HOST:22/srv").place().to_string(), "sftp://ann@host/srv");
+}
+
+#[test]
+fn a_server_is_asked_for_a_path_from_its_root_or_from_the_home() {
+    let asked = |rest: &str| SftpAddress::parse(format!("//{rest}").as_bytes()).unwrap().directory();
+    let paths = ["h/", "h/srv/my%20b", "h/~", "h/~/b/c", "h/~other"].map(asked);
+    assert_eq!(paths, ["/", "/srv/my b", ".", "b/c", "/~other"]);
+}
+
+#[test]
 fn a_place_beneath_a_place_is_named_after_it() {
     for (text, beneath) in [
         ("s3://bucket", "s3://bucket/x"),
         ("s3://bucket/a?region=r", "s3://bucket/a/x?region=r"),
         ("sqlite:///d/f.db", "sqlite:///d/f.db-x"),
+        ("sftp://ann@host:1/srv", "sftp://ann@host:1/srv/x"),
+        ("sftp://host/", "sftp://host/x"),
+        ("sftp://host/~", "sftp://host/~/x"),
     ] {
         let (scheme, rest) = text.split_once(':').unwrap();
         let address = Address::parse(scheme, rest.as_bytes()).unwrap().unwrap();

@@ -25,7 +25,7 @@ macro_rules! catalogue {
 catalogue! {
     USAGE = "MS-1001", Usage, "see `mainstay help` or `mainstay COMMAND --help`";
     INVALID = "MS-1002", Usage, "see the command's --help for what it takes";
-    ADDRESS = "MS-1003", Usage, "name a place: a path, file:///PATH, sqlite:///FILE, s3://BUCKET/PREFIX, gs:// or az://";
+    ADDRESS = "MS-1003", Usage, "name a place: a path, file:///PATH, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX, gs:// or az://";
     RULE = "MS-1004", Usage, "rules are written as in .gitignore; check brackets and escapes";
     NO_HOME = "MS-1005", Configuration, "set HOME, or XDG_DATA_HOME and XDG_CONFIG_HOME, or name everything by --repo and --password-file";
     FILE = "MS-1006", Configuration, "check that the file is there and that you may use it";
@@ -41,6 +41,7 @@ catalogue! {
     FENCED = "MS-1109", Busy, "run it again: what was stored is found there, and nothing that was confirmed is lost";
     CONDEMNED = "MS-1110", Failure, "it cannot be taken back any more; next time give prune a longer --hold";
     UNFIT_STORE = "MS-1111", Damage, "keep no repository there: choose another place, or have what is broken mended (the mount's options, the server's version) and validate again";
+    HOST_KEY = "MS-1112", Unreachable, "ask whoever runs the server for the fingerprint of its key, and compare";
 
     WRONG_KEY = "MS-1201", WrongKey, "check which password or key belongs to this repository, or use the recovery kit by --password-file";
     NO_KEY = "MS-1202", WrongKey, "give the recovery kit or a password by --password-file FILE, MAINSTAY_PASSWORD_FILE or MAINSTAY_PASSWORD_COMMAND";

@@ -28,6 +28,7 @@ mod rolling;
 mod safe_choices;
 mod secrets;
 mod servers;
+mod sftp;
 mod signals;
 mod store;
 mod stores;

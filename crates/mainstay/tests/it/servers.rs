@@ -7,8 +7,14 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+pub use sshd::Sshd;
+
 use crate::reader::python;
 use crate::world::World;
+
+#[path = "../../../mainstay-stores/src/sftp/tests/sshd.rs"]
+#[expect(dead_code, reason = "the tests of the store itself count connections")]
+mod sshd;
 
 /// An S3 server in memory.
 pub struct S3 {

@@ -6,7 +6,7 @@ use crate::servers::{S3, assert_restores};
 use crate::world::World;
 
 /// Two backups of which the first is forgotten and pruned; a copy in a directory, one beside it, and a restore of each.
-fn live(world: &World, repository: &str) {
+pub fn live(world: &World, repository: &str) {
     let at = |arguments: &[&str]| world.ok(&[&["--repo", repository], arguments].concat()).all();
     let said = at(&["init"]);
     assert!(said.contains("created repository") && said.contains(repository), "{said}");
@@ -149,7 +149,7 @@ fn damage_in_a_file_is_found_and_nothing_wrong_is_restored() {
 }
 
 /// Validates a place; answers what was said, with nothing left behind.
-fn validate(world: &World, place: &str) -> String {
+pub fn validate(world: &World, place: &str) -> String {
     let ran = world.run(&["store", "validate", place, "--size", "1MiB"]);
     assert_eq!(ran.code, 0, "{ran:#?}");
     assert!(ran.stdout.contains("fit for a repository") && !ran.stdout.contains("BROKEN"), "{}", ran.stdout);

@@ -22,6 +22,8 @@ fn ciphers_outside_seal_and_keys_are_found() {
     assert_eq!(count(ciphers, "crates/mainstay/src/commands/key.rs", text), 2);
     assert_eq!(count(ciphers, "crates/mainstay-repo/src/keys/slot.rs", text), 0);
     assert_eq!(count(ciphers, "crates/mainstay-repo/src/seal.rs", text), 0);
+    assert_eq!(count(ciphers, HASHED_NAMES, text), 0);
+    assert_eq!(count(ciphers, "crates/mainstay-stores/src/sftp/identity.rs", text), 2);
 }
 
 #[test]

@@ -53,6 +53,8 @@ struct Report {
     broken: usize,
     listed_objects: u32,
     promises: Vec<Tried>,
+    /// What the store cannot promise and others can.
+    caveats: Vec<String>,
     /// What was measured, or why nothing could be.
     speed: Option<Speed>,
     speed_error: Option<String>,
@@ -126,6 +128,7 @@ fn examine(
         broken,
         listed_objects: arguments.objects,
         promises,
+        caveats: store.caveats(),
         speed: measured.ok(),
         speed_error,
     })
@@ -177,6 +180,9 @@ fn verdict(report: &Report, output: Output) -> String {
     }
     if let Some(error) = &report.speed_error {
         text.push_str(&format!("the speed could not be measured: {}\n", escape::message(error)));
+    }
+    for caveat in &report.caveats {
+        text.push_str(&format!("{}  {}\n", output.paint(Style::Warning, "note  "), escape::message(caveat)));
     }
     let verdict = match report.broken {
         0 => output.paint(Style::Good, "fit for a repository"),
