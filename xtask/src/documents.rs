@@ -9,6 +9,7 @@ mod server;
 
 use crate::binary::{Binary, Request, Scratch};
 use crate::checkout::{self, Checkout};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const REFERENCE: &str = "docs/reference/cli.md";
@@ -67,11 +68,12 @@ fn run_blocks(binary: &Binary, checkout: &Checkout) -> Result<(), String> {
             continue;
         }
         let home = Scratch::create("home")?;
-        let server = marked.iter().any(|block| block.with_s3).then(server::Server::start).transpose()?;
+        let kinds: BTreeSet<_> = marked.iter().filter_map(|block| block.beside).collect();
+        let servers: Vec<_> = kinds.into_iter().map(server::Server::start).collect::<Result<_, _>>()?;
         for block in marked {
             count += 1;
             // Later blocks of a document build upon the earlier ones.
-            if let Err(message) = block.run(binary, &home.path, server.as_ref()) {
+            if let Err(message) = block.run(binary, &home.path, &servers) {
                 failures.push(format!("{path}:{}: {message}", block.line));
                 break;
             }

@@ -1,4 +1,4 @@
-//! Addresses of stores: `sqlite:///FILE`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`.
+//! Addresses of stores: `sqlite:///FILE`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `webdavs://HOST/PATH`.
 //!
 //! Owns what is common to them; each kind has its form in a module of its own. Never reaches a store, and never holds a
 //! credential: an address is shown in messages, in recovery kits and to everybody who lists processes.
@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 mod cloud;
 #[cfg(test)]
 mod tests;
+mod webdav;
 
 pub use cloud::{Cloud, CloudAddress, Setting};
+pub use webdav::{Security, WebdavAddress};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub enum Address {
     /// One SQLite file.
     Sqlite(PathBuf),
     Cloud(CloudAddress),
+    Webdav(WebdavAddress),
 }
 
 /// Why a text is no address, in words that follow the text.
@@ -32,6 +35,9 @@ impl Address {
         if scheme == "sqlite" {
             return Some(parse_sqlite(rest));
         }
+        if let Some(address) = WebdavAddress::parse(scheme, rest) {
+            return Some(address.map(Self::Webdav));
+        }
         let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.scheme() == scheme)?;
         Some(CloudAddress::parse(cloud, rest).map(Self::Cloud))
     }
@@ -40,7 +46,7 @@ impl Address {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
-            Self::Cloud(_) => None,
+            Self::Cloud(_) | Self::Webdav(_) => None,
         }
     }
 
@@ -48,6 +54,7 @@ impl Address {
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Cloud(own), Self::Cloud(other)) => own.is_same(other),
+            (Self::Webdav(own), Self::Webdav(other)) => own.is_same(other),
             _ => self == other,
         }
     }
@@ -56,6 +63,7 @@ impl Address {
     pub fn holds(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Cloud(own), Self::Cloud(other)) => own.holds(other),
+            (Self::Webdav(own), Self::Webdav(other)) => own.holds(other),
             _ => self == other,
         }
     }
@@ -69,6 +77,7 @@ impl Address {
                 Self::Sqlite(file.into())
             }
             Self::Cloud(cloud) => Self::Cloud(cloud.beneath(name)),
+            Self::Webdav(webdav) => Self::Webdav(webdav.beneath(name)),
         }
     }
 }
@@ -78,6 +87,7 @@ impl fmt::Display for Address {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", encode_percent(path.as_os_str().as_bytes())),
             Self::Cloud(cloud) => cloud.fmt(f),
+            Self::Webdav(webdav) => webdav.fmt(f),
         }
     }
 }
@@ -96,7 +106,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// A path in an address: what has a meaning there, and what cannot be shown, in hexadecimal digits.
-fn encode_percent(path: &[u8]) -> String {
+pub(crate) fn encode_percent(path: &[u8]) -> String {
     let encode = |byte: &u8| match byte {
         b'/' | b'+' | b',' | b':' | b'=' | b'@' | b'~' => char::from(*byte).to_string(),
         byte if is_plain(*byte) => char::from(*byte).to_string(),

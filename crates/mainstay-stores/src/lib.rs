@@ -1,4 +1,4 @@
-//! Where objects live, beside a directory: SQLite files, S3 and other clouds.
+//! Where objects live, beside a directory: SQLite files, S3 and other clouds, WebDAV servers.
 //!
 //! Owns the way from an address to a store. Each store keeps the contract of [`mainstay_repo::Store`] in its own module.
 
@@ -6,18 +6,22 @@ mod address;
 mod answers;
 mod aws_profile;
 mod cloud;
+mod netrc;
+mod patience;
 mod settings;
 mod sqlite;
+mod webdav;
 
 use std::io;
 use std::sync::Arc;
 
 use mainstay_repo::Store;
 
-pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting, decode_percent};
+pub use address::{Address, BadAddress, Cloud, CloudAddress, Security, Setting, WebdavAddress, decode_percent};
 pub use cloud::CloudStore;
 pub use settings::Surroundings;
 pub use sqlite::SqliteStore;
+pub use webdav::WebdavStore;
 
 /// Makes ready the store at an address; sends and reads nothing yet.
 ///
@@ -27,5 +31,18 @@ pub fn open(address: &Address, surroundings: &Surroundings) -> io::Result<Arc<dy
     match address {
         Address::Sqlite(path) => Ok(Arc::new(SqliteStore::new(path))),
         Address::Cloud(address) => Ok(Arc::new(CloudStore::new(address.clone(), surroundings)?)),
+        Address::Webdav(address) => Ok(Arc::new(WebdavStore::new(address.clone(), surroundings)?)),
+    }
+}
+
+/// Removes what is left of a place when all of its objects are gone; a file is its owner's to remove.
+///
+/// # Errors
+/// The place still holds something, or cannot be removed.
+pub fn remove_emptied(address: &Address, surroundings: &Surroundings) -> io::Result<()> {
+    match address {
+        // A prefix is gone with its last object.
+        Address::Sqlite(_) | Address::Cloud(_) => Ok(()),
+        Address::Webdav(address) => WebdavStore::new(address.clone(), surroundings)?.remove(),
     }
 }

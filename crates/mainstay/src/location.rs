@@ -42,7 +42,7 @@ pub struct Location {
 /// What other programs call a store in the form `name:rest`, without the slashes of an address.
 const FOREIGN_PREFIXES: [&str; 9] = ["s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone"];
 
-const EMPTY_HINT: &str = "name a place: a path, sqlite:///FILE, s3://BUCKET/PREFIX; for the default repository leave out --repo and unset MAINSTAY_REPO";
+const EMPTY_HINT: &str = "name a place: a path, sqlite:///FILE, s3://BUCKET/PREFIX, webdavs://HOST/PATH; for the default repository leave out --repo and unset MAINSTAY_REPO";
 
 impl Location {
     /// Reads the value of `--repo`; `None` means the default repository. Makes the store ready; nothing is sent or read yet.
@@ -71,6 +71,16 @@ impl Location {
                 })?,
         };
         Ok(Self { place, choice, store })
+    }
+
+    /// Removes what is left of a place on a server when all of its objects are gone.
+    pub fn remove_emptied(&self) -> std::io::Result<()> {
+        match &self.place {
+            Place::Directory(_) => Ok(()),
+            Place::Elsewhere(address) => {
+                mainstay_stores::remove_emptied(address, &Surroundings::new(defaults::variables()))
+            }
+        }
     }
 
     pub fn store(&self) -> Arc<dyn Store> {

@@ -18,10 +18,15 @@ fn an_address_is_shown_as_it_was_given() {
         "s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=eu-1&style=path&conditions=off",
         "gs://bucket/prefix?endpoint=http://localhost:4443",
         "az://container/prefix?account=name",
+        "webdavs://nas.example/",
+        "webdavs://nas.example:8443/remote.php/dav/files/some%20one/backups",
+        "webdav://127.0.0.1:8080/x",
+        "webdav://[::1]:8080/a%25b",
     ] {
         assert_eq!(parse(text), Ok(text.to_owned()));
     }
     assert_eq!(parse("s3://bucket/prefix/"), Ok("s3://bucket/prefix".to_owned()));
+    assert_eq!(parse("webdavs://NAS.example:443/%61b/"), Ok("webdavs://nas.example/ab".to_owned()));
     assert_eq!(parse("s3://bucket/?region=a%20b"), Ok("s3://bucket?region=a b".to_owned()));
 }
 
@@ -47,6 +52,20 @@ fn what_is_no_address_is_told_with_what_was_expected() {
         ("s3://bucket?region=a&region=b", "the setting `region` stands there twice"),
         ("sqlite://relative.db", "expected sqlite:///FILE"),
         ("sqlite:///directory/", "expected sqlite:///FILE"),
+        ("webdav://", "expected webdav://HOST/PATH"),
+        ("webdavs:host", "expected webdavs://HOST/PATH"),
+        ("webdavs://host:99999/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://host:/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://ho st/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://[::1/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://[::g]/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://me:hush@host/x", "credentials do not belong into an address"),
+        ("webdavs://host/x?y=z", "has no settings"),
+        ("webdavs://host/a//b", "in parts between slashes"),
+        ("webdavs://host/a/../b", "in parts between slashes"),
+        ("webdavs://host/a%2Fb", "in parts between slashes"),
+        ("webdavs://host/a%0Ab", "in parts between slashes"),
+        ("webdavs://host/%zz", "in parts between slashes"),
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.contains(said), "{text}: {error}");
@@ -72,11 +91,26 @@ fn places_are_compared_by_what_lies_in_them() {
 }
 
 #[test]
+fn collections_of_a_server_are_compared_by_server_and_path() {
+    let webdav = |text: &str| {
+        let (scheme, rest) = text.split_once(':').unwrap();
+        Address::parse(scheme, rest.as_bytes()).unwrap().unwrap()
+    };
+    let place = webdav("webdavs://host/a/b");
+    assert!(place.is_same(&webdav("webdavs://HOST:443/a/b/")) && !place.is_same(&webdav("webdavs://host:444/a/b")));
+    assert!(webdav("webdavs://host/").holds(&place) && webdav("webdavs://host/a").holds(&place));
+    assert!(!webdav("webdavs://host/a/bb").holds(&place) && !place.holds(&webdav("webdavs://host/a/bb")));
+    assert!(!place.holds(&webdav("s3://host/a/b")));
+}
+
+#[test]
 fn a_place_beneath_a_place_is_named_after_it() {
     for (text, beneath) in [
         ("s3://bucket", "s3://bucket/x"),
         ("s3://bucket/a?region=r", "s3://bucket/a/x?region=r"),
         ("sqlite:///d/f.db", "sqlite:///d/f.db-x"),
+        ("webdavs://host/a", "webdavs://host/a/x"),
+        ("webdav://host", "webdav://host/x"),
     ] {
         let (scheme, rest) = text.split_once(':').unwrap();
         let address = Address::parse(scheme, rest.as_bytes()).unwrap().unwrap();

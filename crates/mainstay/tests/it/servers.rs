@@ -2,6 +2,8 @@
 //!
 //! Owns starting them and what a client needs to know. Tries nothing.
 
+pub mod webdav;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -26,7 +28,7 @@ impl S3 {
             .stdout(Stdio::null())
             .spawn()
             .expect("a server");
-        let address = address_of(&mut process);
+        let address = address_of(&mut process, "Running on http://");
         let server = Self { process, address };
         server.create(bucket);
         world.write(".aws/credentials", b"[default]\naws_access_key_id = key\naws_secret_access_key = secret\n");
@@ -74,12 +76,12 @@ impl Drop for S3 {
 }
 
 /// Waits for the line by which the server tells its address; what else it says is read and dropped, so that it never waits.
-fn address_of(process: &mut Child) -> String {
+fn address_of(process: &mut Child, before: &str) -> String {
     let mut lines = BufReader::new(process.stderr.take().expect("it was asked for")).lines();
     let mut told = String::new();
     for line in lines.by_ref() {
         let line = line.expect("text");
-        if let Some((_, address)) = line.split_once("Running on http://") {
+        if let Some((_, address)) = line.split_once(before) {
             std::thread::spawn(move || lines.for_each(drop));
             return address.trim().to_owned();
         }

@@ -53,7 +53,8 @@ impl Ground {
     }
 
     fn remove_objects(&self) -> io::Result<()> {
-        self.store.list("")?.iter().try_for_each(|object| self.store.delete(&object.name))
+        self.store.list("")?.iter().try_for_each(|object| self.store.delete(&object.name))?;
+        self.location.remove_emptied()
     }
 }
 
