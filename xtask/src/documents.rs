@@ -4,6 +4,7 @@
 //! the README and of the guide are run, each document in an empty home of its own.
 
 mod blocks;
+mod postgres;
 mod reference;
 mod server;
 

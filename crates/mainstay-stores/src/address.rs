@@ -1,4 +1,5 @@
-//! Addresses of stores: `sqlite:///FILE`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `webdavs://HOST/PATH`.
+//! Addresses of stores: `sqlite:///FILE`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `webdavs://HOST/PATH`,
+//! `postgresql://HOST/DATABASE`.
 //!
 //! Owns what is common to them; each kind has its form in a module of its own. Never reaches a store, and never holds a
 //! credential: an address is shown in messages, in recovery kits and to everybody who lists processes.
@@ -9,11 +10,13 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 mod cloud;
+mod postgres;
 #[cfg(test)]
 mod tests;
 mod webdav;
 
 pub use cloud::{Cloud, CloudAddress, Setting};
+pub use postgres::{Encryption, Host, PostgresAddress};
 pub use webdav::{Security, WebdavAddress};
 
 /// Where a store is.
@@ -23,6 +26,7 @@ pub enum Address {
     Sqlite(PathBuf),
     Cloud(CloudAddress),
     Webdav(WebdavAddress),
+    Postgres(PostgresAddress),
 }
 
 /// Why a text is no address, in words that follow the text.
@@ -35,6 +39,9 @@ impl Address {
         if scheme == "sqlite" {
             return Some(parse_sqlite(rest));
         }
+        if scheme == "postgresql" || scheme == "postgres" {
+            return Some(PostgresAddress::parse(rest).map(Self::Postgres));
+        }
         if let Some(address) = WebdavAddress::parse(scheme, rest) {
             return Some(address.map(Self::Webdav));
         }
@@ -46,7 +53,7 @@ impl Address {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
-            Self::Cloud(_) | Self::Webdav(_) => None,
+            Self::Cloud(_) | Self::Webdav(_) | Self::Postgres(_) => None,
         }
     }
 
@@ -55,6 +62,7 @@ impl Address {
         match (self, other) {
             (Self::Cloud(own), Self::Cloud(other)) => own.is_same(other),
             (Self::Webdav(own), Self::Webdav(other)) => own.is_same(other),
+            (Self::Postgres(own), Self::Postgres(other)) => own.is_same(other),
             _ => self == other,
         }
     }
@@ -64,6 +72,7 @@ impl Address {
         match (self, other) {
             (Self::Cloud(own), Self::Cloud(other)) => own.holds(other),
             (Self::Webdav(own), Self::Webdav(other)) => own.holds(other),
+            (Self::Postgres(own), Self::Postgres(other)) => own.is_same(other),
             _ => self == other,
         }
     }
@@ -78,6 +87,7 @@ impl Address {
             }
             Self::Cloud(cloud) => Self::Cloud(cloud.beneath(name)),
             Self::Webdav(webdav) => Self::Webdav(webdav.beneath(name)),
+            Self::Postgres(schema) => Self::Postgres(schema.beneath(name)),
         }
     }
 }
@@ -88,6 +98,7 @@ impl fmt::Display for Address {
             Self::Sqlite(path) => write!(f, "sqlite://{}", encode_percent(path.as_os_str().as_bytes())),
             Self::Cloud(cloud) => cloud.fmt(f),
             Self::Webdav(webdav) => webdav.fmt(f),
+            Self::Postgres(schema) => schema.fmt(f),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Where objects live, beside a directory: SQLite files, S3 and other clouds, WebDAV servers.
+//! Where objects live, beside a directory: SQLite files, S3 and other clouds, WebDAV servers,
+//! PostgreSQL.
 //!
 //! Owns the way from an address to a store. Each store keeps the contract of [`mainstay_repo::Store`] in its own module.
 
@@ -8,6 +9,7 @@ mod aws_profile;
 mod cloud;
 mod netrc;
 mod patience;
+mod postgres;
 mod settings;
 mod sqlite;
 mod webdav;
@@ -17,8 +19,12 @@ use std::sync::Arc;
 
 use mainstay_repo::Store;
 
-pub use address::{Address, BadAddress, Cloud, CloudAddress, Security, Setting, WebdavAddress, decode_percent};
+pub use address::{
+    Address, BadAddress, Cloud, CloudAddress, Encryption, Host, PostgresAddress, Security, Setting, WebdavAddress,
+    decode_percent,
+};
 pub use cloud::CloudStore;
+pub use postgres::PostgresStore;
 pub use settings::Surroundings;
 pub use sqlite::SqliteStore;
 pub use webdav::WebdavStore;
@@ -32,6 +38,7 @@ pub fn open(address: &Address, surroundings: &Surroundings) -> io::Result<Arc<dy
         Address::Sqlite(path) => Ok(Arc::new(SqliteStore::new(path))),
         Address::Cloud(address) => Ok(Arc::new(CloudStore::new(address.clone(), surroundings)?)),
         Address::Webdav(address) => Ok(Arc::new(WebdavStore::new(address.clone(), surroundings)?)),
+        Address::Postgres(address) => Ok(Arc::new(PostgresStore::new(address.clone(), surroundings)?)),
     }
 }
 
@@ -44,5 +51,6 @@ pub fn remove_emptied(address: &Address, surroundings: &Surroundings) -> io::Res
         // A prefix is gone with its last object.
         Address::Sqlite(_) | Address::Cloud(_) => Ok(()),
         Address::Webdav(address) => WebdavStore::new(address.clone(), surroundings)?.remove(),
+        Address::Postgres(address) => PostgresStore::new(address.clone(), surroundings)?.remove(),
     }
 }

@@ -28,7 +28,7 @@ pub fn state_directory() -> Result<PathBuf, Failure> {
 
 /// The variables that the tools of providers read, as far as they are text; secrets of others are nobody's business.
 pub fn variables() -> Vec<(String, String)> {
-    const PREFIXES: [&str; 5] = ["AWS_", "GOOGLE_", "AZURE_", "WEBDAV_", "HOME"];
+    const PREFIXES: [&str; 7] = ["AWS_", "GOOGLE_", "AZURE_", "WEBDAV_", "PG", "HOME", "USER"];
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };

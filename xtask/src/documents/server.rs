@@ -2,6 +2,7 @@
 //!
 //! Owns starting them, and what the environment of a block says of them. They end with the document.
 
+use super::postgres;
 use crate::checkout;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -15,15 +16,18 @@ pub enum Kind {
     S3,
     /// rclone over a directory that goes with it; the variable `SERVER` holds its address.
     Webdav,
+    /// A new cluster; the variable `DATABASE` holds the address of its database.
+    Postgresql,
 }
 
 impl Kind {
-    pub const ALL: [Self; 2] = [Self::S3, Self::Webdav];
+    pub const ALL: [Self; 3] = [Self::S3, Self::Webdav, Self::Postgresql];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
             Self::Webdav => "webdav",
+            Self::Postgresql => "postgresql",
         }
     }
 }
@@ -39,21 +43,25 @@ pub struct Server {
 impl Server {
     pub fn start(kind: Kind) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("start a server ({}): {error}", kind.name());
-        let (mut command, directory) = match kind {
-            Kind::S3 => (s3(), None),
+        let (mut command, directory, port) = match kind {
+            Kind::S3 => (s3(), None, None),
             Kind::Webdav => {
-                let directory = std::env::temp_dir().join(format!("mainstay-served-{}", std::process::id()));
-                std::fs::create_dir(&directory).map_err(failed)?;
-                (webdav(&directory), Some(directory))
+                let directory = own_directory(kind).map_err(failed)?;
+                (webdav(&directory), Some(directory), None)
+            }
+            Kind::Postgresql => {
+                let directory = own_directory(kind).map_err(failed)?;
+                let (command, port) = postgres::cluster(&directory)?;
+                (command, Some(directory), Some(port))
             }
         };
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
         let errors = process.stderr.take().ok_or("start a server: it has no output")?;
         let mut server = Self { kind, process, address: String::new(), directory };
         let mut lines = BufReader::new(errors).lines().map_while(Result::ok);
-        let told = lines.find_map(|line| {
-            let (_, address) = line.split_once(" on http://")?;
-            Some(address.trim().trim_end_matches('/').to_owned())
+        let told = lines.find_map(|line| match port {
+            Some(port) => line.contains("ready to accept connections").then(|| format!("127.0.0.1:{port}")),
+            None => Some(line.split_once(" on http://")?.1.trim().trim_end_matches('/').to_owned()),
         });
         server.address = told.ok_or("start a server: it ended (did ./test install what it needs?)")?;
         // Whatever it says later is read, so that it never waits.
@@ -85,8 +93,19 @@ impl Server {
                 ("WEBDAV_USERNAME", "ada".to_owned()),
                 ("WEBDAV_PASSWORD", "secret".to_owned()),
             ],
+            Kind::Postgresql => vec![
+                ("DATABASE", format!("postgresql://ada@{}/postgres", self.address)),
+                ("PGPASSWORD", "secret".to_owned()),
+            ],
         }
     }
+}
+
+/// A directory that goes with the server.
+fn own_directory(kind: Kind) -> std::io::Result<PathBuf> {
+    let directory = std::env::temp_dir().join(format!("mainstay-{}-{}", kind.name(), std::process::id()));
+    std::fs::create_dir(&directory)?;
+    Ok(directory)
 }
 
 fn s3() -> Command {

@@ -2,6 +2,7 @@
 //!
 //! Owns the life of a repository in each: created, backed up to, looked into, pruned, copied, damaged, restored from.
 
+mod postgres;
 mod webdav;
 
 use crate::servers::{S3, assert_restores};
