@@ -59,10 +59,17 @@ impl Failure {
     }
 }
 
-/// Conflicts of transactions, a server that is starting or stopping, too many connections, connections that broke.
+/// Conflicts of transactions, tables that somebody else was making at the same time, a server that is starting or stopping, too
+/// many connections, connections that broke.
 fn is_passing(state: &SqlState) -> bool {
     let class = state.code().get(..2).unwrap_or_default();
-    let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+    let conflicts = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_SCHEMA,
+        SqlState::DUPLICATE_TABLE,
+    ];
     let stops = [
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,

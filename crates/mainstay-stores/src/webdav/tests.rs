@@ -83,6 +83,10 @@ fn an_upload_of_which_a_part_arrived_is_given_no_name() {
     let error = store.put("packs/a", b"bytes").unwrap_err();
     assert_eq!(error.to_string(), "expected 5 bytes after an upload, got 4");
     server.join().unwrap();
+    // The name that it was to have is not known to be absent.
+    let (store, server) = scripted(vec![CREATED, CREATED, NOT_FOUND, COLLECTION]);
+    assert_eq!(kind(store.put("packs/a", b"bytes")), Some(io::ErrorKind::Other));
+    server.join().unwrap();
 }
 
 #[test]

@@ -93,7 +93,12 @@ impl Inner {
         });
         let (place, name) = put.map_err(|refusal| refusal.trouble.error)?;
         // The length is told by the server's own list: that it took the bytes may be anybody's answer.
-        let (expected, got) = (bytes.len() as u64, self.len(&name)?);
+        let looked = self.len(&name).map_err(|error| match error.kind() {
+            // Absent is what was put aside; of the object that is to be that says nothing.
+            io::ErrorKind::NotFound => io::Error::other("what was put aside is gone: does somebody clear tmp/?"),
+            _ => error,
+        });
+        let (expected, got) = (bytes.len() as u64, looked?);
         if expected != got {
             let message = format!("expected {expected} bytes after an upload, got {got}");
             return Err(io::Error::other(message));

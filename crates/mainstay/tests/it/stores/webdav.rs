@@ -113,3 +113,22 @@ fn what_is_wrong_with_a_webdav_server_is_told_as_it_is() {
     let none = world.run(&["--repo", &server.repository("x"), "snapshots"]);
     assert!(none.stderr.contains("no credentials were found"), "{none:#?}");
 }
+
+#[test]
+fn a_server_by_tls_is_believed_only_with_a_certificate_that_is_trusted() {
+    let world = world();
+    let server = Webdav::start(&world, Make::RcloneByTls);
+    let repository = server.repository("x");
+    let run = |arguments: &[&str], trusted: Option<&std::path::Path>| {
+        let mut command = world.command(&[&["--repo", &repository], arguments].concat());
+        crate::world::run(command.envs(trusted.map(|path| ("SSL_CERT_FILE", path))))
+    };
+    let refused = run(&["snapshots"], None);
+    assert!(refused.code != 0 && refused.stderr.contains("certificate"), "{refused:#?}");
+    assert_eq!(std::fs::read_dir(server.path("")).expect("a directory").count(), 0);
+    let certificate = server.certificate();
+    for arguments in [&["init"][..], &["backup", "docs"], &["restore", "latest", "--target", "out", "--verify"]] {
+        let ran = run(arguments, Some(&certificate));
+        assert_eq!(ran.code, 0, "{arguments:?}: {ran:#?}");
+    }
+}
