@@ -134,14 +134,14 @@ impl Inner {
     /// Lists objects until there are `most` of them. What a name of an upload is given is no object yet.
     pub fn list(&self, prefix: &str, most: usize) -> io::Result<Vec<Object>> {
         let mut objects = Vec::new();
-        let mut folders = vec![prefix.trim_end_matches('/').to_owned()];
+        let top = prefix.trim_end_matches('/');
+        let mut folders = vec![top.to_owned()];
         while let Some(folder) = folders.pop() {
             let place = self.place(&folder)?;
             let told = match self.tell(&place.as_collection(), &place, Depth::Members) {
-                Err(Refusal { status: Some(StatusCode::NOT_FOUND), .. })
-                    if objects.is_empty() && folders.is_empty() =>
-                {
-                    // A folder is empty only where a repository is or could be.
+                // A folder that was never made is empty only where a repository is or could be; one that its own folder has
+                // just told of is there.
+                Err(Refusal { status: Some(StatusCode::NOT_FOUND), .. }) if folder == top => {
                     return self.require_collection(&self.root()).map(|()| Vec::new());
                 }
                 told => told.map_err(|refusal| refusal.trouble.error)?,

@@ -147,6 +147,16 @@ fn a_folder_that_was_never_made_is_empty_only_where_its_repository_is() {
 }
 
 #[test]
+fn a_folder_that_was_told_of_a_moment_ago_is_not_empty_because_of_a_404() {
+    let folders = "<multistatus xmlns='DAV:'><response><href>{path}</href><propstat><prop><resourcetype><collection/>\
+        </resourcetype></prop><status>HTTP/1.1 200 OK</status></propstat></response><response><href>{path}aa/</href><propstat>\
+        <prop><resourcetype><collection/></resourcetype></prop><status>HTTP/1.1 200 OK</status></propstat></response></multistatus>";
+    let (store, server) = scripted(vec![Answer::Say("207 Multi-Status", folders), NOT_FOUND]);
+    assert_eq!(kind(store.list("packs/")), Some(io::ErrorKind::Other));
+    assert_eq!(server.join().unwrap(), ["PROPFIND /p/packs/", "PROPFIND /p/packs/aa/"]);
+}
+
+#[test]
 fn an_answer_that_is_no_listing_is_never_one_of_nothing() {
     for (head, body) in [
         ("200 OK", "<html>log in</html>"),
