@@ -4,11 +4,14 @@
 //! the README and of the guide are run, each document in an empty home of its own.
 
 mod blocks;
+mod postgres;
 mod reference;
 mod server;
+mod ssh;
 
 use crate::binary::{Binary, Request, Scratch};
 use crate::checkout::{self, Checkout};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const REFERENCE: &str = "docs/reference/cli.md";
@@ -67,13 +70,14 @@ fn run_blocks(binary: &Binary, checkout: &Checkout) -> Result<(), String> {
             continue;
         }
         let home = Scratch::create("home")?;
-        let needs = |server| marked.iter().any(|block| block.with == Some(server));
-        let server = needs(blocks::Beside::S3).then(server::Server::start).transpose()?;
-        let _ssh = needs(blocks::Beside::Sftp).then(|| server::start_ssh(&home.path)).transpose()?;
+        let kinds: BTreeSet<_> = marked.iter().filter_map(|block| block.beside).collect();
+        let _ssh = kinds.contains(&server::Kind::Sftp).then(|| ssh::start(&home.path)).transpose()?;
+        let kinds = kinds.into_iter().filter(|kind| *kind != server::Kind::Sftp);
+        let servers: Vec<_> = kinds.map(server::Server::start).collect::<Result<_, _>>()?;
         for block in marked {
             count += 1;
             // Later blocks of a document build upon the earlier ones.
-            if let Err(message) = block.run(binary, &home.path, server.as_ref()) {
+            if let Err(message) = block.run(binary, &home.path, &servers) {
                 failures.push(format!("{path}:{}: {message}", block.line));
                 break;
             }

@@ -1,4 +1,5 @@
-//! Addresses of stores: `sqlite:///FILE`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `sftp://HOST/PATH`.
+//! Addresses of stores: `sqlite:///FILE`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `sftp://HOST/PATH`, `webdavs://HOST/PATH`,
+//! `postgresql://HOST/DATABASE`.
 //!
 //! Owns what is common to them; each kind has its form in a module of its own. Never reaches a store, and never holds a
 //! credential: an address is shown in messages, in recovery kits and to everybody who lists processes.
@@ -9,12 +10,16 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 mod cloud;
+mod postgres;
 mod sftp;
 #[cfg(test)]
 mod tests;
+mod webdav;
 
 pub use cloud::{Cloud, CloudAddress, Setting};
+pub use postgres::{Encryption, Host, PostgresAddress};
 pub use sftp::{SftpAddress, USUAL_PORT};
+pub use webdav::{Security, WebdavAddress};
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,8 @@ pub enum Address {
     Sqlite(PathBuf),
     Cloud(CloudAddress),
     Sftp(SftpAddress),
+    Webdav(WebdavAddress),
+    Postgres(PostgresAddress),
 }
 
 /// Why a text is no address, in words that follow the text.
@@ -38,6 +45,12 @@ impl Address {
         if scheme == "sftp" {
             return Some(SftpAddress::parse(rest).map(Self::Sftp));
         }
+        if scheme == "postgresql" || scheme == "postgres" {
+            return Some(PostgresAddress::parse(rest).map(Self::Postgres));
+        }
+        if let Some(address) = WebdavAddress::parse(scheme, rest) {
+            return Some(address.map(Self::Webdav));
+        }
         let cloud = Cloud::ALL.into_iter().find(|cloud| cloud.scheme() == scheme)?;
         Some(CloudAddress::parse(cloud, rest).map(Self::Cloud))
     }
@@ -46,7 +59,7 @@ impl Address {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
-            Self::Cloud(_) | Self::Sftp(_) => None,
+            Self::Cloud(_) | Self::Sftp(_) | Self::Webdav(_) | Self::Postgres(_) => None,
         }
     }
 
@@ -55,6 +68,8 @@ impl Address {
         match (self, other) {
             (Self::Cloud(own), Self::Cloud(other)) => own.is_same(other),
             (Self::Sftp(own), Self::Sftp(other)) => own.is_same(other),
+            (Self::Webdav(own), Self::Webdav(other)) => own.is_same(other),
+            (Self::Postgres(own), Self::Postgres(other)) => own.is_same(other),
             _ => self == other,
         }
     }
@@ -64,6 +79,8 @@ impl Address {
         match (self, other) {
             (Self::Cloud(own), Self::Cloud(other)) => own.holds(other),
             (Self::Sftp(own), Self::Sftp(other)) => own.holds(other),
+            (Self::Webdav(own), Self::Webdav(other)) => own.holds(other),
+            (Self::Postgres(own), Self::Postgres(other)) => own.is_same(other),
             _ => self == other,
         }
     }
@@ -78,6 +95,8 @@ impl Address {
             }
             Self::Cloud(cloud) => Self::Cloud(cloud.beneath(name)),
             Self::Sftp(sftp) => Self::Sftp(sftp.beneath(name)),
+            Self::Webdav(webdav) => Self::Webdav(webdav.beneath(name)),
+            Self::Postgres(schema) => Self::Postgres(schema.beneath(name)),
         }
     }
 }
@@ -88,6 +107,8 @@ impl fmt::Display for Address {
             Self::Sqlite(path) => write!(f, "sqlite://{}", encode_percent(path.as_os_str().as_bytes())),
             Self::Cloud(cloud) => cloud.fmt(f),
             Self::Sftp(sftp) => sftp.fmt(f),
+            Self::Webdav(webdav) => webdav.fmt(f),
+            Self::Postgres(schema) => schema.fmt(f),
         }
     }
 }
@@ -106,7 +127,7 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// A path in an address: what has a meaning there, and what cannot be shown, in hexadecimal digits.
-fn encode_percent(path: &[u8]) -> String {
+pub(crate) fn encode_percent(path: &[u8]) -> String {
     let encode = |byte: &u8| match byte {
         b'/' | b'+' | b',' | b':' | b'=' | b'@' | b'~' => char::from(*byte).to_string(),
         byte if is_plain(*byte) => char::from(*byte).to_string(),

@@ -1,4 +1,5 @@
-//! Where objects live, beside a directory: SQLite files, S3 and other clouds, directories of other machines.
+//! Where objects live, beside a directory: SQLite files, directories of other machines, S3 and other clouds, WebDAV servers,
+//! PostgreSQL.
 //!
 //! Owns the way from an address to a store. Each store keeps the contract of [`mainstay_repo::Store`] in its own module.
 
@@ -10,26 +11,35 @@ mod cached;
 mod cloud;
 mod limits;
 mod near;
+mod netrc;
 mod patience;
+mod postgres;
+mod repeat;
 mod settings;
 mod sftp;
 mod sqlite;
+mod webdav;
 
 use std::io;
 use std::sync::Arc;
 
 use mainstay_repo::Store;
 
-pub use address::{Address, BadAddress, Cloud, CloudAddress, Setting, SftpAddress, decode_percent};
+pub use address::{
+    Address, BadAddress, Cloud, CloudAddress, Encryption, Host, PostgresAddress, Security, Setting, SftpAddress,
+    WebdavAddress, decode_percent,
+};
 pub use ahead::AheadStore;
 pub use cached::CachedStore;
 pub use cloud::CloudStore;
 pub use limits::Limits;
 pub use near::Near;
 pub use patience::Patience;
+pub use postgres::PostgresStore;
 pub use settings::Surroundings;
 pub use sftp::{HostKey, SftpStore, Trust};
 pub use sqlite::SqliteStore;
+pub use webdav::WebdavStore;
 
 /// Makes ready the store at an address; sends and reads nothing yet.
 ///
@@ -40,5 +50,7 @@ pub fn open(address: &Address, surroundings: &Surroundings) -> io::Result<Arc<dy
         Address::Sqlite(path) => Ok(Arc::new(SqliteStore::new(path))),
         Address::Cloud(address) => Ok(Arc::new(CloudStore::new(address.clone(), surroundings)?)),
         Address::Sftp(address) => Ok(Arc::new(SftpStore::new(address.clone(), surroundings)?)),
+        Address::Webdav(address) => Ok(Arc::new(WebdavStore::new(address.clone(), surroundings)?)),
+        Address::Postgres(address) => Ok(Arc::new(PostgresStore::new(address.clone(), surroundings)?)),
     }
 }

@@ -42,7 +42,7 @@ impl Surroundings {
     }
 
     /// What goes into the head of a request is one line.
-    fn require_text(&self) -> io::Result<()> {
+    pub(crate) fn require_text(&self) -> io::Result<()> {
         let is_odd = |(name, value): &(&String, &String)| *name != "HOME" && value.chars().any(char::is_control);
         match self.variables.iter().find(is_odd) {
             Some((name, _)) => {

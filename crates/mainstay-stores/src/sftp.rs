@@ -70,7 +70,7 @@ impl SftpStore {
     /// # Errors
     /// When the settings cannot be read, or say what is not known here.
     pub fn new(address: SftpAddress, surroundings: &Surroundings) -> io::Result<Self> {
-        Self::with_patience(address, surroundings, Patience::default())
+        Self::with_patience(address, surroundings, Patience::of(&surroundings.patience))
     }
 
     fn with_patience(address: SftpAddress, surroundings: &Surroundings, patience: Patience) -> io::Result<Self> {
@@ -404,7 +404,7 @@ impl Store for SftpStore {
         self.inner.pool.run(async |channel, _| self.inner.prepare(channel).await)
     }
 
-    fn remove_folders(&self) -> io::Result<()> {
+    fn remove_emptied(&self) -> io::Result<()> {
         self.inner.pool.run(async |channel, _| {
             let (_, found) = self.inner.walk(channel, "").await?;
             for folder in found.iter().rev() {

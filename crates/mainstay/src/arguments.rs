@@ -42,7 +42,7 @@ pub struct Arguments {
 /// Options of every command.
 #[derive(Args)]
 pub struct Global {
-    /// The repository: a directory, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX, gs://… or az://… [default: a directory of the user's]
+    /// The repository: a directory, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX, gs://…, az://…, webdavs://HOST/PATH or postgresql://HOST/DATABASE [default: a directory of the user's]
     #[arg(long, global = true, value_name = "PATH-OR-URL", env = "MAINSTAY_REPO", hide_env_values = true)]
     #[arg(help_heading = "Global options")]
     pub repo: Option<OsString>,

@@ -41,11 +41,14 @@ fn given_by_systemd(name: &str) -> Option<PathBuf> {
 
 /// The variables that the tools of providers read, as far as they are text; secrets of others are nobody's business.
 pub fn variables() -> Vec<(String, String)> {
-    const PREFIXES: [&str; 7] = ["AWS_", "GOOGLE_", "AZURE_", "HOME", "SSH_AUTH_SOCK", "USER", "LOGNAME"];
+    const PREFIXES: [&str; 4] = ["AWS_", "GOOGLE_", "AZURE_", "WEBDAV_"];
+    const NAMES: [&str; 7] = ["HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "PGUSER", "PGPASSWORD", "PGPASSFILE"];
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
-    let is_read = |(name, _): &(String, String)| PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let is_read = |(name, _): &(String, String)| {
+        NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    };
     std::env::vars_os().filter_map(text).filter(is_read).collect()
 }
 

@@ -2,10 +2,9 @@
 //!
 //! Owns the marks: `<!-- run -->` on the line before a `sh` block has it run by bash, which stops
 //! at the first command that fails; a line `# => text` in it says that the block prints this text,
-//! in this order. `<!-- run with s3 -->` runs it beside an S3 server with a bucket `backups`, `<!-- run with sftp -->` beside an
-//! SSH server that the user knows as `nas`.
+//! in this order. `<!-- run with s3 -->` runs it beside a server: `server` knows of which kinds.
 
-use super::server::Server;
+use super::server::{Kind, Server};
 use crate::binary::{Binary, text};
 use std::path::Path;
 
@@ -13,8 +12,6 @@ use std::path::Path;
 mod tests;
 
 const MARK: &str = "<!-- run -->";
-const MARK_S3: &str = "<!-- run with s3 -->";
-const MARK_SFTP: &str = "<!-- run with sftp -->";
 const FENCE: &str = "```";
 const EXPECTATION: &str = "# => ";
 
@@ -23,14 +20,7 @@ pub struct Block {
     /// The line of its opening fence, counted from 1.
     pub line: usize,
     pub script: String,
-    pub with: Option<Beside>,
-}
-
-/// The server that a block needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beside {
-    S3,
-    Sftp,
+    pub beside: Option<Kind>,
 }
 
 /// The marked blocks, in order; a mark without a block is an error.
@@ -39,19 +29,17 @@ pub fn find(document: &str) -> Result<Vec<Block>, String> {
     let mut lines = document.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let mark = line.trim();
-        let with = match mark {
-            MARK => None,
-            MARK_S3 => Some(Beside::S3),
-            MARK_SFTP => Some(Beside::Sftp),
-            _ => continue,
-        };
+        let beside = Kind::ALL.into_iter().find(|kind| mark == format!("<!-- run with {} -->", kind.name()));
+        if mark != MARK && beside.is_none() {
+            continue;
+        }
         let opening = lines.find(|(_, line)| !line.trim().is_empty());
         if opening.is_none_or(|(_, line)| line.trim() != format!("{FENCE}sh")) {
             return Err(format!("line {}: no `sh` block follows {mark}", index + 1));
         }
         let inner: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| line.trim() != FENCE).collect();
         let line = opening.map_or(0, |(index, _)| index + 1);
-        blocks.push(Block { line, script: inner.join("\n"), with });
+        blocks.push(Block { line, script: inner.join("\n"), beside });
     }
     Ok(blocks)
 }
@@ -62,9 +50,9 @@ const AS_A_READER: &str = r#"mainstay() { sleep 0.1; command mainstay "$@"; }"#;
 
 impl Block {
     /// Runs the block with `mainstay` on the search path and checks what it prints.
-    pub fn run(&self, binary: &Binary, home: &Path, server: Option<&Server>) -> Result<(), String> {
+    pub fn run(&self, binary: &Binary, home: &Path, servers: &[Server]) -> Result<(), String> {
         let mut command = binary.shell(home);
-        command.envs(server.map(Server::variables).unwrap_or_default());
+        command.envs(servers.iter().flat_map(Server::variables));
         command.args(["-euo", "pipefail", "-c"]);
         // What goes to standard error is part of what a reader sees.
         command.arg(format!("exec 2>&1\n{AS_A_READER}\n{}", self.script));

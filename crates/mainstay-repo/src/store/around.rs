@@ -136,6 +136,14 @@ impl<A: Around> Store for Surrounded<A> {
         self.store.release_reserve()
     }
 
+    fn caveats(&self) -> Vec<String> {
+        self.store.caveats()
+    }
+
+    fn remove_emptied(&self) -> io::Result<()> {
+        self.store.remove_emptied()
+    }
+
     fn publishes_at_once(&self) -> usize {
         self.store.publishes_at_once()
     }

@@ -128,7 +128,7 @@ pub trait Store: Send + Sync {
 
     /// Removes the folders that are left once every object was deleted, the store's own too; one that is not empty stays, and is
     /// an error.
-    fn remove_folders(&self) -> io::Result<()> {
+    fn remove_emptied(&self) -> io::Result<()> {
         Ok(())
     }
 

@@ -24,12 +24,22 @@ fn an_address_is_shown_as_it_was_given() {
         "sftp://[fe80::1]:22/",
         "sftp://host/~",
         "sftp://host/~/backup",
+        "webdavs://nas.example/",
+        "webdavs://nas.example:8443/remote.php/dav/files/some%20one/backups",
+        "webdav://127.0.0.1:8080/x",
+        "webdav://[::1]:8080/a%25b",
+        "postgresql://db.example/backups?schema=laptop",
+        "postgresql://ada@db.example:5433/backups?schema=mainstay&sslmode=require",
+        "postgresql://[::1]/backups?schema=mainstay",
+        "postgresql:///backups?schema=mainstay&host=/run/postgresql",
     ] {
         assert_eq!(parse(text), Ok(text.to_owned()));
     }
     assert_eq!(parse("sftp://host/srv/"), Ok("sftp://host/srv".to_owned()));
     assert_eq!(parse("sftp://host/~/"), Ok("sftp://host/~".to_owned()));
     assert_eq!(parse("s3://bucket/prefix/"), Ok("s3://bucket/prefix".to_owned()));
+    assert_eq!(parse("postgres://DB:5432/my%20data").as_deref(), Ok("postgresql://db/my%20data?schema=mainstay"));
+    assert_eq!(parse("webdavs://NAS.example:443/%61b/"), Ok("webdavs://nas.example/ab".to_owned()));
     assert_eq!(parse("s3://bucket/?region=a%20b"), Ok("s3://bucket?region=a b".to_owned()));
 }
 
@@ -69,6 +79,35 @@ fn what_is_no_address_is_told_with_what_was_expected() {
         ("sftp://host//srv", "without `.` and `..`"),
         ("sqlite://relative.db", "expected sqlite:///FILE"),
         ("sqlite:///directory/", "expected sqlite:///FILE"),
+        ("postgresql://host", "expected postgresql://"),
+        ("postgresql://host/", "expected postgresql://"),
+        ("postgresql:///db", "expected postgresql://"),
+        ("postgresql://a,b/db", "expected postgresql://"),
+        ("postgresql://host:x/db", "expected postgresql://"),
+        ("postgresql://host/db%00", "expected postgresql://"),
+        ("postgresql://me:hush@host/db", "credentials do not belong into an address"),
+        ("postgresql://host/db?password=hush", "credentials do not belong into an address"),
+        ("postgresql://host/db?schema=Mine", "small letters"),
+        ("postgresql://host/db?schema=x;drop", "small letters"),
+        ("postgresql://host/db?schema=pg_catalog", "small letters"),
+        ("postgresql://host/db?sslmode=verify-ca", "expected one of disable, prefer, require, verify-full"),
+        ("postgresql://host/db?host=/run/x", "expected the directory of a socket"),
+        ("postgresql:///db?host=relative", "expected the directory of a socket"),
+        ("postgresql://host/db?target=x", "there is no setting `target`"),
+        ("webdav://", "expected webdav://HOST/PATH"),
+        ("webdavs:host", "expected webdavs://HOST/PATH"),
+        ("webdavs://host:99999/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://host:/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://ho st/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://[::1/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://[::g]/x", "expected webdavs://HOST/PATH"),
+        ("webdavs://me:hush@host/x", "credentials do not belong into an address"),
+        ("webdavs://host/x?y=z", "has no settings"),
+        ("webdavs://host/a//b", "in parts between slashes"),
+        ("webdavs://host/a/../b", "in parts between slashes"),
+        ("webdavs://host/a%2Fb", "in parts between slashes"),
+        ("webdavs://host/a%0Ab", "in parts between slashes"),
+        ("webdavs://host/%zz", "in parts between slashes"),
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.contains(said), "{text}: {error}");
@@ -115,6 +154,38 @@ fn a_server_is_asked_for_a_path_from_its_root_or_from_the_home() {
 }
 
 #[test]
+fn collections_of_a_server_are_compared_by_server_and_path() {
+    let webdav = |text: &str| {
+        let (scheme, rest) = text.split_once(':').unwrap();
+        Address::parse(scheme, rest.as_bytes()).unwrap().unwrap()
+    };
+    let place = webdav("webdavs://host/a/b");
+    assert!(place.is_same(&webdav("webdavs://HOST:443/a/b/")) && !place.is_same(&webdav("webdavs://host:444/a/b")));
+    assert!(webdav("webdavs://host/").holds(&place) && webdav("webdavs://host/a").holds(&place));
+    assert!(!webdav("webdavs://host/a/bb").holds(&place) && !place.holds(&webdav("webdavs://host/a/bb")));
+    assert!(!place.holds(&webdav("s3://host/a/b")));
+}
+
+#[test]
+fn a_schema_is_the_same_whoever_asks_and_by_whatever_protection() {
+    let schema = |rest: &str| PostgresAddress::parse(rest.as_bytes()).unwrap();
+    let own = schema("//host/db?schema=a");
+    assert!(own.is_same(&schema("//ada@HOST:5432/db?schema=a&sslmode=require")));
+    assert!(!own.is_same(&schema("//host/db?schema=b")) && !own.is_same(&schema("//host:1/db?schema=a")));
+    assert_eq!(schema("//ada@host/db?sslmode=disable").place().to_string(), "postgresql://host/db?schema=mainstay");
+    for (rest, expected) in [
+        ("//db.example/x", Encryption::VerifyFull),
+        ("//127.0.0.1/x", Encryption::Prefer),
+        ("///x?host=/run/postgresql", Encryption::Prefer),
+        ("//db.example/x?sslmode=disable", Encryption::Disable),
+    ] {
+        assert_eq!(schema(rest).encryption(), expected, "{rest}");
+    }
+    let long = schema(&format!("//host/db?schema={}", "s".repeat(60))).beneath("mainstay-validate-0");
+    assert_eq!(long.schema, "mainstay_validate_0", "what is too long would be cut off");
+}
+
+#[test]
 fn a_place_beneath_a_place_is_named_after_it() {
     for (text, beneath) in [
         ("s3://bucket", "s3://bucket/x"),
@@ -123,6 +194,9 @@ fn a_place_beneath_a_place_is_named_after_it() {
         ("sftp://ann@host:1/srv", "sftp://ann@host:1/srv/x"),
         ("sftp://host/", "sftp://host/x"),
         ("sftp://host/~", "sftp://host/~/x"),
+        ("webdavs://host/a", "webdavs://host/a/x"),
+        ("webdav://host", "webdav://host/x"),
+        ("postgresql://host/db?schema=a", "postgresql://host/db?schema=a_x"),
     ] {
         let (scheme, rest) = text.split_once(':').unwrap();
         let address = Address::parse(scheme, rest.as_bytes()).unwrap().unwrap();

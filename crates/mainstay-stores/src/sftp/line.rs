@@ -35,6 +35,15 @@ pub struct Patience {
     pub retry_for: Duration,
 }
 
+impl Patience {
+    /// What a user has set, where it is less.
+    pub fn of(set: &crate::patience::Patience) -> Self {
+        let usual = Self::default();
+        let pauses = usual.pauses.into_iter().take(set.retries).collect();
+        Self { connect: usual.connect.min(set.connect), answer: usual.answer.min(set.request), pauses, ..usual }
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
         Self {

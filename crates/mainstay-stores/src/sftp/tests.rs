@@ -191,10 +191,10 @@ fn a_server_that_allows_few_channels_is_used_with_few() {
 fn folders_that_are_left_are_removed_and_nothing_else() {
     let fixture = Fixture::new();
     fixture.store.put("packs/ab/a", b"bytes").unwrap();
-    assert!(fixture.store.remove_folders().is_err());
+    assert!(fixture.store.remove_emptied().is_err());
     assert_eq!(fixture.store.read("packs/ab/a", 10).unwrap(), b"bytes");
     fixture.store.delete("packs/ab/a").unwrap();
-    fixture.store.remove_folders().unwrap();
+    fixture.store.remove_emptied().unwrap();
     assert!(!fixture.path("").exists() && fixture.folder.path().join("deep").exists());
 }
 

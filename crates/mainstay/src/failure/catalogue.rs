@@ -25,7 +25,7 @@ macro_rules! catalogue {
 catalogue! {
     USAGE = "MS-1001", Usage, "see `mainstay help` or `mainstay COMMAND --help`";
     INVALID = "MS-1002", Usage, "see the command's --help for what it takes";
-    ADDRESS = "MS-1003", Usage, "name a place: a path, file:///PATH, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX, gs:// or az://";
+    ADDRESS = "MS-1003", Usage, "name a place: a path, file:///PATH, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX, gs://, az://, webdavs://HOST/PATH or postgresql://HOST/DATABASE";
     RULE = "MS-1004", Usage, "rules are written as in .gitignore; check brackets and escapes";
     NO_HOME = "MS-1005", Configuration, "set HOME, or XDG_DATA_HOME and XDG_CONFIG_HOME, or name everything by --repo and --password-file";
     FILE = "MS-1006", Configuration, "check that the file is there and that you may use it";

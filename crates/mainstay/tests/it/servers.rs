@@ -2,6 +2,10 @@
 //!
 //! Owns starting them and what a client needs to know. Tries nothing.
 
+pub mod lossy;
+pub mod postgres;
+pub mod webdav;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -32,7 +36,7 @@ impl S3 {
             .stdout(Stdio::null())
             .spawn()
             .expect("a server");
-        let address = address_of(&mut process);
+        let address = address_of(&mut process, "Running on http://");
         let server = Self { process, address };
         server.create(bucket);
         world.write(".aws/credentials", b"[default]\naws_access_key_id = key\naws_secret_access_key = secret\n");
@@ -79,19 +83,26 @@ impl Drop for S3 {
     }
 }
 
-/// Waits for the line by which the server tells its address; what else it says is read and dropped, so that it never waits.
-fn address_of(process: &mut Child) -> String {
+/// The address that a server tells behind these words.
+fn address_of(process: &mut Child, before: &str) -> String {
+    let line = line_of(process, before).unwrap_or_else(|told| panic!("the server ended: {told}"));
+    line.split_once(before).map(|(_, address)| address.trim().to_owned()).expect("the words are in it")
+}
+
+/// Waits for the line by which a server tells that it is ready; what else it says is read and dropped, so that it never waits.
+/// One that ends instead has its words told.
+fn line_of(process: &mut Child, words: &str) -> Result<String, String> {
     let mut lines = BufReader::new(process.stderr.take().expect("it was asked for")).lines();
     let mut told = String::new();
     for line in lines.by_ref() {
         let line = line.expect("text");
-        if let Some((_, address)) = line.split_once("Running on http://") {
+        if line.contains(words) {
             std::thread::spawn(move || lines.for_each(drop));
-            return address.trim().to_owned();
+            return Ok(line);
         }
         told.push_str(&line);
     }
-    panic!("the server ended: {told}");
+    Err(told)
 }
 
 /// Every byte of the files beneath a directory of the home is the same in what was restored from a whole snapshot.

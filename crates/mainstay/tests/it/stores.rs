@@ -1,6 +1,9 @@
-//! Repositories that are no directory: a bucket, a file.
+//! Repositories that are no directory: a bucket, a file, a place on a server.
 //!
 //! Owns the life of a repository in each: created, backed up to, looked into, pruned, copied, damaged, restored from.
+
+mod postgres;
+mod webdav;
 
 use crate::servers::{S3, assert_restores};
 use crate::world::World;

@@ -4,13 +4,13 @@ use super::*;
 use crate::binary::Scratch;
 
 fn block(script: &str) -> Block {
-    Block { line: 1, script: script.to_owned(), with: None }
+    Block { line: 1, script: script.to_owned(), beside: None }
 }
 
 fn run(purpose: &str, script: &str) -> Result<(), String> {
     let home = Scratch::create(purpose).expect("temporary directory");
     let binary = Binary { path: "/nonexistent/mainstay".into() };
-    block(script).run(&binary, &home.path, None)
+    block(script).run(&binary, &home.path, &[])
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn only_marked_blocks_are_found() {
     let document = "```sh\nno\n```\n<!-- run -->\n```sh\none\ntwo\n```\ntext\n<!-- run -->\n\n```sh\nthree\n```\n";
     let found = find(document).expect("well formed");
     assert_eq!(found.len(), 2);
-    assert!(found.contains(&Block { line: 5, script: "one\ntwo".to_owned(), with: None }));
+    assert!(found.contains(&Block { line: 5, script: "one\ntwo".to_owned(), beside: None }));
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Ground {
 
     fn remove_objects(&self) -> io::Result<()> {
         self.store.list("")?.iter().try_for_each(|object| self.store.delete(&object.name))?;
-        self.store.remove_folders()
+        self.store.remove_emptied()
     }
 }
 
