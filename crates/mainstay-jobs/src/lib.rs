@@ -8,6 +8,7 @@ pub mod backup;
 pub mod browse;
 pub mod check;
 mod convert;
+pub mod copy;
 pub mod diff;
 mod error;
 pub mod export;

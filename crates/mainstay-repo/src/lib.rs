@@ -40,7 +40,7 @@ pub use format::limits;
 pub use format::names;
 pub use format::pack::PackRow;
 pub use format::refs::BlockSet;
-pub use format::snapshot::{BackupType, Snapshot, SnapshotStatistics};
+pub use format::snapshot::{BackupType, Origin, Snapshot, SnapshotStatistics};
 pub use format::tree::{Content, Extent, ExtentList, Node, NodeKind, Owners, TreePage};
 pub use id::{BlockId, ChunkId, DomainId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId, TableId};
 pub use index::Index;

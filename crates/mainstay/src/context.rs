@@ -2,6 +2,8 @@
 //!
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
+use std::path::Path;
+
 use mainstay_repo::{Error, Repository, Right, Secret};
 
 use crate::arguments::Global;
@@ -66,40 +68,53 @@ impl Context {
         self.unlock_at(location).map(|(repository, _)| repository)
     }
 
+    /// Opens a second repository, which has a key of its own: the secret that is named for it, its key file, or a passphrase that is
+    /// asked for. What is named for the first one says nothing of it.
+    pub fn open_other(&self, location: &Location, password_file: Option<&Path>) -> Result<Opened> {
+        let named = secrets::Named::find_for_other(password_file)?;
+        let (repository, _) = unlock(location, named)?;
+        self.output.detail(&format!("repository {} at {}", repository.id().short(), location.quoted()));
+        Ok(Opened { repository, location: location.clone() })
+    }
+
     fn unlock_at(&self, location: &Location) -> Result<(Repository, Secret)> {
-        if let Some(named) = self.named_secret()? {
-            // A password is not asked for before it is clear that there is something to open.
-            Repository::identify(&*location.store())?;
-            let secret = named.read()?;
-            let repository = try_secret(location, &secret).map_err(|error| refusal(error, &secret))?;
-            return Ok((repository, secret));
-        }
-        let id = Repository::identify(&*location.store())?;
-        let found = key_file::find(id)?;
-        let mut refused = None;
-        for key in found {
-            match try_secret(location, &key.secret) {
-                Ok(repository) => {
-                    key.settle(id)?;
-                    return Ok((repository, key.secret));
-                }
-                Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, key.path)),
-                Err(error) => return Err(error.into()),
+        unlock(location, self.named_secret()?)
+    }
+}
+
+fn unlock(location: &Location, named: Option<secrets::Named>) -> Result<(Repository, Secret)> {
+    if let Some(named) = named {
+        // A password is not asked for before it is clear that there is something to open.
+        Repository::identify(&*location.store())?;
+        let secret = named.read()?;
+        let repository = try_secret(location, &secret).map_err(|error| refusal(error, &secret))?;
+        return Ok((repository, secret));
+    }
+    let id = Repository::identify(&*location.store())?;
+    let found = key_file::find(id)?;
+    let mut refused = None;
+    for key in found {
+        match try_secret(location, &key.secret) {
+            Ok(repository) => {
+                key.settle(id)?;
+                return Ok((repository, key.secret));
             }
+            Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, key.path)),
+            Err(error) => return Err(error.into()),
         }
-        if secrets::can_ask() {
-            return ask(location);
+    }
+    if secrets::can_ask() {
+        return ask(location);
+    }
+    match refused {
+        Some((error, path)) => {
+            let hint = format!(
+                "the key file {} is not the key of this repository; use the recovery kit by --password-file",
+                path.display()
+            );
+            Err(Failure::from(error).with_hint(hint))
         }
-        match refused {
-            Some((error, path)) => {
-                let hint = format!(
-                    "the key file {} is not the key of this repository; use the recovery kit by --password-file",
-                    path.display()
-                );
-                Err(Failure::from(error).with_hint(hint))
-            }
-            None => Err(no_key(location, &key_file::path(id)?)),
-        }
+        None => Err(no_key(location, &key_file::path(id)?)),
     }
 }
 

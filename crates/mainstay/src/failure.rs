@@ -215,6 +215,7 @@ impl From<mainstay_jobs::Error> for Failure {
                 return Self::new(&catalogue::INVALID, error.to_string()).with_hint(hint);
             }
             E::Target(ref error) => of_target(error),
+            E::NotWhole { .. } => &catalogue::DAMAGED,
             E::TargetNotEmpty { .. } => &catalogue::TARGET_NOT_EMPTY,
             E::Cancelled => &catalogue::STOPPED,
         };

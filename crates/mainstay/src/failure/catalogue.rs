@@ -62,6 +62,7 @@ catalogue! {
     UNREPAIRED = "MS-1307", Damage, "back up: what the sources still have is stored again; then repair once more; or repair --from another copy of the repository; or give the rest up by --accept-loss";
     NO_PARITY_OF_DAMAGE = "MS-1308", Damage, "run `mainstay repair` first; parity is made of what is whole";
     INCOMPLETE_SYNC = "MS-1309", Incomplete, "repair the copy that lacks it, and synchronise again; everything else is there";
+    INCOMPLETE_COPY = "MS-1310", Incomplete, "repair the repository that lacks it, and copy again; every other snapshot is copied";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";

@@ -139,6 +139,9 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     documented.check_lines("repair", &world.lines(&["repair"]));
     documented.check_lines("export", &world.lines(&["export", "latest", "all.tar"]));
     documented.check_lines("sync", &world.lines(&["sync", "--to", "copy"]));
+    world.ok(&["--repo", "third", "--password-file", "new.txt", "init"]);
+    let copied = world.lines(&["copy", "--to", "third", "--to-password-file", "new.txt"]);
+    documented.check_lines("copy", &copied);
     documented.check("parity drop", &world.document(&["parity", "drop"]));
     damage(&world);
     let mut lines = world.lines(&["check"]);

@@ -4,6 +4,7 @@
 
 mod appearance;
 mod backing_up;
+mod copying;
 mod doctoring;
 mod exporting;
 mod failures;

@@ -164,6 +164,7 @@ fn title(phase: Option<Phase>) -> &'static str {
         Some(Phase::Verify) => "Verifying",
         Some(Phase::Prune) => "Pruning",
         Some(Phase::Sync) => "Synchronising",
+        Some(Phase::Copy) => "Copying",
     }
 }
 
@@ -178,5 +179,6 @@ fn word(phase: Option<Phase>) -> &'static str {
         Some(Phase::Verify) => "verify",
         Some(Phase::Prune) => "prune",
         Some(Phase::Sync) => "sync",
+        Some(Phase::Copy) => "copy",
     }
 }
