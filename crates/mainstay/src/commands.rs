@@ -2,6 +2,7 @@
 //!
 //! Owns the table only.
 
+pub mod archive;
 pub mod backup;
 pub mod cat;
 pub mod check;
@@ -65,6 +66,7 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Repair(arguments) => repair::run(arguments, context),
         Command::Sync(arguments) => sync::run(arguments, context),
         Command::Copy(arguments) => copy::run(arguments, context),
+        Command::Archive(arguments) => archive::run(arguments, context),
         Command::Parity(arguments) => parity::run(arguments, context),
         Command::Stats(arguments) => stats::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),

@@ -2,7 +2,7 @@
 //!
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mainstay_repo::{Error, Repository, Right, Secret};
 
@@ -68,6 +68,19 @@ impl Context {
         self.unlock_at(location).map(|(repository, _)| repository)
     }
 
+    /// Opens a repository in another place with the secret that is named, or a key of this machine.
+    pub fn open_place(&self, location: &Location) -> Result<Opened> {
+        Ok(Opened { repository: self.open_at(location)?, location: location.clone() })
+    }
+
+    /// The same where it serves without a key, too: nobody is asked for one.
+    pub fn open_if_key(&self, location: &Location) -> Result<Option<Opened>> {
+        match unlock_unasked(location, self.named_secret()?)? {
+            Unasked::Unlocked(unlocked) => Ok(Some(Opened { repository: unlocked.0, location: location.clone() })),
+            Unasked::Refused(_) => Ok(None),
+        }
+    }
+
     /// Opens a second repository, which has a key of its own: the secret that is named for it, its key file, or a passphrase that is
     /// asked for. What is named for the first one says nothing of it.
     pub fn open_other(&self, location: &Location, password_file: Option<&Path>) -> Result<Opened> {
@@ -83,26 +96,10 @@ impl Context {
 }
 
 fn unlock(location: &Location, named: Option<secrets::Named>) -> Result<(Repository, Secret)> {
-    if let Some(named) = named {
-        // A password is not asked for before it is clear that there is something to open.
-        Repository::identify(&*location.store())?;
-        let secret = named.read()?;
-        let repository = try_secret(location, &secret).map_err(|error| refusal(error, &secret))?;
-        return Ok((repository, secret));
-    }
-    let id = Repository::identify(&*location.store())?;
-    let found = key_file::find(id)?;
-    let mut refused = None;
-    for key in found {
-        match try_secret(location, &key.secret) {
-            Ok(repository) => {
-                key.settle(id)?;
-                return Ok((repository, key.secret));
-            }
-            Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, key.path)),
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let refused = match unlock_unasked(location, named)? {
+        Unasked::Unlocked(unlocked) => return Ok(*unlocked),
+        Unasked::Refused(refused) => refused,
+    };
     if secrets::can_ask() {
         return ask(location);
     }
@@ -114,8 +111,49 @@ fn unlock(location: &Location, named: Option<secrets::Named>) -> Result<(Reposit
             );
             Err(Failure::from(error).with_hint(hint))
         }
-        None => Err(no_key(location, &key_file::path(id)?)),
+        None => Err(no_key(location, &key_file::path(Repository::identify(&*location.store())?)?)),
     }
+}
+
+/// What came of the keys that nobody needs to be asked for.
+enum Unasked {
+    Unlocked(Box<(Repository, Secret)>),
+    /// The key file that should have opened it and did not, if there is one.
+    Refused(Option<(Error, PathBuf)>),
+}
+
+/// Tries the secret that is named or, where none is, the keys of this machine.
+fn unlock_unasked(location: &Location, named: Option<secrets::Named>) -> Result<Unasked> {
+    // A password is not read before it is clear that there is something to open.
+    let id = Repository::identify(&*location.store())?;
+    if let Some(named) = named {
+        let secret = named.read()?;
+        let repository = try_secret(location, &secret).map_err(|error| refusal(error, &secret))?;
+        return Ok(Unasked::Unlocked(Box::new((repository, secret))));
+    }
+    let mut refused = None;
+    for key in key_file::find(id)? {
+        match try_secret(location, &key.secret) {
+            Ok(repository) => {
+                key.settle(id)?;
+                return Ok(Unasked::Unlocked(Box::new((repository, key.secret))));
+            }
+            Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, key.path)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if !Repository::is_archive_at(&*location.store())? {
+        return Ok(Unasked::Refused(refused));
+    }
+    // An archive may have been made with the key of any repository of this machine.
+    for key in key_file::all()? {
+        match try_secret(location, &key.secret) {
+            Ok(repository) => return Ok(Unasked::Unlocked(Box::new((repository, key.secret)))),
+            Err(Error::WrongKey { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Unasked::Refused(refused))
 }
 
 fn ask(location: &Location) -> Result<(Repository, Secret)> {

@@ -127,6 +127,8 @@ impl From<mainstay_repo::Error> for Failure {
             E::TooNew { .. } => &catalogue::TOO_NEW,
             E::Fenced { .. } => &catalogue::FENCED,
             E::Condemned { .. } => &catalogue::CONDEMNED,
+            E::Held { .. } => &catalogue::ARCHIVE_HELD,
+            E::Sealed { .. } => &catalogue::ARCHIVE_SEALED,
             E::Limit { .. } => &catalogue::LIMIT,
             E::Invalid(_) => &catalogue::INVALID,
             E::Cancelled => &catalogue::STOPPED,
@@ -138,7 +140,11 @@ impl From<mainstay_repo::Error> for Failure {
             E::WrongKey { slots: 0, .. } => Some(NO_SLOTS_HINT.to_owned()),
             _ => None,
         };
-        Self { hint, ..Self::new(code, error.to_string()) }
+        let message = match &error {
+            E::Held { until, .. } => format!("{error} until {}", time::utc(*until)),
+            _ => error.to_string(),
+        };
+        Self { hint, ..Self::new(code, message) }
     }
 }
 

@@ -108,8 +108,28 @@ pub trait Store: Send + Sync {
         1
     }
 
+    /// Asks the store to refuse to delete an object before a moment (nanoseconds since the epoch), whoever asks. What it keeps already
+    /// is never shortened.
+    fn lock(&self, _name: &str, _until: i64) -> io::Result<Lock> {
+        Ok(Lock::Unsupported)
+    }
+
+    /// When an object was written, by the clock of the store, where that is another one than this machine's.
+    fn written_at(&self, _name: &str) -> io::Result<Option<i64>> {
+        Ok(None)
+    }
+
     /// Makes place for a new repository, or says why this is none.
     fn prepare(&self) -> io::Result<Vacancy>;
+}
+
+/// What came of asking a store to keep an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// The store itself refuses to delete it.
+    Set,
+    /// The store has no such thing, or it is not switched on.
+    Unsupported,
 }
 
 /// What a store holds before a repository is created in it.

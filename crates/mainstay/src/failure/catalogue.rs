@@ -41,6 +41,8 @@ catalogue! {
     FENCED = "MS-1109", Busy, "run it again: what was stored is found there, and nothing that was confirmed is lost";
     CONDEMNED = "MS-1110", Failure, "it cannot be taken back any more; next time give prune a longer --hold";
     UNFIT_STORE = "MS-1111", Damage, "keep no repository there: choose another place, or have what is broken mended (the mount's options, the server's version) and validate again";
+    ARCHIVE_HELD = "MS-1121", Refused, "wait for the end of the hold; `mainstay archive show` tells when it is";
+    ARCHIVE_SEALED = "MS-1122", Refused, "nothing is added to an archive: make another one, or back up into a repository";
 
     WRONG_KEY = "MS-1201", WrongKey, "check which password or key belongs to this repository, or use the recovery kit by --password-file";
     NO_KEY = "MS-1202", WrongKey, "give the recovery kit or a password by --password-file FILE, MAINSTAY_PASSWORD_FILE or MAINSTAY_PASSWORD_COMMAND";
@@ -63,6 +65,7 @@ catalogue! {
     NO_PARITY_OF_DAMAGE = "MS-1308", Damage, "run `mainstay repair` first; parity is made of what is whole";
     INCOMPLETE_SYNC = "MS-1309", Incomplete, "repair the copy that lacks it, and synchronise again; everything else is there";
     INCOMPLETE_COPY = "MS-1310", Incomplete, "repair the repository that lacks it, and copy again; every other snapshot is copied";
+    ARCHIVE_DAMAGED = "MS-1311", Damage, "bring the objects named above from another copy of the archive: they never change";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";

@@ -142,6 +142,15 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     world.ok(&["--repo", "third", "--password-file", "new.txt", "init"]);
     let copied = world.lines(&["copy", "--to", "third", "--to-password-file", "new.txt"]);
     documented.check_lines("copy", &copied);
+    let create = ["archive", "create", "latest", "--to", "vault", "--new-password-file", "new.txt", "--hold", "1y"];
+    let created = world.lines(&create);
+    let place = created.last().and_then(|made| made["location"].as_str()).expect("a place").to_owned();
+    documented.check_lines("archive create", &created);
+    documented.check("archive list", &world.document(&["archive", "list", "vault"]));
+    let shown = world.document(&["archive", "show", &place, "--password-file", "new.txt"]);
+    documented.check("archive show", &shown);
+    documented.check_lines("archive verify", &world.lines(&["archive", "verify", &place]));
+    documented.check("archive extend-hold", &world.document(&["archive", "extend-hold", &place, "--hold", "9y"]));
     documented.check("parity drop", &world.document(&["parity", "drop"]));
     damage(&world);
     let mut lines = world.lines(&["check"]);

@@ -16,6 +16,7 @@ pub enum Counted {
     Files,
     Packs,
     Snapshots,
+    Objects,
 }
 
 impl Counted {
@@ -24,6 +25,7 @@ impl Counted {
             Self::Files => units::counted(number, "file", "files"),
             Self::Packs => units::counted(number, "pack", "packs"),
             Self::Snapshots => units::counted(number, "snapshot", "snapshots"),
+            Self::Objects => units::counted(number, "object", "objects"),
         }
     }
 }
