@@ -3,7 +3,7 @@
 //! Owns the order: the snapshot is copied whole, then the bundle is sealed. One that was interrupted before is no archive, and says so
 //! wherever it is met. Creates no keys: it is handed the empty bundle.
 
-use mainstay_repo::store::Lock;
+use mainstay_repo::store::{Lock, LockMode};
 use mainstay_repo::{Archive, SnapshotEntry};
 
 use crate::copy::{CopiedSnapshot, CopyPlan, CopyReport, CopyRun, copy};
@@ -21,7 +21,7 @@ pub struct Sealed {
 ///
 /// # Errors
 /// When anything of the snapshot cannot be read, or the bundle cannot be written: then it is not sealed.
-pub fn create(run: &CopyRun<'_>, entry: &SnapshotEntry, held_until: Option<i64>) -> Result<Sealed> {
+pub fn create(run: &CopyRun<'_>, entry: &SnapshotEntry, hold: Option<(i64, LockMode)>) -> Result<Sealed> {
     let plan = CopyPlan { missing: vec![entry], present: Vec::new() };
     let CopyReport { mut copied, mut left_out } = copy(run, &plan, &[])?;
     if let Some((_, error)) = left_out.pop() {
@@ -30,6 +30,6 @@ pub fn create(run: &CopyRun<'_>, entry: &SnapshotEntry, held_until: Option<i64>)
     let copied = copied.pop().ok_or_else(|| Error::Invalid("internal error: nothing was copied".to_owned()))?;
     run.cancel.check()?;
     run.progress.phase(Phase::Finish);
-    let (archive, lock) = run.to.seal_archive(copied.copy.id, held_until, &run.program, run.clock.now())?;
+    let (archive, lock) = run.to.seal_archive(copied.copy.id, hold, &run.program, run.clock.now())?;
     Ok(Sealed { copied, archive, lock })
 }

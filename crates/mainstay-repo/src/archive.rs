@@ -4,7 +4,7 @@
 //! longer. Reads no snapshot: to everything else an archive is a repository. Invariant: a hold is never shortened.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Kind, Result};
@@ -12,16 +12,15 @@ use crate::format::archive::{Hold, Manifest, SealedObject, encode_hold, encode_m
 use crate::format::envelope::ObjectKind;
 use crate::format::names;
 use crate::id::{RepositoryId, SnapshotId, TableId};
-use crate::prune::PruneObserver;
 use crate::repository::{Repository, list, put, read_holds, read_manifest, store_error};
 use crate::seal::random;
 use crate::signer::{Judge, sign_object};
-use crate::store::{Lock, Object, Store, is_absent, is_bad_sector};
+use crate::store::{Lock, LockMode, Object, Store, is_absent, is_bad_sector};
 
 /// Bytes that are read at once.
 const PIECE_LEN: u64 = 4 << 20;
-/// Threads that read: on a store far away most of the time is waiting.
-const READERS: usize = 4;
+/// Threads that ask the store: on one far away most of the time is waiting.
+const AT_ONCE: usize = 4;
 
 /// An archive that is looked at without its keys.
 pub struct Archive {
@@ -38,6 +37,9 @@ pub struct ObjectDamage {
     pub error: Error,
 }
 
+/// Is told of objects that were read, and of bytes; an error of it ends the reading.
+pub type Advance<'a> = dyn Fn(u64, u64) -> Result<()> + Sync + 'a;
+
 /// Objects that no manifest lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stray {
@@ -53,7 +55,7 @@ impl Repository {
     pub fn seal_archive(
         &self,
         snapshot: SnapshotId,
-        held_until: Option<i64>,
+        hold: Option<(i64, LockMode)>,
         program: &str,
         created: i64,
     ) -> Result<(Archive, Lock)> {
@@ -67,12 +69,13 @@ impl Repository {
             return Err(Error::Invalid(format!("seal archive: expected its one snapshot, got {got}")));
         }
         let objects = self.sealed_objects()?;
+        let held_until = hold.map(|(until, _)| until);
         let manifest = Manifest { snapshot, created, held_until, objects, program: program.to_owned() };
         let said = encode_manifest(&manifest);
         let bytes = sign_object(self.keys.signer(), self.id(), (ObjectKind::Manifest, &said))?;
         put(&*self.store, names::MANIFEST, &bytes)?;
         let archive = Archive { store: self.store.clone(), id: self.id(), manifest, held_until };
-        let lock = archive.lock()?;
+        let lock = hold.map_or(Ok(Lock::Unsupported), |(_, mode)| archive.lock(mode))?;
         Ok((archive, lock))
     }
 
@@ -140,7 +143,7 @@ impl Archive {
     ///
     /// # Errors
     /// When it is held as long already: a hold is never shortened.
-    pub fn extend_hold(&mut self, until: i64) -> Result<Lock> {
+    pub fn extend_hold(&mut self, until: i64, mode: LockMode) -> Result<Lock> {
         if self.held_until.is_some_and(|held| until < held) {
             return Err(Error::Invalid(
                 "extend hold: the archive is held longer already, and no hold is shortened".to_owned(),
@@ -152,59 +155,48 @@ impl Archive {
             put(&*self.store, &names::hold(hold.id), &encode_hold(self.id, &hold))?;
             self.held_until = Some(until);
         }
-        self.lock()
+        self.lock(mode)
     }
 
     /// Has the store lock every object until the end of the hold.
-    fn lock(&self) -> Result<Lock> {
+    fn lock(&self, mode: LockMode) -> Result<Lock> {
         let Some(until) = self.held_until else { return Ok(Lock::Unsupported) };
         let holds = list(&*self.store, names::HOLDS)?;
         let own = [names::MANIFEST].into_iter().chain(holds.iter().map(|hold| hold.name.as_str()));
-        for name in own.chain(self.manifest.objects.iter().map(|object| object.name.as_str())) {
-            let lock = self.store.lock(name, until).map_err(|source| store_error("lock", name, source))?;
-            if lock == Lock::Unsupported {
-                return Ok(lock);
-            }
-        }
-        Ok(Lock::Set)
+        let names: Vec<&str> = own.chain(self.manifest.objects.iter().map(|object| object.name.as_str())).collect();
+        let is_unlocked = AtomicBool::new(false);
+        at_once(&names, |name| {
+            let lock = self.store.lock(name, until, mode).map_err(|source| store_error("lock", name, source))?;
+            is_unlocked.fetch_or(lock == Lock::Unsupported, Ordering::Relaxed);
+            if lock == Lock::Unsupported { Ok(Onward::Stop) } else { Ok(Onward::Next) }
+        })?;
+        Ok(if is_unlocked.into_inner() { Lock::Unsupported } else { Lock::Set })
     }
 
     /// Reads every byte and compares it with the manifest; answers what differs.
     ///
     /// # Errors
-    /// When the store does not answer, or a stop is asked for.
-    pub fn verify(&self, observer: &dyn PruneObserver) -> Result<Vec<ObjectDamage>> {
+    /// When the store does not answer, or whoever is told of the progress says so.
+    pub fn verify(&self, advance: &Advance<'_>) -> Result<Vec<ObjectDamage>> {
         let objects = &self.manifest.objects;
-        observer.expect(objects.len() as u64, self.bytes());
-        let (next, damages, failure) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(None));
-        std::thread::scope(|scope| {
-            for _ in 0..READERS {
-                scope.spawn(|| {
-                    while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        match self.compare(object, observer) {
-                            Ok(()) => observer.advance(1, 0),
-                            Err(error) if error.kind() == Kind::Corrupt => {
-                                let damage = ObjectDamage { name: object.name.clone(), error };
-                                damages.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
-                            }
-                            Err(error) => {
-                                next.store(objects.len(), Ordering::Relaxed);
-                                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                            }
-                        }
-                    }
-                });
+        let damages = Mutex::new(Vec::new());
+        at_once(objects, |object| {
+            match self.compare(object, advance) {
+                Ok(()) => advance(1, 0)?,
+                Err(error) if error.kind() == Kind::Corrupt => {
+                    let damage = ObjectDamage { name: object.name.clone(), error };
+                    damages.lock().unwrap_or_else(PoisonError::into_inner).push(damage);
+                }
+                Err(error) => return Err(error),
             }
-        });
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            return Err(error);
-        }
+            Ok(Onward::Next)
+        })?;
         let mut damages = damages.into_inner().unwrap_or_else(PoisonError::into_inner);
         damages.sort_by(|a: &ObjectDamage, b| a.name.cmp(&b.name));
         Ok(damages)
     }
 
-    fn compare(&self, object: &SealedObject, observer: &dyn PruneObserver) -> Result<()> {
+    fn compare(&self, object: &SealedObject, advance: &Advance<'_>) -> Result<()> {
         let SealedObject { name, len, checksum } = object;
         let found = match self.store.len(name) {
             Err(source) if is_absent(&source) => return Err(Error::Missing { verb: "verify", name: name.clone() }),
@@ -213,14 +205,33 @@ impl Archive {
         if found != *len {
             return Err(Error::damaged("verify", name, format!("expected {len} bytes, got {found}")));
         }
-        let advance = |bytes| {
-            observer.advance(0, bytes);
-            observer.check()
-        };
-        if hash(&*self.store, name, *len, &advance)? != *checksum {
+        if hash(&*self.store, name, *len, &|bytes| advance(0, bytes))? != *checksum {
             return Err(Error::damaged("verify", name, "its bytes are not those that were sealed"));
         }
         Ok(())
+    }
+
+    /// The packs that the store must bring back from a cold storage class before they can be read.
+    ///
+    /// # Errors
+    /// When the store does not answer. What is missing or cut short is not cold.
+    pub fn cold(&self) -> Result<Vec<&SealedObject>> {
+        let packs: Vec<&SealedObject> =
+            self.manifest.objects.iter().filter(|object| object.name.starts_with(names::PACKS)).collect();
+        let cold = Mutex::new(Vec::new());
+        at_once(&packs, |pack| {
+            match self.store.read_at(&pack.name, 0, &mut [0]) {
+                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+                    cold.lock().unwrap_or_else(PoisonError::into_inner).push(*pack);
+                }
+                Err(error) if is_absent(&error) || error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+                read => read.map_err(|source| store_error("read", &pack.name, source))?,
+            }
+            Ok(Onward::Next)
+        })?;
+        let mut cold = cold.into_inner().unwrap_or_else(PoisonError::into_inner);
+        cold.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(cold)
     }
 
     /// Counts what lies among its objects and is none of them.
@@ -235,6 +246,34 @@ impl Archive {
         }
         Ok(stray)
     }
+}
+
+/// Whether there is more to do.
+enum Onward {
+    Next,
+    Stop,
+}
+
+/// Works on several things at once, until one of them says stop or fails.
+fn at_once<T: Sync>(things: &[T], work: impl Fn(&T) -> Result<Onward> + Sync) -> Result<()> {
+    let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(thing) = things.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match work(thing) {
+                        Ok(Onward::Next) => continue,
+                        Ok(Onward::Stop) => {}
+                        Err(error) => {
+                            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        }
+                    }
+                    next.store(things.len(), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 /// BLAKE3 of an object, read in pieces.

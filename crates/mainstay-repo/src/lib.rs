@@ -32,7 +32,7 @@ pub mod store;
 mod sync;
 mod tree_reader;
 
-pub use archive::{Archive, ObjectDamage, Stray};
+pub use archive::{Advance, Archive, ObjectDamage, Stray};
 pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
 pub use error::{Error, Kind, Result};
 pub use fence::Fences;

@@ -98,6 +98,7 @@ impl Repository {
         self.require_all("synchronise")?;
         from.require_all("synchronise")?;
         from.refuse_sealed("synchronise")?;
+        self.refuse_sealed("synchronise")?;
         if from.id() == self.id() {
             return Ok(());
         }

@@ -6,6 +6,7 @@ mod address;
 mod answers;
 mod aws_profile;
 mod cloud;
+mod object_lock;
 mod settings;
 mod sqlite;
 

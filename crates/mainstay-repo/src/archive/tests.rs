@@ -6,11 +6,11 @@ use super::*;
 use crate::fixtures::{alive, back_up, files_of, named};
 use crate::keys::{RecoveryCode, Secret};
 use crate::lease::Liveness;
-use crate::prune::Unobserved;
 use crate::repository::SnapshotEntry;
 use crate::session::{Session, Sharing};
 use crate::store::MemoryStore;
 
+const MODE: LockMode = LockMode::Compliance;
 const YEAR: i64 = 365 * 86_400 * 1_000_000_000;
 
 /// An archive that is held for a year after 1970, a clock to turn, and its snapshot.
@@ -30,7 +30,7 @@ fn sealed(held_until: Option<i64>) -> Sealed {
     let secret = Secret::from_text(&RecoveryCode::generate().unwrap().to_text());
     let repository = Repository::create_archive(Arc::new(store.clone()), &secret, "test", liveness, 0).unwrap();
     let entry = back_up(&repository, 1, &files_of(&[("a", 1, 300_000), ("b", 2, 10)])).unwrap().entry;
-    let (archive, lock) = repository.seal_archive(entry.id, held_until, "test", 0).unwrap();
+    let (archive, lock) = repository.seal_archive(entry.id, held_until.map(|until| (until, MODE)), "test", 0).unwrap();
     assert_eq!(lock, Lock::Unsupported);
     Sealed { store, repository, archive, clock, entry }
 }
@@ -60,9 +60,9 @@ fn nothing_goes_before_the_end_of_the_hold_and_everything_can_go_after_it() {
 #[test]
 fn the_latest_of_all_holds_counts_and_none_is_shortened() {
     let Sealed { repository, store, mut archive, clock, .. } = sealed(Some(YEAR));
-    assert!(archive.extend_hold(YEAR - 1).is_err());
-    archive.extend_hold(3 * YEAR).unwrap();
-    archive.extend_hold(2 * YEAR).unwrap_err();
+    assert!(archive.extend_hold(YEAR - 1, MODE).is_err());
+    archive.extend_hold(3 * YEAR, MODE).unwrap();
+    archive.extend_hold(2 * YEAR, MODE).unwrap_err();
     assert_eq!(repository.held_until().unwrap(), Some(3 * YEAR));
     // Somebody else who read it before may put a shorter one: it takes nothing back.
     let hold = Hold { id: TableId([5; 16]), until: 2 * YEAR };
@@ -71,14 +71,14 @@ fn the_latest_of_all_holds_counts_and_none_is_shortened() {
     clock.store(3 * YEAR - 1, Ordering::Relaxed);
     assert!(is_held(repository.prune()));
     // The same again is no shorter one, and puts nothing.
-    archive.extend_hold(3 * YEAR).unwrap();
+    archive.extend_hold(3 * YEAR, MODE).unwrap();
     assert_eq!(named(&store, names::HOLDS).len(), 2);
 }
 
 #[test]
 fn a_hold_or_a_list_that_cannot_be_read_holds() {
     let Sealed { repository, store, mut archive, clock, .. } = sealed(None);
-    archive.extend_hold(YEAR).unwrap();
+    archive.extend_hold(YEAR, MODE).unwrap();
     clock.store(9 * YEAR, Ordering::Relaxed);
     let damaged = [named(&store, names::HOLDS), vec![names::MANIFEST.to_owned()]].concat();
     for name in damaged {
@@ -116,18 +116,20 @@ fn only_an_archive_with_its_one_snapshot_is_sealed() {
 #[test]
 fn every_damage_to_every_object_is_named_without_a_key() {
     let Sealed { archive, store, .. } = sealed(None);
-    assert!(archive.verify(&Unobserved).unwrap().is_empty());
+    assert!(archive.verify(&|_, _| Ok(())).unwrap().is_empty());
     assert_eq!(archive.strays().unwrap(), Stray::default());
     for object in &archive.manifest().objects {
         let whole = store.read(&object.name, 1 << 30).unwrap();
-        for change in [|bytes: &mut Vec<u8>| bytes[0] ^= 1, |bytes| drop(bytes.pop()), |bytes| bytes.push(0)] {
+        let changes: [fn(&mut Vec<u8>); 3] =
+            [|bytes| bytes[0] ^= 1, |bytes| bytes.truncate(bytes.len() - 1), |bytes| bytes.push(0)];
+        for change in changes {
             store.damage(&object.name, change);
-            let found = archive.verify(&Unobserved).unwrap();
+            let found = archive.verify(&|_, _| Ok(())).unwrap();
             assert_eq!(found.iter().map(|damage| &damage.name).collect::<Vec<_>>(), [&object.name]);
             store.damage(&object.name, |bytes| bytes.clone_from(&whole));
         }
         store.delete(&object.name).unwrap();
-        assert!(matches!(archive.verify(&Unobserved).unwrap()[0].error, Error::Missing { .. }));
+        assert!(matches!(archive.verify(&|_, _| Ok(())).unwrap()[0].error, Error::Missing { .. }));
         store.put(&object.name, &whole).unwrap();
     }
     store.put("packs/aa/stray", b"12345").unwrap();

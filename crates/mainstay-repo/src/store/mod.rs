@@ -28,7 +28,8 @@ pub struct Object {
 /// Where a repository's objects live. Names are relative, made of `/`-separated parts of `[0-9a-z.-]`.
 ///
 /// Errors are the store's own: an [`io::Error`] of kind `NotFound` means that the object is known to be absent, and
-/// `InvalidData` that what has its name cannot be the object; any doubt must be another kind. Implementations retry what
+/// `InvalidData` that what has its name cannot be the object, `ResourceBusy` that the object is there and must be brought back from a
+/// cold storage class before it can be read; any doubt must be another kind. Implementations retry what
 /// is worth retrying themselves.
 pub trait Store: Send + Sync {
     /// Where the store is, in words that people recognise.
@@ -110,7 +111,7 @@ pub trait Store: Send + Sync {
 
     /// Asks the store to refuse to delete an object before a moment (nanoseconds since the epoch), whoever asks. What it keeps already
     /// is never shortened.
-    fn lock(&self, _name: &str, _until: i64) -> io::Result<Lock> {
+    fn lock(&self, _name: &str, _until: i64, _mode: LockMode) -> io::Result<Lock> {
         Ok(Lock::Unsupported)
     }
 
@@ -121,6 +122,15 @@ pub trait Store: Send + Sync {
 
     /// Makes place for a new repository, or says why this is none.
     fn prepare(&self) -> io::Result<Vacancy>;
+}
+
+/// Who may take a lock off again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Whoever has a special right for it.
+    Governance,
+    /// Nobody.
+    Compliance,
 }
 
 /// What came of asking a store to keep an object.

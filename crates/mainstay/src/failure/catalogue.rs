@@ -43,6 +43,7 @@ catalogue! {
     UNFIT_STORE = "MS-1111", Damage, "keep no repository there: choose another place, or have what is broken mended (the mount's options, the server's version) and validate again";
     ARCHIVE_HELD = "MS-1121", Refused, "wait for the end of the hold; `mainstay archive show` tells when it is";
     ARCHIVE_SEALED = "MS-1122", Refused, "nothing is added to an archive: make another one, or back up into a repository";
+    ARCHIVE_COLD = "MS-1123", Unreachable, "have the store restore the objects that are listed, for S3 by `aws s3api restore-object`, and run the command again when they are there";
 
     WRONG_KEY = "MS-1201", WrongKey, "check which password or key belongs to this repository, or use the recovery kit by --password-file";
     NO_KEY = "MS-1202", WrongKey, "give the recovery kit or a password by --password-file FILE, MAINSTAY_PASSWORD_FILE or MAINSTAY_PASSWORD_COMMAND";

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::servers::S3;
 use crate::tree::assert_same;
 use crate::world::{World, files, only, run};
 
@@ -123,6 +124,9 @@ fn nothing_is_deleted_before_the_end_of_the_hold_and_nothing_is_added() {
     }
     world.fails(&with_kit(&["--repo", &place, "backup", "docs"]), 16, "MS-1122");
     world.fails(&with_kit(&["--repo", &place, "sync", "--to", "elsewhere"]), 16, "MS-1122");
+    world.write("docs/more", b"more");
+    world.settle();
+    world.ok(&["backup", "docs"]);
     world.fails(&["copy", "--to", &place, "--to-password-file", "kit.txt"], 16, "MS-1122");
     assert_eq!(contents(&place), before);
 }
@@ -229,4 +233,65 @@ fn an_archive_that_was_not_finished_is_none_and_is_told() {
     assert!(ran.stderr.contains("mainstay archive list"), "{ran:#?}");
     let own = world.repository().to_str().expect("plain").to_owned();
     world.fails(&["archive", "create", "latest", "--to", &own], 2, "MS-1001");
+}
+
+#[test]
+fn a_bucket_with_object_lock_refuses_deletions_itself_and_is_extended() {
+    let world = World::backed_up();
+    let server = S3::with_locking_bucket(&world, "vault");
+    let place = server.repository("vault/archives");
+    let create = ["archive", "create", "latest", "--to", &place, "--hold-until", "2090-05-31", "--json"];
+    let made = world.run(&create).lines().pop().expect("a summary");
+    assert_eq!(made["locked"], true, "{made}");
+    let archive = made["location"].as_str().expect("a place").to_owned();
+    let is_leased = |name: &str| name.contains("/coord/");
+    let versions: Vec<_> = server.versions("vault").into_iter().filter(|(name, _)| !is_leased(name)).collect();
+    assert_eq!(versions.len() as u64, made["objects"].as_u64().expect("a number") + 1, "{versions:?}");
+    for version in &versions {
+        let answer = server.delete_version("vault", version);
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("AccessDenied"), "{version:?}: {answer}");
+        assert!(server.retention("vault", &version.0).contains("2090-06-01T12:00:00"), "{version:?}");
+    }
+    let listed = world.document(&["archive", "list", &place]);
+    assert_eq!((&listed[0]["location"], &listed[0]["held"]), (&Value::from(archive.clone()), &true.into()));
+    let said = world.ok(&["archive", "extend-hold", &archive, "--hold-until", "2095-05-31"]);
+    assert!(said.stderr.contains("the store itself refuses"), "{said:#?}");
+    for (name, _) in &versions {
+        let kept = server.retention("vault", name);
+        assert!(kept.contains("2095-06-01T12:00:00") && kept.contains("COMPLIANCE"), "{name}: {kept}");
+    }
+    world.fails(&["archive", "extend-hold", &archive, "--hold-until", "2094-05-31"], 2, "MS-1002");
+    world.ok(&["archive", "restore", &archive, "--target", "out", "--verify"]);
+    assert_same(&world.restored("out", "docs"), &world.path("docs"));
+}
+
+#[test]
+fn a_bucket_without_object_lock_says_so() {
+    let world = World::backed_up();
+    let server = S3::with_bucket(&world, "plain");
+    let place = server.repository("plain/archives");
+    let said = world.ok(&["archive", "create", "latest", "--to", &place, "--hold", "1y"]);
+    assert!(said.stderr.contains("no lock that Mainstay can set"), "{said:#?}");
+    let archive = world.document(&["archive", "list", &place])[0]["location"].as_str().expect("a place").to_owned();
+    world.ok(&["archive", "verify", &archive]);
+}
+
+#[test]
+fn packs_in_a_cold_class_are_listed_before_anything_is_restored() {
+    let world = World::backed_up();
+    let server = S3::with_bucket(&world, "cold");
+    let place = format!("{}&storage-class=GLACIER", server.repository("cold/archives"));
+    world.ok(&["archive", "create", "latest", "--to", &place]);
+    let listed = world.document(&["archive", "list", &place]);
+    let archive = listed[0]["location"].as_str().expect("a place").to_owned();
+    assert_eq!(world.document(&["archive", "show", &archive])["contents"]["type"], "full");
+    let packs: Vec<String> = server.objects("cold").into_iter().filter(|name| name.contains("/packs/")).collect();
+    assert!(packs.len() >= 2, "{packs:?}");
+    for words in [&["restore", "--target", "out"][..], &["verify"]] {
+        let ran = world.run(&[&["archive", words[0], &archive], &words[1..]].concat());
+        assert!(ran.code == 13 && ran.stderr.contains("MS-1123"), "{ran:#?}");
+        let told: Vec<&str> = ran.stdout.lines().collect();
+        assert!(told.len() == packs.len() && packs.iter().all(|pack| told.iter().any(|name| pack.ends_with(name))));
+    }
+    assert!(!world.path("out").exists());
 }

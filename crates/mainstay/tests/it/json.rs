@@ -139,6 +139,20 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     documented.check_lines("repair", &world.lines(&["repair"]));
     documented.check_lines("export", &world.lines(&["export", "latest", "all.tar"]));
     documented.check_lines("sync", &world.lines(&["sync", "--to", "copy"]));
+    check_copies(&mut documented, &world);
+    documented.check("parity drop", &world.document(&["parity", "drop"]));
+    damage(&world);
+    let mut lines = world.lines(&["check"]);
+    let error = lines.pop().expect("an error");
+    documented.check("error", &error);
+    documented.check_lines("check", &lines);
+    let others: Vec<_> = documented.examples.keys().filter(|title| !documented.compared.contains(*title)).collect();
+    // A status comes after a second and a warning from an entry that cannot be read: both have tests of their own.
+    assert!(others.iter().all(|title| ["status", "warning"].contains(title)), "never compared: {others:?}");
+}
+
+/// What goes into repositories with other keys; `new.txt` holds a passphrase.
+fn check_copies(documented: &mut Documented, world: &World) {
     world.ok(&["--repo", "third", "--password-file", "new.txt", "init"]);
     let copied = world.lines(&["copy", "--to", "third", "--to-password-file", "new.txt"]);
     documented.check_lines("copy", &copied);
@@ -151,15 +165,6 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     documented.check("archive show", &shown);
     documented.check_lines("archive verify", &world.lines(&["archive", "verify", &place]));
     documented.check("archive extend-hold", &world.document(&["archive", "extend-hold", &place, "--hold", "9y"]));
-    documented.check("parity drop", &world.document(&["parity", "drop"]));
-    damage(&world);
-    let mut lines = world.lines(&["check"]);
-    let error = lines.pop().expect("an error");
-    documented.check("error", &error);
-    documented.check_lines("check", &lines);
-    let others: Vec<_> = documented.examples.keys().filter(|title| !documented.compared.contains(*title)).collect();
-    // A status comes after a second and a warning from an entry that cannot be read: both have tests of their own.
-    assert!(others.iter().all(|title| ["status", "warning"].contains(title)), "never compared: {others:?}");
 }
 
 /// Removes the largest pack.

@@ -1,3 +1,5 @@
+//! Manifests and holds: what comes back, and what is refused.
+
 use super::*;
 
 const REPOSITORY: RepositoryId = RepositoryId([1; 16]);

@@ -172,7 +172,7 @@ fn bundle(
     let place = places::free(above, entry.id, machine::now())?;
     let to = create_bundle(arguments, &place, holders)?;
     let mut long_run = LongRun::begin(context);
-    let sealed = create(&copy_run(opened, &to, &long_run), entry, until);
+    let sealed = create(&copy_run(opened, &to, &long_run), entry, until.map(|until| (until, arguments.hold.mode())));
     let sealed = long_run.end(sealed).map_err(|failure| {
         let hint = format!("{}; what was begun at {} is no archive: delete it", failure.hint(), place.quoted());
         failure.with_hint(hint)

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp};
-use mainstay_repo::store::Lock;
+use mainstay_repo::store::{Lock, LockMode};
 use serde::Serialize;
 
 use super::places;
@@ -45,6 +45,16 @@ pub struct Until {
     /// Delete nothing of it for this long: 90d, 7y
     #[arg(long, value_name = "TIME", value_parser = crate::commands::prune::span)]
     hold: Option<Span>,
+    /// Who may end a lock of the store early: nobody (compliance), or who has a special right (governance)
+    #[arg(long, value_name = "MODE", default_value = "compliance", hide_possible_values = true)]
+    lock_mode: Mode,
+}
+
+/// The modes of object lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Mode {
+    Compliance,
+    Governance,
 }
 
 fn date(text: &str) -> std::result::Result<Date, String> {
@@ -52,6 +62,13 @@ fn date(text: &str) -> std::result::Result<Date, String> {
 }
 
 impl Until {
+    pub fn mode(&self) -> LockMode {
+        match self.lock_mode {
+            Mode::Compliance => LockMode::Compliance,
+            Mode::Governance => LockMode::Governance,
+        }
+    }
+
     /// The moment that is meant, if one is; lengths count from the later of two moments: the present, and the snapshot's end, since a
     /// clock may be behind.
     pub fn moment(&self, ended: i64) -> Result<Option<i64>> {
@@ -102,7 +119,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let until = until.ok_or_else(|| {
         Failure::usage("extend-hold: no date is given").with_hint("say --hold-until DATE or --hold TIME")
     })?;
-    let lock = archive.extend_hold(until).map_err(|error| {
+    let lock = archive.extend_hold(until, arguments.hold.mode()).map_err(|error| {
         let held = archive.held_until().map(time::utc).unwrap_or_default();
         Failure::from(error).with_hint(format!("it is held until {held}; name a later date"))
     })?;

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use mainstay_repo::{Archive, Repository, SnapshotId, names};
 
+use crate::context::Context;
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::{Location, quoted};
-use crate::output::time;
+use crate::output::{escape, time, units};
 
 /// Archives of one snapshot that are made on one day.
 const MOST_OF_A_DAY: u32 = 1000;
@@ -105,6 +106,25 @@ pub fn read(place: &Location) -> Result<Archive> {
         }
         failure.with_hint(format!("name one archive; `mainstay archive list {}` shows them", quoted(&parent(place))))
     })
+}
+
+/// Makes sure that nothing of an archive lies in a cold storage class; what does is listed.
+pub fn require_warm(archive: &Archive, place: &Location, context: &Context) -> Result<()> {
+    let cold = archive.cold()?;
+    if cold.is_empty() {
+        return Ok(());
+    }
+    let count = units::counted(cold.len() as u64, "object", "objects");
+    let size = units::size(cold.iter().map(|object| object.len).fold(0, u64::saturating_add));
+    if !context.output.is_json() {
+        let names: String = cold.iter().map(|object| format!("{}\n", escape::text(&object.name))).collect();
+        context.output.result(&names)?;
+    }
+    let message = format!(
+        "read archive {}: {count} of it, {size}, must be restored from a cold storage class first",
+        place.quoted()
+    );
+    Err(Failure::new(&catalogue::ARCHIVE_COLD, message))
 }
 
 fn parent(place: &Location) -> std::path::PathBuf {

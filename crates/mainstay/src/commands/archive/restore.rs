@@ -34,7 +34,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let place = Location::find(Some(&arguments.place))?;
-    places::read(&place)?;
+    places::require_warm(&places::read(&place)?, &place, context)?;
     let path = arguments.path.as_ref().map(|path| normalise(path.as_bytes())).transpose()?;
     let opened = context.open_place(&place)?;
     opened.repository.require(Right::Restore, "restore")?;

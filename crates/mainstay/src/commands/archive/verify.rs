@@ -6,9 +6,8 @@ use std::ffi::OsString;
 
 use mainstay_jobs::check::{Finding, Severity};
 use mainstay_jobs::verify::{VerifyOptions, verify};
-use mainstay_jobs::watch::Watch;
 use mainstay_jobs::{Phase, Progress as _};
-use mainstay_repo::{Archive, ObjectDamage, Stray};
+use mainstay_repo::{Archive, Error, ObjectDamage, Stray};
 use serde::Serialize;
 
 use super::places;
@@ -68,6 +67,7 @@ struct Found {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let place = Location::find(Some(&arguments.place))?;
     let archive = places::read(&place)?;
+    places::require_warm(&archive, &place, context)?;
     let opened = match arguments.without_key {
         true => None,
         false => context.open_if_key(&place)?,
@@ -82,7 +82,11 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 fn look(archive: &Archive, opened: Option<&Opened>, long_run: &LongRun) -> mainstay_jobs::Result<Found> {
     let (monitor, cancel) = (&long_run.monitor, &long_run.requests.cancel);
     monitor.phase(Phase::Verify);
-    let damaged = archive.verify(&Watch::of_repair(monitor, cancel))?;
+    monitor.expect(archive.manifest().objects.len() as u64, archive.bytes());
+    let damaged = archive.verify(&|objects, bytes| {
+        monitor.advance(objects, bytes);
+        if cancel.is_requested() { Err(Error::Cancelled) } else { Ok(()) }
+    })?;
     let fields =
         |damage: &ObjectDamage| DamageFields { object: damage.name.clone(), problem: damage.error.to_string() };
     let mut found =
