@@ -98,7 +98,7 @@ impl Repository {
     /// [`Error::Cancelled`] once a stop is asked for.
     pub fn plan_prune_observed(&self, hold: i64, observer: &dyn PruneObserver) -> Result<PrunePlan> {
         self.require(Right::Maintain, "prune")?;
-        self.refuse_held("prune")?;
+        self.refuse_held_by_own_clock("prune")?;
         observer.phase(PrunePhase::Plan);
         Ok(Inventory::take(self, &Surroundings::look(self)?, None, (hold, observer))?.plan())
     }

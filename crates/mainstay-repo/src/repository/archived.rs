@@ -47,6 +47,14 @@ pub(crate) fn read_holds(store: &dyn Store, repository: RepositoryId) -> Result<
     Ok(until)
 }
 
+/// The clocks that are asked whether a hold is over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clocks {
+    Own,
+    /// That of the store, too.
+    All,
+}
+
 impl Repository {
     /// Whether it was created for one snapshot.
     pub fn is_archive(&self) -> bool {
@@ -79,10 +87,19 @@ impl Repository {
     /// # Errors
     /// [`Error::Held`] for an archive before the end of its hold.
     pub(crate) fn refuse_held(&self, verb: &'static str) -> Result<()> {
+        self.refuse_held_by(verb, Clocks::All)
+    }
+
+    /// The same for whoever may write nothing, as the store's clock is read from what is written.
+    pub(crate) fn refuse_held_by_own_clock(&self, verb: &'static str) -> Result<()> {
+        self.refuse_held_by(verb, Clocks::Own)
+    }
+
+    fn refuse_held_by(&self, verb: &'static str, asked: Clocks) -> Result<()> {
         let Some(until) = self.held_until()? else { return Ok(()) };
         let now = (self.liveness.now)();
         // The store is asked only when it matters.
-        if now < until || self.store_time()?.is_some_and(|now| now < until) {
+        if now < until || asked == Clocks::All && self.store_time()?.is_some_and(|now| now < until) {
             return Err(Error::Held { verb, until });
         }
         Ok(())

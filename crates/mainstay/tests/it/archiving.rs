@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::reader::reader_at;
 use crate::servers::S3;
 use crate::tree::assert_same;
 use crate::world::{World, files, only, run};
@@ -53,6 +54,18 @@ fn an_archive_restores_on_a_bare_machine_with_the_bundle_and_a_key() {
     let snapshot = &world.document(&with_kit(&["--repo", &place, "snapshots"]))[0];
     assert_eq!((&snapshot["tags"][0], &snapshot["type"]), (&"yearly".into(), &"full".into()));
     assert!(world.ok(&with_kit(&["--repo", &place, "check"])).stdout.contains("sound"));
+}
+
+#[test]
+fn a_reader_that_was_written_from_the_format_alone_restores_an_archive() {
+    let (world, place) = archived(&["--hold", "7y"]);
+    let kit = String::from_utf8(world.read("kit.txt")).expect("text");
+    let code = kit.lines().map(str::trim).find(|line| line.starts_with("MSK1-")).expect("a code");
+    world.write("code", format!("{code}\n").as_bytes());
+    let target = world.absolute("out");
+    let ran = reader_at(&world, Path::new(&place), "code", &["restore", "latest", "--target", &target]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:#?}");
+    assert_same(&world.restored("out", "docs"), &world.path("docs"));
 }
 
 #[test]

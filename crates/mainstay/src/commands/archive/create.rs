@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mainstay_jobs::archive::{Sealed, create};
 use mainstay_repo::store::Lock;
-use mainstay_repo::{Recipient, RecoveryCode, Repository, Right, Secret, SnapshotEntry};
+use mainstay_repo::{Archive, Recipient, RecoveryCode, Repository, Right, Secret, SnapshotEntry};
 use serde::Serialize;
 
 use super::hold::{Until, tell_lock};
@@ -174,11 +174,24 @@ fn bundle(
     let mut long_run = LongRun::begin(context);
     let sealed = create(&copy_run(opened, &to, &long_run), entry, until.map(|until| (until, arguments.hold.mode())));
     let sealed = long_run.end(sealed).map_err(|failure| {
-        let hint = format!("{}; what was begun at {} is no archive: delete it", failure.hint(), place.quoted());
+        let hint = format!("{}; {}", failure.hint(), what_is_there(&place));
         failure.with_hint(hint)
     })?;
     let printed = print_bundle(context, (&sealed, &place, entry), &long_run);
     conclude(printed, Ok(ExitCode::Success))
+}
+
+/// What a run that failed has left.
+fn what_is_there(place: &Location) -> String {
+    match Archive::read(place.store()) {
+        Ok(_) => {
+            format!(
+                "the archive is whole, and its locks are not all set: extend its hold, mainstay archive extend-hold {}",
+                place.quoted()
+            )
+        }
+        Err(_) => format!("what was begun at {} is no archive: delete it", place.quoted()),
+    }
 }
 
 fn print_bundle(
