@@ -71,9 +71,8 @@ fn run_blocks(binary: &Binary, checkout: &Checkout) -> Result<(), String> {
         }
         let home = Scratch::create("home")?;
         let kinds: BTreeSet<_> = marked.iter().filter_map(|block| block.beside).collect();
-        let _ssh = kinds.contains(&server::Kind::Sftp).then(|| ssh::start(&home.path)).transpose()?;
-        let kinds = kinds.into_iter().filter(|kind| *kind != server::Kind::Sftp);
-        let servers: Vec<_> = kinds.map(server::Server::start).collect::<Result<_, _>>()?;
+        let start = |kind| server::Server::start(kind, &home.path);
+        let servers: Vec<_> = kinds.into_iter().map(start).collect::<Result<_, _>>()?;
         for block in marked {
             count += 1;
             // Later blocks of a document build upon the earlier ones.

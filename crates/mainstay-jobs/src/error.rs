@@ -45,6 +45,9 @@ pub enum Error {
     /// The target of a restore cannot be used, or no longer.
     #[error("restore into the target: {0}")]
     Target(mainstay_sources::Error),
+    /// Something of a snapshot that must be copied whole cannot be read.
+    #[error("copy {path}: {problem}")]
+    NotWhole { path: String, problem: String },
     /// The user asked to stop.
     #[error("stopped on request")]
     Cancelled,

@@ -144,6 +144,7 @@ pub fn snapshot(source: &str, sequence: u64, started: i64, root: Content) -> Sna
         tags: Vec::new(),
         statistics: SnapshotStatistics::default(),
         program: "test".to_owned(),
+        origin: None,
     }
 }
 

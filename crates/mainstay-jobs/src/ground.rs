@@ -205,6 +205,7 @@ pub fn options(requested: Requested) -> BackupOptions {
         mode: Mode::Store,
         program: "test".to_owned(),
         owner_names: Owners::default(),
+        copied: None,
     }
 }
 

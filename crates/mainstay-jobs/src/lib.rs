@@ -4,10 +4,12 @@
 //! no environment, no terminal and no network. Invariant: what a verb will do is planned as pure data first; `--dry-run`
 //! shows that very plan.
 
+pub mod archive;
 pub mod backup;
 pub mod browse;
 pub mod check;
 mod convert;
+pub mod copy;
 pub mod diff;
 mod error;
 pub mod export;

@@ -24,6 +24,8 @@ pub enum Phase {
     Prune,
     /// Bringing what another copy of the repository has.
     Sync,
+    /// Storing a snapshot of another repository.
+    Copy,
 }
 
 /// Whether what is expected is all that the run will come to.

@@ -81,6 +81,12 @@ pub enum Error {
     /// A prune has begun to remove a snapshot.
     #[error("undelete snapshot {snapshot}: a prune has begun to remove it")]
     Condemned { snapshot: String },
+    /// An archive is sealed: nothing is added to it.
+    #[error("{verb}: the repository is an archive, and sealed")]
+    Sealed { verb: &'static str },
+    /// An archive is held: nothing of it is deleted until then, nanoseconds since the epoch.
+    #[error("{verb}: the archive is held")]
+    Held { verb: &'static str, until: i64 },
     /// A limit of the format is exceeded.
     #[error("{what}: {got} exceeds the limit of {limit}")]
     Limit { what: String, got: u64, limit: u64 },
@@ -116,6 +122,8 @@ impl Error {
             Self::TooNew { .. } => Kind::Unsupported,
             Self::Fenced { .. } => Kind::Busy,
             Self::Condemned { .. }
+            | Self::Sealed { .. }
+            | Self::Held { .. }
             | Self::KeysLeftOut { .. }
             | Self::Occupied { .. }
             | Self::Limit { .. }

@@ -14,7 +14,7 @@ pub use files::{Files, assert_snapshots, back_up, back_up_as, draft, files_of, n
 
 use std::sync::Arc;
 
-use crate::format::config::{Config, Suite};
+use crate::format::config::{Config, Form, Suite};
 use crate::format::coord::{Condemned, encode_condemned};
 use crate::format::envelope::ObjectKind;
 use crate::format::names;
@@ -67,7 +67,8 @@ pub fn open(store: impl Store + 'static, liveness: Liveness) -> Repository {
     Repository::open(Arc::new(store), &secret(), liveness).expect("the repository of the test opens")
 }
 
-pub const CONFIG: Config = Config { repository: RepositoryId([0xa1; 16]), suite: Suite::Aes256Gcm };
+pub const CONFIG: Config =
+    Config { repository: RepositoryId([0xa1; 16]), suite: Suite::Aes256Gcm, form: Form::Growing };
 
 pub fn keys() -> Keys {
     let (signer, _) = Signer::first("test", CREATED).expect("the system has random bytes");

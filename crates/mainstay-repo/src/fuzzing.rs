@@ -25,7 +25,7 @@ use crate::format::table::{
     BlockRow, ChunkRow, PAGE_STRIDE, TableHeader, TableTail, decode_footer, encode_footer, row_len,
 };
 use crate::format::tree::{ExtentList, TreePage};
-use crate::format::{Decoded, FORMAT_VERSION, config, coord, history, lease, limits, losses, refs};
+use crate::format::{Decoded, FORMAT_VERSION, archive, config, coord, history, lease, limits, losses, refs};
 use crate::id::{RepositoryId, SessionId, SnapshotId, TableId};
 use crate::signer::Judge;
 
@@ -230,9 +230,17 @@ fn snapshot(input: &[u8]) -> bool {
 }
 
 /// Records of removal, and the certificates in them.
+/// Records of removal, and what makes a repository an archive.
 fn history(input: &[u8]) -> bool {
     let _ = signature::decode_certificates(input);
-    let Ok(record) = history::decode(REPOSITORY, LIST, &framed(ObjectKind::Removal, input)) else { return false };
+    let manifest = |bytes: &[u8]| archive::decode_manifest(bytes);
+    let listed = assert_survives(manifest(input), |list| manifest(&archive::encode_manifest(list)));
+    let hold = |bytes: &[u8]| archive::decode_hold(REPOSITORY, LIST, bytes);
+    let held =
+        assert_survives(hold(&framed(ObjectKind::Hold, input)), |value| hold(&archive::encode_hold(REPOSITORY, value)));
+    let Ok(record) = history::decode(REPOSITORY, LIST, &framed(ObjectKind::Removal, input)) else {
+        return listed || held;
+    };
     let _ =
         Judge::new(REPOSITORY).judge(&record.certificates, SigningRights::REMOVALS, &record.signed, &record.signature);
     let again = history::encode(REPOSITORY, &record.removal, &record.certificates, record.signature);
@@ -302,6 +310,7 @@ fn object_names(input: &[u8]) -> bool {
         names::parse_intent(text).map(|(session, number)| names::intent(session, number)),
         names::parse_condemned(text).map(names::condemned),
         names::parse_losses(text).map(names::losses),
+        names::parse_hold(text).map(names::hold),
         names::parse_parity(text).map(|(pack, header)| names::parity(pack, header)),
         names::parse_fence(text).map(|(session, part)| match part {
             FenceName::Fence(collector) => names::fence(session, collector),

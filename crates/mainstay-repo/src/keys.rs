@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::format::config::{Config, Suite};
+use crate::format::config::{Config, Form, Suite};
 use crate::format::keys::{Secrets, StoredSlot};
 use crate::format::limits;
 use crate::format::signature::SigningRights;
@@ -111,7 +111,7 @@ impl Keys {
     /// Draws the secrets of a new repository and its first holder, whom the repository is named after.
     pub fn generate(suite: Suite, label: &str, created: i64) -> Result<Self> {
         let (signer, repository) = Signer::first(label, created)?;
-        Self::draw(Config { repository, suite }, signer)
+        Self::draw(Config { repository, suite, form: Form::Growing }, signer)
     }
 
     pub(crate) fn draw(config: Config, signer: Signer) -> Result<Self> {
@@ -159,6 +159,12 @@ impl Keys {
     /// Whether both hold the same secrets.
     pub fn are_those_of(&self, other: &Self) -> bool {
         self.own.secrets == other.own.secrets
+    }
+
+    /// The keys of an archive.
+    pub fn for_archive(mut self) -> Self {
+        self.config.form = Form::Archive;
+        self
     }
 
     pub fn config(&self) -> &Config {

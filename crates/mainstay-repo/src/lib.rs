@@ -4,6 +4,7 @@
 //! [`Store`]. Knows no network, no async, no wall clock, no environment, and no files or databases of a user.
 //! Invariant: a snapshot object is published only after everything it refers to is durable in the store.
 
+mod archive;
 mod chunker;
 mod compress;
 mod condemned;
@@ -31,16 +32,18 @@ pub mod store;
 mod sync;
 mod tree_reader;
 
+pub use archive::{Advance, Archive, ObjectDamage, Stray};
 pub use chunker::{Chunker, Cutting, MAX_CHUNK_LEN};
 pub use error::{Error, Kind, Result};
 pub use fence::Fences;
+pub use format::archive::{Manifest, SealedObject};
 pub use format::block::{BlockKind, ChunkTable};
 pub use format::history::RemovedSnapshot;
 pub use format::limits;
 pub use format::names;
 pub use format::pack::PackRow;
 pub use format::refs::BlockSet;
-pub use format::snapshot::{BackupType, Snapshot, SnapshotStatistics};
+pub use format::snapshot::{BackupType, Origin, Snapshot, SnapshotStatistics};
 pub use format::tree::{Content, Extent, ExtentList, Node, NodeKind, Owners, TreePage};
 pub use id::{BlockId, ChunkId, DomainId, PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId, TableId};
 pub use index::Index;

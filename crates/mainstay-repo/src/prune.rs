@@ -98,6 +98,7 @@ impl Repository {
     /// [`Error::Cancelled`] once a stop is asked for.
     pub fn plan_prune_observed(&self, hold: i64, observer: &dyn PruneObserver) -> Result<PrunePlan> {
         self.require(Right::Maintain, "prune")?;
+        self.refuse_held_by_own_clock("prune")?;
         observer.phase(PrunePhase::Plan);
         Ok(Inventory::take(self, &Surroundings::look(self)?, None, (hold, observer))?.plan())
     }
@@ -115,6 +116,7 @@ impl Repository {
     /// is for the next prune.
     pub fn prune_observed(&self, hold: i64, observer: &dyn PruneObserver) -> Result<PruneReport> {
         self.require(Right::Maintain, "prune")?;
+        self.refuse_held("prune")?;
         let session = SessionId(random()?);
         let result = self.prune_under_lease(session, (hold, observer));
         self.with_reserve(|| self.leases().end(session))?;
@@ -190,6 +192,7 @@ impl Repository {
 
     /// Publishes the lease, names in it what is condemned already, and fences those who are gone (C1 and C2).
     pub(crate) fn look_around(&self, session: SessionId) -> Result<Surroundings> {
+        self.refuse_held("remove what is not needed")?;
         let leases = self.leases();
         let mut lease = self.with_reserve(|| leases.publish(session, Role::Collector))?;
         let condemned = self.condemned()?;

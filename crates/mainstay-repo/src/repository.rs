@@ -2,6 +2,7 @@
 //!
 //! Owns creating and opening, snapshots and forgetting. Never writes blocks: a `Session` does.
 
+mod archived;
 mod chain;
 mod forgetting;
 mod history;
@@ -36,6 +37,7 @@ use crate::pack_reader::{BlockReader, DataKeys, PackListing, pack_error, read_ob
 use crate::seal::{preferred_suite, random};
 use crate::signer::Judge;
 use crate::store::{Object, Store, Vacancy, is_absent, is_present};
+pub(crate) use archived::{read_holds, read_manifest};
 pub use chain::{Break, Chain, Link};
 pub use history::{Beside, Removed};
 pub(crate) use listing::{AllSnapshots, ProvedSnapshot};
@@ -62,7 +64,8 @@ pub struct SnapshotEntry {
 const REPOSITORY_EXISTS: &str = "a repository exists already";
 
 /// Everything but packs and the configuration.
-const OTHER_FOLDERS: [&str; 9] = [
+const OTHER_FOLDERS: [&str; 10] = [
+    names::ARCHIVE,
     "keys/",
     names::INDEX,
     names::REFS,
@@ -113,9 +116,29 @@ impl Repository {
         liveness: Liveness,
         created: i64,
     ) -> Result<Self> {
+        let keys = Keys::generate(preferred_suite(), label, created)?;
+        let created = Self::publish_new(store, keys, secret, liveness)?;
+        // A disk that is full already takes no reserve, and needs none more than it lacks everything else.
+        let _ = created.store.keep_reserve();
+        Ok(created)
+    }
+
+    /// Creates a repository for one snapshot, which is sealed when that is in it; else as [`Repository::create`].
+    pub fn create_archive(
+        store: Arc<dyn Store>,
+        secret: &Secret,
+        label: &str,
+        liveness: Liveness,
+        created: i64,
+    ) -> Result<Self> {
+        let keys = Keys::generate(preferred_suite(), label, created)?.for_archive();
+        Self::publish_new(store, keys, secret, liveness)
+    }
+
+    /// Publishes the first key slot, then the configuration.
+    fn publish_new(store: Arc<dyn Store>, keys: Keys, secret: &Secret, liveness: Liveness) -> Result<Self> {
         prepare_empty(&*store)?;
         let abandoned = list(&*store, names::KEY_SLOTS)?;
-        let keys = Keys::generate(preferred_suite(), label, created)?;
         let config = *keys.config();
         let slot = keys.wrap_own_slot(secret)?;
         let slot_name = names::key_slot(slot.id, 0);
@@ -130,8 +153,6 @@ impl Repository {
         // Slots that stood there before belong to creations that were interrupted or have lost. Until now one of them
         // could have won; and a new repository is whole, whether they go or not.
         abandoned.iter().for_each(|slot| drop(delete(&*store, &slot.name)));
-        // A disk that is full already takes no reserve, and needs none more than it lacks everything else.
-        let _ = store.keep_reserve();
         Ok(Self::assemble(store, keys, slot.id, liveness))
     }
 
@@ -156,6 +177,11 @@ impl Repository {
     /// Reads which repository a store holds; needs no key.
     pub fn identify(store: &dyn Store) -> Result<RepositoryId> {
         Self::read_config(store).map(|config| config.repository)
+    }
+
+    /// Whether a store holds an archive; needs no key.
+    pub fn is_archive_at(store: &dyn Store) -> Result<bool> {
+        Self::read_config(store).map(|config| config.form == config::Form::Archive)
     }
 
     fn read_config(store: &dyn Store) -> Result<Config> {

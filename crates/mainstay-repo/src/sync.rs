@@ -97,6 +97,8 @@ impl Repository {
     fn require_copy(&self, from: &Repository) -> Result<()> {
         self.require_all("synchronise")?;
         from.require_all("synchronise")?;
+        from.refuse_sealed("synchronise")?;
+        self.refuse_sealed("synchronise")?;
         if from.id() == self.id() {
             return Ok(());
         }
@@ -110,6 +112,7 @@ impl Repository {
     /// When there is something already.
     pub fn create_copy(&self, store: Arc<dyn Store>) -> Result<Self> {
         self.require_all("synchronise")?;
+        self.refuse_sealed("synchronise")?;
         prepare_empty(&*store)?;
         let mut slots = HashSet::new();
         for slot in list(&*self.store, names::KEY_SLOTS)? {

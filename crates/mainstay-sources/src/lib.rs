@@ -44,6 +44,12 @@ pub trait Directory: Send + Sync {
     /// Reads what a listing leaves out because unchanged entries do not need it.
     fn details(&self, entry: &Entry) -> Result<Details>;
 
+    /// Whether an entry that was listed is, content and attributes included, what the snapshot before had; a directory but for what
+    /// is in it. `None` where only the listing can tell, as of files that somebody may be changing.
+    fn is_unchanged(&self, _entry: &Entry) -> Option<bool> {
+        None
+    }
+
     /// Opens a regular file for reading, without following links and without changing its access time where allowed.
     ///
     /// # Errors

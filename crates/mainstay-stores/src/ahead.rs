@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mainstay_repo::store::{Object, Upload, Vacancy};
+use mainstay_repo::store::{Lock, LockMode, Object, Upload, Vacancy};
 use mainstay_repo::{Store, names};
 
 #[cfg(test)]
@@ -107,6 +107,42 @@ impl Store for AheadStore {
 
     fn make_durable(&self, name: &str) -> io::Result<()> {
         self.store.make_durable(name)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.store.replace(name, bytes)
+    }
+
+    fn clear_staging(&self) -> io::Result<()> {
+        self.store.clear_staging()
+    }
+
+    fn keep_reserve(&self) -> io::Result<()> {
+        self.store.keep_reserve()
+    }
+
+    fn reserve_len(&self) -> io::Result<u64> {
+        self.store.reserve_len()
+    }
+
+    fn release_reserve(&self) -> io::Result<bool> {
+        self.store.release_reserve()
+    }
+
+    fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {
+        self.store.lock(name, until, mode)
+    }
+
+    fn written_at(&self, name: &str) -> io::Result<Option<i64>> {
+        self.store.written_at(name)
+    }
+
+    fn remove_emptied(&self) -> io::Result<()> {
+        self.store.remove_emptied()
+    }
+
+    fn caveats(&self) -> Vec<String> {
+        self.store.caveats()
     }
 
     fn publishes_at_once(&self) -> usize {

@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use mainstay_repo::store::{Object, Upload, Vacancy};
+use mainstay_repo::store::{Lock, LockMode, Object, Upload, Vacancy};
 use mainstay_repo::{Store, names};
 
 use crate::near::{CELL, Near};
@@ -151,6 +151,22 @@ impl Store for CachedStore {
 
     fn publishes_at_once(&self) -> usize {
         self.store.publishes_at_once()
+    }
+
+    fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {
+        self.store.lock(name, until, mode)
+    }
+
+    fn written_at(&self, name: &str) -> io::Result<Option<i64>> {
+        self.store.written_at(name)
+    }
+
+    fn remove_emptied(&self) -> io::Result<()> {
+        self.store.remove_emptied()
+    }
+
+    fn caveats(&self) -> Vec<String> {
+        self.store.caveats()
     }
 
     fn prepare(&self) -> io::Result<Vacancy> {

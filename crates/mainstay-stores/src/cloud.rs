@@ -9,16 +9,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use mainstay_repo::store::{Object, Upload, Vacancy};
+use mainstay_repo::store::{Lock, LockMode, Object, Upload, Vacancy};
 use mainstay_repo::{Store, names};
 use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+use object_store::{
+    Attribute, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
+};
 use tokio::runtime::Runtime;
 
 use crate::address::{CloudAddress, Setting};
+use crate::object_lock::Locker;
 use crate::patience::Patience;
-use crate::settings::{self, Surroundings};
+use crate::settings::{self, Client, Surroundings};
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +41,7 @@ pub struct CloudStore {
 struct Inner {
     address: CloudAddress,
     client: Box<dyn ObjectStore>,
+    locker: Option<Locker>,
     runtime: Runtime,
     patience: Patience,
 }
@@ -48,13 +52,14 @@ impl CloudStore {
     /// # Errors
     /// When settings or credentials contradict each other or are missing.
     pub fn new(address: CloudAddress, surroundings: &Surroundings) -> io::Result<Self> {
-        let client = settings::client(&address, surroundings)?;
+        let Client { store: client, locker } = settings::client(&address, surroundings)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("mainstay-store")
             .enable_all()
             .build()?;
-        Ok(Self { inner: Arc::new(Inner { address, client, runtime, patience: surroundings.patience }) })
+        let patience = surroundings.patience;
+        Ok(Self { inner: Arc::new(Inner { address, client, locker, runtime, patience }) })
     }
 }
 
@@ -154,7 +159,12 @@ impl Inner {
 
     fn put(&self, name: &str, bytes: PutPayload, mode: PutMode) -> io::Result<()> {
         let path = self.path(name)?;
-        let options = PutOptions { mode, ..PutOptions::default() };
+        let mut options = PutOptions { mode, ..PutOptions::default() };
+        if let Some(class) =
+            self.address.settings.get(&Setting::StorageClass).filter(|_| name.starts_with(names::PACKS))
+        {
+            options.attributes.insert(Attribute::StorageClass, class.clone().into());
+        }
         self.runtime.block_on(self.client.put_opts(&path, bytes, options)).map_err(error_of)?;
         Ok(())
     }
@@ -239,6 +249,19 @@ impl Store for CloudStore {
         self.inner.put(name, PutPayload::from(bytes.to_vec()), PutMode::Overwrite)
     }
 
+    fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {
+        let Some(locker) = &self.inner.locker else { return Ok(Lock::Unsupported) };
+        let key = self.inner.path(name)?;
+        self.inner.runtime.block_on(locker.lock(key.as_ref(), until, mode))
+    }
+
+    /// The server's clock has written when an object came.
+    fn written_at(&self, name: &str) -> io::Result<Option<i64>> {
+        let path = self.inner.path(name)?;
+        let head = self.inner.runtime.block_on(self.inner.client.head(&path)).map_err(error_of)?;
+        Ok(head.last_modified.timestamp_nanos_opt())
+    }
+
     fn publishes_at_once(&self) -> usize {
         UPLOADS
     }
@@ -294,6 +317,10 @@ fn error_of(error: object_store::Error) -> io::Error {
     let kind = match &error {
         _ if says(&["NoSuchBucket", "ContainerNotFound"]) => {
             return io::Error::other("there is no such bucket");
+        }
+        _ if says(&["InvalidObjectState"]) => {
+            let message = "it is in a cold storage class, from which the store must restore it first";
+            return io::Error::new(io::ErrorKind::ResourceBusy, message);
         }
         // Where the machine is asked for its role once nothing else has said who asks.
         _ if text.contains("169.254.169.254") || text.contains("metadata.google.internal") => {

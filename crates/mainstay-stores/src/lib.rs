@@ -12,6 +12,7 @@ mod cloud;
 mod limits;
 mod near;
 mod netrc;
+mod object_lock;
 mod patience;
 mod postgres;
 mod repeat;

@@ -5,15 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::OnceLock;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::HttpConnector as _;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 
 use crate::address::{Cloud, CloudAddress, Setting};
 use crate::answers::Careful;
 use crate::aws_profile;
+use crate::object_lock::Locker;
 use crate::patience::Patience;
 
 #[cfg(test)]
@@ -60,8 +63,21 @@ impl Surroundings {
     }
 }
 
+/// What requests go through.
+pub struct Client {
+    pub store: Box<dyn ObjectStore>,
+    /// Where the server may know object lock.
+    pub locker: Option<Locker>,
+}
+
+impl From<Box<dyn ObjectStore>> for Client {
+    fn from(store: Box<dyn ObjectStore>) -> Self {
+        Self { store, locker: None }
+    }
+}
+
 /// Makes the client for an address.
-pub fn client(address: &CloudAddress, surroundings: &Surroundings) -> io::Result<Box<dyn ObjectStore>> {
+pub fn client(address: &CloudAddress, surroundings: &Surroundings) -> io::Result<Client> {
     surroundings.require_text()?;
     let patience = surroundings.patience;
     let options = ClientOptions::new()
@@ -72,8 +88,8 @@ pub fn client(address: &CloudAddress, surroundings: &Surroundings) -> io::Result
     let retry = RetryConfig { max_retries: patience.retries, retry_timeout: patience.retry_for, backoff };
     match address.cloud {
         Cloud::S3 => s3(address, surroundings, (options, retry)),
-        Cloud::Google => google(address, surroundings, (options, retry)),
-        Cloud::Azure => azure(address, surroundings, (options, retry)),
+        Cloud::Google => google(address, surroundings, (options, retry)).map(Client::from),
+        Cloud::Azure => azure(address, surroundings, (options, retry)).map(Client::from),
     }
 }
 
@@ -81,7 +97,7 @@ fn s3(
     address: &CloudAddress,
     surroundings: &Surroundings,
     (options, retry): (ClientOptions, RetryConfig),
-) -> io::Result<Box<dyn ObjectStore>> {
+) -> io::Result<Client> {
     let mut builder = AmazonS3Builder::new();
     let mut has_region = false;
     let has_keys = surroundings.variable("AWS_ACCESS_KEY_ID").is_some();
@@ -110,16 +126,22 @@ fn s3(
     }
     let is_virtual = setting(address, Setting::Style) == Some("virtual");
     let options = options.with_allow_http(is_plain(server.as_deref()));
+    let region = builder.get_config_value(&AmazonS3ConfigKey::Region).unwrap_or_default();
+    let mut bucket = format!("https://s3.{region}.amazonaws.com/{}", address.bucket);
     if let Some(server) = server {
         let server = endpoint(&server, is_virtual.then_some(&address.bucket));
         require_server(&server)?;
+        bucket = if is_virtual { server.clone() } else { format!("{server}/{}", address.bucket) };
         builder = builder.with_endpoint(server);
     }
     let builder = builder.with_bucket_name(&address.bucket).with_virtual_hosted_style_request(is_virtual);
     // One by one: the answer to a deletion of many is read by what the server says is in it, and some servers lack it.
     let builder = builder.with_config(AmazonS3ConfigKey::DisableBulkDelete, "true").with_http_connector(Careful);
-    let built = builder.with_client_options(options).with_retry(retry).build();
-    Ok(Box::new(built.map_err(unusable)?))
+    let client = Careful.connect(&options).map_err(unusable)?;
+    let built = builder.with_client_options(options).with_retry(retry).build().map_err(unusable)?;
+    let credentials = built.credentials().clone();
+    let locker = Locker { client, credentials, region, bucket, enabled: OnceLock::new() };
+    Ok(Client { store: Box::new(built), locker: Some(locker) })
 }
 
 fn google(

@@ -13,8 +13,8 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    backup, cat, check, completions, diff, doctor, export, find, forget, help, history, init, key, ls, man, parity,
-    prune, repair, repo, restore, snapshots, stats, status, store, sync, undelete, verify,
+    archive, backup, cat, check, completions, copy, diff, doctor, export, find, forget, help, history, init, key, ls,
+    man, parity, prune, repair, repo, restore, snapshots, stats, status, store, sync, undelete, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -108,6 +108,8 @@ pub enum Command {
     Verify(verify::Arguments),
     Repair(repair::Arguments),
     Sync(sync::Arguments),
+    Copy(copy::Arguments),
+    Archive(archive::Arguments),
     Parity(parity::Arguments),
     Stats(stats::Arguments),
     Doctor(doctor::Arguments),

@@ -2,10 +2,12 @@
 //!
 //! Owns the table only.
 
+pub mod archive;
 pub mod backup;
 pub mod cat;
 pub mod check;
 pub mod completions;
+pub mod copy;
 pub mod diff;
 pub mod doctor;
 pub mod export;
@@ -63,6 +65,8 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Verify(arguments) => verify::run(arguments, context),
         Command::Repair(arguments) => repair::run(arguments, context),
         Command::Sync(arguments) => sync::run(arguments, context),
+        Command::Copy(arguments) => copy::run(arguments, context),
+        Command::Archive(arguments) => archive::run(arguments, context),
         Command::Parity(arguments) => parity::run(arguments, context),
         Command::Stats(arguments) => stats::run(arguments, context),
         Command::Key(arguments) => key::run(arguments, context),

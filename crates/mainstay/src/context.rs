@@ -3,6 +3,7 @@
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay_repo::{Error, Locked, Repository, Right, Secret};
@@ -127,9 +128,30 @@ impl Context {
         }
     }
 
+    /// Opens a repository in another place with the secret that is named, or a key of this machine.
+    pub fn open_place(&self, location: &Location) -> Result<Opened> {
+        Ok(Opened { repository: self.open_at(location)?, location: location.clone() })
+    }
+
+    /// The same where it serves without a key, too: nobody is asked for one.
+    pub fn open_if_key(&self, location: &Location) -> Result<Option<Opened>> {
+        match unlock_unasked(&Locked::find(location.store())?, self.named_secret()?)? {
+            Unasked::Unlocked(unlocked) => Ok(Some(Opened { repository: unlocked.0, location: location.clone() })),
+            Unasked::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Opens a second repository, which has a key of its own: the secret that is named for it, its key file, or a passphrase that is
+    /// asked for. What is named for the first one says nothing of it.
+    pub fn open_other(&self, location: &Location, password_file: Option<&Path>) -> Result<Opened> {
+        let named = secrets::Named::find_for_other(password_file)?;
+        let (repository, _) = unlock(&Locked::find(location.store())?, location, named)?;
+        self.output.detail(&format!("repository {} at {}", repository.id().short(), location.quoted()));
+        Ok(Opened { repository, location: location.clone() })
+    }
+
     fn unlock_at(&self, location: &Location, believing: Believing) -> Result<(Repository, Secret)> {
         let named = self.named_secret()?;
-        // A password is not asked for before it is clear that there is something to open.
         let locked = Locked::find(location.store())?;
         let locked = match believing {
             Believing::Copies => self.by_copies(locked, location),
@@ -138,38 +160,68 @@ impl Context {
             }
             Believing::Store | Believing::StoreByStretches => locked,
         };
-        if let Some(named) = named {
-            let secret = named.read()?;
-            let repository = try_secret(&locked, &secret).map_err(|error| refusal(error, &secret))?;
-            return Ok((repository, secret));
+        unlock(&locked, location, named)
+    }
+}
+
+fn unlock(locked: &Locked, location: &Location, named: Option<secrets::Named>) -> Result<(Repository, Secret)> {
+    let refused = match unlock_unasked(locked, named)? {
+        Unasked::Unlocked(unlocked) => return Ok(*unlocked),
+        Unasked::Refused(refused) => refused,
+    };
+    if secrets::can_ask() {
+        return ask(location, locked);
+    }
+    match refused {
+        Some((error, path)) => {
+            let hint = format!(
+                "the key file {} is not the key of this repository; use the recovery kit by --password-file",
+                path.display()
+            );
+            Err(Failure::from(error).with_hint(hint))
         }
-        let id = locked.id();
-        let found = key_file::find(id)?;
-        let mut refused = None;
-        for key in found {
-            match try_secret(&locked, &key.secret) {
-                Ok(repository) => {
-                    key.settle(id)?;
-                    return Ok((repository, key.secret));
-                }
-                Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, key.path)),
-                Err(error) => return Err(error.into()),
+        None => Err(no_key(location, &key_file::path(locked.id())?)),
+    }
+}
+
+/// What came of the keys that nobody needs to be asked for.
+enum Unasked {
+    Unlocked(Box<(Repository, Secret)>),
+    /// The key file that should have opened it and did not, if there is one.
+    Refused(Option<(Error, PathBuf)>),
+}
+
+/// Tries the secret that is named or, where none is, the keys of this machine. A password is not asked for before it is clear that
+/// there is something to open.
+fn unlock_unasked(locked: &Locked, named: Option<secrets::Named>) -> Result<Unasked> {
+    if let Some(named) = named {
+        let secret = named.read()?;
+        let repository = try_secret(locked, &secret).map_err(|error| refusal(error, &secret))?;
+        return Ok(Unasked::Unlocked(Box::new((repository, secret))));
+    }
+    let mut refused = None;
+    for key in key_file::find(locked.id())? {
+        match try_secret(locked, &key.secret) {
+            Ok(repository) => {
+                key.settle(locked.id())?;
+                return Ok(Unasked::Unlocked(Box::new((repository, key.secret))));
             }
-        }
-        if secrets::can_ask() {
-            return ask(location, &locked);
-        }
-        match refused {
-            Some((error, path)) => {
-                let hint = format!(
-                    "the key file {} is not the key of this repository; use the recovery kit by --password-file",
-                    path.display()
-                );
-                Err(Failure::from(error).with_hint(hint))
-            }
-            None => Err(no_key(location, &key_file::path(id)?)),
+            Err(error @ Error::WrongKey { slots: 1.., .. }) => refused = Some((error, key.path)),
+            Err(error) => return Err(error.into()),
         }
     }
+    if !locked.is_archive() {
+        return Ok(Unasked::Refused(refused));
+    }
+    // An archive may have been made with the key of any repository of this machine.
+    for key in key_file::all()? {
+        match try_secret(locked, &key.secret) {
+            Ok(repository) => return Ok(Unasked::Unlocked(Box::new((repository, key.secret)))),
+            Err(Error::WrongKey { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Unasked::Refused(refused))
 }
 
 fn ask(location: &Location, locked: &Locked) -> Result<(Repository, Secret)> {

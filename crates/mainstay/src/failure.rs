@@ -127,6 +127,8 @@ impl From<mainstay_repo::Error> for Failure {
             E::TooNew { .. } => &catalogue::TOO_NEW,
             E::Fenced { .. } => &catalogue::FENCED,
             E::Condemned { .. } => &catalogue::CONDEMNED,
+            E::Held { .. } => &catalogue::ARCHIVE_HELD,
+            E::Sealed { .. } => &catalogue::ARCHIVE_SEALED,
             E::Limit { .. } => &catalogue::LIMIT,
             E::Invalid(_) => &catalogue::INVALID,
             E::Cancelled => &catalogue::STOPPED,
@@ -139,7 +141,11 @@ impl From<mainstay_repo::Error> for Failure {
             E::Store { source, .. } => host_key(source).map(|refused| refused.hint.clone()),
             _ => None,
         };
-        Self { hint, ..Self::new(code, error.to_string()) }
+        let message = match &error {
+            E::Held { until, .. } => format!("{error} until {}", time::utc(*until)),
+            _ => error.to_string(),
+        };
+        Self { hint, ..Self::new(code, message) }
     }
 }
 
@@ -222,6 +228,7 @@ impl From<mainstay_jobs::Error> for Failure {
                 return Self::new(&catalogue::INVALID, error.to_string()).with_hint(hint);
             }
             E::Target(ref error) => of_target(error),
+            E::NotWhole { .. } => &catalogue::DAMAGED,
             E::TargetNotEmpty { .. } => &catalogue::TARGET_NOT_EMPTY,
             E::Cancelled => &catalogue::STOPPED,
         };

@@ -65,7 +65,7 @@ impl ProvisionalKey {
 impl FoundKey {
     /// Gives a key that proved to fit the name of its repository.
     pub fn settle(&self, repository: RepositoryId) -> Result<()> {
-        if self.path == path(repository)? {
+        if self.path == path(repository)? || !is_provisional(&self.path) {
             return Ok(());
         }
         settle(&self.path, repository).map(drop)
@@ -85,11 +85,27 @@ pub fn find(repository: RepositoryId) -> Result<Vec<FoundKey>> {
     Ok(found)
 }
 
+/// Every key of this machine.
+pub fn all() -> Result<Vec<FoundKey>> {
+    let mut found = Vec::new();
+    for path in keys_in(&folder()?) {
+        found.extend(read(&path)?.map(|secret| FoundKey { path, secret }));
+    }
+    Ok(found)
+}
+
 fn provisional(folder: &Path) -> Vec<PathBuf> {
+    keys_in(folder).into_iter().filter(|path| is_provisional(path)).collect()
+}
+
+fn is_provisional(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PROVISIONAL))
+}
+
+fn keys_in(folder: &Path) -> Vec<PathBuf> {
     // A directory that cannot be read holds nothing that could be read.
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(io::Result::ok);
-    let named = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PROVISIONAL));
-    named.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "key")).collect()
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "key")).collect()
 }
 
 fn settle(from: &Path, repository: RepositoryId) -> Result<PathBuf> {

@@ -19,6 +19,7 @@ use crate::failure::{Failure, Result, catalogue};
 pub use prompt::{ask, ask_twice, can_ask};
 
 const COMMAND_VARIABLE: &str = "MAINSTAY_PASSWORD_COMMAND";
+const OTHER_COMMAND_VARIABLE: &str = "MAINSTAY_TO_PASSWORD_COMMAND";
 /// Nobody has a longer password; a device or a whole disk named by mistake is not read.
 const SECRET_LEN_MAX: u64 = 64 << 10;
 
@@ -33,13 +34,22 @@ pub enum Named {
 impl Named {
     /// The place that `--password-file` or the environment names.
     pub fn find(password_file: Option<&Path>) -> Result<Option<Self>> {
+        Self::find_by(password_file, COMMAND_VARIABLE)
+    }
+
+    /// The same for the repository that a command writes to beside the one that it reads.
+    pub fn find_for_other(password_file: Option<&Path>) -> Result<Option<Self>> {
+        Self::find_by(password_file, OTHER_COMMAND_VARIABLE)
+    }
+
+    fn find_by(password_file: Option<&Path>, command_variable: &str) -> Result<Option<Self>> {
         if let Some(path) = password_file.filter(|path| !path.as_os_str().is_empty()) {
             return Ok(Some(Self::File(path.to_owned())));
         }
-        let Some(line) = variable(COMMAND_VARIABLE) else { return Ok(None) };
+        let Some(line) = variable(command_variable) else { return Ok(None) };
         let words = line.to_str().and_then(split_words).filter(|words| !words.is_empty());
         let words = words.ok_or_else(|| {
-            let message = format!("read {COMMAND_VARIABLE}: a quote is not closed, or it is not UTF-8");
+            let message = format!("read {command_variable}: a quote is not closed, or it is not UTF-8");
             Failure::new(&catalogue::PASSWORD_COMMAND, message)
         })?;
         Ok(Some(Self::Command(words)))

@@ -3,10 +3,11 @@
 //! Owns starting them, and what the environment of a block says of them. They end with the document.
 
 use super::postgres;
+use super::ssh::{self, Ssh};
 use crate::checkout;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// What a mark may name.
@@ -37,16 +38,23 @@ impl Kind {
 
 pub struct Server {
     kind: Kind,
-    process: Child,
+    /// None for the one that ends by itself.
+    process: Option<Child>,
     address: String,
     /// What a server that has a directory serves.
     directory: Option<PathBuf>,
+    _ssh: Option<Ssh>,
 }
 
 impl Server {
-    pub fn start(kind: Kind) -> Result<Self, String> {
+    /// Starts one for a document with this home.
+    pub fn start(kind: Kind, home: &Path) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("start a server ({}): {error}", kind.name());
         let (mut command, directory, port) = match kind {
+            Kind::Sftp => {
+                let ssh = Some(ssh::start(home)?);
+                return Ok(Self { kind, process: None, address: String::new(), directory: None, _ssh: ssh });
+            }
             Kind::S3 => (s3(), None, None),
             Kind::Webdav => {
                 let directory = own_directory(kind).map_err(failed)?;
@@ -60,7 +68,7 @@ impl Server {
         };
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(failed)?;
         let errors = process.stderr.take().ok_or("start a server: it has no output")?;
-        let mut server = Self { kind, process, address: String::new(), directory };
+        let mut server = Self { kind, process: Some(process), address: String::new(), directory, _ssh: None };
         let mut lines = BufReader::new(errors).lines().map_while(Result::ok);
         let told = lines.find_map(|line| match port {
             Some(port) => line.contains("ready to accept connections").then(|| format!("127.0.0.1:{port}")),
@@ -86,6 +94,7 @@ impl Server {
     /// What a user would have set.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         match self.kind {
+            Kind::Sftp => Vec::new(),
             Kind::S3 => vec![
                 ("AWS_ENDPOINT_URL", format!("http://{}", self.address)),
                 ("AWS_ACCESS_KEY_ID", "key".to_owned()),
@@ -120,7 +129,7 @@ fn s3() -> Command {
     command
 }
 
-fn webdav(directory: &std::path::Path) -> Command {
+fn webdav(directory: &Path) -> Command {
     let mut command = Command::new("rclone");
     let served = ["serve", "webdav", "--config", "", "--user", "ada", "--pass", "secret", "--addr", "127.0.0.1:0"];
     command.args(served).arg(directory);
@@ -129,27 +138,12 @@ fn webdav(directory: &std::path::Path) -> Command {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
         if let Some(directory) = &self.directory {
             let _ = std::fs::remove_dir_all(directory);
         }
     }
-}
-
-/// An SSH server that lets the user of a home in.
-pub struct Ssh {
-    _server: sshd::Sshd,
-    _folder: Scratch,
-}
-
-/// Starts the server of the tests (package openssh-server); in the home it is called `nas`.
-pub fn start_ssh(home: &Path) -> Result<Ssh, String> {
-    let folder = Scratch::create("ssh")?;
-    let start = || {
-        let server = sshd::Sshd::start(&folder.path)?;
-        server.befriend(home).map(|()| server)
-    };
-    let server = start().map_err(|error: std::io::Error| format!("start an SSH server: {error}"))?;
-    Ok(Ssh { _server: server, _folder: folder })
 }

@@ -4,6 +4,7 @@
 //! of the source is a warning and the run goes on; a problem with the repository ends the run and no snapshot is written.
 
 mod buffers;
+mod copied;
 mod crew;
 mod cutting;
 mod history;
@@ -14,8 +15,7 @@ mod scan;
 mod store_file;
 mod trees;
 mod walk;
-
-use std::sync::Mutex;
+mod warnings;
 
 use mainstay_repo::{
     BackupType, Draft, Listing, Presence, Repository, Session, Sharing, Snapshot, SnapshotEntry, SnapshotId,
@@ -25,9 +25,12 @@ use mainstay_sources::files::Owners;
 use mainstay_sources::{Source, Warning};
 
 use crate::{Cancel, Clock, Error, Phase, Progress, Result};
+pub use copied::Copied;
 pub use history::CLOCK_TOLERANCE;
 use history::History;
+pub use pages::OwnerNames;
 use walk::Walked;
+pub(crate) use warnings::Warnings;
 
 /// The type that was asked for; what a snapshot becomes depends on what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,14 @@ pub struct BackupOptions {
     pub program: String,
     /// Names for the numbers of users and groups.
     pub owner_names: Owners,
+    /// What the source is, where it is a snapshot of another repository.
+    pub copied: Option<Copied>,
+}
+
+impl BackupOptions {
+    fn names(&self) -> &dyn OwnerNames {
+        self.copied.as_ref().map_or(&self.owner_names as &dyn OwnerNames, |copied| &*copied.names)
+    }
 }
 
 /// Everything that a run works with.
@@ -104,13 +115,15 @@ pub struct BackupReport {
 /// and what was stored so far is used by the next run.
 pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
     let started = run.clock.now();
-    run.progress.phase(Phase::BackUp);
+    run.progress.phase(if run.options.copied.is_some() { Phase::Copy } else { Phase::BackUp });
     let session = match run.options.mode {
         Mode::Store => Some(Session::begin(run.repository, run.options.sharing)?),
         Mode::DryRun => None,
     };
     let history = History::read(run, session.as_ref())?;
-    history.tell(run, started);
+    if run.options.copied.is_none() {
+        history.tell(run, started);
+    }
     let ancestry = Ancestry::choose(&history, run);
     let walked = walk::walk(run, session.as_ref(), &ancestry);
     let walked = match walked.and_then(|walked| run.cancel.check().map(|()| walked)) {
@@ -120,7 +133,7 @@ pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
     run.progress.phase(Phase::Commit);
     let snapshot = ancestry.snapshot(run, &walked, started);
     let report = commit(session, snapshot, walked, run.options)?;
-    let clock_is_behind = history.is_ahead_of(started);
+    let clock_is_behind = run.options.copied.is_none() && history.is_ahead_of(started);
     Ok(BackupReport { repository_problems: history.problems, clock_is_behind, ..report })
 }
 
@@ -164,6 +177,10 @@ impl<'a> Ancestry<'a> {
             Requested::Incremental => (BackupType::Incremental, last_kept),
             Requested::Differential => (BackupType::Differential, last_full),
         };
+        let believed = match &options.copied {
+            Some(copied) => kept().find(|entry| Some(entry.id) == copied.before),
+            None => believed,
+        };
         let last_sequence = last.map_or(0, |entry| entry.snapshot.sequence);
         let backup_type = if believed.is_none() { BackupType::Full } else { backup_type };
         Self {
@@ -179,7 +196,7 @@ impl<'a> Ancestry<'a> {
     /// The new snapshot, as far as it is known before its session ends.
     fn snapshot(&self, run: &BackupRun<'_>, walked: &Walked, started: i64) -> Snapshot {
         let options = run.options;
-        Snapshot {
+        let snapshot = Snapshot {
             source: options.source.clone(),
             sequence: self.sequence,
             host: options.host.clone(),
@@ -198,6 +215,11 @@ impl<'a> Ancestry<'a> {
             tags: options.tags.clone(),
             statistics: walked.tally.statistics,
             program: options.program.clone(),
+            origin: None,
+        };
+        match &options.copied {
+            Some(copied) => copied.record(snapshot),
+            None => snapshot,
         }
     }
 }
@@ -223,6 +245,7 @@ fn commit(
     };
     let Some(session) = session else { return Ok(report) };
     let believes = snapshot.backup_type != BackupType::Full && options.sharing == Sharing::Shared;
+    let believes = believes && options.copied.is_none();
     let presence = if believes { Presence::Believed } else { Presence::Confirmed };
     let done = session.commit(Draft { snapshot, blocks: walked.blocks, presence })?;
     report.statistics = done.entry.snapshot.statistics;
@@ -232,28 +255,6 @@ fn commit(
     report.new_bytes = done.new_bytes;
     report.duplicate_bytes = done.duplicate_bytes;
     Ok(report)
-}
-
-/// Warnings from many threads, the first of them kept and all of them counted.
-#[derive(Default)]
-pub(crate) struct Warnings(Mutex<(Vec<Warning>, u64)>);
-
-/// Warnings that a report holds; a disk that fails can give millions.
-const KEPT_WARNINGS: usize = 1000;
-
-impl Warnings {
-    pub fn add(&self, progress: &dyn Progress, warning: Warning) {
-        progress.warn(&warning.path, &warning.message);
-        let mut held = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        held.1 += 1;
-        if held.0.len() < KEPT_WARNINGS {
-            held.0.push(warning);
-        }
-    }
-
-    pub fn take(&self) -> (Vec<Warning>, u64) {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
 }
 
 #[cfg(test)]

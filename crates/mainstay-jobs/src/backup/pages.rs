@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use mainstay_repo::{Content, Extent, Node, Owners, Session, TreePage, TreeReader, limits};
-use mainstay_sources::files::Owners as OwnerNames;
+use mainstay_sources::files::Owners as MachineOwners;
 
 use crate::{Error, Result};
 
@@ -27,7 +27,23 @@ pub struct Shelf<'a> {
     pub session: Option<&'a Session<'a>>,
     /// Reads the parent snapshot's trees, where there is a parent.
     pub reader: Option<&'a TreeReader>,
-    pub owner_names: &'a OwnerNames,
+    pub owner_names: &'a dyn OwnerNames,
+}
+
+/// Names for the numbers of users and groups.
+pub trait OwnerNames: Sync {
+    fn user(&self, number: u32) -> Option<String>;
+    fn group(&self, number: u32) -> Option<String>;
+}
+
+impl OwnerNames for MachineOwners {
+    fn user(&self, number: u32) -> Option<String> {
+        self.user_name(number).map(str::to_owned)
+    }
+
+    fn group(&self, number: u32) -> Option<String> {
+        self.group_name(number).map(str::to_owned)
+    }
 }
 
 /// What a directory came to.
@@ -147,14 +163,14 @@ impl Shelf<'_> {
         let (mut users, mut groups) = (HashSet::new(), HashSet::new());
         for node in nodes {
             if users.insert(node.user)
-                && let Some(name) = self.owner_names.user_name(node.user)
+                && let Some(name) = self.owner_names.user(node.user)
             {
-                owners.users.push((node.user, name.to_owned()));
+                owners.users.push((node.user, name));
             }
             if groups.insert(node.group)
-                && let Some(name) = self.owner_names.group_name(node.group)
+                && let Some(name) = self.owner_names.group(node.group)
             {
-                owners.groups.push((node.group, name.to_owned()));
+                owners.groups.push((node.group, name));
             }
         }
         owners

@@ -59,6 +59,7 @@ impl Worker<'_> {
     pub fn run(&self) -> Result<()> {
         let mut buffer = Vec::new();
         while let Some(work) = self.queue.pop() {
+            self.warnings.check()?;
             match work {
                 Work::Small(batch) => self.store_batch(&batch, &mut buffer)?,
                 Work::Large(batch, _turn) => self.store_large_files(batch)?,

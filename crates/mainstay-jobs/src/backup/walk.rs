@@ -59,16 +59,18 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ances
         }
         (Some(_), None) => Some(TreeReader::new(run.repository.block_reader(&run.repository.index()?))),
     };
-    let counts = match ancestry.expected {
-        Some(entry) => {
-            let statistics = entry.snapshot.statistics;
+    let copied = run.options.copied.as_ref();
+    let expected = copied.map(|copied| &copied.original).or(ancestry.expected.map(|entry| &entry.snapshot));
+    let counts = match expected {
+        Some(snapshot) => {
+            let statistics = snapshot.statistics;
             run.progress.expect(statistics.files, statistics.content_bytes);
             None
         }
         None => Some(run.progress),
     };
     let scanner = Scanner::new(trees.as_ref(), counts);
-    let (queue, buffers, warnings) = (Queue::default(), Buffers::default(), Warnings::default());
+    let (queue, buffers, warnings) = (Queue::default(), Buffers::default(), Warnings::new(run.options));
     let (sender, results) = unbounded();
     let workers = session.into_iter().flat_map(|session| std::iter::repeat_n(session, WORKERS));
     let workers = workers.map(|session| worker(run, session, (&queue, &buffers), sender.clone(), &warnings)).collect();
@@ -88,7 +90,7 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ances
         parent: trees.as_ref(),
         looked: believed.map_or(i64::MIN, |entry| entry.snapshot.started.min(entry.snapshot.ended)),
         present: HashMap::new(),
-        trees: Trees::new(Shelf { session, reader: trees.as_ref(), owner_names: &run.options.owner_names }),
+        trees: Trees::new(Shelf { session, reader: trees.as_ref(), owner_names: run.options.names() }),
         reading: 0,
         statistics: SnapshotStatistics::default(),
     };
@@ -164,6 +166,7 @@ impl Walk<'_> {
         let scanned = self.scanner.root(root, previous)??;
         let mut frames = vec![self.open(scanned, previous.cloned(), None)];
         while let Some(frame) = frames.last_mut() {
+            self.warnings.check()?;
             if let Some(entry) = frame.part.entries.next() {
                 if let Some(child) = self.take(frame, entry)? {
                     frames.push(child);
@@ -182,6 +185,7 @@ impl Walk<'_> {
             self.fill(stored)?;
         }
         self.run.cancel.check()?;
+        self.warnings.check()?;
         let (warnings, count) = self.warnings.take();
         self.statistics.warnings = count;
         let root = self.trees.take_root();
@@ -225,9 +229,7 @@ impl Walk<'_> {
         }
         let previous = frame.part.previous.next_if(|node| node.name == entry.name);
         let believed = match &previous {
-            Some(node) if convert::is_unchanged(&entry, node) && convert::would_show_change(node, self.looked) => {
-                self.is_present(&node.content)?
-            }
+            Some(node) if self.is_as_it_was(frame, &entry, node) => self.is_present(&node.content)?,
             _ => false,
         };
         let decision = match &previous {
@@ -263,6 +265,16 @@ impl Walk<'_> {
             },
         }
         Ok(None)
+    }
+
+    /// Whether an entry is what a node of the parent recorded: the source knows it, or else all that its listing says is the same, and
+    /// would not be had it changed.
+    fn is_as_it_was(&self, frame: &Frame, entry: &Entry, node: &Node) -> bool {
+        let is_the_same = convert::is_unchanged(entry, node);
+        match frame.directory.is_unchanged(entry) {
+            Some(is_known) => is_known && is_the_same,
+            None => is_the_same && convert::would_show_change(node, self.looked),
+        }
     }
 
     /// Whether the repository still has every block of a content of the parent: what it has lost is read from the source

@@ -233,6 +233,7 @@ pub fn back_up(repository: &Repository, tree: &Tree) -> Result<SnapshotEntry> {
         mode: Mode::Store,
         program: "test".to_owned(),
         owner_names: Owners::default(),
+        copied: None,
     };
     let run = BackupRun {
         repository,

@@ -154,6 +154,7 @@ fn commit(session: Session<'_>, root: Content) -> SnapshotEntry {
         tags: Vec::new(),
         statistics: SnapshotStatistics::default(),
         program: "test".to_owned(),
+        origin: None,
     };
     session
         .commit(Draft { snapshot, blocks, presence: Presence::Believed })

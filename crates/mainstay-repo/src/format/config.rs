@@ -31,7 +31,20 @@ impl Suite {
 pub struct Config {
     pub repository: RepositoryId,
     pub suite: Suite,
+    pub form: Form,
 }
+
+/// What a repository is for, fixed when it is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Backups, one after the other.
+    Growing,
+    /// One snapshot, sealed and held.
+    Archive,
+}
+
+/// The feature of an archive: whoever does not know it may read, and would write what nobody expects.
+const ARCHIVE: &str = "archive";
 
 /// What every version has.
 #[derive(Deserialize)]
@@ -77,7 +90,13 @@ pub fn encode(config: &Config) -> Vec<u8> {
         format: FORMAT_VERSION,
         repository: config.repository.to_string(),
         suite: config.suite.name().to_owned(),
-        features: Features::default(),
+        features: Features {
+            read_compatible: match config.form {
+                Form::Growing => Vec::new(),
+                Form::Archive => vec![ARCHIVE.to_owned()],
+            },
+            ..Features::default()
+        },
     };
     write(&stored)
 }
@@ -98,8 +117,12 @@ pub fn decode(bytes: &[u8]) -> Result<Config, ConfigProblem> {
     }
     let stored: Stored = from_json(bytes).map_err(ConfigProblem::Damaged)?;
     let unknown = [&stored.features.incompatible, &stored.features.read_compatible];
-    if let Some(feature) = unknown.into_iter().flatten().next() {
+    if let Some(feature) = unknown.into_iter().flatten().find(|feature| *feature != ARCHIVE) {
         return Err(ConfigProblem::TooNew(format!("the feature {feature:?}")));
+    }
+    let archive = ARCHIVE.to_owned();
+    if stored.features.incompatible.contains(&archive) || stored.features.compatible.contains(&archive) {
+        return Err(ConfigProblem::Damaged(Problem::new("the feature of an archive is in a list of others")));
     }
     decode_fields(&stored).map_err(ConfigProblem::Damaged)
 }
@@ -120,7 +143,9 @@ fn decode_fields(stored: &Stored) -> Decoded<Config> {
         .into_iter()
         .find(|suite| suite.name() == stored.suite)
         .ok_or_else(|| Problem(format!("unknown cipher suite {:?}", stored.suite)))?;
-    Ok(Config { repository, suite })
+    let is_archive = stored.features.read_compatible.iter().any(|feature| feature == ARCHIVE);
+    let form = if is_archive { Form::Archive } else { Form::Growing };
+    Ok(Config { repository, suite, form })
 }
 
 #[cfg(test)]

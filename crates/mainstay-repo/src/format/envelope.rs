@@ -33,6 +33,9 @@ pub enum ObjectKind {
     /// A record of removal.
     Removal = 25,
     Losses = 26,
+    /// The list of the objects of an archive.
+    Manifest = 27,
+    Hold = 28,
 }
 
 const CLEAR_MAGIC: [u8; 4] = *b"MSC1";

@@ -27,7 +27,7 @@ pub const PARITY_GROUPS: u32 = 64;
 /// Most blocks in one pack.
 pub const PACK_BLOCKS: usize = 1 << 20;
 /// Longest object that is read whole and grows with the repository (snapshots, reference maps, intents, condemned
-/// lists, lists of losses).
+/// lists, lists of losses, manifests).
 pub const OBJECT_LEN: u64 = 128 << 20;
 /// Longest of the others (keys, leases and their ends, marks): whoever may write to a store can put very long ones there.
 pub const SMALL_OBJECT_LEN: u64 = 1 << 20;
@@ -70,6 +70,14 @@ pub const ARGON2_PASSES: u32 = 64;
 
 /// Longest object of this name that is read whole.
 pub fn object_len(name: &str) -> u64 {
-    let grows = [names::SNAPSHOTS, names::REFS, names::INTENTS, names::CONDEMNED, names::HISTORY, names::LOSSES];
+    let grows = [
+        names::SNAPSHOTS,
+        names::REFS,
+        names::INTENTS,
+        names::CONDEMNED,
+        names::HISTORY,
+        names::LOSSES,
+        names::MANIFEST,
+    ];
     if grows.iter().any(|folder| name.starts_with(folder)) { OBJECT_LEN } else { SMALL_OBJECT_LEN }
 }

@@ -4,6 +4,7 @@
 //! counts against [`limits`] before it takes memory, and answers a damaged input with a [`Problem`], never a panic.
 //! `docs/format.md` describes these bytes and carries the hash of these files.
 
+pub mod archive;
 pub mod block;
 pub mod config;
 pub mod coord;

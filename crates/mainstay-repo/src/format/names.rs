@@ -24,6 +24,37 @@ pub const INTENTS: &str = "coord/intents/";
 pub const CONDEMNED: &str = "coord/condemned/";
 pub const FENCES: &str = "coord/fences/";
 
+/// What makes a repository an archive.
+pub const ARCHIVE: &str = "archive/";
+/// The list of the objects of an archive.
+pub const MANIFEST: &str = "archive/manifest";
+/// How long an archive is held.
+pub const HOLDS: &str = "archive/holds/";
+
+/// The folders of what an archive is made of.
+pub const ARCHIVED: [&str; 8] = ["keys/", PACKS, PARITY, INDEX, REFS, SNAPSHOTS, HISTORY, LOSSES];
+
+/// Whether a name may be that of an object that a manifest lists: one in the folders of an archive, and nowhere else.
+pub fn is_of_archive(name: &str) -> bool {
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(is_of_name) && part.bytes().any(|byte| byte != b'.');
+    let is_in_folder = ARCHIVED.iter().any(|folder| name.starts_with(folder));
+    name == CONFIG || is_in_folder && name.split('/').all(is_part)
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-'
+}
+
+pub fn hold(id: TableId) -> String {
+    format!("{HOLDS}{id}")
+}
+
+pub fn parse_hold(name: &str) -> Decoded<TableId> {
+    let id = name.strip_prefix(HOLDS).and_then(|id| TableId::from_hex(id).ok());
+    id.ok_or_else(|| Problem(format!("{name:?} is not the name of a hold")))
+}
+
 /// Slots and data keys are named after the generation of the secrets that they hold, or that wrap them, but for the first.
 pub fn key_slot(id: SlotId, generation: u32) -> String {
     format!("{KEY_SLOTS}{id}{}", suffix(generation))

@@ -7,7 +7,7 @@ pub mod frame;
 
 use super::tree::Content;
 use super::{Decoded, Problem, from_cbor, to_cbor};
-use crate::id::{SessionId, SnapshotId};
+use crate::id::{RepositoryId, SessionId, SnapshotId};
 
 /// What was read to make a snapshot. Every type restores by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +92,16 @@ pub struct SnapshotStatistics {
     pub excluded: u64,
 }
 
+/// Where a copied snapshot was made: in which repository, and as which snapshot. Copies of copies name the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Origin {
+    #[n(1)]
+    pub repository: RepositoryId,
+    #[n(2)]
+    pub snapshot: SnapshotId,
+}
+
 /// One backup's root record.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
@@ -144,6 +154,9 @@ pub struct Snapshot {
     /// The program and its version.
     #[n(18)]
     pub program: String,
+    /// The snapshot of another repository that this one is a copy of.
+    #[n(19)]
+    pub origin: Option<Origin>,
 }
 
 impl Snapshot {

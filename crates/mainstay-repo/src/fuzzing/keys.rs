@@ -7,14 +7,15 @@ use zeroize::Zeroizing;
 
 use super::{REPOSITORY, SESSION, assert_survives, framed};
 use crate::format::Decoded;
-use crate::format::config::{Config, Suite};
+use crate::format::config::{Config, Form, Suite};
 use crate::format::envelope::ObjectKind;
 use crate::format::keys::{self, SecretBytes, Secrets};
 use crate::id::SlotId;
 use crate::keys::{Keys, Recipient, RecipientCode, RecoveryCode, Secret};
 use crate::signer::Signer;
 
-pub(super) const CONFIG: Config = Config { repository: REPOSITORY, suite: Suite::ChaCha20Poly1305 };
+pub(super) const CONFIG: Config =
+    Config { repository: REPOSITORY, suite: Suite::ChaCha20Poly1305, form: Form::Growing };
 /// The private half of a recipient.
 pub(super) const SEED: [u8; 32] = [7; 32];
 pub(super) const RECOVERY_CODE: &str = "MSK1-C5KZVJC-F3KH928-4M0SY4R-1MQF33Z-E1MBMMV-06K44T2-0TNSFV1-VKPQTSR";

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::keys::{CONFIG, RECOVERY_CODE, SEED, holders, owner, signer};
 use super::*;
+use crate::format::archive::{Hold, Manifest, SealedObject};
 use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, Fence, Intent, Settlement, Trash};
 use crate::format::history::{Removal, RemovedSnapshot};
 use crate::format::keys::{StoredDataKey, StoredSlot};
@@ -116,8 +117,18 @@ fn history_as_stored() -> Vec<Seed> {
     let parity = crate::parity::plan(PackId([3; 32]), 20 << 20, 3).encode(REPOSITORY);
     let mut blocks = BlockSet::default();
     blocks.extend([0, 1, 2, 9].map(|serial| BlockId { session: SESSION, serial }).into_iter());
+    let object = SealedObject { name: names::pack(PackId([3; 32]), SESSION), len: 44, checksum: [3; 32] };
+    let manifest = Manifest {
+        snapshot: SNAPSHOT,
+        created: 44,
+        held_until: Some(55),
+        objects: vec![object],
+        program: "mainstay".to_owned(),
+    };
     let losses = Losses { id: LIST, accepted: blocks.clone(), blocks };
     vec![
+        ("history", "manifest", archive::encode_manifest(&manifest)),
+        ("history", "hold", body(&archive::encode_hold(REPOSITORY, &Hold { id: LIST, until: 55 }))),
         ("history", "removal", body(&history::encode(REPOSITORY, &removal, signer.certificates(), signature))),
         ("snapshot", "frame", frame),
         ("parity", "header", parity[..80].to_vec()),
@@ -141,6 +152,7 @@ fn as_text() -> Vec<Seed> {
         ("intent", names::intent(SESSION, 1)),
         ("condemned", names::condemned(LIST)),
         ("losses", names::losses(LIST)),
+        ("hold", names::hold(LIST)),
         ("parity", names::parity(PackId([3; 32]), HeaderSum([4; 16]))),
         ("fence", names::fence(SESSION, COLLECTOR)),
         ("settlement", names::settlement(SESSION, COLLECTOR)),

@@ -16,6 +16,7 @@ use crate::signer::sign_object;
 impl Repository {
     /// Marks a snapshot as forgotten; the next prune removes it.
     pub fn forget(&self, id: SnapshotId, now: i64) -> Result<()> {
+        self.refuse_held("forget")?;
         let (name, mark) = (names::trash(id), coord::Trash { snapshot: id, forgotten: now });
         let said = coord::encode_trash(&mark);
         let bytes = sign_object(self.keys.signer(), self.id(), (ObjectKind::Trash, &said))?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Repository;
 use crate::error::Result;
-use crate::format::config::Config;
+use crate::format::config::{Config, Form};
 use crate::id::RepositoryId;
 use crate::keys::Secret;
 use crate::lease::Liveness;
@@ -27,6 +27,11 @@ impl Locked {
 
     pub fn id(&self) -> RepositoryId {
         self.config.repository
+    }
+
+    /// Whether it is a sealed bundle of one snapshot.
+    pub fn is_archive(&self) -> bool {
+        self.config.form == Form::Archive
     }
 
     /// The same repository, reached in another way.

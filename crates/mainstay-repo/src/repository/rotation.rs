@@ -71,6 +71,7 @@ impl Repository {
     /// [`Error::KeysLeftOut`] when keys that read would be shut out and none may be; nothing is done then.
     pub fn rotate(&self, own: &Secret, others: &[Secret], rest: OtherKeys) -> Result<RotationReport> {
         self.require_all("rotate secrets")?;
+        self.refuse_sealed("rotate secrets")?;
         self.refuse_if_rotated()?;
         let left_out = self.keys_beside(others)?;
         if rest == OtherKeys::Refuse && !left_out.is_empty() {

@@ -65,6 +65,7 @@ impl Repository {
     /// Removes a key slot, unless it is the last one that may do everything.
     pub fn remove_key(&self, id: SlotId) -> Result<()> {
         self.require_all("remove key")?;
+        self.refuse_held("remove key")?;
         let slots = self.key_slots()?;
         if !slots.iter().any(|slot| slot.id == id) {
             return Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) });

@@ -10,7 +10,7 @@ use super::{Repository, list, readable_slots, store_error};
 use crate::error::{Error, Kind, Result};
 use crate::format::envelope::{ObjectKind, repository_of};
 use crate::format::names::{self, FenceName, LeaseName};
-use crate::format::{Decoded, Problem, config, coord, keys, lease, limits, losses, refs};
+use crate::format::{Decoded, Problem, archive, config, coord, keys, lease, limits, losses, refs};
 use crate::id::{RepositoryId, SlotId, SnapshotId};
 use crate::pack_reader::read_object;
 use crate::store::Store;
@@ -27,7 +27,8 @@ pub struct SmallDamage {
 type Look = fn(&Repository, &str, &[u8]) -> Decoded<()>;
 
 /// The folders, and how each of their objects is looked at.
-const FOLDERS: [(&str, Look); 8] = [
+const FOLDERS: [(&str, Look); 9] = [
+    (names::ARCHIVE, look_at_archive),
     (names::DATA_KEYS, look_at_data_key),
     (names::LEASES, look_at_lease),
     (names::INTENTS, look_at_intent),
@@ -173,6 +174,14 @@ fn look_at_losses(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<
     let said = repository.judge.open_object(ObjectKind::Losses, bytes)?;
     let losses = losses::decode_losses(&said)?;
     expect(losses.id == names::parse_losses(name)?, "it is another one than its name says")
+}
+
+fn look_at_archive(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    if name == names::MANIFEST {
+        let said = repository.judge.open_object(ObjectKind::Manifest, bytes)?;
+        return archive::decode_manifest(&said).map(drop);
+    }
+    archive::decode_hold(repository.id(), names::parse_hold(name)?, bytes).map(drop)
 }
 
 fn expect(is_so: bool, otherwise: &str) -> Decoded<()> {

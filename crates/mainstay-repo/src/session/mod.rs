@@ -97,6 +97,7 @@ impl<'r> Session<'r> {
     pub fn begin(repository: &'r Repository, sharing: Sharing) -> Result<Self> {
         // What nobody would believe is not begun.
         repository.confirm_writer()?;
+        repository.refuse_sealed("write")?;
         let id = SessionId(random()?);
         Self::begin_as(id, repository, sharing).inspect_err(|_| {
             // A lease that cannot be ended stands until this process is gone, which others can see.
@@ -409,6 +410,7 @@ impl<'r> Session<'r> {
 /// # Errors
 /// When a list is damaged while a collector may act on it.
 pub(crate) fn take_lease(repository: &Repository, id: SessionId) -> Result<(OwnLease, CondemnedLists)> {
+    repository.refuse_sealed("write")?;
     let leases = repository.leases();
     let mut lease = leases.publish(id, Role::Writer)?;
     let mut condemned = repository.condemned()?;

@@ -20,6 +20,7 @@ impl Repository {
     pub fn undelete(&self, id: SnapshotId) -> Result<()> {
         // Who cannot open a block cannot tell which of two doomed copies is the true one.
         self.require_all("undelete")?;
+        self.refuse_sealed("undelete")?;
         let session = SessionId(random()?);
         let result = self.undelete_as(session, id);
         // A lease that cannot be ended stands until this process is gone, which others can see.

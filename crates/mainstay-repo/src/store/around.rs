@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Object, Store, Upload, Vacancy};
+use super::{Lock, LockMode, Object, Store, Upload, Vacancy};
 
 /// What a store is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +134,14 @@ impl<A: Around> Store for Surrounded<A> {
 
     fn release_reserve(&self) -> io::Result<bool> {
         self.store.release_reserve()
+    }
+
+    fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {
+        self.store.lock(name, until, mode)
+    }
+
+    fn written_at(&self, name: &str) -> io::Result<Option<i64>> {
+        self.store.written_at(name)
     }
 
     fn caveats(&self) -> Vec<String> {

@@ -32,7 +32,8 @@ pub struct Object {
 /// Where a repository's objects live. Names are relative, made of `/`-separated parts of `[0-9a-z.-]`.
 ///
 /// Errors are the store's own: an [`io::Error`] of kind `NotFound` means that the object is known to be absent, and
-/// `InvalidData` that what has its name cannot be the object; any doubt must be another kind. Implementations retry what
+/// `InvalidData` that what has its name cannot be the object, `ResourceBusy` that the object is there and must be brought back from a
+/// cold storage class before it can be read; any doubt must be another kind. Implementations retry what
 /// is worth retrying themselves.
 pub trait Store: Send + Sync {
     /// Where the store is, in words that people recognise.
@@ -123,6 +124,17 @@ pub trait Store: Send + Sync {
         1
     }
 
+    /// Asks the store to refuse to delete an object before a moment (nanoseconds since the epoch), whoever asks. What it keeps already
+    /// is never shortened.
+    fn lock(&self, _name: &str, _until: i64, _mode: LockMode) -> io::Result<Lock> {
+        Ok(Lock::Unsupported)
+    }
+
+    /// When an object was written, by the clock of the store, where that is another one than this machine's.
+    fn written_at(&self, _name: &str) -> io::Result<Option<i64>> {
+        Ok(None)
+    }
+
     /// Makes place for a new repository, or says why this is none.
     fn prepare(&self) -> io::Result<Vacancy>;
 
@@ -136,6 +148,24 @@ pub trait Store: Send + Sync {
     fn caveats(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// Who may take a lock off again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockMode {
+    /// Whoever has a special right for it.
+    Governance,
+    /// Nobody.
+    Compliance,
+}
+
+/// What came of asking a store to keep an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// The store itself refuses to delete it.
+    Set,
+    /// The store has no such thing, or it is not switched on.
+    Unsupported,
 }
 
 /// What a store holds before a repository is created in it.

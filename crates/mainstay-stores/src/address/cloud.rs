@@ -36,10 +36,13 @@ pub enum Setting {
     Conditions,
     /// The storage account (Azure).
     Account,
+    /// The storage class of packs (S3). Everything else is small, and needed to know what there is.
+    StorageClass,
 }
 
 impl Setting {
-    const ALL: [Self; 5] = [Self::Endpoint, Self::Region, Self::Style, Self::Conditions, Self::Account];
+    const ALL: [Self; 6] =
+        [Self::Endpoint, Self::Region, Self::Style, Self::Conditions, Self::Account, Self::StorageClass];
 
     fn name(self) -> &'static str {
         match self {
@@ -48,6 +51,7 @@ impl Setting {
             Self::Style => "style",
             Self::Conditions => "conditions",
             Self::Account => "account",
+            Self::StorageClass => "storage-class",
         }
     }
 
@@ -56,14 +60,14 @@ impl Setting {
         match self {
             Self::Style => &["path", "virtual"],
             Self::Conditions => &["on", "off"],
-            Self::Endpoint | Self::Region | Self::Account => &[],
+            Self::Endpoint | Self::Region | Self::Account | Self::StorageClass => &[],
         }
     }
 
     fn is_of(self, cloud: Cloud) -> bool {
         match self {
             Self::Endpoint | Self::Conditions => true,
-            Self::Region | Self::Style => cloud == Cloud::S3,
+            Self::Region | Self::Style | Self::StorageClass => cloud == Cloud::S3,
             Self::Account => cloud == Cloud::Azure,
         }
     }

@@ -58,7 +58,10 @@ fn what_is_no_address_is_told_with_what_was_expected() {
         ("s3://bucket/a//b", "in parts between slashes"),
         ("s3://bucket/../b", "in parts between slashes"),
         ("s3://bucket/a b", "in parts between slashes"),
-        ("s3://bucket?regoin=x", "there is no setting `regoin`; there are endpoint, region, style, conditions"),
+        (
+            "s3://bucket?regoin=x",
+            "there is no setting `regoin`; there are endpoint, region, style, conditions, storage-class",
+        ),
         ("gs://bucket?region=x", "there is no setting `region`; there are endpoint, conditions"),
         ("s3://bucket?style=pathlike", "expected path or virtual for the setting `style`"),
         ("s3://bucket?region=", "expected a value for the setting `region`"),

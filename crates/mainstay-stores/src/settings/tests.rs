@@ -6,7 +6,7 @@ use crate::address::Address;
 fn made(scheme: &str, rest: &str, variables: &[(&str, &str)]) -> io::Result<String> {
     let Some(Ok(Address::Cloud(address))) = Address::parse(scheme, rest.as_bytes()) else { panic!("{rest}") };
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    client(&address, &Surroundings::new(variables)).map(|client| format!("{client:?}"))
+    client(&address, &Surroundings::new(variables)).map(|client| format!("{:?}", client.store))
 }
 
 #[test]

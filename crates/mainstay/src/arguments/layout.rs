@@ -14,8 +14,8 @@ pub const GROUPS: [(&str, &[&str]); 5] = [
     (
         "Care",
         &[
-            "forget", "undelete", "prune", "check", "verify", "repair", "sync", "parity", "stats", "doctor", "repo",
-            "store",
+            "forget", "undelete", "prune", "check", "verify", "repair", "sync", "copy", "archive", "parity", "stats",
+            "doctor", "repo", "store",
         ],
     ),
     ("Set up", &["key", "completions", "man", "help"]),

@@ -188,6 +188,7 @@ fn options(arguments: &Arguments, input: &input::Input) -> BackupOptions {
         mode: if arguments.dry_run { Mode::DryRun } else { Mode::Store },
         program: concat!("mainstay ", env!("CARGO_PKG_VERSION")).to_owned(),
         owner_names,
+        copied: None,
     }
 }
 

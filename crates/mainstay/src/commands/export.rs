@@ -49,8 +49,9 @@ pub struct Arguments {
     format: Option<Format>,
 }
 
+/// How an archive is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub enum Format {
     Tar,
     #[value(name = "tar.zst")]
     TarZst,
@@ -89,14 +90,16 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     query(&opened, &context.output, |listing| {
         let entry = listing.find(text, arguments.selection.source.name())?;
         let mut long_run = LongRun::begin(context);
-        let written = write(arguments, &opened, (entry, &path.unwrap_or_default()), &mut long_run);
+        let format = arguments.format.unwrap_or(Format::of(&arguments.file));
+        let written = write((&arguments.file, format), &opened, (entry, &path.unwrap_or_default()), &mut long_run);
         let report = written?;
         tell(arguments, context, (entry, &report), &long_run)
     })
 }
 
-fn write(
-    arguments: &Arguments,
+/// Writes what is named of a snapshot into a file that is not there yet.
+pub fn write(
+    (file, format): (&OsStr, Format),
     opened: &Opened,
     (entry, path): (&SnapshotEntry, &[u8]),
     long_run: &mut LongRun,
@@ -109,7 +112,7 @@ fn write(
         Some((node, _)) if node.kind == NodeKind::Directory => Exported::Beneath(&node.content),
         Some((node, owners)) => Exported::Entry(node, owners),
     };
-    let mut output = Output::open(&arguments.file, arguments.format.unwrap_or(Format::of(&arguments.file)))?;
+    let mut output = Output::open(file, format)?;
     let (monitor, cancel) = (&long_run.monitor, &long_run.requests.cancel);
     let exported = export(&trees, &what, &mut output, monitor, cancel);
     let report = long_run.end(exported)?;

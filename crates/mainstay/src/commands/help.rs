@@ -27,6 +27,8 @@ pub const ENVIRONMENT: &str = "\
 MAINSTAY_REPO              the repository, as --repo
 MAINSTAY_PASSWORD_FILE     a file with the password or a recovery code, as --password-file
 MAINSTAY_PASSWORD_COMMAND  a program and its arguments that prints the password; no shell is asked
+MAINSTAY_TO_PASSWORD_FILE, MAINSTAY_TO_PASSWORD_COMMAND
+                           the same for the repository that `copy` writes to
 XDG_DATA_HOME              where the default repository is: $XDG_DATA_HOME/mainstay/repository
                            [default: ~/.local/share]
 XDG_CONFIG_HOME            where generated keys and recovery kits are: $XDG_CONFIG_HOME/mainstay

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::long_run::{LongRun, conclude};
 use super::node;
 use super::selection::Selection;
-use crate::context::Context;
+use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
 use crate::listing::Listing;
@@ -42,6 +42,13 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    how: How,
+}
+
+/// Where to, and what of it.
+#[derive(clap::Args)]
+pub struct How {
     /// The directory to write into; it is created if need be
     #[arg(long, value_name = "DIR")]
     target: Option<PathBuf>,
@@ -126,9 +133,19 @@ struct Summary {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
     let opened = context.open_near_to(Right::Restore, "restore")?;
-    let listing = Listing::read(&opened)?;
+    bring_back(&opened, (text, arguments.selection.source.name(), path), &arguments.how, context)
+}
+
+/// Brings back what is named of a repository: a snapshot, of a source, and a path in it.
+pub fn bring_back(
+    opened: &Opened,
+    (text, source, path): (&str, Option<&str>, Option<Vec<u8>>),
+    arguments: &How,
+    context: &Context,
+) -> Result<ExitCode> {
+    let listing = Listing::read(opened)?;
     listing.warn(&context.output);
-    let entry = listing.find(text, arguments.selection.source.name())?;
+    let entry = listing.find(text, source)?;
     let target = arguments.target.clone().unwrap_or_else(|| default_target(arguments, entry));
     require_safe(arguments, &target)?;
     let is_new = !target.exists();
@@ -174,7 +191,7 @@ fn how_to_go_on(target: &Path) -> String {
 }
 
 /// A new directory in the working directory, named after what is restored; a number tells it from others of the name.
-fn default_target(arguments: &Arguments, entry: &SnapshotEntry) -> PathBuf {
+fn default_target(arguments: &How, entry: &SnapshotEntry) -> PathBuf {
     let is_kept = |character: char| character.is_alphanumeric() || "._-".contains(character);
     let source: String =
         entry.snapshot.source.chars().map(|character| if is_kept(character) { character } else { '-' }).collect();
@@ -190,7 +207,7 @@ fn default_target(arguments: &Arguments, entry: &SnapshotEntry) -> PathBuf {
 }
 
 /// Refuses to mix a restore with files that somebody may need.
-fn require_safe(arguments: &Arguments, target: &Path) -> Result<()> {
+fn require_safe(arguments: &How, target: &Path) -> Result<()> {
     let refused = |problem: &dyn std::fmt::Display| {
         let target = escape::bytes(target.as_os_str().as_bytes());
         Failure::new(&catalogue::TARGET, format!("restore into {target}: {problem}"))
@@ -212,7 +229,7 @@ fn require_safe(arguments: &Arguments, target: &Path) -> Result<()> {
 }
 
 /// Patterns that match nothing were meant otherwise.
-fn require_match(arguments: &Arguments, entry: &SnapshotEntry, report: &RestoreReport) -> Result<()> {
+fn require_match(arguments: &How, entry: &SnapshotEntry, report: &RestoreReport) -> Result<()> {
     let entries = report.files + report.directories + report.others + report.skipped + report.warning_count;
     if arguments.include.is_empty() || entries > 0 {
         return Ok(());
@@ -222,7 +239,7 @@ fn require_match(arguments: &Arguments, entry: &SnapshotEntry, report: &RestoreR
     Err(Failure::new(&catalogue::NO_MATCH, message))
 }
 
-fn options(arguments: &Arguments) -> RestoreOptions {
+fn options(arguments: &How) -> RestoreOptions {
     RestoreOptions {
         overwrite: match arguments.overwrite {
             Some(When::Always) => Overwrite::Always,

@@ -56,8 +56,17 @@ pub struct SnapshotFields<'a> {
     independent: bool,
     tags: &'a [String],
     program: &'a str,
+    /// The snapshot of another repository that it is a copy of.
+    origin: Option<OriginFields>,
     forgotten: bool,
     statistics: StatisticsFields,
+}
+
+/// Where a copied snapshot was made.
+#[derive(Serialize)]
+struct OriginFields {
+    repository: String,
+    snapshot: String,
 }
 
 /// What a backup did, in `--json` output.
@@ -96,6 +105,10 @@ impl<'a> SnapshotFields<'a> {
             independent: snapshot.independent,
             tags: &snapshot.tags,
             program: &snapshot.program,
+            origin: snapshot.origin.map(|origin| OriginFields {
+                repository: origin.repository.to_string(),
+                snapshot: origin.snapshot.to_string(),
+            }),
             forgotten: entry.forgotten,
             statistics: StatisticsFields::new(&snapshot.statistics),
         }

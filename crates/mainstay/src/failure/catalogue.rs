@@ -42,6 +42,9 @@ catalogue! {
     CONDEMNED = "MS-1110", Failure, "it cannot be taken back any more; next time give prune a longer --hold";
     UNFIT_STORE = "MS-1111", Damage, "keep no repository there: choose another place, or have what is broken mended (the mount's options, the server's version) and validate again";
     HOST_KEY = "MS-1112", Unreachable, "ask whoever runs the server for the fingerprint of its key, and compare";
+    ARCHIVE_HELD = "MS-1121", Refused, "wait for the end of the hold; `mainstay archive show` tells when it is";
+    ARCHIVE_SEALED = "MS-1122", Refused, "nothing is added to an archive: make another one, or back up into a repository";
+    ARCHIVE_COLD = "MS-1123", Unreachable, "have the store restore the objects that are listed, for S3 by `aws s3api restore-object`, and run the command again when they are there";
 
     WRONG_KEY = "MS-1201", WrongKey, "check which password or key belongs to this repository, or use the recovery kit by --password-file";
     NO_KEY = "MS-1202", WrongKey, "give the recovery kit or a password by --password-file FILE, MAINSTAY_PASSWORD_FILE or MAINSTAY_PASSWORD_COMMAND";
@@ -63,6 +66,8 @@ catalogue! {
     UNREPAIRED = "MS-1307", Damage, "back up: what the sources still have is stored again; then repair once more; or repair --from another copy of the repository; or give the rest up by --accept-loss";
     NO_PARITY_OF_DAMAGE = "MS-1308", Damage, "run `mainstay repair` first; parity is made of what is whole";
     INCOMPLETE_SYNC = "MS-1309", Incomplete, "repair the copy that lacks it, and synchronise again; everything else is there";
+    INCOMPLETE_COPY = "MS-1310", Incomplete, "repair the repository that lacks it, and copy again; every other snapshot is copied";
+    ARCHIVE_DAMAGED = "MS-1311", Damage, "bring the objects named above from another copy of the archive: they never change";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";

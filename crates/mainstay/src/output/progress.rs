@@ -74,7 +74,7 @@ impl Counters {
     }
 }
 
-const PHASES: [Phase; 8] = [
+const PHASES: [Phase; 9] = [
     Phase::BackUp,
     Phase::Commit,
     Phase::Plan,
@@ -83,6 +83,7 @@ const PHASES: [Phase; 8] = [
     Phase::Verify,
     Phase::Prune,
     Phase::Sync,
+    Phase::Copy,
 ];
 
 fn phase_of(number: u8) -> Option<Phase> {

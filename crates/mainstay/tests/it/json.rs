@@ -139,6 +139,7 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     documented.check_lines("repair", &world.lines(&["repair"]));
     documented.check_lines("export", &world.lines(&["export", "latest", "all.tar"]));
     documented.check_lines("sync", &world.lines(&["sync", "--to", "copy"]));
+    check_copies(&mut documented, &world);
     documented.check("parity drop", &world.document(&["parity", "drop"]));
     damage(&world);
     let mut lines = world.lines(&["check"]);
@@ -148,6 +149,22 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     let others: Vec<_> = documented.examples.keys().filter(|title| !documented.compared.contains(*title)).collect();
     // A status comes after a second and a warning from an entry that cannot be read: both have tests of their own.
     assert!(others.iter().all(|title| ["status", "warning"].contains(title)), "never compared: {others:?}");
+}
+
+/// What goes into repositories with other keys; `new.txt` holds a passphrase.
+fn check_copies(documented: &mut Documented, world: &World) {
+    world.ok(&["--repo", "third", "--password-file", "new.txt", "init"]);
+    let copied = world.lines(&["copy", "--to", "third", "--to-password-file", "new.txt"]);
+    documented.check_lines("copy", &copied);
+    let create = ["archive", "create", "latest", "--to", "vault", "--new-password-file", "new.txt", "--hold", "1y"];
+    let created = world.lines(&create);
+    let place = created.last().and_then(|made| made["location"].as_str()).expect("a place").to_owned();
+    documented.check_lines("archive create", &created);
+    documented.check("archive list", &world.document(&["archive", "list", "vault"]));
+    let shown = world.document(&["archive", "show", &place, "--password-file", "new.txt"]);
+    documented.check("archive show", &shown);
+    documented.check_lines("archive verify", &world.lines(&["archive", "verify", &place]));
+    documented.check("archive extend-hold", &world.document(&["archive", "extend-hold", &place, "--hold", "9y"]));
 }
 
 /// Removes the largest pack.

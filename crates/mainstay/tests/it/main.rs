@@ -3,7 +3,9 @@
 //! One test binary for all of it; each module is one part of the command line. Every test has an empty home of its own.
 
 mod appearance;
+mod archiving;
 mod backing_up;
+mod copying;
 mod doctoring;
 mod exporting;
 mod failures;

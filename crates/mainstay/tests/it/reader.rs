@@ -56,9 +56,14 @@ fn make_venv(path: &Path) {
 
 /// Runs the reader on the repository with the secret in a file.
 fn reader(world: &World, secret: &str, arguments: &[&str]) -> Ran {
+    reader_at(world, &world.repository(), secret, arguments)
+}
+
+/// The same on a repository elsewhere.
+pub fn reader_at(world: &World, repository: &Path, secret: &str, arguments: &[&str]) -> Ran {
     let mut command = world.command_of(python(), &[]);
     command.arg("-B").arg(checkout().join("tools/reader.py"));
-    command.arg("--repo").arg(world.repository()).arg("--password-file").arg(world.path(secret)).args(arguments);
+    command.arg("--repo").arg(repository).arg("--password-file").arg(world.path(secret)).args(arguments);
     run(&mut command)
 }
 

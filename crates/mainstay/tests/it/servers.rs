@@ -48,6 +48,35 @@ impl S3 {
         format!("s3://{place}?endpoint=http://{}", self.address)
     }
 
+    /// The same, whose bucket keeps versions that nobody may delete before a date.
+    pub fn with_locking_bucket(world: &World, bucket: &str) -> Self {
+        let server = Self::with_bucket(world, "other");
+        let answer = server.request_with(&format!("PUT /{bucket}"), "x-amz-bucket-object-lock-enabled: true\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        server
+    }
+
+    /// The names and versions of all objects of a bucket, up to a thousand.
+    pub fn versions(&self, bucket: &str) -> Vec<(String, String)> {
+        let answer = self.request(&format!("GET /{bucket}?versions"));
+        let text = |part: &str, name: &str| {
+            let (_, rest) = part.split_once(&format!("<{name}>"))?;
+            rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.to_owned())
+        };
+        let versions = answer.split("<Version>").skip(1);
+        versions.filter_map(|part| Some((text(part, "Key")?, text(part, "VersionId")?))).collect()
+    }
+
+    /// What the server says to the deletion of one version.
+    pub fn delete_version(&self, bucket: &str, (name, version): &(String, String)) -> String {
+        self.request(&format!("DELETE /{bucket}/{name}?versionId={version}"))
+    }
+
+    /// Until when a server keeps an object, and how.
+    pub fn retention(&self, bucket: &str, name: &str) -> String {
+        self.request(&format!("HEAD /{bucket}/{name}"))
+    }
+
     fn create(&self, bucket: &str) {
         let answer = self.request(&format!("PUT /{bucket}"));
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -66,9 +95,14 @@ impl S3 {
     }
 
     fn request(&self, what: &str) -> String {
+        self.request_with(what, "")
+    }
+
+    /// A request with more lines in its head.
+    fn request_with(&self, what: &str, lines: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("the server is there");
         let key = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        let head = format!("{what} HTTP/1.1\r\nHost: {}\r\nAuthorization: {key}\r\n", self.address);
+        let head = format!("{what} HTTP/1.1\r\nHost: {}\r\nAuthorization: {key}\r\n{lines}", self.address);
         write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n").expect("it listens");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");

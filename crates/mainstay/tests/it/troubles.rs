@@ -44,6 +44,7 @@ fn back_up_in_the_future(world: &World, source_name: &str) {
         mode: Mode::Store,
         program: "test".to_owned(),
         owner_names: Owners::load(),
+        copied: None,
     };
     let (repository, source, options) = (&repository, &source, &options);
     let run = BackupRun {

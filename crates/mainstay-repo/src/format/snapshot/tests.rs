@@ -28,6 +28,7 @@ fn snapshot() -> Snapshot {
         tags: vec!["tag".to_owned()],
         statistics: SnapshotStatistics { files: 1, excluded: 1000, ..SnapshotStatistics::default() },
         program: "mainstay 1".to_owned(),
+        origin: Some(Origin { repository: RepositoryId([7; 16]), snapshot: SnapshotId([8; 32]) }),
     }
 }
 

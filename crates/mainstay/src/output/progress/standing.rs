@@ -16,6 +16,7 @@ pub enum Counted {
     Files,
     Packs,
     Snapshots,
+    Objects,
 }
 
 impl Counted {
@@ -24,6 +25,7 @@ impl Counted {
             Self::Files => units::counted(number, "file", "files"),
             Self::Packs => units::counted(number, "pack", "packs"),
             Self::Snapshots => units::counted(number, "snapshot", "snapshots"),
+            Self::Objects => units::counted(number, "object", "objects"),
         }
     }
 }
@@ -164,6 +166,7 @@ fn title(phase: Option<Phase>) -> &'static str {
         Some(Phase::Verify) => "Verifying",
         Some(Phase::Prune) => "Pruning",
         Some(Phase::Sync) => "Synchronising",
+        Some(Phase::Copy) => "Copying",
     }
 }
 
@@ -178,5 +181,6 @@ fn word(phase: Option<Phase>) -> &'static str {
         Some(Phase::Verify) => "verify",
         Some(Phase::Prune) => "prune",
         Some(Phase::Sync) => "sync",
+        Some(Phase::Copy) => "copy",
     }
 }

@@ -115,6 +115,7 @@ fn back_up_elsewhere(world: &World, owner_names: Owners) {
         mode: Mode::Store,
         program: "test".to_owned(),
         owner_names,
+        copied: None,
     };
     let (repository, source, options) = (&repository, &source, &options);
     let run = BackupRun {
