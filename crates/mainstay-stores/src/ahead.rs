@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mainstay_repo::store::{Lock, LockMode, Object, Upload, Vacancy};
+use mainstay_repo::store::{Layer, Layered, Object};
 use mainstay_repo::{Store, names};
 
 #[cfg(test)]
@@ -27,15 +27,15 @@ struct Stretch {
 }
 
 /// A store and what was read ahead of it.
-pub struct AheadStore {
+pub struct Ahead {
     store: Arc<dyn Store>,
     lengths: Mutex<HashMap<String, u64>>,
     held: Mutex<VecDeque<Arc<Stretch>>>,
 }
 
-impl AheadStore {
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, lengths: Mutex::default(), held: Mutex::default() }
+impl Ahead {
+    pub fn over(store: Arc<dyn Store>) -> Layered<Self> {
+        Layered(Self { store, lengths: Mutex::default(), held: Mutex::default() })
     }
 
     /// The stretch in which a range lies as a whole, if it is a range of a pack that was listed.
@@ -61,21 +61,9 @@ impl AheadStore {
     }
 }
 
-impl Store for AheadStore {
-    fn location(&self) -> String {
-        self.store.location()
-    }
-
-    fn upload(&self) -> io::Result<Box<dyn Upload>> {
-        self.store.upload()
-    }
-
-    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.store.put(name, bytes)
-    }
-
-    fn len(&self, name: &str) -> io::Result<u64> {
-        self.store.len(name)
+impl Layer for Ahead {
+    fn beneath(&self) -> &dyn Store {
+        &*self.store
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -88,10 +76,6 @@ impl Store for AheadStore {
         Ok(())
     }
 
-    fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-        self.store.read(name, limit)
-    }
-
     fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
         let listed = self.store.list(prefix)?;
         if prefix == names::PACKS {
@@ -99,57 +83,5 @@ impl Store for AheadStore {
             *self.lengths.lock().unwrap_or_else(PoisonError::into_inner) = lengths;
         }
         Ok(listed)
-    }
-
-    fn delete(&self, name: &str) -> io::Result<()> {
-        self.store.delete(name)
-    }
-
-    fn make_durable(&self, name: &str) -> io::Result<()> {
-        self.store.make_durable(name)
-    }
-
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.store.replace(name, bytes)
-    }
-
-    fn clear_staging(&self) -> io::Result<()> {
-        self.store.clear_staging()
-    }
-
-    fn keep_reserve(&self) -> io::Result<()> {
-        self.store.keep_reserve()
-    }
-
-    fn reserve_len(&self) -> io::Result<u64> {
-        self.store.reserve_len()
-    }
-
-    fn release_reserve(&self) -> io::Result<bool> {
-        self.store.release_reserve()
-    }
-
-    fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {
-        self.store.lock(name, until, mode)
-    }
-
-    fn written_at(&self, name: &str) -> io::Result<Option<i64>> {
-        self.store.written_at(name)
-    }
-
-    fn remove_emptied(&self) -> io::Result<()> {
-        self.store.remove_emptied()
-    }
-
-    fn caveats(&self) -> Vec<String> {
-        self.store.caveats()
-    }
-
-    fn publishes_at_once(&self) -> usize {
-        self.store.publishes_at_once()
-    }
-
-    fn prepare(&self) -> io::Result<Vacancy> {
-        self.store.prepare()
     }
 }

@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use mainstay_repo::store::{Lock, LockMode, Object, Upload, Vacancy};
+use mainstay_repo::store::{Layer, Layered, Upload};
 use mainstay_repo::{Store, names};
 
 use crate::near::{CELL, Near};
@@ -26,14 +26,14 @@ fn is_lasting(name: &str) -> bool {
 }
 
 /// A store, and what of it is near.
-pub struct CachedStore {
+pub struct Cached {
     store: Arc<dyn Store>,
     near: Arc<Near>,
 }
 
-impl CachedStore {
-    pub fn new(store: Arc<dyn Store>, near: Near) -> Self {
-        Self { store, near: Arc::new(near) }
+impl Cached {
+    pub fn over(store: Arc<dyn Store>, near: Near) -> Layered<Self> {
+        Layered(Self { store, near: Arc::new(near) })
     }
 
     /// Reads the cells of a range, and keeps them.
@@ -50,13 +50,9 @@ impl CachedStore {
     }
 }
 
-impl Store for CachedStore {
-    fn location(&self) -> String {
-        self.store.location()
-    }
-
-    fn upload(&self) -> io::Result<Box<dyn Upload>> {
-        self.store.upload()
+impl Layer for Cached {
+    fn beneath(&self) -> &dyn Store {
+        &*self.store
     }
 
     fn upload_kept(&self) -> io::Result<Box<dyn Upload>> {
@@ -70,10 +66,6 @@ impl Store for CachedStore {
             self.near.keep(name, bytes.len() as u64, 0, bytes);
         }
         Ok(())
-    }
-
-    fn len(&self, name: &str) -> io::Result<u64> {
-        self.store.len(name)
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -115,62 +107,14 @@ impl Store for CachedStore {
         Ok(bytes)
     }
 
-    fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
-        self.store.list(prefix)
-    }
-
     fn delete(&self, name: &str) -> io::Result<()> {
         self.near.forget(name);
         self.store.delete(name)
     }
 
-    fn make_durable(&self, name: &str) -> io::Result<()> {
-        self.store.make_durable(name)
-    }
-
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.near.forget(name);
         self.store.replace(name, bytes)
-    }
-
-    fn clear_staging(&self) -> io::Result<()> {
-        self.store.clear_staging()
-    }
-
-    fn keep_reserve(&self) -> io::Result<()> {
-        self.store.keep_reserve()
-    }
-
-    fn reserve_len(&self) -> io::Result<u64> {
-        self.store.reserve_len()
-    }
-
-    fn release_reserve(&self) -> io::Result<bool> {
-        self.store.release_reserve()
-    }
-
-    fn publishes_at_once(&self) -> usize {
-        self.store.publishes_at_once()
-    }
-
-    fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {
-        self.store.lock(name, until, mode)
-    }
-
-    fn written_at(&self, name: &str) -> io::Result<Option<i64>> {
-        self.store.written_at(name)
-    }
-
-    fn remove_emptied(&self) -> io::Result<()> {
-        self.store.remove_emptied()
-    }
-
-    fn caveats(&self) -> Vec<String> {
-        self.store.caveats()
-    }
-
-    fn prepare(&self) -> io::Result<Vacancy> {
-        self.store.prepare()
     }
 }
 

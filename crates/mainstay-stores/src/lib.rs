@@ -30,8 +30,8 @@ pub use address::{
     Address, BadAddress, Cloud, CloudAddress, Encryption, Host, PostgresAddress, Security, Setting, SftpAddress,
     WebdavAddress, decode_percent,
 };
-pub use ahead::AheadStore;
-pub use cached::CachedStore;
+pub use ahead::Ahead;
+pub use cached::Cached;
 pub use cloud::CloudStore;
 pub use limits::Limits;
 pub use near::Near;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay_repo::{Error, Locked, Repository, Right, Secret};
-use mainstay_stores::{AheadStore, CachedStore, Near};
+use mainstay_stores::{Ahead, Cached, Near};
 
 use crate::arguments::Global;
 use crate::failure::{Failure, Result, catalogue};
@@ -123,7 +123,7 @@ impl Context {
         let near =
             directory.and_then(|path| Near::open(&path.join(locked.id().to_string()), self.global.reach.cache_limit));
         match near {
-            Some(near) => locked.through(|store| Arc::new(CachedStore::new(store, near))),
+            Some(near) => locked.through(|store| Arc::new(Cached::over(store, near))),
             None => locked,
         }
     }
@@ -156,7 +156,7 @@ impl Context {
         let locked = match believing {
             Believing::Copies => self.by_copies(locked, location),
             Believing::StoreByStretches if location.path().is_none() => {
-                locked.through(|store| Arc::new(AheadStore::new(store)))
+                locked.through(|store| Arc::new(Ahead::over(store)))
             }
             Believing::Store | Believing::StoreByStretches => locked,
         };

@@ -79,7 +79,7 @@ impl Location {
 
     /// The same place, with something around the requests to it.
     pub fn surrounded_by(self, around: impl Around) -> Self {
-        Self { store: Arc::new(Surrounded::new(self.store, Arc::new(around))), ..self }
+        Self { store: Arc::new(Surrounded::over(self.store, Arc::new(around))), ..self }
     }
 
     pub fn store(&self) -> Arc<dyn Store> {

@@ -1,12 +1,11 @@
 //! A store around each request of which something happens: it is counted, told, or held back.
 //!
-//! Owns handing every call of the contract to the store within, so that what is done around requests needs not know the
-//! contract. Changes no answer by itself.
+//! Owns which calls of the contract are requests, so that what is done around them needs not know it. Changes no answer by itself.
 
 use std::io;
 use std::sync::Arc;
 
-use super::{Lock, LockMode, Object, Store, Upload, Vacancy};
+use super::{Layer, Layered, Object, Store, Upload};
 
 /// What a store is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +44,8 @@ pub struct Surrounded<A> {
 }
 
 impl<A: Around> Surrounded<A> {
-    pub fn new(store: Arc<dyn Store>, around: Arc<A>) -> Self {
-        Self { store, around }
+    pub fn over(store: Arc<dyn Store>, around: Arc<A>) -> Layered<Self> {
+        Layered(Self { store, around })
     }
 
     fn ask<T>(&self, verb: Verb, name: &str, send: impl FnOnce() -> io::Result<(T, u64)>) -> io::Result<T> {
@@ -63,9 +62,9 @@ impl<A: Around> Surrounded<A> {
     }
 }
 
-impl<A: Around> Store for Surrounded<A> {
-    fn location(&self) -> String {
-        self.store.location()
+impl<A: Around> Layer for Surrounded<A> {
+    fn beneath(&self) -> &dyn Store {
+        &*self.store
     }
 
     fn upload(&self) -> io::Result<Box<dyn Upload>> {
@@ -118,46 +117,6 @@ impl<A: Around> Store for Surrounded<A> {
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let request = Request { verb: Verb::Put, name, sent: bytes.len() as u64 };
         self.tell(request, || self.store.replace(name, bytes))
-    }
-
-    fn clear_staging(&self) -> io::Result<()> {
-        self.store.clear_staging()
-    }
-
-    fn keep_reserve(&self) -> io::Result<()> {
-        self.store.keep_reserve()
-    }
-
-    fn reserve_len(&self) -> io::Result<u64> {
-        self.store.reserve_len()
-    }
-
-    fn release_reserve(&self) -> io::Result<bool> {
-        self.store.release_reserve()
-    }
-
-    fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {
-        self.store.lock(name, until, mode)
-    }
-
-    fn written_at(&self, name: &str) -> io::Result<Option<i64>> {
-        self.store.written_at(name)
-    }
-
-    fn caveats(&self) -> Vec<String> {
-        self.store.caveats()
-    }
-
-    fn remove_emptied(&self) -> io::Result<()> {
-        self.store.remove_emptied()
-    }
-
-    fn publishes_at_once(&self) -> usize {
-        self.store.publishes_at_once()
-    }
-
-    fn prepare(&self) -> io::Result<Vacancy> {
-        self.store.prepare()
     }
 }
 

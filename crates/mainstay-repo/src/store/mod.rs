@@ -7,12 +7,14 @@ mod around;
 pub mod conformance;
 mod direct;
 mod disk;
+mod layer;
 mod local;
 mod memory;
 mod together;
 
 pub use around::{Around, Request, Surrounded, Verb};
 pub use disk::{Disk, DiskEntry, EntryKind, NewFile, StoredFile};
+pub use layer::{Layer, Layered};
 pub use local::LocalStore;
 pub use memory::{Call, MemoryStore};
 pub(crate) use together::both;

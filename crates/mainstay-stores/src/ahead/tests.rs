@@ -7,11 +7,11 @@ use super::*;
 
 const PACK: &str = "packs/aa/1";
 
-fn with_pack(len: usize) -> (MemoryStore, AheadStore) {
+fn with_pack(len: usize) -> (MemoryStore, Layered<Ahead>) {
     let far = MemoryStore::default();
     let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
     far.put(PACK, &bytes).unwrap();
-    let store = AheadStore::new(Arc::new(far.clone()));
+    let store = Ahead::over(Arc::new(far.clone()));
     (far, store)
 }
 
@@ -19,7 +19,7 @@ fn reads(far: &MemoryStore) -> usize {
     far.take_calls().iter().filter(|call| matches!(call, Call::Read { .. })).count()
 }
 
-fn read(store: &AheadStore, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+fn read(store: &Layered<Ahead>, offset: u64, len: usize) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; len];
     store.read_at(PACK, offset, &mut buffer).map(|()| buffer)
 }

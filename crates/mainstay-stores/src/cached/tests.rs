@@ -7,7 +7,7 @@ use super::*;
 
 struct Both {
     far: MemoryStore,
-    store: CachedStore,
+    store: Layered<Cached>,
     _directory: tempfile::TempDir,
 }
 
@@ -15,7 +15,7 @@ fn both() -> Both {
     let directory = tempfile::tempdir().unwrap();
     let far = MemoryStore::default();
     let near = Near::open(directory.path(), 1 << 30).unwrap();
-    Both { store: CachedStore::new(Arc::new(far.clone()), near), far, _directory: directory }
+    Both { store: Cached::over(Arc::new(far.clone()), near), far, _directory: directory }
 }
 
 impl Both {
