@@ -23,7 +23,7 @@ pub struct Sealed {
 /// When anything of the snapshot cannot be read, or the bundle cannot be written: then it is not sealed.
 pub fn create(run: &CopyRun<'_>, entry: &SnapshotEntry, hold: Option<(i64, LockMode)>) -> Result<Sealed> {
     let plan = CopyPlan { missing: vec![entry], present: Vec::new() };
-    let CopyReport { mut copied, mut left_out } = copy(run, &plan, &[])?;
+    let CopyReport { mut copied, mut left_out, .. } = copy(run, &plan, &[])?;
     if let Some((_, error)) = left_out.pop() {
         return Err(error);
     }

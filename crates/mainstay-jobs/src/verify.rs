@@ -215,11 +215,12 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Reads packs with as many threads as there are processors, or requests that the store takes at once; the reports come in the order of the packs' names.
+    /// Reads packs with as many threads as there are processors, or as the store takes requests at once; the reports come in the order of the packs' names.
     fn verify_packs(&self, packs: &[&Object]) -> Result<Vec<PackReport>> {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         // Where each request takes its time, one pack is opened while the next are on their way.
-        let at_once = processors.max(self.repository.store().publishes_at_once());
+        let far = self.repository.store().publishes_at_once();
+        let at_once = if far > 1 { far } else { processors };
         let threads = at_once.clamp(1, packs.len().max(1));
         let window_len = (WINDOWS_LEN / threads).clamp(WINDOW_LEN_MIN, WINDOW_LEN_MAX);
         let next = AtomicUsize::new(0);

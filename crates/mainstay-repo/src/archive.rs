@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Kind, Result};
-use crate::format::archive::{Hold, Manifest, SealedObject, encode_hold, encode_manifest};
+use crate::format::archive::{Hold, Manifest, SealedObject, decode_manifest, encode_hold, encode_manifest};
 use crate::format::envelope::ObjectKind;
-use crate::format::names;
+use crate::format::{limits, names};
 use crate::id::{RepositoryId, SnapshotId, TableId};
 use crate::repository::{Repository, list, put, read_holds, read_manifest, store_error};
 use crate::seal::random;
@@ -72,7 +72,13 @@ impl Repository {
         let held_until = hold.map(|(until, _)| until);
         let manifest = Manifest { snapshot, created, held_until, objects, program: program.to_owned() };
         let said = encode_manifest(&manifest);
+        // What no reader would take is not sealed.
+        decode_manifest(&said).map_err(|problem| Error::damaged("seal archive", names::MANIFEST, problem))?;
         let bytes = sign_object(self.keys.signer(), self.id(), (ObjectKind::Manifest, &said))?;
+        let limit = limits::object_len(names::MANIFEST);
+        if bytes.len() as u64 > limit {
+            return Err(Error::Limit { what: "bytes of a manifest".to_owned(), got: bytes.len() as u64, limit });
+        }
         put(&*self.store, names::MANIFEST, &bytes)?;
         let archive = Archive { store: self.store.clone(), id: self.id(), manifest, held_until };
         let lock = hold.map_or(Ok(Lock::Unsupported), |(_, mode)| archive.lock(mode))?;
@@ -83,7 +89,9 @@ impl Repository {
     fn sealed_objects(&self) -> Result<Vec<SealedObject>> {
         let mut objects = vec![self.sealed_object(names::CONFIG.to_owned())?];
         for folder in names::ARCHIVED {
-            for Object { name, len } in list(&*self.store, folder)? {
+            // What others have left there (`.DS_Store`) is none of it.
+            let listed = list(&*self.store, folder)?.into_iter().filter(|object| names::is_of_archive(&object.name));
+            for Object { name, len } in listed {
                 let named = match folder {
                     names::PACKS => names::parse_pack(&name).ok().map(|(id, _)| id.0),
                     names::SNAPSHOTS => names::parse_snapshot(&name).ok().map(|(_, _, id)| id.0),
@@ -139,15 +147,27 @@ impl Archive {
         self.manifest.objects.iter().map(|object| object.len).fold(0, u64::saturating_add)
     }
 
+    /// What says that the snapshot is to be deleted, or that a deletion was begun: then it is no archive that somebody could rely on.
+    pub fn leaving(&self) -> Result<Vec<String>> {
+        let mut marks = list(&*self.store, names::TRASH)?;
+        marks.extend(list(&*self.store, names::CONDEMNED)?);
+        Ok(marks.into_iter().map(|mark| mark.name).collect())
+    }
+
     /// Holds it until a later moment; answers whether the store itself refuses deletions until then.
     ///
     /// # Errors
-    /// When it is held as long already: a hold is never shortened.
+    /// When it is held longer already: a hold is never shortened; and when its snapshot was forgotten.
     pub fn extend_hold(&mut self, until: i64, mode: LockMode) -> Result<Lock> {
         if self.held_until.is_some_and(|held| until < held) {
             return Err(Error::Invalid(
                 "extend hold: the archive is held longer already, and no hold is shortened".to_owned(),
             ));
+        }
+        if let Some(mark) = self.leaving()?.first() {
+            return Err(Error::Invalid(format!(
+                "extend hold: its snapshot was forgotten, or is being deleted: {mark}"
+            )));
         }
         // The same moment again sets the locks that a run before this one did not come to.
         if self.held_until != Some(until) {

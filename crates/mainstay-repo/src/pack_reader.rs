@@ -23,7 +23,7 @@ use crate::format::{Problem, limits, names};
 use crate::id::{BlockId, ChunkId, PackId, SessionId};
 use crate::index::Index;
 use crate::keys::Keys;
-use crate::store::{Object, Store, is_absent, is_bad_sector};
+use crate::store::{Object, Store, is_absent, is_bad_sector, read_through};
 
 use copies::Copies;
 pub use data_keys::DataKeys;
@@ -220,14 +220,16 @@ impl BlockReader {
         plain: &mut OpenBlock,
     ) -> Result<()> {
         stored.resize(place.stored_len as usize, 0);
-        // Every backup walks the trees of the one before.
-        match kind {
-            BlockKind::Tree => {
-                self.read_by(place, |name| self.store.read_kept_at(name, place.offset.into(), stored))?
-            }
-            BlockKind::Content => self.read_range(place, place.offset.into(), stored)?,
+        let expected = Expected { block, kind, thinned: place.thinned };
+        if kind == BlockKind::Content {
+            self.read_range(place, place.offset.into(), stored)?;
+            return self.open(expected, stored, plain);
         }
-        self.open(Expected { block, kind, thinned: place.thinned }, stored, plain)
+        // Every backup walks the trees of the one before.
+        read_through(&*self.store, &names::pack(place.pack, place.pack_session), || {
+            self.read_by(place, |name| self.store.read_kept_at(name, place.offset.into(), stored))?;
+            self.open(expected, stored, plain)
+        })
     }
 
     /// Reads a range of a pack into `buffer`, which sets the length.

@@ -16,8 +16,8 @@ mod tests;
 
 /// Longer than most packs.
 const STRETCH: u64 = 32 << 20;
-/// Stretches in memory: one for each of a few threads.
-const HELD: usize = 4;
+/// Stretches in memory: one for each of the four threads that read at once, and those that they have just left.
+const HELD: usize = 6;
 
 /// A part of a pack.
 struct Stretch {
@@ -47,9 +47,15 @@ impl Ahead {
             return Ok(None);
         }
         let held = || self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_it = |stretch: &&Arc<Stretch>| stretch.name == name && stretch.start == start;
-        if let Some(stretch) = held().iter().find(is_it) {
-            return Ok(Some(Arc::clone(stretch)));
+        let is_it = |stretch: &Arc<Stretch>| stretch.name == name && stretch.start == start;
+        // What is in use stays.
+        {
+            let mut held = held();
+            let at = held.iter().position(is_it);
+            if let Some(stretch) = at.and_then(|at| held.remove(at)) {
+                held.push_front(Arc::clone(&stretch));
+                return Ok(Some(stretch));
+            }
         }
         let mut bytes = vec![0; (end - start) as usize];
         self.store.read_at(name, start, &mut bytes)?;
@@ -74,6 +80,10 @@ impl Layer for Ahead {
         let start = (offset - stretch.start) as usize;
         buffer.copy_from_slice(&stretch.bytes[start..start + buffer.len()]);
         Ok(())
+    }
+
+    fn read_kept_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.read_at(name, offset, buffer)
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {

@@ -74,12 +74,12 @@ impl HttpService for Guard {
 
 /// What happens to bytes beyond the limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Beyond {
+pub enum Beyond {
     Cut,
     Refuse,
 }
 
-async fn collect(body: HttpResponseBody, limit: usize, beyond: Beyond) -> Result<Bytes, HttpError> {
+pub async fn collect(body: HttpResponseBody, limit: usize, beyond: Beyond) -> Result<Bytes, HttpError> {
     let mut bytes = BytesMut::new();
     let mut stream = body.bytes_stream();
     while let Some(part) = stream.next().await {

@@ -5,8 +5,9 @@
 //! store itself. Never keeps key slots, leases or marks. For backups and those who read; whoever looks whether objects are
 //! sound goes to the store.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mainstay_repo::store::{Layer, Layered, Upload};
 use mainstay_repo::{Store, names};
@@ -29,11 +30,25 @@ fn is_lasting(name: &str) -> bool {
 pub struct Cached {
     store: Arc<dyn Store>,
     near: Arc<Near>,
+    /// The wrapped keys that the store lists, by length: of all else that is kept a command lists the folder itself, or reads it
+    /// only because something that it listed leads there. Without its key nobody opens what a session stored.
+    keys: OnceLock<HashMap<String, u64>>,
 }
 
 impl Cached {
     pub fn over(store: Arc<dyn Store>, near: Near) -> Layered<Self> {
-        Layered(Self { store, near: Arc::new(near) })
+        Layered(Self { store, near: Arc::new(near), keys: OnceLock::new() })
+    }
+
+    /// The length of an object of which the copy counts: it is there, as far as this command has looked.
+    fn known(&self, name: &str) -> Option<u64> {
+        let len = self.near.len(name)?;
+        if !name.starts_with(names::DATA_KEYS) {
+            return Some(len);
+        }
+        let listed = || self.store.list(names::DATA_KEYS).unwrap_or_default();
+        let keys = self.keys.get_or_init(|| listed().into_iter().map(|object| (object.name, object.len)).collect());
+        (keys.get(name) == Some(&len)).then_some(len)
     }
 
     /// Reads the cells of a range, and keeps them.
@@ -80,15 +95,22 @@ impl Layer for Cached {
         if buffer.is_empty() || buffer.len() as u64 > LONGEST {
             return self.store.read_kept_at(name, offset, buffer);
         }
-        let known = self.near.len(name);
+        let known = self.known(name);
         if known.is_some() && self.near.read_at(name, offset, buffer) {
             return Ok(());
         }
         let len = known.map_or_else(|| self.store.len(name), Ok)?;
         match offset.checked_add(buffer.len() as u64) {
-            Some(end) if end <= len => self.fetch(name, len, offset, buffer),
+            Some(end) if end <= len => self.fetch(name, len, offset, buffer).or_else(|_| {
+                // The length may be what is wrong.
+                self.near.forget(name);
+                self.store.read_kept_at(name, offset, buffer)
+            }),
             // The store says what is wrong with that.
-            _ => self.store.read_kept_at(name, offset, buffer),
+            _ => {
+                self.near.forget(name);
+                self.store.read_kept_at(name, offset, buffer)
+            }
         }
     }
 
@@ -96,7 +118,7 @@ impl Layer for Cached {
         if !is_lasting(name) {
             return self.store.read(name, limit);
         }
-        if let Some(len) = self.near.len(name).filter(|len| *len <= limit.min(LONGEST)) {
+        if let Some(len) = self.known(name).filter(|len| *len <= limit.min(LONGEST)) {
             let mut bytes = vec![0; len as usize];
             if self.near.read_at(name, 0, &mut bytes) {
                 return Ok(bytes);
@@ -105,6 +127,12 @@ impl Layer for Cached {
         let bytes = self.store.read(name, limit)?;
         self.near.keep(name, bytes.len() as u64, 0, &bytes);
         Ok(bytes)
+    }
+
+    fn forget_kept(&self, name: &str) -> bool {
+        let is_kept = self.near.len(name).is_some();
+        self.near.forget(name);
+        is_kept
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct Near {
     connection: Mutex<Option<Connection>>,
     /// The number of this opening: what was used last goes last.
     opening: i64,
+    /// Bytes that may still be kept.
+    room: AtomicU64,
 }
 
 impl Near {
@@ -48,13 +51,18 @@ impl Near {
     pub fn open(directory: &Path, limit: u64) -> Option<Self> {
         make(directory).ok()?;
         let path = directory.join(FILE);
-        let connection = connect(&path).or_else(|_| {
-            remove(&path);
-            connect(&path)
-        });
-        let connection = connection.ok()?;
-        let opening = begin(&connection, limit).ok()?;
-        Some(Self { path, connection: Mutex::new(Some(connection)), opening })
+        let open = || connect(&path).and_then(|connection| begin(&connection, limit).map(|begun| (connection, begun)));
+        let opened = match open() {
+            // Others are at work in it.
+            Err(error) if is_busy(&error) => return None,
+            Err(_) => {
+                remove(&path);
+                open()
+            }
+            opened => opened,
+        };
+        let (connection, (opening, room)) = opened.ok()?;
+        Some(Self { path, connection: Mutex::new(Some(connection)), opening, room: AtomicU64::new(room) })
     }
 
     /// Does something with the file; a file with which anything is wrong but that others are at work is used no more.
@@ -62,7 +70,7 @@ impl Near {
         let mut held = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         match work(held.as_ref()?) {
             Ok(done) => Some(done),
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => None,
+            Err(error) if is_busy(&error) => None,
             Err(_) => {
                 *held = None;
                 remove(&self.path);
@@ -118,6 +126,10 @@ impl Near {
     /// Keeps a part of an object of `len` bytes, which begins with a cell and ends with one or with the object.
     pub fn keep(&self, object: &str, len: u64, first: u64, bytes: &[u8]) {
         let Ok(whole) = i64::try_from(len) else { return };
+        let fits = |room: u64| room.checked_sub(bytes.len() as u64);
+        if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            return;
+        }
         self.with(|connection| {
             let transaction = connection.unchecked_transaction()?;
             transaction
@@ -142,6 +154,11 @@ impl Near {
     }
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+}
+
 /// A directory that nobody else reads, marked as one that need not be backed up.
 fn make(directory: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -162,18 +179,19 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
         connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
     );
     match form {
-        (0, 0) | (APPLICATION, FORM) => {}
+        (APPLICATION, FORM) => {}
+        (0, 0) => connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORM}; COMMIT;"
+        ))?,
         _ => return Err(rusqlite::Error::InvalidQuery),
     }
-    connection
-        .execute_batch(&format!("{TABLES} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORM};"))?;
     // Nobody else's business; sealed as it is.
     let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
     Ok(connection)
 }
 
 /// Numbers this opening, and makes room beneath the limit: what was not used for longest goes.
-fn begin(connection: &Connection, limit: u64) -> rusqlite::Result<i64> {
+fn begin(connection: &Connection, limit: u64) -> rusqlite::Result<(i64, u64)> {
     let last: Option<i64> = connection.query_row("SELECT max(used) FROM cells", [], |row| row.get(0))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let kept: Option<i64> = connection.query_row("SELECT sum(length(bytes)) FROM cells", [], |row| row.get(0))?;
@@ -187,9 +205,14 @@ fn begin(connection: &Connection, limit: u64) -> rusqlite::Result<i64> {
             [surplus],
         )?;
         connection.execute("DELETE FROM lengths WHERE object NOT IN (SELECT object FROM cells)", [])?;
-        connection.execute_batch("PRAGMA incremental_vacuum;")?;
+        // It frees a page at each step.
+        let mut freeing = connection.prepare("PRAGMA incremental_vacuum")?;
+        let mut pages = freeing.query([])?;
+        while pages.next()?.is_some() {}
     }
-    Ok(last.unwrap_or(0).saturating_add(1))
+    let kept: Option<i64> = connection.query_row("SELECT sum(length(bytes)) FROM cells", [], |row| row.get(0))?;
+    let room = u64::try_from(limit - kept.unwrap_or(0)).unwrap_or(0);
+    Ok((last.unwrap_or(0).saturating_add(1), room))
 }
 
 /// A disk that flips bits is no reason to call a repository damaged. Not for those who would deceive: what is read is opened and

@@ -9,13 +9,20 @@ use std::sync::OnceLock;
 use http::{HeaderMap, Method, Request, StatusCode};
 use mainstay_repo::store::{Lock, LockMode};
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
-use object_store::client::{HttpClient, HttpRequestBody};
+use object_store::client::{HttpClient, HttpError, HttpRequestBody};
+
+use crate::answers::{Beyond, collect};
+use crate::patience::Patience;
 
 #[cfg(test)]
 mod tests;
 
+/// What a server says of a lock is short.
+const LONGEST_ANSWER: usize = 64 << 10;
+
 /// Asks one bucket.
 pub struct Locker {
+    pub patience: Patience,
     pub client: HttpClient,
     pub credentials: AwsCredentialProvider,
     pub region: String,
@@ -55,8 +62,13 @@ impl Locker {
             return Ok(Lock::Unsupported);
         }
         let until = seconds_of(until);
-        let wanted = Shown { is_compliance: mode == LockMode::Compliance, until };
         let shown = self.shown(key).await?;
+        let is_compliance = match mode {
+            LockMode::Compliance => true,
+            LockMode::Governance => false,
+            LockMode::AsBefore => shown.as_ref().is_none_or(|shown| shown.is_compliance),
+        };
+        let wanted = Shown { is_compliance, until };
         if shown.as_ref().is_some_and(|shown| shown.keeps(&wanted)) {
             return Ok(Lock::Set);
         }
@@ -76,8 +88,16 @@ impl Locker {
 
     async fn is_enabled(&self) -> io::Result<bool> {
         let answer = self.send(Method::GET, "?object-lock", String::new()).await?;
-        // Whoever has no such thing, or may not tell, says so in many ways.
-        Ok(answer.status.is_success() && between(&answer.text, "ObjectLockEnabled") == Some("Enabled"))
+        match answer.status {
+            status if status.is_success() => Ok(between(&answer.text, "ObjectLockEnabled") == Some("Enabled")),
+            // Whoever has no such thing says so in several ways.
+            StatusCode::NOT_FOUND
+            | StatusCode::BAD_REQUEST
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED => Ok(false),
+            // Whether it locks is not known: that is no word that it does not.
+            _ => Err(answer.refusal()),
+        }
     }
 
     /// The head of an object tells its lock, to whoever may read that.
@@ -91,7 +111,26 @@ impl Locker {
         Ok(told.and_then(|(mode, until)| Shown::parse(mode, until)))
     }
 
+    /// Sends a request, again after what may pass: each of them may be sent twice.
     async fn send(&self, method: Method, place: &str, body: String) -> io::Result<Answer> {
+        let mut pauses = self.patience.long_pauses();
+        loop {
+            let answer = self.send_once(method.clone(), place, body.clone()).await;
+            let is_passing = match &answer {
+                Ok(answer) => {
+                    answer.status.is_server_error() && answer.status != StatusCode::NOT_IMPLEMENTED
+                        || answer.status == StatusCode::TOO_MANY_REQUESTS
+                }
+                Err(error) => error.kind() == io::ErrorKind::TimedOut,
+            };
+            match pauses.next().filter(|_| is_passing) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return answer,
+            }
+        }
+    }
+
+    async fn send_once(&self, method: Method, place: &str, body: String) -> io::Result<Answer> {
         let bad = |error: http::Error| io::Error::new(io::ErrorKind::InvalidInput, error);
         let mut request = Request::builder().method(method).uri(format!("{}{place}", self.bucket));
         if !body.is_empty() {
@@ -102,9 +141,10 @@ impl Locker {
         let credential = self.credentials.get_credential().await.map_err(io::Error::other)?;
         let signer = AwsAuthorizer::new(&credential, "s3", &self.region);
         signer.try_authorize(&mut request, None).map_err(io::Error::other)?;
-        let answer = self.client.execute(request).await.map_err(io::Error::other)?;
+        let passing = |error: HttpError| io::Error::new(io::ErrorKind::TimedOut, error);
+        let answer = self.client.execute(request).await.map_err(passing)?;
         let (head, body) = answer.into_parts();
-        let bytes = body.bytes().await.map_err(io::Error::other)?;
+        let bytes = collect(body, LONGEST_ANSWER, Beyond::Cut).await.map_err(passing)?;
         Ok(Answer { status: head.status, headers: head.headers, text: String::from_utf8_lossy(&bytes).into_owned() })
     }
 }

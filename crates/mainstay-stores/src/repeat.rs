@@ -62,7 +62,7 @@ impl Pauses {
     /// The trouble, when it lasts or there is no time left.
     pub fn wait(&mut self, trouble: Trouble) -> io::Result<()> {
         let pause = trouble.after.unwrap_or_default().max(self.next);
-        let is_over = self.left == 0 || self.begun.elapsed() + pause > self.patience.retry_for;
+        let is_over = self.left == 0 || self.begun.elapsed().saturating_add(pause) > self.patience.retry_for;
         if !trouble.is_passing || is_over {
             return Err(trouble.error);
         }

@@ -140,7 +140,8 @@ fn s3(
     let client = Careful.connect(&options).map_err(unusable)?;
     let built = builder.with_client_options(options).with_retry(retry).build().map_err(unusable)?;
     let credentials = built.credentials().clone();
-    let locker = Locker { client, credentials, region, bucket, enabled: OnceLock::new() };
+    let locker =
+        Locker { patience: surroundings.patience, client, credentials, region, bucket, enabled: OnceLock::new() };
     Ok(Client { store: Box::new(built), locker: Some(locker) })
 }
 

@@ -455,7 +455,16 @@ async fn rename(channel: &Channel, staged: &str, target: &str, naming: Naming) -
     }
     match (channel.look(target).await, naming) {
         (Ok(_), Naming::Free) => return Err(io::Error::other("the name is taken")),
-        (Ok(_), Naming::Over) => channel.remove(target).await?,
+        // One of both is there under its name or beside, whatever fails.
+        (Ok(_), Naming::Over) => {
+            let aside = format!("{staged}-old");
+            channel.rename(target, &aside).await?;
+            if let Err(error) = channel.rename(staged, target).await {
+                channel.rename(&aside, target).await?;
+                return Err(error);
+            }
+            return channel.remove(&aside).await;
+        }
         (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {}
         (Err(error), _) => return Err(error),
     }

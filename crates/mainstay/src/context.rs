@@ -3,6 +3,7 @@
 //! Owns the rules by which a repository is found and opened. Never prints a result.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -120,8 +121,9 @@ impl Context {
     fn by_copies(&self, locked: Locked, location: &Location) -> Locked {
         let is_here = location.path().is_some();
         let directory = defaults::cache_directory().ok().filter(|_| !is_here && self.global.reach.cache_limit > 0);
-        let near =
-            directory.and_then(|path| Near::open(&path.join(locked.id().to_string()), self.global.reach.cache_limit));
+        // Copies of a repository have its identifier: each of them has its own, since one may lack what another holds.
+        let name = format!("{}-{:016x}", locked.id(), fnv(location.text().as_bytes()));
+        let near = directory.and_then(|path| Near::open(&path.join(name), self.global.reach.cache_limit));
         match near {
             Some(near) => locked.through(|store| Arc::new(Cached::over(store, near))),
             None => locked,
@@ -222,6 +224,11 @@ fn unlock_unasked(locked: &Locked, named: Option<secrets::Named>) -> Result<Unas
         }
     }
     Ok(Unasked::Refused(refused))
+}
+
+/// A number for a text, the same in every build (FNV-1a of 64 bits, RFC 9923).
+fn fnv(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 fn ask(location: &Location, locked: &Locked) -> Result<(Repository, Secret)> {

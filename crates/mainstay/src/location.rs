@@ -37,8 +37,14 @@ pub enum Place {
 pub struct Location {
     pub place: Place,
     pub choice: Choice,
+    patience: Patience,
+    /// What lies above the store here and in every place beneath.
+    layers: Vec<Cover>,
     store: Arc<dyn Store>,
 }
+
+/// Puts a layer over a store.
+type Cover = Arc<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync>;
 
 /// What other programs call a store in the form `name:rest`, without the slashes of an address.
 const FOREIGN_PREFIXES: [&str; 9] = ["s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone"];
@@ -74,12 +80,19 @@ impl Location {
                 )?
             }
         };
-        Ok(Self { place, choice, store })
+        Ok(Self { place, choice, patience, layers: Vec::new(), store })
     }
 
     /// The same place, with something around the requests to it.
     pub fn surrounded_by(self, around: impl Around) -> Self {
-        Self { store: Arc::new(Surrounded::over(self.store, Arc::new(around))), ..self }
+        let around = Arc::new(around);
+        self.covered_by(Arc::new(move |store| Arc::new(Surrounded::over(store, Arc::clone(&around)))))
+    }
+
+    fn covered_by(mut self, cover: Cover) -> Self {
+        self.store = cover(self.store);
+        self.layers.push(cover);
+        self
     }
 
     pub fn store(&self) -> Arc<dyn Store> {
@@ -108,7 +121,8 @@ impl Location {
             Place::Directory(path) => Place::Directory(path.join(name)),
             Place::Elsewhere(address) => Place::Elsewhere(address.beneath(name)),
         };
-        Self::at(place, Choice::Named, Patience::default())
+        let beneath = Self::at(place, Choice::Named, self.patience)?;
+        Ok(self.layers.iter().fold(beneath, |location, cover| location.covered_by(Arc::clone(cover))))
     }
 
     /// The path or address as it is.
@@ -168,7 +182,7 @@ pub fn quoted(path: &Path) -> String {
 }
 
 fn parse(text: &OsStr) -> Result<Place, Failure> {
-    let shown = || crate::output::escape::bytes(text.as_bytes());
+    let shown = || crate::output::escape::bytes(&without_secrets(text.as_bytes()));
     let directory = |path: PathBuf| {
         let absolute = std::path::absolute(&path).map_err(|error| {
             let message = format!("find the repository {}: {error}", path.display());
@@ -198,6 +212,19 @@ fn parse(text: &OsStr) -> Result<Place, Failure> {
         Some(address) => address.map(Place::Elsewhere).map_err(|error| refused(error.0)),
         None => Err(refused(format!("stores of the kind `{scheme}` are not known to this version"))),
     }
+}
+
+/// An address for a message: what stands before an `@` may be a password, and so may the value of a setting.
+fn without_secrets(text: &[u8]) -> Vec<u8> {
+    let Some(begin) = text.windows(3).position(|part| part == b"://").map(|at| at + 3) else { return text.to_owned() };
+    let mut shown = text.to_owned();
+    if let Some(end) = shown.iter().rposition(|byte| *byte == b'@').filter(|end| *end > begin) {
+        shown.splice(begin..end, *b"***");
+    }
+    if let Some(at) = shown.iter().position(|byte| *byte == b'?') {
+        shown.splice(at + 1.., *b"***");
+    }
+    shown
 }
 
 /// The scheme of an address and what follows its colon; `None` for a path.

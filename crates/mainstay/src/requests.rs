@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use mainstay_repo::store::{Around, Request, Verb};
 
-use crate::output::{line_to_stderr, units};
+use crate::output::{escape, line_to_stderr, units};
 
 /// Tells every request once it was answered.
 pub struct Told {
@@ -42,7 +42,7 @@ impl Around for Told {
             word(request.verb),
             request.name
         );
-        line_to_stderr(line.trim_end());
+        line_to_stderr(&escape::message(line.trim_end()));
         answer.map(|(answer, _)| answer)
     }
 }

@@ -57,6 +57,8 @@ pub struct CopyReport {
     pub copied: Vec<CopiedSnapshot>,
     /// Snapshots that could not be read whole, and why.
     pub left_out: Vec<(SnapshotId, Error)>,
+    /// Damage of the repository that was written to, as the copies met it; they are whole without it.
+    pub problems: u64,
 }
 
 /// Where a snapshot was made, by itself or by what it is a copy of.
@@ -92,6 +94,37 @@ pub enum Forgotten {
     IsCopiedAgain,
 }
 
+/// Those of the snapshots that a repository holds of which every block is in a pack that is listed with its length: a copy whose
+/// content is gone is none.
+///
+/// # Errors
+/// When the store does not answer.
+pub fn standing(to: &Repository, held: Vec<SnapshotEntry>) -> Result<Vec<SnapshotEntry>> {
+    // Packs before the index, as a session does it.
+    let packs = to.list_packs()?;
+    let index = to.index()?;
+    let gone = index.packs_beside(&packs);
+    let is_there = |block| Ok(index.find_block(block)?.is_some_and(|place| !gone.contains(&place.pack)));
+    let mut standing = Vec::with_capacity(held.len());
+    for entry in held {
+        // What was forgotten may be about to go.
+        if entry.forgotten {
+            standing.push(entry);
+            continue;
+        }
+        let looked = to
+            .references(&entry)
+            .and_then(|blocks| blocks.iter().try_fold(true, |all, block| Ok(all && is_there(block)?)));
+        match looked {
+            Ok(true) => standing.push(entry),
+            Ok(false) => {}
+            Err(error) if error.kind() == Kind::Corrupt => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(standing)
+}
+
 /// Copies what a plan says; `all` are the snapshots of the repository that is read.
 ///
 /// # Errors
@@ -100,7 +133,7 @@ pub enum Forgotten {
 pub fn copy(run: &CopyRun<'_>, plan: &CopyPlan<'_>, all: &[SnapshotEntry]) -> Result<CopyReport> {
     let _lease = reading::begin(run.from, run.progress)?;
     let index = run.from.index()?;
-    let held = run.to.list_snapshots()?.entries;
+    let held = standing(run.to, run.to.list_snapshots()?.entries)?;
     let mut copies: HashMap<Origin, SnapshotId> = held
         .iter()
         .filter(|entry| !entry.forgotten && run.to.is_own(&entry.snapshot))
@@ -114,6 +147,7 @@ pub fn copy(run: &CopyRun<'_>, plan: &CopyPlan<'_>, all: &[SnapshotEntry]) -> Re
             Ok(done) => {
                 let Some(copy) = done.entry else { continue };
                 copies.insert(origin_of(run.from.id(), entry), copy.id);
+                report.problems = report.problems.max(done.repository_problems);
                 let (stored_bytes, new_bytes) = (done.stored_bytes, done.new_bytes);
                 report.copied.push(CopiedSnapshot { original: entry.id, copy, stored_bytes, new_bytes });
             }

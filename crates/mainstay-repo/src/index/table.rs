@@ -16,7 +16,7 @@ use crate::format::{Decoded, Problem, limits};
 use crate::id::{BlockId, ChunkId, DomainId, PackId, SessionId, TableId};
 use crate::keys::Keys;
 use crate::seal::{SealKey, TAG_LEN};
-use crate::store::{Store, is_absent};
+use crate::store::{Store, is_absent, read_through};
 
 /// Length of the checksum after a clear tail.
 pub(super) const TAIL_CHECKSUM_LEN: usize = 32;
@@ -37,6 +37,10 @@ impl Table {
     /// # Errors
     /// [`Error::NotAllowed`] for the chunks of a domain whose secrets this key lacks.
     pub fn open(store: &dyn Store, keys: &Keys, kind: TableKind, id: TableId, len: u64) -> Result<Self> {
+        read_through(store, &names::table(kind, id), || Self::open_once(store, keys, kind, (id, len)))
+    }
+
+    fn open_once(store: &dyn Store, keys: &Keys, kind: TableKind, (id, len): (TableId, u64)) -> Result<Self> {
         let name = names::table(kind, id);
         let damaged = |problem: Problem| Error::damaged("open index table", &name, problem);
         let minimum = (TABLE_HEADER_LEN + TABLE_FOOTER_LEN) as u64;
@@ -260,6 +264,10 @@ impl Table {
     }
 
     fn read_page(&self, page: u64, store: &dyn Store) -> Result<Arc<[u8]>> {
+        read_through(store, &self.name, || self.read_page_once(page, store))
+    }
+
+    fn read_page_once(&self, page: u64, store: &dyn Store) -> Result<Arc<[u8]>> {
         let mut bytes = vec![0; PAGE_STRIDE as usize];
         read_at(store, &self.name, TableHeader::page_offset(page), &mut bytes)?;
         open_page(&self.header, self.key.as_ref(), page, &mut bytes)
@@ -269,6 +277,10 @@ impl Table {
 
     /// Reads every page, many at once, and keeps none.
     pub(super) fn check_pages(&self, store: &dyn Store) -> Result<()> {
+        read_through(store, &self.name, || self.check_pages_once(store))
+    }
+
+    fn check_pages_once(&self, store: &dyn Store) -> Result<()> {
         let (mut bytes, mut copies) = (Vec::new(), ((0, 0), 0));
         for first in (0..self.pages()).step_by(PAGES_AT_ONCE) {
             let count = (self.pages() - first).min(PAGES_AT_ONCE as u64);

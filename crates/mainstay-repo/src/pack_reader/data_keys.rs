@@ -14,7 +14,7 @@ use crate::format::names::DataKeyName;
 use crate::format::{Problem, names};
 use crate::id::SessionId;
 use crate::keys::{DataKey, Keys};
-use crate::store::Store;
+use crate::store::{Store, read_through};
 
 /// The wraps of each session that are listed.
 type Wraps = HashMap<SessionId, Vec<DataKeyName>>;
@@ -84,6 +84,10 @@ impl DataKeys {
 
     /// Reads one wrap of a session and opens it.
     pub fn read_wrap(&self, wrap: &DataKeyName) -> Result<(StoredDataKey, DataKey)> {
+        read_through(&*self.store, &wrap.name(), || self.read_wrap_once(wrap))
+    }
+
+    fn read_wrap_once(&self, wrap: &DataKeyName) -> Result<(StoredDataKey, DataKey)> {
         let name = wrap.name();
         let bytes = read_object(&*self.store, &name, "read data key")?;
         let damaged = |problem: Problem| Error::damaged("read data key", &name, problem);

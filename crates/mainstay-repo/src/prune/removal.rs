@@ -357,6 +357,8 @@ impl<'r> Removal<'r> {
     }
 
     pub fn delete(&mut self, name: &str) -> Result<()> {
+        // A hold may have been put since the prune began.
+        self.repository.refuse_held_by_own_clock("prune")?;
         self.repository.store.delete(name).map_err(|source| store_error("delete", name, source))?;
         self.deleted += 1;
         Ok(())

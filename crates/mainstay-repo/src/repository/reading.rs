@@ -14,6 +14,7 @@ use crate::id::{RepositoryId, SessionId, SnapshotId, SourceId};
 use crate::keys::Right;
 use crate::pack_reader::read_object;
 use crate::signer::{Holder, Judge};
+use crate::store::read_through;
 
 /// What a snapshot proves to anybody who knows the repository's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +103,10 @@ impl Repository {
 
     /// Reads one snapshot and what its signature proves.
     pub fn read_signed_snapshot(&self, place: SnapshotPlace) -> Result<(SignedSnapshot, Snapshot)> {
+        read_through(&*self.store, &place.name(), || self.read_signed_snapshot_once(place))
+    }
+
+    fn read_signed_snapshot_once(&self, place: SnapshotPlace) -> Result<(SignedSnapshot, Snapshot)> {
         let name = names::snapshot(place.source, place.sequence, place.id);
         let damaged = |problem: Problem| Error::damaged("read snapshot", &name, problem);
         let bytes = read_object(&*self.store, &name, "read snapshot")?;
@@ -133,6 +138,10 @@ impl Repository {
     /// # Errors
     /// As of one that is read; it may not open nevertheless.
     pub fn read_proof(&self, place: SnapshotPlace) -> Result<SignedSnapshot> {
+        read_through(&*self.store, &place.name(), || self.read_proof_once(place))
+    }
+
+    fn read_proof_once(&self, place: SnapshotPlace) -> Result<SignedSnapshot> {
         let name = names::snapshot(place.source, place.sequence, place.id);
         let bytes = read_object(&*self.store, &name, "read snapshot")?;
         let checked = check(&self.judge, self.id(), place, &bytes);

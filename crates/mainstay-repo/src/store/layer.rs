@@ -51,6 +51,10 @@ pub trait Layer: Send + Sync {
         self.beneath().make_durable(name)
     }
 
+    fn forget_kept(&self, name: &str) -> bool {
+        self.beneath().forget_kept(name)
+    }
+
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.beneath().replace(name, bytes)
     }
@@ -102,6 +106,10 @@ impl<L: Layer> Store for Layered<L> {
 
     fn make_durable(&self, name: &str) -> io::Result<()> {
         self.0.make_durable(name)
+    }
+
+    fn forget_kept(&self, name: &str) -> bool {
+        self.0.forget_kept(name)
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -21,6 +21,8 @@ pub(crate) use together::both;
 
 use std::io;
 
+use crate::error::{Kind, Result};
+
 /// Bytes that a store sets aside: leases, marks and lists of a large prune, and the folders that they need.
 pub const RESERVE_LEN: u64 = 1 << 20;
 
@@ -77,6 +79,12 @@ pub trait Store: Send + Sync {
         let mut bytes = vec![0; len as usize];
         self.read_at(name, 0, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// Forgets what was kept of an object, because it is not what it should be; answers whether there was anything, so that it is
+    /// worth reading once more.
+    fn forget_kept(&self, _name: &str) -> bool {
+        false
     }
 
     /// Lists every object whose name begins with `prefix`, a folder (ending in `/`), in no particular order. A folder
@@ -159,6 +167,8 @@ pub enum LockMode {
     Governance,
     /// Nobody.
     Compliance,
+    /// As the object is locked already; nobody, where it is not.
+    AsBefore,
 }
 
 /// What came of asking a store to keep an object.
@@ -188,6 +198,14 @@ pub trait Upload: Send {
     /// Makes the object durable, then visible under its name. A name that exists already is an error of kind
     /// `AlreadyExists`. After any error the object is given up: nothing is retried on the same bytes.
     fn publish(self: Box<Self>, name: &str) -> io::Result<()>;
+}
+
+/// Reads something, and once more where what was read is damaged and may have been a copy that is near.
+pub(crate) fn read_through<T>(store: &dyn Store, name: &str, mut read: impl FnMut() -> Result<T>) -> Result<T> {
+    match read() {
+        Err(error) if error.kind() == Kind::Corrupt && store.forget_kept(name) => read(),
+        read => read,
+    }
 }
 
 /// Whether the disk says that it cannot read this place any more: damage, and no failure of the store.

@@ -100,3 +100,23 @@ fn what_was_deleted_or_mended_is_kept_no_more() {
     assert!(both.store.read("refs/1", 9).is_err());
     assert!(both.store.len("refs/1").is_err());
 }
+
+#[test]
+fn a_key_that_the_store_has_lost_is_not_there_though_its_copy_is() {
+    let both = both();
+    both.store.put("keys/data/1", b"wrapped").unwrap();
+    both.far.delete("keys/data/1").unwrap();
+    assert_eq!(both.store.read("keys/data/1", 9).map_err(|error| error.kind()), Err(io::ErrorKind::NotFound));
+    both.far.put("keys/data/2", b"wrapped").unwrap();
+    assert_eq!(both.store.read("keys/data/2", 9).unwrap(), b"wrapped");
+}
+
+#[test]
+fn a_copy_that_is_forgotten_is_read_again() {
+    let both = both();
+    both.store.put("refs/1", b"map").unwrap();
+    both.far.damage("refs/1", |bytes| *bytes = b"new".to_vec());
+    assert_eq!(both.store.read("refs/1", 9).unwrap(), b"map");
+    assert!(both.store.forget_kept("refs/1") && !both.store.forget_kept("refs/1"));
+    assert_eq!(both.store.read("refs/1", 9).unwrap(), b"new");
+}

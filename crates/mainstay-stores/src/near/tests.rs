@@ -101,3 +101,25 @@ fn the_directory_is_nobody_elses_and_is_marked_as_a_cache() {
     assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"));
     assert!(Near::open(&directory.path().join("cache/mainstay/1/CACHEDIR.TAG"), 1).is_none(), "a file is no directory");
 }
+
+#[test]
+fn no_more_is_kept_than_the_limit_even_before_the_next_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    let held = Near::open(directory.path(), 2 * CELL).unwrap();
+    let cell = vec![1; CELL as usize];
+    (0..4).for_each(|number| held.keep(&format!("refs/{number}"), CELL, 0, &cell));
+    let kept: Vec<usize> = (0..4).filter(|number| held.len(&format!("refs/{number}")).is_some()).collect();
+    assert_eq!(kept, [0, 1]);
+}
+
+#[test]
+fn a_file_at_which_others_are_at_work_is_left_to_them() {
+    let directory = tempfile::tempdir().unwrap();
+    near(directory.path()).keep("refs/1", 4, 0, b"four");
+    let other = Connection::open(directory.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    drop(Near::open(directory.path(), 1 << 30));
+    other.execute_batch("ROLLBACK").unwrap();
+    drop(other);
+    assert_eq!(read(&near(directory.path()), "refs/1", 0, 4).as_deref(), Some(&b"four"[..]));
+}

@@ -131,6 +131,21 @@ impl Inner {
         Err(io::Error::other("the server answers 404 to everything on the way: expected a WebDAV server there"))
     }
 
+    /// A folder that answers that it is not there must not be among those that the folder above it tells of.
+    fn confirm_not_among_members(&self, place: &Place) -> io::Result<()> {
+        let Some(above) = place.parent() else { return Ok(()) };
+        match self.tell(&above.as_collection(), &above, Depth::Members) {
+            // That folder is not there either; the repository itself was asked before.
+            Err(Refusal { status: Some(StatusCode::NOT_FOUND), .. }) => Ok(()),
+            Err(refusal) => Err(refusal.trouble.error),
+            Ok(told) if told.iter().any(|member| place.is_named(&member.path)) => {
+                let message = format!("the server says of {} that it is not there, and lists it", place.encoded());
+                Err(io::Error::other(message))
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+
     /// Lists objects until there are `most` of them. What a name of an upload is given is no object yet.
     pub fn list(&self, prefix: &str, most: usize) -> io::Result<Vec<Object>> {
         let mut objects = Vec::new();
@@ -142,7 +157,8 @@ impl Inner {
                 // A folder that was never made is empty only where a repository is or could be; one that its own folder has
                 // just told of is there.
                 Err(Refusal { status: Some(StatusCode::NOT_FOUND), .. }) if folder == top => {
-                    return self.require_collection(&self.root()).map(|()| Vec::new());
+                    self.require_collection(&self.root())?;
+                    return self.confirm_not_among_members(&place).map(|()| Vec::new());
                 }
                 told => told.map_err(|refusal| refusal.trouble.error)?,
             };

@@ -138,9 +138,15 @@ fn a_page_that_says_200_to_a_deletion_has_deleted_nothing() {
 
 #[test]
 fn a_folder_that_was_never_made_is_empty_only_where_its_repository_is() {
-    let (store, server) = scripted(vec![NOT_FOUND, COLLECTION]);
+    let (store, server) = scripted(vec![NOT_FOUND, COLLECTION, COLLECTION]);
     assert_eq!(store.list("packs/").unwrap(), []);
-    assert_eq!(server.join().unwrap(), ["PROPFIND /p/packs/", "PROPFIND /p/"]);
+    assert_eq!(server.join().unwrap(), ["PROPFIND /p/packs/", "PROPFIND /p/", "PROPFIND /p/"]);
+    let told = "<multistatus xmlns='DAV:'><response><href>/p/</href><propstat><prop><resourcetype><collection/></resourcetype>\
+        </prop><status>HTTP/1.1 200 OK</status></propstat></response><response><href>/p/packs/</href><propstat><prop><resourcetype>\
+        <collection/></resourcetype></prop><status>HTTP/1.1 200 OK</status></propstat></response></multistatus>";
+    let (store, server) = scripted(vec![NOT_FOUND, COLLECTION, Answer::Say("207 Multi-Status", told)]);
+    assert_eq!(kind(store.list("packs/")), Some(io::ErrorKind::Other), "it is listed, and said to be absent");
+    server.join().unwrap();
     let (store, server) = scripted(vec![NOT_FOUND, NOT_FOUND]);
     assert_eq!(kind(store.list("packs/")), Some(io::ErrorKind::Other));
     server.join().unwrap();

@@ -161,7 +161,9 @@ fn open_or_create(arguments: &Arguments, context: &Context) -> Result<Ready> {
     let location = context.location()?;
     let is_absent = || matches!(Repository::identify(&*location.store()), Err(Error::NoRepository { .. }));
     if location.choice == Choice::Named || arguments.dry_run || !is_absent() {
-        return context.open_near().map(Ready::Opened);
+        // A full backup believes nothing that was there before.
+        let opened = if matches!(arguments.requested, Type::Full) { context.open() } else { context.open_near() };
+        return opened.map(Ready::Opened);
     }
     let secret = context.named_secret()?.map(|named| named.read()).transpose()?;
     init::create(location, secret).map(Ready::Created)

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use mainstay_jobs::copy::{CopiedSnapshot, CopyPlan, CopyReport, CopyRun, Forgotten, copy, plan_copy};
+use mainstay_jobs::copy::{CopiedSnapshot, CopyPlan, CopyReport, CopyRun, Forgotten, copy, plan_copy, standing};
 use mainstay_jobs::select;
 use mainstay_repo::{Right, SnapshotEntry};
 use serde::Serialize;
@@ -94,7 +94,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let rewinds = memory::look(&to, &context.output);
     query(&from, &context.output, |listing| {
         let wanted = wanted(arguments, listing)?;
-        let held = to.repository.list_snapshots()?.entries;
+        let held = standing(&to.repository, to.repository.list_snapshots()?.entries)?;
         let forgotten = match arguments.snapshots.is_empty() {
             true => Forgotten::StaysAway,
             false => Forgotten::IsCopiedAgain,
@@ -109,7 +109,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         let report = report.map_err(|failure| failure.if_stopped("run the command again: what was copied is used"))?;
         remember(&to, &report, &rewinds);
         let printed = print(arguments, context, (&from, &to), (&plan, &report, &long_run));
-        conclude(printed, ended(&report).map(|code| rewinds.exit_code(code)))
+        conclude(printed, ended(&report, context).map(|code| rewinds.exit_code(code)))
     })
 }
 
@@ -174,9 +174,15 @@ fn remember(to: &Opened, report: &CopyReport, rewinds: &Rewinds) {
     report.copied.iter().for_each(|copied| memory.note(&copied.copy, rewinds));
 }
 
-fn ended(report: &CopyReport) -> Result<ExitCode> {
-    if report.left_out.is_empty() {
+fn ended(report: &CopyReport, context: &Context) -> Result<ExitCode> {
+    if report.left_out.is_empty() && report.problems == 0 {
         return Ok(ExitCode::Success);
+    }
+    if report.left_out.is_empty() {
+        let message = format!("{} of the repository met", units::counted(report.problems, "problem", "problems"));
+        let hint = "the copies are whole; run `mainstay check` there to see what else is affected, and do not prune";
+        context.output.warn_by_code(&Failure::new(&catalogue::DAMAGED, message).with_hint(hint));
+        return Ok(ExitCode::Incomplete);
     }
     let count = units::counted(report.left_out.len() as u64, "snapshot", "snapshots");
     Err(Failure::new(&catalogue::INCOMPLETE_COPY, format!("not everything could be copied: {count} left out")))

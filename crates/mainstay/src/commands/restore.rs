@@ -132,7 +132,11 @@ struct Summary {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
-    let opened = context.open_near_to(Right::Restore, "restore")?;
+    // What proves that a backup can be restored reads nothing but the store.
+    let opened = match arguments.how.verify {
+        true => context.open_to(Right::Restore, "restore")?,
+        false => context.open_near_to(Right::Restore, "restore")?,
+    };
     bring_back(&opened, (text, arguments.selection.source.name(), path), &arguments.how, context)
 }
 

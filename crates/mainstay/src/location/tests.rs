@@ -56,3 +56,13 @@ fn a_quoted_path_is_one_word_of_a_shell() {
         assert_eq!(quoted(Path::new(path)), quoted_path);
     }
 }
+
+#[test]
+fn no_password_of_an_address_is_shown() {
+    for text in
+        ["postgresql://me:hush@db/x", "postgres://me:hush@db", "ftp://me:hush@h/x?password=hush", "s3://k:hush@b/x"]
+    {
+        let failure = Location::find(Some(OsStr::new(text)), Patience::default()).map(|_| ()).expect_err(text);
+        assert!(!failure.message.contains("hush"), "{}", failure.message);
+    }
+}

@@ -155,3 +155,17 @@ fn a_place_without_a_repository_or_with_the_same_keys_is_refused() {
     // Of what is named only what is named.
     world.fails(&["copy", "ffff0000", "--to", "other", "--to-password-file", "other.txt"], 1, "MS-1401");
 }
+
+#[test]
+fn a_copy_whose_content_is_gone_is_copied_again() {
+    let world = with_other();
+    world.ok(&COPY);
+    let packs = files(&world.path("other/packs"));
+    for pack in &packs {
+        std::fs::remove_file(pack).expect("it is there");
+    }
+    let again = world.run(&COPY);
+    assert!(again.stdout.contains("copied 2 snapshots to ") && again.code != 0, "{again:#?}");
+    let latest = [&OTHER[..], &["restore", "latest", "--target", "out", "--verify"]].concat();
+    world.ok(&latest);
+}

@@ -10,6 +10,9 @@ use crate::world::World;
 /// What the issue allows to a backup that finds nothing changed, of any size.
 const UNCHANGED: usize = 24;
 
+/// What is kept near of it.
+const LASTING: [&str; 4] = ["snapshots/", "keys/data/", "index/", "packs/"];
+
 /// Runs a command; the requests that it told of, as `verb name`.
 fn requests(world: &World, arguments: &[&str]) -> Vec<String> {
     let ran = world.ok(&[&["-vv"], arguments].concat());
@@ -54,20 +57,20 @@ fn a_backup_goes_on_where_the_copies_on_this_machine_are_gone_or_damaged() {
     let world = World::with_files();
     world.settle();
     let (_server, repository) = in_a_bucket(&world);
-    let back_up = || requests(&world, &["--repo", &repository, "backup", "docs"]);
-    back_up();
-    back_up();
-    let near = back_up().len();
+    let read = |more: &[&str]| {
+        let told = requests(&world, &[&["--repo", &repository], more, &["backup", "docs"]].concat());
+        LASTING.iter().map(|folder| count(&told, &format!("read {folder}"))).sum::<usize>()
+    };
+    read(&[]);
+    assert_eq!(read(&[]), 0, "all of it is near");
     let cache = world.path(".cache/mainstay");
-    let file = crate::world::only(&cache).join("objects.db");
-    fs::write(&file, b"damaged").unwrap();
-    assert!(back_up().len() > near, "what is damaged is read from the store again");
-    assert_eq!(back_up().len(), near);
+    fs::write(crate::world::only(&cache).join("objects.db"), b"damaged").unwrap();
+    assert!(read(&[]) > 0, "what is damaged is read from the store again");
+    assert_eq!(read(&[]), 0);
     fs::remove_dir_all(&cache).unwrap();
-    assert!(back_up().len() > near);
-    assert_eq!(back_up().len(), near);
-    let without = requests(&world, &["--repo", &repository, "--cache-limit", "0", "backup", "docs"]);
-    assert!(without.len() > near, "{without:#?}");
+    assert!(read(&[]) > 0);
+    assert_eq!(read(&[]), 0);
+    assert!(read(&["--cache-limit", "0"]) > 0);
     assert_restores(&world, &repository, "out");
 }
 
@@ -127,4 +130,26 @@ fn a_verify_reads_each_pack_once() {
     let packs = server.objects("backups").iter().filter(|name| name.contains("/packs/")).count();
     let told = requests(&world, &["--repo", &repository, "verify"]);
     assert!(packs > 2 && count(&told, "read packs/") <= packs + 1, "{packs} packs: {told:#?}");
+}
+
+#[test]
+fn what_came_damaged_from_a_store_is_read_again_once_it_is_mended() {
+    let world = World::with_files();
+    world.settle();
+    let (server, repository) = in_a_bucket(&world);
+    world.ok(&["--repo", &repository, "backup", "docs"]);
+    world.ok(&["--repo", &repository, "sync", "--to", &world.absolute("copy")]);
+    // Another machine has no copies.
+    fs::remove_dir_all(world.path(".cache/mainstay")).unwrap();
+    let names = server.objects("backups");
+    let snapshot = names.iter().find(|name| name.contains("/snapshots/")).expect("a snapshot");
+    let held = fs::read(world.path(&format!("copy/{}", snapshot.strip_prefix("db-1/").unwrap()))).unwrap();
+    let mut damaged = held.clone();
+    damaged[100] ^= 1;
+    server.put("backups", snapshot, &damaged);
+    let told = world.run(&["--repo", &repository, "snapshots"]);
+    assert!(told.code != 0 && told.all().contains("MS-1301"), "{told:#?}");
+    server.put("backups", snapshot, &held);
+    assert_restores(&world, &repository, "out");
+    world.ok(&["--repo", &repository, "snapshots"]);
 }

@@ -98,12 +98,24 @@ impl S3 {
         self.request_with(what, "")
     }
 
+    /// Puts bytes in the place of an object, behind the repository's back.
+    pub fn put(&self, bucket: &str, name: &str, bytes: &[u8]) {
+        let answer = self.send(&format!("PUT /{bucket}/{name}"), "", bytes);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+
     /// A request with more lines in its head.
     fn request_with(&self, what: &str, lines: &str) -> String {
+        self.send(what, lines, &[])
+    }
+
+    fn send(&self, what: &str, lines: &str, body: &[u8]) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("the server is there");
         let key = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
         let head = format!("{what} HTTP/1.1\r\nHost: {}\r\nAuthorization: {key}\r\n{lines}", self.address);
-        write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n").expect("it listens");
+        let len = body.len();
+        write!(stream, "{head}Content-Length: {len}\r\nConnection: close\r\n\r\n").expect("it listens");
+        stream.write_all(body).expect("it listens");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");
         answer

@@ -53,7 +53,11 @@ fn a_snapshot_has_these_bytes_for_ever() {
         "11".to_owned() + "ac010102000300040005000600070008000900" + "0a000b000c1903e8",
         "12".to_owned() + "6a6d61696e737461792031",
     ];
-    assert_eq!(hex(&snapshot().encode()), format!("b0{}", fields.concat()));
+    let made_here = Snapshot { origin: None, ..snapshot() };
+    assert_eq!(hex(&made_here.encode()), format!("b0{}", fields.concat()));
+    assert_eq!(Snapshot::decode(&made_here.encode()), Ok(made_here));
+    let origin = format!("13a20150{}025820{}", "07".repeat(16), "08".repeat(32));
+    assert_eq!(hex(&snapshot().encode()), format!("b1{}{origin}", fields.concat()), "a copy says of what");
     assert_eq!(Snapshot::decode(&snapshot().encode()), Ok(snapshot()));
 }
 

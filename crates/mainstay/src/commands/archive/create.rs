@@ -190,7 +190,14 @@ fn what_is_there(place: &Location) -> String {
                 place.quoted()
             )
         }
-        Err(_) => format!("what was begun at {} is no archive: delete it", place.quoted()),
+        Err(mainstay_repo::Error::NoRepository { .. } | mainstay_repo::Error::Invalid(_)) => {
+            format!("what was begun at {} is no archive: delete it", place.quoted())
+        }
+        // Sealed or not: nothing that may be held is given up for a server that is away.
+        Err(_) => format!(
+            "whether the archive at {0} was finished is not known now: look by mainstay archive show {0} before anything of it is deleted",
+            place.quoted()
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use jiff::civil::Date;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp};
+use mainstay_jobs::backup::CLOCK_TOLERANCE;
 use mainstay_repo::store::{Lock, LockMode};
 use serde::Serialize;
 
@@ -44,9 +45,9 @@ pub struct Until {
     /// Delete nothing of it for this long: 90d, 7y
     #[arg(long, value_name = "TIME", value_parser = crate::commands::prune::span)]
     hold: Option<Span>,
-    /// Who may end a lock of the store early: nobody (compliance), or who has a special right (governance)
-    #[arg(long, value_name = "MODE", default_value = "compliance", hide_possible_values = true)]
-    lock_mode: Mode,
+    /// Who may end a lock of the store early: nobody (compliance), or who has a special right (governance) [default: compliance, or as it is locked]
+    #[arg(long, value_name = "MODE", hide_possible_values = true)]
+    lock_mode: Option<Mode>,
 }
 
 /// The modes of object lock.
@@ -61,17 +62,30 @@ fn date(text: &str) -> std::result::Result<Date, String> {
 }
 
 impl Until {
+    /// Where none is named, new locks are those that nobody ends, and others stay what they are.
     pub fn mode(&self) -> LockMode {
         match self.lock_mode {
-            Mode::Compliance => LockMode::Compliance,
-            Mode::Governance => LockMode::Governance,
+            Some(Mode::Compliance) => LockMode::Compliance,
+            Some(Mode::Governance) => LockMode::Governance,
+            None => LockMode::AsBefore,
         }
     }
 
     /// The moment that is meant, if one is; lengths count from the later of two moments: the present, and the snapshot's end, since a
     /// clock may be behind.
     pub fn moment(&self, ended: i64) -> Result<Option<i64>> {
-        let start = machine::now().max(ended);
+        let now = machine::now();
+        if ended.saturating_sub(CLOCK_TOLERANCE) > now && self.hold.is_some() {
+            let message = format!(
+                "hold archive: it is {} by this machine, and the snapshot ended at {}",
+                time::utc(now),
+                time::utc(ended)
+            );
+            return Err(Failure::new(&catalogue::INVALID, message).with_hint(
+                "one of the clocks is wrong, and a lock until a wrong date cannot be taken back: say --hold-until DATE",
+            ));
+        }
+        let start = now.max(ended);
         let until = match (self.hold_until, self.hold) {
             (Some(date), _) => end_of(date),
             (None, Some(span)) => {
@@ -120,7 +134,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     })?;
     let lock = archive.extend_hold(until, arguments.hold.mode()).map_err(|error| {
         let held = archive.held_until().map(time::utc).unwrap_or_default();
-        Failure::from(error).with_hint(format!("it is held until {held}; name a later date"))
+        let hint = match error {
+            mainstay_repo::Error::Invalid(_) => {
+                format!("it is held until {held}; a hold is extended to a later date, of an archive that is whole")
+            }
+            _ => "run the command again: locks that are missing are set".to_owned(),
+        };
+        Failure::from(error).with_hint(hint)
     })?;
     if context.output.is_json() {
         context.output.document(&Fields {

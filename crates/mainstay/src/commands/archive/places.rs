@@ -57,7 +57,8 @@ pub fn find(above: &Location) -> Result<Vec<Location>> {
     let mut found = Vec::new();
     for name in names {
         let place = above.beneath(&name)?;
-        if Repository::is_archive_at(&*place.store()).unwrap_or(false) {
+        // What cannot be read may be one, and says why when it is looked at.
+        if Repository::is_archive_at(&*place.store()).unwrap_or(true) {
             found.push(place);
         }
     }

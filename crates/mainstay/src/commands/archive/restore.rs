@@ -33,9 +33,11 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let place = context.find(Some(&arguments.place))?;
-    places::require_warm(&places::read(&place)?, &place, context)?;
+    let archive = places::read(&place)?;
+    places::require_warm(&archive, &place, context)?;
+    let snapshot = archive.manifest().snapshot.to_string();
     let path = arguments.path.as_ref().map(|path| normalise(path.as_bytes())).transpose()?;
     let opened = context.open_place(&place)?;
     opened.repository.require(Right::Restore, "restore")?;
-    bring_back(&opened, ("latest", None, path), &arguments.how, context)
+    bring_back(&opened, (&snapshot, None, path), &arguments.how, context)
 }

@@ -91,6 +91,9 @@ fn look(archive: &Archive, opened: Option<&Opened>, long_run: &LongRun) -> mains
         |damage: &ObjectDamage| DamageFields { object: damage.name.clone(), problem: damage.error.to_string() };
     let mut found =
         Found { damages: damaged.iter().map(fields).collect(), stray: archive.strays()?, opened_bytes: None };
+    let problem = "the snapshot of the archive was forgotten, or is being deleted";
+    let leaving = |object: String| DamageFields { object, problem: problem.to_owned() };
+    found.damages.extend(archive.leaving()?.into_iter().map(leaving));
     // What is damaged is told already; only what is whole is worth opening.
     if let (Some(opened), true) = (opened, damaged.is_empty()) {
         let options = VerifyOptions { sample: None, seed: 0 };

@@ -67,7 +67,14 @@ impl Postgres {
     pub fn kill_and_start_anew(&mut self) {
         self.process.kill().expect("it runs");
         self.process.wait().expect("it ends");
-        self.process = spawn(&self.folder.path().join("data"), self.port, self.settings);
+        let data = self.folder.path().join("data");
+        // Those that it began end by themselves once they notice, and until then no other one starts there.
+        let begun = std::time::Instant::now();
+        while is_worked_in(&data) {
+            assert!(begun.elapsed().as_secs() < 120, "processes of the server that was killed do not end");
+            std::thread::yield_now();
+        }
+        self.process = spawn(&data, self.port, self.settings);
     }
 }
 
@@ -93,6 +100,12 @@ fn spawn(data: &Path, port: u16, settings: &[&str]) -> Child {
         process.wait().expect("it ended");
     }
     panic!("the server does not start: {:?}", told.last());
+}
+
+/// Whether a process has this directory for its own, as all of a server's have.
+fn is_worked_in(directory: &Path) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("it lists processes").filter_map(Result::ok);
+    processes.filter_map(|process| std::fs::read_link(process.path().join("cwd")).ok()).any(|cwd| cwd == directory)
 }
 
 /// Where Debian has the programs of the newest version, which are not on everybody's path.
