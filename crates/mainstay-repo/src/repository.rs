@@ -179,11 +179,6 @@ impl Repository {
         Self::read_config(store).map(|config| config.repository)
     }
 
-    /// Whether a store holds an archive; needs no key.
-    pub fn is_archive_at(store: &dyn Store) -> Result<bool> {
-        Self::read_config(store).map(|config| config.form == config::Form::Archive)
-    }
-
     fn read_config(store: &dyn Store) -> Result<Config> {
         let location = store.location();
         let bytes = store.read(names::CONFIG, limits::CONFIG_LEN).map_err(|source| {

@@ -159,7 +159,7 @@ fn root_of(text: &str) -> Option<&str> {
 }
 
 /// The text of the first element of a name.
-fn between<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+pub fn between<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.trim())
 }

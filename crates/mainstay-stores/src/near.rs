@@ -194,10 +194,10 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 fn begin(connection: &Connection, limit: u64) -> rusqlite::Result<(i64, u64)> {
     let last: Option<i64> = connection.query_row("SELECT max(used) FROM cells", [], |row| row.get(0))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let kept: Option<i64> = connection.query_row("SELECT sum(length(bytes)) FROM cells", [], |row| row.get(0))?;
-    if kept.unwrap_or(0) > limit {
+    let mut kept = bytes_kept(connection)?;
+    if kept > limit {
         // A tenth more, so that the next opening need not do it again.
-        let surplus = kept.unwrap_or(0) - limit / 10 * 9;
+        let surplus = kept - limit / 10 * 9;
         connection.execute(
             "DELETE FROM cells WHERE rowid IN (SELECT rowid FROM
                 (SELECT rowid, sum(length(bytes)) OVER (ORDER BY used, rowid) - length(bytes) AS before FROM cells)
@@ -209,10 +209,14 @@ fn begin(connection: &Connection, limit: u64) -> rusqlite::Result<(i64, u64)> {
         let mut freeing = connection.prepare("PRAGMA incremental_vacuum")?;
         let mut pages = freeing.query([])?;
         while pages.next()?.is_some() {}
+        kept = bytes_kept(connection)?;
     }
-    let kept: Option<i64> = connection.query_row("SELECT sum(length(bytes)) FROM cells", [], |row| row.get(0))?;
-    let room = u64::try_from(limit - kept.unwrap_or(0)).unwrap_or(0);
+    let room = u64::try_from(limit - kept).unwrap_or(0);
     Ok((last.unwrap_or(0).saturating_add(1), room))
+}
+
+fn bytes_kept(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT coalesce(sum(length(bytes)), 0) FROM cells", [], |row| row.get(0))
 }
 
 /// A disk that flips bits is no reason to call a repository damaged. Not for those who would deceive: what is read is opened and

@@ -11,7 +11,7 @@ use mainstay_repo::store::{Lock, LockMode};
 use object_store::aws::{AwsAuthorizer, AwsCredentialProvider};
 use object_store::client::{HttpClient, HttpError, HttpRequestBody};
 
-use crate::answers::{Beyond, collect};
+use crate::answers::{Beyond, between, collect};
 use crate::patience::Patience;
 
 #[cfg(test)]
@@ -179,12 +179,6 @@ impl Shown {
             self.until
         )
     }
-}
-
-/// The text of the first element of a name.
-fn between<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let (_, rest) = text.split_once(&format!("<{name}>"))?;
-    rest.split_once(&format!("</{name}>")).map(|(inner, _)| inner.trim())
 }
 
 /// `2033-03-01T14:02:11`

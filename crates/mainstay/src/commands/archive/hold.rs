@@ -98,7 +98,7 @@ impl Until {
         let until = until.ok_or_else(|| {
             Failure::new(&catalogue::INVALID, "hold archive: the date is later than any clock shows (the year 2262)")
         })?;
-        if until <= machine::now() {
+        if until <= now {
             let message = format!("hold archive until {}: that is past", time::utc(until));
             return Err(Failure::new(&catalogue::INVALID, message));
         }

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::Path;
 
-use mainstay_repo::{Archive, Repository, SnapshotId, names};
+use mainstay_repo::{Archive, Locked, Repository, SnapshotId, names};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result, catalogue};
@@ -47,8 +47,8 @@ fn is_one_file(place: &Location) -> bool {
 
 /// The archives at or beneath a place, by name.
 pub fn find(above: &Location) -> Result<Vec<Location>> {
-    if let Ok(is_archive) = Repository::is_archive_at(&*above.store()) {
-        return Ok(if is_archive { vec![above.clone()] } else { Vec::new() });
+    if let Ok(itself) = Locked::find(above.store()) {
+        return Ok(if itself.is_archive() { vec![above.clone()] } else { Vec::new() });
     }
     let names = match above.directory() {
         Some(path) => folders(path)?,
@@ -58,7 +58,7 @@ pub fn find(above: &Location) -> Result<Vec<Location>> {
     for name in names {
         let place = above.beneath(&name)?;
         // What cannot be read may be one, and says why when it is looked at.
-        if Repository::is_archive_at(&*place.store()).unwrap_or(true) {
+        if Locked::find(place.store()).map_or(true, |found| found.is_archive()) {
             found.push(place);
         }
     }
