@@ -293,21 +293,30 @@ impl Repository {
 
     /// Opens the index; blocks in `absent` packs count as absent, and so do those in condemned packs. A list that is damaged
     /// dooms nothing here: whoever relies on copies looks at the lists first.
-    pub(crate) fn index_without(&self, mut absent: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
+    pub(crate) fn index_without(&self, absent: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
+        self.open_index_without(absent, care).map(Arc::new)
+    }
+
+    /// The same for whoever changes what it finds.
+    pub(crate) fn open_index_without(&self, mut absent: HashSet<PackId>, care: Care) -> Result<Index> {
         absent.extend(self.condemned()?.packs());
-        self.index_beside(absent, care)
+        self.open_index(absent, care)
     }
 
     /// Opens the index; blocks in `absent` packs count as absent, and in no others.
     pub(crate) fn index_beside(&self, absent: HashSet<PackId>, care: Care) -> Result<Arc<Index>> {
-        Index::open(self.store.clone(), self.keys.clone(), absent, care).map(Arc::new)
+        self.open_index(absent, care).map(Arc::new)
+    }
+
+    /// The same for whoever changes what it finds.
+    pub(crate) fn open_index(&self, absent: HashSet<PackId>, care: Care) -> Result<Index> {
+        Index::open(self.store.clone(), self.keys.clone(), absent, care)
     }
 
     /// The same for whoever stores: what is known to be lost counts as absent too, so that it is stored again where a source
     /// still has it.
     pub(crate) fn index_without_losses(&self, absent: HashSet<PackId>, lost: BlockSet) -> Result<Arc<Index>> {
-        let index = Index::open(self.store.clone(), self.keys.clone(), absent, Care::Tails)?;
-        Ok(Arc::new(index.without_blocks(lost)))
+        self.open_index(absent, Care::Tails).map(|index| index.without_blocks(lost).into())
     }
 
     /// The sessions that count for nothing any more.

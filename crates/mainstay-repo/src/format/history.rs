@@ -1,4 +1,4 @@
-//! Records of removal: which snapshots a prune took away.
+//! Records of removal: which snapshots and packs a prune took away.
 //!
 //! Owns their encoding, and the bytes that their signature is made over. Never signs or judges a signature.
 
@@ -6,7 +6,7 @@ use super::envelope::ObjectKind;
 use super::signature::{Certificate, SIGNATURE_LEN};
 use super::signed::{self, SignedObject};
 use super::{Decoded, Problem, from_cbor, to_cbor};
-use crate::id::{RepositoryId, SnapshotId, SourceId, TableId};
+use crate::id::{PackId, RepositoryId, SnapshotId, SourceId, TableId};
 
 /// A snapshot that is not here, and is not meant to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -49,6 +49,81 @@ impl RemovedSnapshot {
     }
 }
 
+/// Packs that were removed. Of the id of each its first eight bytes stand here: a pack that shares them with one of these by chance
+/// is not relied on, which costs the space of what is stored again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemovedPacks {
+    /// Strictly ascending.
+    tags: Vec<u64>,
+}
+
+impl RemovedPacks {
+    pub fn contains(&self, pack: PackId) -> bool {
+        self.tags.binary_search(&tag_of(pack)).is_ok()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tags.is_empty()
+    }
+
+    pub fn add(&mut self, more: &Self) {
+        self.tags.extend_from_slice(&more.tags);
+        self.tags.sort_unstable();
+        self.tags.dedup();
+    }
+
+    /// Those of these that are not among others.
+    pub fn without(mut self, others: &Self) -> Self {
+        self.tags.retain(|tag| others.tags.binary_search(tag).is_err());
+        self
+    }
+}
+
+impl FromIterator<PackId> for RemovedPacks {
+    fn from_iter<I: IntoIterator<Item = PackId>>(packs: I) -> Self {
+        let mut removed = Self { tags: packs.into_iter().map(tag_of).collect() };
+        removed.add(&Self::default());
+        removed
+    }
+}
+
+fn tag_of(pack: PackId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = pack.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+impl<C> minicbor::Encode<C> for RemovedPacks {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        encoder: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        let bytes: Vec<u8> = self.tags.iter().flat_map(|tag| tag.to_be_bytes()).collect();
+        encoder.bytes(&bytes)?.ok()
+    }
+
+    fn is_nil(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for RemovedPacks {
+    fn decode(decoder: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let (tags, rest) = decoder.bytes()?.as_chunks::<8>();
+        let tags: Vec<u64> = tags.iter().map(|tag| u64::from_be_bytes(*tag)).collect();
+        if tags.is_empty() || !rest.is_empty() || !tags.is_sorted_by(|one, next| one < next) {
+            return Err(minicbor::decode::Error::message(
+                "removed packs are eight bytes each, ascending, and at least one",
+            ));
+        }
+        Ok(Self { tags })
+    }
+
+    fn nil() -> Option<Self> {
+        Some(Self::default())
+    }
+}
+
 /// What a holder signs.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
@@ -58,6 +133,8 @@ pub struct Removal {
     pub id: TableId,
     #[n(2)]
     pub snapshots: Vec<RemovedSnapshot>,
+    #[n(3)]
+    pub packs: RemovedPacks,
 }
 
 /// A record in its parts.

@@ -100,7 +100,7 @@ fn history_as_stored() -> Vec<Seed> {
     let signer = signer();
     let removed =
         RemovedSnapshot { source: SOURCE, sequence: 12, id: SNAPSHOT, previous: Some(SNAPSHOT), elsewhere: Some(true) };
-    let removal = Removal { id: LIST, snapshots: vec![removed] };
+    let removal = Removal { id: LIST, snapshots: vec![removed], packs: [PackId([3; 32])].into_iter().collect() };
     let signature = signer.sign(&history::signed(REPOSITORY, &removal));
     let header = SnapshotHeader {
         repository: REPOSITORY,

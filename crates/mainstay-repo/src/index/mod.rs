@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
+use crate::format::history::RemovedPacks;
 use crate::format::names::{self, TableKind};
 use crate::format::refs::BlockSet;
 use crate::format::table::TablePack;
@@ -101,6 +102,8 @@ pub struct Index {
     /// Packs for which tables of chunks vouch, by domain: nobody can write those without the domain's secrets, while anybody can
     /// put packs and tables of blocks.
     vouched: HashMap<DomainId, HashSet<PackId>>,
+    /// Packs that were deleted: whatever is under such a name is not what somebody vouched for.
+    removed: RemovedPacks,
     /// Blocks that are not found though tables name them.
     absent: BlockSet,
     cache: PageCache,
@@ -120,6 +123,11 @@ impl Index {
         let mut index = Self::of_readable(store, keys, &listed, care)?;
         index.condemned = condemned;
         Ok(index)
+    }
+
+    /// The same index, by which nobody relies on anything under the names of packs that were removed.
+    pub fn without_removed(self, removed: RemovedPacks) -> Self {
+        Self { removed, ..self }
     }
 
     /// The same index, in which these blocks are not found.
@@ -175,6 +183,7 @@ impl Index {
             chunks,
             by_session,
             vouched,
+            removed: RemovedPacks::default(),
             superseded,
             lost,
             condemned: HashSet::new(),
@@ -186,19 +195,24 @@ impl Index {
     }
 
     /// Finds a chunk of the own domain that is in some pack: its block may be there without it. Nothing is believed of a pack
-    /// for which nobody of the domain vouches.
+    /// for which nobody of the domain vouches, or that was removed.
     ///
     /// # Errors
     /// When a page is damaged on which it may stand, and no other table has it.
     pub fn find_chunk(&self, id: &ChunkId) -> Result<Option<ChunkPlace>> {
         let domain = self.keys.own_domain();
-        self.find_chunk_in(id, |table| self.is_own(table), |copy| self.is_vouched(domain, copy.pack))
+        self.find_chunk_in(id, |table| self.is_own(table), |copy| self.is_sure(domain, copy.pack))
     }
 
     /// The copy of a block in which this chunk was found.
     pub fn copy_with(&self, chunk: &ChunkPlace) -> Result<Option<BlockPlace>> {
         let domain = self.keys.own_domain();
-        self.find_copy(chunk.block, |copy| chunk.is_in(copy) && self.is_vouched(domain, copy.pack))
+        self.find_copy(chunk.block, |copy| chunk.is_in(copy) && self.is_sure(domain, copy.pack))
+    }
+
+    /// Whether what is under the name of a pack must be what a table of chunks of a domain vouches for.
+    pub fn is_sure(&self, domain: DomainId, pack: PackId) -> bool {
+        self.is_vouched(domain, pack) && !self.removed.contains(pack)
     }
 
     /// Whether a table of chunks of a domain vouches for a pack.

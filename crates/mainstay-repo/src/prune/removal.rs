@@ -98,7 +98,7 @@ impl<'r> Removal<'r> {
     /// Removes snapshots that nobody was told of.
     pub fn void_snapshots(&mut self) -> Result<()> {
         let void: Vec<CondemnedSnapshot> = self.snapshots.void.iter().map(place_of).collect();
-        self.record(&void)?;
+        self.record(&void, [])?;
         void.iter().try_for_each(|place| self.snapshot(place))
     }
 
@@ -179,11 +179,12 @@ impl<'r> Removal<'r> {
         let mut held = self.still_needed(list, now.needed, condemned.packs())?;
         held.extend(list.packs.iter().map(|pack| pack.id).filter(|id| self.held.contains(id)));
         let (stay, go): (Vec<_>, Vec<_>) = meant.into_iter().partition(|snapshot| now.kept.contains(&snapshot.id));
-        self.record(go.iter().copied())?;
+        let packs: Vec<&CondemnedPack> = list.packs.iter().filter(|pack| !held.contains(&pack.id)).collect();
+        self.record(go.iter().copied(), packs.iter().map(|pack| pack.id))?;
         for snapshot in go {
             self.snapshot(snapshot)?;
         }
-        for pack in list.packs.iter().filter(|pack| !held.contains(&pack.id)) {
+        for pack in packs {
             self.delete(&names::pack(pack.id, pack.session))?;
         }
         let are_keys_gone = self.data_keys(list, &condemned)?;
@@ -271,11 +272,16 @@ impl<'r> Removal<'r> {
         Ok(held)
     }
 
-    /// Before the first is gone: from then on nothing but this record tells that it was meant to go.
-    fn record<'p>(&self, places: impl IntoIterator<Item = &'p CondemnedSnapshot>) -> Result<()> {
+    /// Before the first is gone: from then on nothing but this record tells that it was meant to go, and that what stands under
+    /// the name of such a pack is not that pack.
+    fn record<'p>(
+        &self,
+        places: impl IntoIterator<Item = &'p CondemnedSnapshot>,
+        packs: impl IntoIterator<Item = PackId>,
+    ) -> Result<()> {
         let places = places.into_iter();
         let places = places.map(|place| SnapshotPlace { source: place.source, sequence: place.sequence, id: place.id });
-        self.repository.record_removal(places)
+        self.repository.record_removal(places, packs.into_iter().collect())
     }
 
     /// A snapshot goes before its map, and its map before its mark: so a snapshot never lacks its map, and what is left is

@@ -1,7 +1,8 @@
 //! What was removed for good, and whether the history is whole but for that.
 //!
 //! Owns the records of removal: reading them, and publishing one before anything is deleted. Nothing is concluded from what a
-//! listing lacks: a snapshot that another was made after is listed, or recorded here, or missing.
+//! listing lacks: a snapshot that another was made after is listed, or recorded here, or missing. Names of packs that are recorded here
+//! never come back, so a session relies on nothing that stands under one.
 //!
 //! Concurrency: records only add to one another, and one that replaces others holds all that they held and is there before
 //! they go. So the union of those that are listed is never less than it was; one that was listed and is gone means that there
@@ -15,7 +16,7 @@ use super::{
     put,
 };
 use crate::error::{Error, Kind, Result};
-use crate::format::history::{self, Removal, RemovedSnapshot};
+use crate::format::history::{self, Removal, RemovedPacks, RemovedSnapshot};
 use crate::format::signature::SigningRights;
 use crate::format::{Problem, names};
 use crate::id::{SnapshotId, TableId};
@@ -32,11 +33,13 @@ const ATTEMPTS: usize = 10;
 #[derive(Debug, Default)]
 pub struct Removed {
     snapshots: BTreeMap<SnapshotId, RemovedSnapshot>,
+    pub(crate) packs: RemovedPacks,
     /// What is wrong with the records that cannot be believed.
     pub damaged: Vec<Error>,
     /// Records that a new one replaces, and what they hold.
     replaceable: Vec<String>,
     held: BTreeMap<SnapshotId, RemovedSnapshot>,
+    held_packs: RemovedPacks,
 }
 
 impl Removed {
@@ -101,7 +104,9 @@ impl Repository {
                     if object.len <= REPLACEABLE_LEN {
                         removed.replaceable.push(object.name);
                         removal.snapshots.iter().for_each(|gone| note(&mut removed.held, *gone));
+                        removed.held_packs.add(&removal.packs);
                     }
+                    removed.packs.add(&removal.packs);
                     removal.snapshots.into_iter().for_each(|gone| note(&mut removed.snapshots, gone));
                 }
                 Err(problem) => {
@@ -121,8 +126,12 @@ impl Repository {
         Ok(record.removal)
     }
 
-    /// Records that snapshots are about to be removed. They may be deleted once this has returned.
-    pub(crate) fn record_removal(&self, gone: impl IntoIterator<Item = SnapshotPlace>) -> Result<()> {
+    /// Records that snapshots and packs are about to be removed. They may be deleted once this has returned.
+    pub(crate) fn record_removal(
+        &self,
+        gone: impl IntoIterator<Item = SnapshotPlace>,
+        packs: RemovedPacks,
+    ) -> Result<()> {
         let mut removed = Vec::new();
         for place @ SnapshotPlace { source, sequence, id } in gone {
             match self.read_proof(place) {
@@ -133,25 +142,34 @@ impl Repository {
                 }
             }
         }
-        self.record(removed)
+        self.record_all(removed, packs)
     }
 
-    /// Records what is not here, or is about to go; what is recorded already as removed here stays so.
+    /// Records snapshots that are not here, or are about to go; what is recorded already as removed here stays so.
     pub(crate) fn record(&self, gone: Vec<RemovedSnapshot>) -> Result<()> {
+        self.record_all(gone, RemovedPacks::default())
+    }
+
+    fn record_all(&self, gone: Vec<RemovedSnapshot>, packs: RemovedPacks) -> Result<()> {
+        if gone.is_empty() && packs.is_empty() {
+            return Ok(());
+        }
         let removed = self.removed()?;
         let is_fresh = |gone: &RemovedSnapshot| removed.get(gone.id).is_none_or(|known| gone.rank() > known.rank());
         let fresh: Vec<RemovedSnapshot> = gone.into_iter().filter(is_fresh).collect();
-        if fresh.is_empty() {
+        let fresh_packs = packs.without(&removed.packs);
+        if fresh.is_empty() && fresh_packs.is_empty() {
             return Ok(());
         }
         let signer = self.keys.signer();
         let confirmed = signer.confirm(self.id(), SigningRights::REMOVALS);
         confirmed.map_err(|problem| Error::Invalid(format!("record what is removed: {problem}")))?;
-        let mut held = removed.held;
+        let (mut held, mut packs) = (removed.held, removed.held_packs);
         fresh.into_iter().for_each(|gone| note(&mut held, gone));
+        packs.add(&fresh_packs);
         let mut snapshots: Vec<RemovedSnapshot> = held.into_values().collect();
         snapshots.sort_by_key(|gone| (gone.source, gone.sequence, gone.id));
-        let removal = Removal { id: TableId(random()?), snapshots };
+        let removal = Removal { id: TableId(random()?), snapshots, packs };
         let signature = signer.sign(&history::signed(self.id(), &removal));
         let bytes = history::encode(self.id(), &removal, signer.certificates(), signature);
         self.with_reserve(|| put(&*self.store, &names::removal(removal.id), &bytes))?;

@@ -17,7 +17,7 @@ use crate::lease::OpenLeases;
 use crate::pack_reader::{OpenBlock, PackListing};
 use crate::parity::is_whole_pack;
 use crate::repository::Repository;
-use crate::store::Object;
+use crate::store::{Object, both};
 
 /// Chunk rows that are held before they become a table: 64 MiB of them, and those of one pack.
 const CHUNKS_AT_ONCE: usize = 1 << 20;
@@ -33,17 +33,19 @@ pub fn present_index(
     condemned: &CondemnedLists,
 ) -> Result<(Arc<Index>, Vec<String>)> {
     // What the lease names counts as absent even if its list is gone by now, and with it a pack that is listed still.
-    let mut index = repository.index_without(condemned.packs(), Care::BlockPages)?;
+    let mut index = repository.open_index_without(condemned.packs(), Care::BlockPages)?;
     if complete_index(repository, &index, packs, open)? {
-        index = repository.index_without(condemned.packs(), Care::Tails)?;
+        index = repository.open_index_without(condemned.packs(), Care::Tails)?;
     }
     let listed: HashMap<&str, u64> = packs.iter().map(|pack| (pack.name.as_str(), pack.len)).collect();
     let is_absent = |pack: &TablePack| listed.get(&*names::pack(pack.id, pack.session)) != Some(&pack.len);
     let absent: Vec<TablePack> = index.packs().into_values().filter(is_absent).collect();
-    // What a repair found lost is stored again where the source still has it.
-    let known_losses = repository.known_losses()?.blocks;
+    // What a repair found lost is stored again where the source still has it. Both are read after the lease was taken: a pack that
+    // is removed later was not doomed when it was, and waits for this session.
+    let (known_losses, removed) = both(&*repository.store, || repository.known_losses(), || repository.removed());
+    let (known_losses, removed) = (known_losses?.blocks, removed?.packs);
     if absent.is_empty() && known_losses.is_empty() {
-        return Ok((index, Vec::new()));
+        return Ok((index.without_removed(removed).into(), Vec::new()));
     }
     // What another session published since the listing is no loss, and what a prune was about to delete none either.
     let is_there = |pack: &TablePack, name: &str| repository.store.len(name).is_ok_and(|len| len == pack.len);
@@ -53,7 +55,8 @@ pub fn present_index(
     let mut absent: HashSet<PackId> = absent.iter().map(|pack| pack.id).collect();
     absent.extend(condemned.packs());
     absent.extend(repository.condemned()?.packs());
-    Ok((repository.index_without_losses(absent, known_losses)?, lost))
+    let index = repository.open_index(absent, Care::Tails)?.without_blocks(known_losses);
+    Ok((index.without_removed(removed).into(), lost))
 }
 
 /// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything

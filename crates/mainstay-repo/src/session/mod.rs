@@ -45,7 +45,7 @@ use crate::store::both;
 pub(crate) use adopt::{complete_index, present_index, vouch_if_it_opens};
 use class::{Class, LANES, lane};
 pub use commit::{Draft, Presence, SessionReport};
-use directories::Directories;
+pub(crate) use directories::Directories;
 use known::{KnownChunks, Place};
 use packer::Packer;
 pub use permits::Permits;

@@ -11,6 +11,7 @@ mod overflowing;
 mod sharing;
 mod signing;
 mod storing;
+mod strangers;
 mod writers;
 
 use super::*;

@@ -1,7 +1,8 @@
 //! The blocks that brought snapshots need.
 //!
 //! Owns which of them are here, which copies come, and copying them as ciphertext. Every copy is opened before it is put, and none
-//! comes of which the same bytes are here. Of a block that is thinned on both sides each copy may have what the other lacks, so
+//! comes of which the same bytes are here. Anybody can put packs and tables of blocks, so what is here counts only where nobody else can
+//! have put it, or where it opens. Of a block that is thinned on both sides each copy may have what the other lacks, so
 //! all that are there come, or none counts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,7 +18,7 @@ use crate::index::{BlockPlace, Index};
 use crate::pack_reader::{BlockReader, PackListing};
 use crate::prune::PruneObserver;
 use crate::repository::Repository;
-use crate::session::{Copies, present_index};
+use crate::session::{Copies, Directories, present_index};
 use crate::store::{Object, is_absent};
 
 /// Blocks on their way.
@@ -25,6 +26,9 @@ pub struct Blocks<'r> {
     here: &'r Repository,
     own: Arc<Index>,
     own_blocks: BlockReader,
+    directories: Directories,
+    /// Blocks that are here: snapshots of their own domain need them that are, or a copy was looked at.
+    sure: BlockSet,
     theirs: Theirs<'r>,
     copies: Copies<'r>,
     /// Blocks that are asked for, with the bytes that they take there.
@@ -56,6 +60,8 @@ impl<'r> Blocks<'r> {
             here,
             own_blocks: here.block_reader(&own),
             own,
+            directories: Directories::default(),
+            sure: BlockSet::default(),
             theirs: Theirs::look(there)?,
             copies: Copies::new(here, session)?,
             waiting: BlockSet::default(),
@@ -90,11 +96,22 @@ impl<'r> Blocks<'r> {
         Ok(false)
     }
 
+    /// Notes what a snapshot of a session needs that is here. What it needs of another domain is only said to be.
+    pub fn count_on(&mut self, blocks: &BlockSet, session: SessionId) {
+        let keys = &self.here.keys;
+        let domain = keys.domain_of(session);
+        self.sure.extend(blocks.iter().filter(|block| keys.domain_of(block.session) == domain));
+    }
+
     /// Asks for those of these blocks that are not here.
     pub fn ask_for(&mut self, blocks: &BlockSet) -> Result<()> {
         for block in blocks.iter() {
-            if !self.arrived.contains(block) && !self.waiting.contains(block) && self.lacks(block)? {
-                self.wait_for(block)?;
+            if self.arrived.contains(block) || self.waiting.contains(block) {
+                continue;
+            }
+            match self.lacks(block)? {
+                true => self.wait_for(block)?,
+                false => drop(self.sure.insert(block)),
             }
         }
         Ok(())
@@ -119,8 +136,33 @@ impl<'r> Blocks<'r> {
         Ok(())
     }
 
+    /// The copies that are here.
+    fn own_copies(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
+        let mut copies = self.own.copies(block)?;
+        if !self.sure.contains(block) {
+            let judged = copies.iter().map(|copy| self.is_sure(block, copy)).collect::<Result<Vec<bool>>>()?;
+            let mut judged = judged.into_iter();
+            copies.retain(|_| judged.next().unwrap_or_default());
+        }
+        Ok(copies)
+    }
+
+    /// Whether a copy is what a table says: its pack is one for which somebody of the domain vouches, was never removed, and names it,
+    /// or else it opens.
+    fn is_sure(&self, block: BlockId, copy: &BlockPlace) -> Result<bool> {
+        // Of which domain a session was its data key says.
+        if unless_damaged(self.here.data_keys.get(block.session))?.is_none() {
+            return Ok(false);
+        }
+        let is_vouched = self.own.is_sure(self.here.keys.domain_of(block.session), copy.pack);
+        if is_vouched && self.directories.confirm(self.here, block, copy)? {
+            return Ok(true);
+        }
+        self.own_blocks.has_good_copy((block, copy.kind), copy)
+    }
+
     fn lacks(&self, block: BlockId) -> Result<bool> {
-        let own = self.own.copies(block)?;
+        let own = self.own_copies(block)?;
         if own.is_empty() || own.iter().any(|copy| !copy.thinned) {
             return Ok(own.is_empty());
         }
@@ -245,7 +287,7 @@ impl<'r> Blocks<'r> {
     /// [`Error::BlockMissing`].
     pub fn require(&self, blocks: &BlockSet, packs: &HashSet<String>) -> Result<()> {
         for block in blocks.iter().filter(|block| !self.arrived.contains(*block)) {
-            let copies = if self.missing.contains(block) { Vec::new() } else { self.own.copies(block)? };
+            let copies = if self.missing.contains(block) { Vec::new() } else { self.own_copies(block)? };
             if !copies.iter().any(|copy| packs.contains(&names::pack(copy.pack, copy.pack_session))) {
                 return Err(Error::BlockMissing { block: block.to_string() });
             }

@@ -2,6 +2,7 @@
 
 mod beside;
 mod crash;
+mod strangers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -18,7 +18,8 @@ fn removal() -> Removal {
         elsewhere: (sequence == 3).then_some(true),
     };
     let snapshots = vec![one(1, None), one(2, Some(SnapshotId([1; 32]))), one(3, None)];
-    Removal { id: RECORD, snapshots }
+    let packs = [PackId([7; 32]), PackId([2; 32]), PackId([7; 32])].into_iter().collect();
+    Removal { id: RECORD, snapshots, packs }
 }
 
 fn encoded() -> Vec<u8> {
@@ -38,10 +39,31 @@ fn a_removal_has_these_bytes_for_ever() {
     let first = format!("a30150{source}0201035820{one}");
     let second = format!("a40150{source}0202035820{two}045820{one}");
     let third = format!("a40150{source}0203035820{three}05f5");
-    let expected = format!("a20150{}0283{first}{second}{third}", "1d".repeat(16));
+    let packs = format!("0350{}{}", "02".repeat(8), "07".repeat(8));
+    let expected = format!("a30150{}0283{first}{second}{third}{packs}", "1d".repeat(16));
     assert_eq!(hex(&to_cbor(&removal())), expected);
     let signed = format!("{}19{}{expected}", hex(b"mainstay-signed-1"), "a1".repeat(16));
     assert_eq!(hex(&super::signed(REPOSITORY, &removal())), signed);
+}
+
+#[test]
+fn a_record_without_packs_is_as_short_as_it_was_before_there_were_any() {
+    let removal = Removal { packs: RemovedPacks::default(), ..removal() };
+    let stored = to_cbor(&removal);
+    assert!(stored.starts_with(&[0xa2]), "{}", hex(&stored));
+    assert_eq!(from_cbor::<Removal>("record", &stored).unwrap(), removal);
+}
+
+#[test]
+fn packs_that_are_not_eight_bytes_each_ascending_and_at_least_one_are_refused() {
+    let whole = hex(&to_cbor(&removal()));
+    let (two, seven) = ("02".repeat(8), "07".repeat(8));
+    for wrong in ["0340".to_owned(), format!("0348{two}00"), format!("0350{seven}{two}"), format!("0350{two}{two}")] {
+        let damaged = whole.replace(&format!("0350{two}{seven}"), &wrong);
+        let bytes: Vec<u8> =
+            (0..damaged.len() / 2).map(|at| u8::from_str_radix(&damaged[2 * at..2 * at + 2], 16).unwrap()).collect();
+        assert!(from_cbor::<Removal>("record", &bytes).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn a_thinned_copy_never_stands_for_a_whole_one() {
     for name in named(&old, "packs/").into_iter().filter(|name| !store.names().contains(name)) {
         store.put(&name, &old.read(&name, u64::MAX).unwrap()).unwrap();
     }
+    named(&store, names::HISTORY).iter().for_each(|name| store.delete(name).unwrap());
     let mut rows = NewRows::default();
     for object in repository.list_packs().unwrap() {
         let listing = repository.read_pack_listing(&object).unwrap();
@@ -257,6 +258,7 @@ fn a_whole_copy_that_no_table_names_is_not_given_up_for_a_thinned_one() {
         let name = names::pack(pack.id, pack.session);
         store.put(&name, &old.read(&name, u64::MAX).unwrap()).unwrap();
     }
+    named(&store, names::HISTORY).iter().for_each(|name| store.delete(name).unwrap());
     let all = small(0..200);
     assert!(back_up(&repository, 3, &all).unwrap().new_bytes < 100_000, "only the whole copy holds all files");
     // The table that names the whole copy is gone.

@@ -132,6 +132,7 @@ fn a_record_that_nobody_may_have_made_is_not_believed() {
     let removal = Removal {
         id,
         snapshots: vec![RemovedSnapshot { source, sequence, id: entries[1].id, previous, elsewhere: None }],
+        packs: RemovedPacks::default(),
     };
     let signature = stranger.sign(&history::signed(repository.id(), &removal));
     let forged = history::encode(repository.id(), &removal, stranger.certificates(), signature);
@@ -156,12 +157,16 @@ fn two_who_remove_at_once_forget_nothing_of_each_other() {
     let (store, repository, entries) = chain_of(4);
     let other = open(store.clone(), alive());
     let seen = other.removed().unwrap();
-    repository.record_removal([place(&repository, &entries[0])]).unwrap();
+    let pack = |number: u8| crate::id::PackId([number; 32]);
+    let packs = |numbers: &[u8]| numbers.iter().map(|number| pack(*number)).collect();
+    repository.record_removal([place(&repository, &entries[0])], packs(&[1])).unwrap();
     drop(seen);
-    other.record_removal([place(&other, &entries[1])]).unwrap();
-    repository.record_removal([0, 2].map(|at| place(&repository, &entries[at]))).unwrap();
+    other.record_removal([place(&other, &entries[1])], packs(&[2])).unwrap();
+    repository.record_removal([0, 2].map(|at| place(&repository, &entries[at])), packs(&[1, 3])).unwrap();
+    other.record_removal([], packs(&[4])).unwrap();
     let removed = repository.removed().unwrap();
     assert!(entries[..3].iter().all(|entry| removed.contains(entry.id)));
+    assert!((1..5).all(|number| removed.packs.contains(pack(number))) && !removed.packs.contains(pack(5)));
 }
 
 #[test]
@@ -186,7 +191,7 @@ fn what_another_key_recorded_counts() {
     let code = RecoveryCode::generate().unwrap().to_text();
     repository.add_key(&Secret::from_text(&code), "laptop", 5).unwrap();
     let laptop = Repository::open(Arc::new(store), &Secret::from_text(&code), alive()).unwrap();
-    laptop.record_removal([place(&laptop, &entries[0])]).unwrap();
+    laptop.record_removal([place(&laptop, &entries[0])], RemovedPacks::default()).unwrap();
     assert!(repository.removed().unwrap().contains(entries[0].id));
     back_up(&laptop, 2, &files_of(&[("a", 1, 1000)])).unwrap();
 }

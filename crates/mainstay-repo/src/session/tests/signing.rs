@@ -48,7 +48,7 @@ fn a_writer_signs_its_snapshots_and_nothing_else() {
         assert!(signer.confirm(id, SigningRights::REMOVALS).is_err());
         assert!(signer.introduce(id, SigningRights::SNAPSHOTS, "more", 1).is_err());
         let before = named(&store, names::HISTORY);
-        let recorded = writer.record_removal([place(&writer, &entry)]);
+        let recorded = writer.record_removal([place(&writer, &entry)], Default::default());
         assert!(recorded.is_err() && named(&store, names::HISTORY) == before, "{may:?}");
     }
 }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::fixtures::{FailingStore, Failure, copy_of, process};
+use crate::fixtures::{FailingStore, Failure, process};
 use crate::format::block::BlockKind;
 use crate::index::{ChunkPlace, NewRows, write_tables};
 use crate::keys::{RecoveryCode, Right, Secret};
-use crate::pack_writer::{PackWriter, SealedBlock};
 use crate::repository::WriterMay;
-use crate::store::Object;
 
 /// Makes a writer's key, and opens the repository with it whenever it is asked to.
 pub(super) struct Writer(String);
@@ -30,7 +28,7 @@ impl Writer {
     }
 }
 
-fn some_files() -> Files {
+pub(super) fn some_files() -> Files {
     files_of(&[("a", 1, 1000), ("b", 2, 300_000), ("c", 3, 700_000), ("d", 4, 10), ("e", 5, 20), ("f", 6, 30)])
 }
 
@@ -168,79 +166,6 @@ fn a_stolen_writer_key_poisons_nobodys_deduplication() {
     poison(&full, &full, &files);
     let report = back_up(&full, 1, &files).unwrap();
     assert!(report.duplicate_bytes > 0 && read_back(&full, &report.entry).ok() != Some(files));
-}
-
-/// Puts, as anybody can who may write to the store, a pack of garbage under the identifiers of these blocks and with their
-/// true chunk tables, and a table that leads there.
-fn forge(store: &MemoryStore, repository: &Repository, pack: &Object, bytes: &[u8], is_named: bool) {
-    let listing = repository.read_pack_listing(pack).unwrap();
-    let mut forged = PackWriter::begin(store, repository.id(), crate::fixtures::session_id(9)).unwrap();
-    for row in &listing.rows {
-        let at = |offset: u32, len: u32| bytes[offset as usize..(offset + len) as usize].to_vec();
-        let mut block = at(row.offset, row.stored_len);
-        block.iter_mut().skip(60).for_each(|byte| *byte ^= 1);
-        let table = at(row.table_offset, row.table_len);
-        let sealed = SealedBlock { id: row.block, kind: row.kind, thinned: row.thinned, bytes: block, table };
-        forged.append(&sealed).unwrap();
-    }
-    let forged = forged.finish().unwrap();
-    let mut rows = NewRows::default();
-    rows.add_pack(forged.named(), &forged.rows);
-    if is_named {
-        write_tables(store, &repository.keys, rows, &[]).unwrap();
-    }
-}
-
-#[test]
-fn a_pack_that_a_stranger_puts_brings_no_dead_block_back_to_life() {
-    for is_named in [true, false] {
-        let (store, full) = new_repository();
-        back_up(&full, 1, &some_files()).unwrap();
-        let before = copy_of(&store);
-        let packs = full.list_packs().unwrap();
-        // The pack is pruned, or somebody deletes it: rows of its chunks are there still.
-        packs.iter().for_each(|pack| store.delete(&pack.name).unwrap());
-        for pack in &packs {
-            forge(&store, &open(before.clone(), alive()), pack, &before.read(&pack.name, u64::MAX).unwrap(), is_named);
-        }
-        let true_ones = |name: &&String| packs.iter().any(|pack| pack.name == **name);
-        assert_eq!(named(&store, "packs/").iter().filter(true_ones).count(), 0);
-        for sequence in 2..4 {
-            let report = back_up(&open(store.clone(), restarted()), sequence, &some_files()).unwrap();
-            assert_eq!(
-                read_back(&full, &report.entry).unwrap(),
-                some_files(),
-                "{is_named}: what was forged was believed"
-            );
-        }
-        let agent = Writer::of(&full, WriterMay::Nothing).open(&store);
-        let report = back_up(&agent, 1, &some_files()).unwrap();
-        let entries = open(store, alive()).snapshots().unwrap();
-        assert!(entries.iter().any(|entry| entry.id == report.entry.id));
-    }
-}
-
-#[test]
-fn a_table_that_a_stranger_puts_leads_no_backup_into_a_pack_that_lacks_the_block() {
-    let (store, full) = new_repository();
-    let dead = back_up(&full, 1, &some_files()).unwrap().entry;
-    let kept = files_of(&[("kept", 77, 400_000)]);
-    back_up(&full, 2, &kept).unwrap();
-    let rows: Vec<BlockId> = full.references(&dead).unwrap().iter().collect();
-    full.forget(dead.id, 0).unwrap();
-    full.prune().unwrap();
-    let living = full.index().unwrap().packs().into_values().max_by_key(|pack| pack.len).unwrap();
-    let mut table = NewRows::default();
-    for block in rows {
-        let (pack, pack_session) = (living.id, living.session);
-        let kind = BlockKind::Content;
-        let place = crate::index::BlockPlace { pack, pack_session, offset: 40, stored_len: 100, kind, thinned: false };
-        table.blocks.push((block, place));
-    }
-    table.packs.insert(living.id, living.len);
-    write_tables(&store, &full.keys, table, &[]).unwrap();
-    let report = back_up(&open(store.clone(), restarted()), 3, &some_files()).unwrap();
-    assert_eq!(read_back(&full, &report.entry).unwrap(), some_files());
 }
 
 #[test]
