@@ -15,6 +15,7 @@ mod location;
 mod machine;
 mod memory;
 mod output;
+mod places;
 mod private_file;
 mod recovery_kit;
 mod requests;

@@ -2,6 +2,7 @@
 //!
 //! Owns which snapshots and which repository are meant, and the presentation; `mainstay-jobs` copies.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ use crate::listing::{Listing, query};
 use crate::machine::SystemClock;
 use crate::memory::{self, Memory, Rewinds};
 use crate::output::{escape, units};
+use crate::places;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,6 +110,12 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         let report = long_run.end(report);
         let report = report.map_err(|failure| failure.if_stopped("run the command again: what was copied is used"))?;
         remember(&to, &report, &rewinds);
+        if !arguments.dry_run {
+            let copied: HashSet<_> = report.copied.iter().map(|copied| copied.original).collect();
+            let present = plan.present.iter().map(|(entry, _)| *entry);
+            let copied = listing.entries.iter().filter(|entry| copied.contains(&entry.id));
+            places::note_copied(&from.repository, &to.repository, present.chain(copied));
+        }
         let printed = print(arguments, context, (&from, &to), (&plan, &report, &long_run));
         conclude(printed, ended(&report, context).map(|code| rewinds.exit_code(code)))
     })

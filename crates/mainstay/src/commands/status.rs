@@ -3,6 +3,7 @@
 //! Owns the summary per source and what deserves a warning. Reads no index, so that it is quick.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use mainstay_jobs::backup::CLOCK_TOLERANCE;
 use mainstay_jobs::select;
@@ -16,6 +17,7 @@ use crate::listing::Listing;
 use crate::location::quoted;
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time, units};
+use crate::places::Places;
 use crate::{machine, memory, recovery_kit};
 
 const EXAMPLES: &str = "\
@@ -23,7 +25,9 @@ Examples:
   mainstay status
   mainstay status --json";
 
-/// Show for each source when it was backed up last, and what needs attention
+/// Show for each source when it was backed up last, in how many places that is, and what needs attention
+///
+/// Other places count as this machine found them when it last ran `sync` or `copy`.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {}
@@ -54,6 +58,8 @@ struct SourceFields<'a> {
     last_content_bytes: u64,
     last_warnings: u64,
     last_full_started: Option<String>,
+    /// Other places that had the last snapshot when this machine last synchronised with them or copied to them.
+    also_in: Vec<&'a str>,
 }
 
 pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
@@ -75,6 +81,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     }
     let forgotten = entries.len().saturating_sub(kept.len()) as u64;
     warnings.extend(attention(&opened, &sources, forgotten, now)?);
+    let places = Places::beside(&opened);
     let fields = Fields {
         repository: opened.repository.id().to_string(),
         location: opened.location.text().to_string_lossy().into_owned(),
@@ -82,14 +89,14 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
         packs: packs.len() as u64,
         snapshots: kept.len() as u64,
         forgotten_snapshots: forgotten,
-        sources: sources.values().filter_map(|entries| source_fields(entries, now)).collect(),
+        sources: sources.values().filter_map(|entries| source_fields(entries, &places, now)).collect(),
         warnings,
     };
     if context.output.is_json() {
         context.output.document(&fields)?;
         return Ok(listing.exit_code(ExitCode::Success));
     }
-    context.output.table(&table(&sources, now))?;
+    context.output.table(&table(&sources, &places, now))?;
     context.output.result(&format!(
         "repository {} at {}: {}, {} stored\n",
         opened.repository.id().short(),
@@ -97,6 +104,16 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
         units::counted(fields.snapshots, "snapshot", "snapshots"),
         units::size(fields.pack_bytes),
     ))?;
+    for (name, place) in places.iter() {
+        let has = sources.values().filter_map(|entries| entries.last()).filter(|last| place.has(last.id)).count();
+        context.output.result(&format!(
+            "copies at {}: {} of {}, as of {}\n",
+            quoted(Path::new(name)),
+            units::count(has as u64),
+            units::counted(sources.len() as u64, "last snapshot", "last snapshots"),
+            time::ago(place.seen, now),
+        ))?;
+    }
     fields.warnings.iter().for_each(|warning| context.output.warn(warning));
     if kept.is_empty() {
         context.output.say(&format!("next: mainstay backup{} PATH", opened.location.flag()));
@@ -104,7 +121,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(listing.exit_code(ExitCode::Success))
 }
 
-fn source_fields<'a>(entries: &[&'a SnapshotEntry], now: i64) -> Option<SourceFields<'a>> {
+fn source_fields<'a>(entries: &[&'a SnapshotEntry], places: &'a Places, now: i64) -> Option<SourceFields<'a>> {
     let last = entries.last()?;
     let snapshot = &last.snapshot;
     let is_full = |entry: &&&SnapshotEntry| entry.snapshot.backup_type == mainstay_repo::BackupType::Full;
@@ -118,16 +135,18 @@ fn source_fields<'a>(entries: &[&'a SnapshotEntry], now: i64) -> Option<SourceFi
         last_content_bytes: snapshot.statistics.content_bytes,
         last_warnings: snapshot.statistics.warnings,
         last_full_started: entries.iter().rfind(is_full).map(|entry| time::utc(entry.snapshot.started)),
+        also_in: places.with(last.id),
     })
 }
 
-fn table(sources: &BTreeMap<&str, Vec<&SnapshotEntry>>, now: i64) -> Table {
+fn table(sources: &BTreeMap<&str, Vec<&SnapshotEntry>>, places: &Places, now: i64) -> Table {
     let mut table = Table::new(&[
         ("LAST GOOD", Align::Left),
         ("AGE", Align::Right),
         ("ID", Align::Left),
         ("TYPE", Align::Left),
         ("SNAPSHOTS", Align::Right),
+        ("PLACES", Align::Right),
         ("SIZE", Align::Right),
         ("SOURCE", Align::Left),
     ]);
@@ -139,6 +158,7 @@ fn table(sources: &BTreeMap<&str, Vec<&SnapshotEntry>>, now: i64) -> Table {
             last.id.short(),
             last.snapshot.backup_type.name().to_owned(),
             units::count(entries.len() as u64),
+            units::count(1 + places.with(last.id).len() as u64),
             units::size(last.snapshot.statistics.content_bytes),
             escape::text(source),
         ]);

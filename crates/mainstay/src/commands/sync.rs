@@ -14,9 +14,9 @@ use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::Location;
-use crate::memory;
 use crate::output::progress::Counted;
 use crate::output::{escape, units};
+use crate::{memory, places};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,6 +108,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     {
         // Afterwards: what was seen there and has come again is no rewind, and what has come is remembered.
         rewinds.0.extend(memory::look(to, &context.output).0);
+        // A place that cannot be listed now is not remembered.
+        let _ = places::note_copies(&both.from.repository, &to.repository);
     }
     conclude(printed, ended(&report).map(|code| rewinds.exit_code(code)))
 }

@@ -133,3 +133,40 @@ fn a_copy_that_is_not_mounted_is_not_made_anew() {
     assert!(files(&world.path("copy")).is_empty());
     assert!(world.ok(&["sync", "--to", &copy, "--create"]).stdout.contains("created a copy"));
 }
+
+#[test]
+fn status_says_in_how_many_places_the_last_snapshot_is() {
+    let (world, copy) = with_copy();
+    let places = |repository: &[&str]| {
+        let status = world.document(&[repository, &["status"]].concat());
+        status["sources"][0]["also_in"].as_array().expect("a list").len()
+    };
+    assert_eq!(world.document(&["status"])["sources"][0]["also_in"][0], copy.as_str());
+    assert_eq!(places(&["--repo", &copy]), 1, "the copy counts the repository");
+    let shown = world.ok(&["status"]).stdout;
+    assert!(
+        shown.contains("PLACES") && shown.contains(&format!("copies at {copy}: 1 of 1 last snapshot, ")),
+        "{shown}"
+    );
+    world.write("docs/more", b"more");
+    world.settle();
+    world.ok(&["backup", "docs"]);
+    assert_eq!(places(&[]), 0, "the last one is here alone");
+    assert!(world.ok(&["status"]).stdout.contains("0 of 1 last snapshot, "));
+    world.ok(&["sync", "--to", &copy, "--dry-run"]);
+    assert_eq!(places(&[]), 0, "showing brings nothing");
+    world.ok(&["sync", "--to", &copy]);
+    assert_eq!(places(&[]), 1);
+    world.write("other.txt", b"another passphrase\n");
+    let other = ["--repo", "other", "--password-file", "other.txt"];
+    world.ok(&[&other[..], &["init"]].concat());
+    world.ok(&["copy", "--to", "other", "--to-password-file", "other.txt"]);
+    assert_eq!(places(&[]), 2);
+    assert_eq!(places(&other), 0, "a repository with other keys knows of none");
+    let state = world.home().join(".local/state/mainstay/places");
+    let file = std::fs::read_dir(&state).expect("a folder").next().expect("a file").expect("a file").path();
+    std::fs::write(&file, b"{\"places\": 7}").expect("damaged");
+    assert_eq!(places(&[]), 0, "a damaged memory remembers nothing");
+    world.ok(&["sync", "--to", &copy]);
+    assert_eq!(places(&[]), 1);
+}
