@@ -11,6 +11,7 @@ use mainstay_repo::{Error, Locked, Repository, Right, Secret};
 use mainstay_stores::{Ahead, Cached, Near};
 
 use crate::arguments::Global;
+use crate::arguments::reach::Way;
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::Location;
 use crate::output::{Output, Talk};
@@ -53,11 +54,14 @@ impl Context {
         self.find(self.global.repo.as_deref())
     }
 
-    /// Any place, reached as the global options say; `None` is the default one.
+    /// Any place, reached as the global options say, or else its address; `None` is the default one.
     pub fn find(&self, place: Option<&OsStr>) -> Result<Location> {
-        let reach = &self.global.reach;
-        let mut location = Location::find(place, reach.patience())?;
-        if let Some(limits) = reach.limits() {
+        let split = place.map(Way::split).transpose();
+        let split = split.map_err(|why| Failure::new(&catalogue::ADDRESS, format!("open repository: {why}")))?;
+        let (place, named) = split.unzip();
+        let way = self.global.reach.way(named.unwrap_or_default());
+        let mut location = Location::find(place.as_deref(), way.patience())?;
+        if let Some(limits) = way.limits() {
             location = location.surrounded_by(limits);
         }
         Ok(if self.output.talk == Talk::Requests { location.surrounded_by(Told::new()) } else { location })

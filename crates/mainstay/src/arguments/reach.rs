@@ -2,12 +2,17 @@
 //!
 //! Owns the limits that a user sets and what they become. Reaches nothing.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::time::Duration;
 
 use clap::Args;
 use mainstay_stores::{Limits, Patience};
 
 use crate::output::units;
+
+#[cfg(test)]
+mod tests;
 
 const HEADING: &str = "Repositories in other places";
 
@@ -40,15 +45,65 @@ pub struct Reach {
     pub cache_limit: u64,
 }
 
-/// A rate of nothing would wait for ever.
-fn rate(text: &str) -> Result<u64, String> {
-    match units::parse_size(text)? {
-        0 => Err("nothing would ever be moved".to_owned()),
-        rate => Ok(rate),
-    }
+/// How one place is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    limit_upload: Option<u64>,
+    limit_download: Option<u64>,
+    connections: Option<u16>,
+    timeout: Option<u32>,
+    retries: Option<u16>,
 }
 
-impl Reach {
+impl Way {
+    /// Takes out of an address what it says of the way to it: `s3://bucket/prefix?limit-upload=5MiB&region=…`.
+    ///
+    /// # Errors
+    /// Which setting is wrong, in words that follow the address.
+    pub fn split(text: &OsStr) -> Result<(OsString, Self), String> {
+        let mut way = Self::default();
+        let bytes = text.as_bytes();
+        let is_remote = bytes.windows(3).any(|part| part == b"://")
+            && ![&b"file:"[..], b"sqlite:"].iter().any(|scheme| bytes.starts_with(scheme));
+        let Some(at) = bytes.iter().position(|byte| *byte == b'?').filter(|_| is_remote) else {
+            return Ok((text.to_owned(), way));
+        };
+        let (address, query) = bytes.split_at(at);
+        let mut rest = Vec::new();
+        for setting in query.get(1..).unwrap_or_default().split(|byte| *byte == b'&') {
+            let said = str::from_utf8(setting).ok().and_then(|setting| setting.split_once('='));
+            if !said.map_or(Ok(false), |(key, value)| way.set(key, value))? {
+                rest.push(setting);
+            }
+        }
+        let mut address = address.to_owned();
+        if !rest.is_empty() {
+            address.push(b'?');
+            address.extend(rest.join(&b'&'));
+        }
+        Ok((OsString::from_vec(address), way))
+    }
+
+    /// Answers whether it is a setting of the way.
+    fn set(&mut self, key: &str, value: &str) -> Result<bool, String> {
+        let told = |problem: String| format!("{key}: {problem}");
+        let number = |most: u32| match value.parse::<u32>() {
+            Ok(number) if number <= most => Ok(number),
+            _ => Err(told(format!("expected a number up to {most}"))),
+        };
+        let several =
+            |most| number(most).and_then(|number| (number > 0).then_some(number).ok_or(told("0 is none".to_owned())));
+        match key {
+            "limit-upload" => self.limit_upload = Some(rate(value).map_err(told)?),
+            "limit-download" => self.limit_download = Some(rate(value).map_err(told)?),
+            "connections" => self.connections = Some(several(u16::MAX.into())? as u16),
+            "timeout" => self.timeout = Some(several(u32::MAX)?),
+            "retries" => self.retries = Some(number(u16::MAX.into())? as u16),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// How long a server is waited for.
     pub fn patience(&self) -> Patience {
         let default = Patience::default();
@@ -61,5 +116,26 @@ impl Reach {
     pub fn limits(&self) -> Option<Limits> {
         let is_limited = self.limit_upload.or(self.limit_download).is_some() || self.connections.is_some();
         is_limited.then(|| Limits::new(self.limit_upload, self.limit_download, self.connections.map(usize::from)))
+    }
+}
+
+/// A rate of nothing would wait for ever.
+fn rate(text: &str) -> Result<u64, String> {
+    match units::parse_size(text)? {
+        0 => Err("nothing would ever be moved".to_owned()),
+        rate => Ok(rate),
+    }
+}
+
+impl Reach {
+    /// The way to a place of which the address says something: an option or variable goes before it.
+    pub fn way(&self, named: Way) -> Way {
+        Way {
+            limit_upload: self.limit_upload.or(named.limit_upload),
+            limit_download: self.limit_download.or(named.limit_download),
+            connections: self.connections.or(named.connections),
+            timeout: self.timeout.or(named.timeout),
+            retries: self.retries.or(named.retries),
+        }
     }
 }
