@@ -6,6 +6,7 @@
 //! indexes of both, and the maps of the snapshots that are brought together.
 
 mod blocks;
+mod fetching;
 mod keys;
 mod plan;
 

@@ -21,6 +21,8 @@ use crate::repository::Repository;
 use crate::session::{Copies, Directories, present_index};
 use crate::store::{Object, is_absent};
 
+use super::fetching::{Chosen, Fetched, fetch};
+
 /// Blocks on their way.
 pub struct Blocks<'r> {
     here: &'r Repository,
@@ -39,13 +41,6 @@ pub struct Blocks<'r> {
     /// Blocks that were asked for and could not be brought.
     missing: BlockSet,
     pub brought: u64,
-}
-
-/// What is chosen of one pack.
-#[derive(Default)]
-struct OfPack {
-    blocks: HashSet<(u32, BlockId)>,
-    bytes: u64,
 }
 
 impl<'r> Blocks<'r> {
@@ -194,14 +189,20 @@ impl<'r> Blocks<'r> {
     ) -> Result<()> {
         self.waiting_bytes = 0;
         let waiting = std::mem::take(&mut self.waiting);
-        let chosen = self.choose(&waiting)?;
-        observer.expect(0, chosen.values().map(|of_pack| of_pack.bytes).sum());
-        for (pack, of_pack) in chosen {
+        let (chosen, bytes) = self.choose(&waiting)?;
+        observer.expect(0, bytes);
+        let Self { here, own_blocks, theirs, copies, arrived, brought, .. } = self;
+        fetch((theirs.repository, own_blocks), &chosen, |fetched| {
             observer.check()?;
-            renew(self.here)?;
-            self.copy_out_of(&pack, &of_pack.blocks)?;
-            observer.advance(0, of_pack.bytes);
-        }
+            renew(here)?;
+            for Fetched { row, table, bytes } in fetched {
+                observer.advance(0, row.stored_len.into());
+                copies.add(&row, &table, bytes)?;
+                arrived.insert(row.block);
+                *brought += 1;
+            }
+            Ok(())
+        })?;
         let rest: Vec<BlockId> = waiting.iter().filter(|block| !self.arrived.contains(*block)).collect();
         if !rest.is_empty() {
             // What a prune has moved meanwhile is elsewhere now.
@@ -219,30 +220,17 @@ impl<'r> Blocks<'r> {
         self.copies.finish()
     }
 
-    /// Where whole copies are, by pack.
-    fn choose(&self, waiting: &BlockSet) -> Result<BTreeMap<String, OfPack>> {
-        let mut chosen = BTreeMap::<String, OfPack>::new();
+    /// Where whole copies are, by pack, and how long they are together.
+    fn choose(&self, waiting: &BlockSet) -> Result<(Vec<Chosen>, u64)> {
+        let (mut chosen, mut bytes) = (BTreeMap::<String, HashSet<(u32, BlockId)>>::new(), 0);
         for block in waiting.iter() {
             if let Some(place) = self.theirs.copies(block)?.iter().find(|place| !place.thinned) {
-                let of_pack = chosen.entry(names::pack(place.pack, place.pack_session)).or_default();
-                of_pack.blocks.insert((place.offset, block));
-                of_pack.bytes += u64::from(place.stored_len);
+                let blocks = chosen.entry(names::pack(place.pack, place.pack_session)).or_default();
+                blocks.insert((place.offset, block));
+                bytes += u64::from(place.stored_len);
             }
         }
-        Ok(chosen)
-    }
-
-    /// Copies chosen blocks out of a pack; what is damaged or gone is passed over.
-    fn copy_out_of(&mut self, pack: &str, chosen: &HashSet<(u32, BlockId)>) -> Result<()> {
-        let Some(listing) = self.theirs.listing(pack)? else { return Ok(()) };
-        let rows: Vec<PackRow> =
-            listing.rows.iter().filter(|row| chosen.contains(&(row.offset, row.block))).copied().collect();
-        for row in rows.into_iter().filter(|row| !row.thinned) {
-            if self.copy(pack, &row)? {
-                self.arrived.insert(row.block);
-            }
-        }
-        Ok(())
+        Ok((chosen.into_iter().map(|(pack, blocks)| Chosen { pack, blocks }).collect(), bytes))
     }
 
     /// Brings a whole copy of a block, or else every thinned one of which the same is not here; answers whether all of it came.
@@ -359,14 +347,14 @@ impl<'r> Theirs<'r> {
 }
 
 /// Nothing where something is damaged or gone.
-fn unless_lost<T>(read: Result<T>) -> Result<Option<T>> {
+pub fn unless_lost<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Err(Error::Store { source, .. }) if is_absent(&source) => Ok(None),
         read => unless_damaged(read),
     }
 }
 
-fn unless_gone<T>(read: std::io::Result<T>, name: &str) -> Result<Option<T>> {
+pub fn unless_gone<T>(read: std::io::Result<T>, name: &str) -> Result<Option<T>> {
     match read {
         Err(source) if is_absent(&source) => Ok(None),
         read => read.map(Some).map_err(|source| Error::Store { verb: "read", name: name.to_owned(), source }),

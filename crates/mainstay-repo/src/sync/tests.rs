@@ -2,6 +2,7 @@
 
 mod beside;
 mod crash;
+mod fetching;
 mod strangers;
 
 use std::collections::BTreeMap;
