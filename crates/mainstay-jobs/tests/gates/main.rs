@@ -9,6 +9,7 @@ mod crash_store;
 mod damage;
 mod effort;
 mod errors;
+mod far;
 mod fault_disk;
 mod fault_store;
 mod hostile;
