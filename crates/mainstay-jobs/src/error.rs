@@ -48,6 +48,9 @@ pub enum Error {
     /// Something of a snapshot that must be copied whole cannot be read.
     #[error("copy {path}: {problem}")]
     NotWhole { path: String, problem: String },
+    /// An archive that is imported is damaged, cut short, or none.
+    #[error("read tar archive {name}, byte {at}: {problem}")]
+    Tar { name: String, at: u64, problem: String },
     /// The user asked to stop.
     #[error("stopped on request")]
     Cancelled,

@@ -17,6 +17,8 @@ use crate::{Cancel, Error, Progress, Result};
 use pax::Records;
 
 #[cfg(test)]
+pub use acl::text as access_list;
+#[cfg(test)]
 mod tests;
 
 /// What was written.

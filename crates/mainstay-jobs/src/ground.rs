@@ -20,7 +20,7 @@ use mainstay_repo::{
 use mainstay_sources::files::{Owners, Preserve};
 use mainstay_sources::{Source, Warning};
 
-use crate::backup::{BackupOptions, BackupReport, BackupRun, Mode, Requested, backup};
+use crate::backup::{BackupOptions, BackupReport, BackupRun, Input, Mode, Requested, backup};
 use crate::fixture::{SECOND, liveness};
 use crate::restore::{Extent, Extra, Overwrite, PlannedEntry, RestoreOptions, RestoreReport, RestoreRun, restore};
 use crate::{Cancel, Clock, NoProgress};
@@ -112,7 +112,7 @@ impl Ground {
     ) -> crate::Result<BackupReport> {
         backup(&BackupRun {
             repository: &self.repository,
-            source,
+            input: Input::Tree(source),
             options,
             clock: &self.clock,
             progress: &NoProgress,

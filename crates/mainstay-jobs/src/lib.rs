@@ -19,6 +19,7 @@ mod fixture;
 pub mod fuzzing;
 #[cfg(test)]
 mod ground;
+mod import;
 mod own_ancestor;
 pub mod progress;
 mod reading;

@@ -13,8 +13,8 @@ use clap::builder::{NonEmptyStringValueParser, TypedValueParser};
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
-    archive, backup, cat, check, completions, copy, diff, doctor, export, find, forget, help, history, init, key, ls,
-    man, parity, prune, repair, repo, restore, snapshots, stats, status, store, sync, undelete, verify,
+    archive, backup, cat, check, completions, copy, diff, doctor, export, find, forget, help, history, import, init,
+    key, ls, man, parity, prune, repair, repo, restore, snapshots, stats, status, store, sync, undelete, verify,
 };
 use crate::failure::{Failure, Result, catalogue};
 use crate::output::color::Choice;
@@ -101,6 +101,7 @@ pub enum Command {
     Cat(cat::Arguments),
     Restore(restore::Arguments),
     Export(export::Arguments),
+    Import(import::Arguments),
     Forget(forget::Arguments),
     Prune(prune::Arguments),
     Undelete(undelete::Arguments),

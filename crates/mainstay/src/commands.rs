@@ -16,6 +16,7 @@ mod findings;
 pub mod forget;
 pub mod help;
 pub mod history;
+pub mod import;
 pub mod init;
 pub mod key;
 mod long_run;
@@ -55,6 +56,7 @@ pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {
         Command::Cat(arguments) => cat::run(arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Export(arguments) => export::run(arguments, context),
+        Command::Import(arguments) => import::run(arguments, context),
         Command::Forget(arguments) => forget::run(arguments, context),
         Command::Prune(arguments) => prune::run(arguments, context),
         Command::Doctor(arguments) => doctor::run(arguments, context),

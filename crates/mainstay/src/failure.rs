@@ -229,6 +229,7 @@ impl From<mainstay_jobs::Error> for Failure {
             }
             E::Target(ref error) => of_target(error),
             E::NotWhole { .. } => &catalogue::DAMAGED,
+            E::Tar { .. } => &catalogue::BROKEN_TAR,
             E::TargetNotEmpty { .. } => &catalogue::TARGET_NOT_EMPTY,
             E::Cancelled => &catalogue::STOPPED,
         };

@@ -18,11 +18,26 @@ pub fn run_beside<T>(
     workers: Vec<Worker<'_>>,
     walk: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
+    run_all_beside(Some(scanner), queue, workers, walk)
+}
+
+/// The same where nothing is listed.
+pub fn run_workers_beside<T>(queue: &Queue, workers: Vec<Worker<'_>>, walk: impl FnOnce() -> Result<T>) -> Result<T> {
+    run_all_beside(None, queue, workers, walk)
+}
+
+fn run_all_beside<T>(
+    scanner: Option<&Scanner<'_>>,
+    queue: &Queue,
+    workers: Vec<Worker<'_>>,
+    walk: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     let failure = Failure::default();
     let walked = std::thread::scope(|scope| {
         let ending = Ending { scanner, queue };
+        let scanners = scanner.into_iter().flat_map(|scanner| std::iter::repeat_n(scanner, SCAN_THREADS));
         let mut threads: Vec<ScopedJoinHandle<'_, ()>> =
-            (0..SCAN_THREADS).map(|_| scope.spawn(|| scanner.run())).collect();
+            scanners.map(|scanner| scope.spawn(|| scanner.run())).collect();
         for worker in workers {
             let failure = &failure;
             threads.push(scope.spawn(move || work(&worker, queue, failure)));
@@ -62,13 +77,15 @@ impl Failure {
 
 /// Sends everybody home when it is dropped.
 struct Ending<'a> {
-    scanner: &'a Scanner<'a>,
+    scanner: Option<&'a Scanner<'a>>,
     queue: &'a Queue,
 }
 
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
-        self.scanner.close();
+        if let Some(scanner) = self.scanner {
+            scanner.close();
+        }
         self.queue.abandon();
     }
 }

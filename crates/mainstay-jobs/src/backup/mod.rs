@@ -3,6 +3,7 @@
 //! Owns the order of a run: choose the parent, open a session, walk and store, commit. Invariant: a problem with an entry
 //! of the source is a warning and the run goes on; a problem with the repository ends the run and no snapshot is written.
 
+mod arrivals;
 mod buffers;
 mod copied;
 mod crew;
@@ -25,6 +26,7 @@ use mainstay_sources::files::Owners;
 use mainstay_sources::{Source, Warning};
 
 use crate::{Cancel, Clock, Error, Phase, Progress, Result};
+pub use arrivals::TarInput;
 pub use copied::Copied;
 pub use history::CLOCK_TOLERANCE;
 use history::History;
@@ -76,10 +78,18 @@ impl BackupOptions {
     }
 }
 
+/// What becomes a snapshot.
+#[derive(Clone, Copy)]
+pub enum Input<'a> {
+    Tree(&'a dyn Source),
+    /// Read whole: nothing of a snapshot before is believed.
+    Tar(&'a TarInput),
+}
+
 /// Everything that a run works with.
 pub struct BackupRun<'a> {
     pub repository: &'a Repository,
-    pub source: &'a dyn Source,
+    pub input: Input<'a>,
     pub options: &'a BackupOptions,
     pub clock: &'a dyn Clock,
     pub progress: &'a dyn Progress,
@@ -125,7 +135,10 @@ pub fn backup(run: &BackupRun<'_>) -> Result<BackupReport> {
         history.tell(run, started);
     }
     let ancestry = Ancestry::choose(&history, run);
-    let walked = walk::walk(run, session.as_ref(), &ancestry);
+    let walked = match run.input {
+        Input::Tree(source) => walk::walk(run, source, session.as_ref(), &ancestry),
+        Input::Tar(archive) => arrivals::take_in(run, archive, session.as_ref(), &ancestry),
+    };
     let walked = match walked.and_then(|walked| run.cancel.check().map(|()| walked)) {
         Ok(walked) => walked,
         Err(error) => return Err(give_up(session, error)),
@@ -172,7 +185,7 @@ impl<'a> Ancestry<'a> {
             .max_by_key(|entry| entry.snapshot.sequence);
         let reads_all = options.sharing == Sharing::Independent;
         let (backup_type, believed) = match options.requested {
-            _ if reads_all => (BackupType::Full, None),
+            _ if reads_all || matches!(run.input, Input::Tar(_)) => (BackupType::Full, None),
             Requested::Full => (BackupType::Full, None),
             Requested::Incremental => (BackupType::Incremental, last_kept),
             Requested::Differential => (BackupType::Differential, last_full),

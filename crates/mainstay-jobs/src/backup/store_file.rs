@@ -151,7 +151,11 @@ impl Worker<'_> {
         Ok(node)
     }
 
-    fn store_large_files(&self, batch: Batch) -> Result<()> {
+    /// Reads large files and gives them away in pieces; one that cannot be read is a warning.
+    ///
+    /// # Errors
+    /// Only the repository's.
+    pub fn store_large_files(&self, batch: Batch) -> Result<()> {
         for task in batch.files {
             self.cancel.check()?;
             self.progress.item(&|| child_path(&*batch.directory, &task.entry));
@@ -296,7 +300,7 @@ fn data_len(extents: &[Extent]) -> u64 {
     extents.iter().filter(is_data).map(Extent::content_len).sum()
 }
 
-fn blocks_of(extents: &[Extent]) -> Vec<BlockId> {
+pub fn blocks_of(extents: &[Extent]) -> Vec<BlockId> {
     let mut blocks: Vec<BlockId> = extents
         .iter()
         .filter_map(|extent| match extent {

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use mainstay_repo::{
     BlockId, BlockSet, Content, Extent, Node, NodeKind, Session, SnapshotEntry, SnapshotStatistics, TreeReader, limits,
 };
-use mainstay_sources::{Details, Directory, Entry, Kind, Timestamp, Warning};
+use mainstay_sources::{Details, Directory, Entry, Kind, Source, Timestamp, Warning};
 
 use super::buffers::Buffers;
 use super::crew::run_beside;
@@ -26,10 +26,10 @@ use crate::convert;
 use crate::{Decision, Error, Result};
 
 /// Threads that read and store files. Cold small files need a queue depth of eight.
-const WORKERS: usize = 8;
+pub const WORKERS: usize = 8;
 /// A batch of small files is closed at this number or at about this many bytes.
 pub const BATCH_FILES: usize = 128;
-const BATCH_BYTES: u64 = 1 << 20;
+pub const BATCH_BYTES: u64 = 1 << 20;
 /// Nodes that may wait for files which are not stored yet; more than the queue holds, so that only a file that takes long
 /// makes the walk wait.
 pub const NODES_AHEAD: usize = 32 * 1024;
@@ -49,7 +49,12 @@ pub struct Walked {
 }
 
 /// Walks the source and stores what is new.
-pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ancestry<'_>) -> Result<Walked> {
+pub fn walk(
+    run: &BackupRun<'_>,
+    source: &dyn Source,
+    session: Option<&Session<'_>>,
+    ancestry: &Ancestry<'_>,
+) -> Result<Walked> {
     let believed = ancestry.believed;
     let trees = match (believed, session) {
         (None, _) => None,
@@ -94,10 +99,11 @@ pub fn walk(run: &BackupRun<'_>, session: Option<&Session<'_>>, ancestry: &Ances
         reading: 0,
         statistics: SnapshotStatistics::default(),
     };
-    run_beside(&scanner, &queue, workers, || walk.run(believed))
+    run_beside(&scanner, &queue, workers, || walk.run(source, believed))
 }
 
-fn worker<'a>(
+/// One of the threads that store files.
+pub fn worker<'a>(
     run: &'a BackupRun<'_>,
     session: &'a Session<'_>,
     (queue, buffers): (&'a Queue, &'a Buffers),
@@ -160,8 +166,8 @@ struct Part {
 }
 
 impl Walk<'_> {
-    fn run(mut self, believed: Option<&SnapshotEntry>) -> Result<Walked> {
-        let root = self.run.source.root()?;
+    fn run(mut self, source: &dyn Source, believed: Option<&SnapshotEntry>) -> Result<Walked> {
+        let root = source.root()?;
         let previous = believed.map(|entry| &entry.snapshot.root);
         let scanned = self.scanner.root(root, previous)??;
         let mut frames = vec![self.open(scanned, previous.cloned(), None)];

@@ -15,7 +15,7 @@ use mainstay_repo::{
 };
 use mainstay_sources::files::Owners;
 
-use crate::backup::{BackupOptions, BackupReport, BackupRun, Copied, Mode, Requested, backup};
+use crate::backup::{BackupOptions, BackupReport, BackupRun, Copied, Input, Mode, Requested, backup};
 use crate::select::in_order;
 use crate::{Cancel, Clock, Error, Progress, Result, reading};
 use source::SnapshotSource;
@@ -199,7 +199,7 @@ fn copy_one(
         let copied = Copied { original: entry.snapshot.clone(), origin, before, names };
         let done = backup(&BackupRun {
             repository: run.to,
-            source: &source,
+            input: Input::Tree(&source),
             options: &options(run, copied),
             clock: run.clock,
             progress: run.progress,

@@ -28,7 +28,7 @@ impl Records {
             {
                 records.add(keyword, text.into_bytes());
             }
-            records.add([b"SCHILY.xattr.", name.as_slice()].concat(), value.clone());
+            records.add([b"SCHILY.xattr.", escaped(name).as_slice()].concat(), value.clone());
         }
         records
     }
@@ -78,6 +78,16 @@ impl Records {
     fn value(&self, keyword: &[u8]) -> Option<&[u8]> {
         self.0.iter().find(|(known, _)| known == keyword).map(|(_, value)| value.as_slice())
     }
+}
+
+/// The name of an attribute as it stands in a keyword, which ends at the first `=`: as GNU tar writes it.
+fn escaped(name: &[u8]) -> Vec<u8> {
+    let escape = |byte: &u8| match byte {
+        b'=' => b"%3D".to_vec(),
+        b'%' => b"%25".to_vec(),
+        other => vec![*other],
+    };
+    name.iter().flat_map(escape).collect()
 }
 
 /// The header of an entry; what does not fit into it goes into the records.

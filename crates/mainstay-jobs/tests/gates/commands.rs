@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use mainstay_jobs::backup::{BackupOptions, BackupRun, Mode, Requested, backup};
+use mainstay_jobs::backup::{BackupOptions, BackupRun, Input, Mode, Requested, backup};
 use mainstay_jobs::watch::Watch;
 use mainstay_jobs::{Cancel, Clock, NoProgress};
 use mainstay_repo::{
@@ -237,7 +237,7 @@ pub fn back_up(repository: &Repository, tree: &Tree) -> Result<SnapshotEntry> {
     };
     let run = BackupRun {
         repository,
-        source: tree,
+        input: Input::Tree(tree),
         options: &options,
         clock: &CLOCK,
         progress: &NoProgress,

@@ -77,6 +77,7 @@ catalogue! {
     REFUSED_NAME = "MS-1502", Failure, "the name cannot be used here; nothing was written";
     INCOMPLETE_BACKUP = "MS-1503", Incomplete, "the snapshot holds everything else; check the entries named above, or exclude them";
     CLOCK_BEHIND = "MS-1504", Incomplete, "set the clock right; the snapshot is whole, but its time is wrong, and `forget` goes by times";
+    BROKEN_TAR = "MS-1505", Failure, "no snapshot was made; see whether `tar -t` reads it, and bring it anew from where it was made";
 
     TARGET_NOT_EMPTY = "MS-1601", Refused, "choose an empty directory, or say by --overwrite what to do with files that exist";
     INCOMPLETE_RESTORE = "MS-1602", Incomplete, "everything else is restored; check the entries named above";

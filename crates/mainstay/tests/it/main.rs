@@ -14,6 +14,7 @@ mod first_run;
 mod forgetting;
 mod gates;
 mod help;
+mod importing;
 mod incomplete;
 mod interruption;
 mod json;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mainstay_jobs::backup::{BackupOptions, BackupRun, Mode, Requested, backup};
+use mainstay_jobs::backup::{BackupOptions, BackupRun, Input, Mode, Requested, backup};
 use mainstay_jobs::{Cancel, Clock, NoProgress};
 use mainstay_repo::{Liveness, LocalStore, RecoveryCode, Repository, Secret, Sharing};
 use mainstay_sources::files::{FileOptions, FileSource, Owners};
@@ -49,7 +49,7 @@ fn back_up_in_the_future(world: &World, source_name: &str) {
     let (repository, source, options) = (&repository, &source, &options);
     let run = BackupRun {
         repository,
-        source,
+        input: Input::Tree(source),
         options,
         clock: &Future,
         progress: &NoProgress,

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::backup::{BackupRun, CLOCK_TOLERANCE, Requested, backup};
+use crate::backup::{BackupRun, CLOCK_TOLERANCE, Input, Requested, backup};
 use crate::ground::{Ground, Watched, options};
 use crate::{Cancel, Outlook, Phase, Progress};
 
@@ -58,7 +58,7 @@ fn noted(ground: &Ground, requested: Requested) -> Noted {
     let notes = Notes::default();
     backup(&BackupRun {
         repository: &ground.repository,
-        source: &Watched::new(&ground.source()),
+        input: Input::Tree(&Watched::new(&ground.source())),
         options: &options(requested),
         clock: &ground.clock,
         progress: &notes,

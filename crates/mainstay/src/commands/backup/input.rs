@@ -157,7 +157,7 @@ fn open_stream(name: &OsString, context: &Context) -> Result<Input> {
 }
 
 /// Standard input can be read for one thing only.
-fn require_free_input(context: &Context) -> Result<()> {
+pub fn require_free_input(context: &Context) -> Result<()> {
     if context.global.password_file.as_deref() == Some(Path::new("-")) {
         let message = "read standard input: it is the password file already";
         return Err(Failure::new(&catalogue::INVALID, message).with_hint("name another file by --password-file"));

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, sy
 use std::path::Path;
 use std::sync::Arc;
 
-use mainstay_jobs::backup::{BackupOptions, BackupRun, Mode, Requested, backup};
+use mainstay_jobs::backup::{BackupOptions, BackupRun, Input, Mode, Requested, backup};
 use mainstay_jobs::{Cancel, Clock, NoProgress};
 use mainstay_repo::{Liveness, LocalStore, RecoveryCode, Repository, Secret, Sharing};
 use mainstay_sources::files::{FileOptions, FileSource, Owners};
@@ -120,7 +120,7 @@ fn back_up_elsewhere(world: &World, owner_names: Owners) {
     let (repository, source, options) = (&repository, &source, &options);
     let run = BackupRun {
         repository,
-        source,
+        input: Input::Tree(source),
         options,
         clock: &Noon,
         progress: &NoProgress,
