@@ -1,4 +1,4 @@
-//! Writing a snapshot, or a part of it, as a tar archive that every tar reads.
+//! Writing a snapshot, or a part of it, as a tar archive that every tar reads; `zip` writes the other form.
 //!
 //! Owns what becomes of a node: a header, records of what the header cannot hold (`pax`), the content, holes left out
 //! (`sparse`). Writes in one pass, in the order of the tree, and needs memory for the names of files with several names alone.
@@ -6,6 +6,7 @@
 mod acl;
 mod pax;
 mod sparse;
+mod zip;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -15,6 +16,7 @@ use mainstay_repo::{Content, Error as RepositoryError, Extent, Node, NodeKind, O
 use crate::browse::{BlockBuffer, Descend, Visitor, extents, walk};
 use crate::{Cancel, Error, Progress, Result};
 use pax::Records;
+pub use zip::export_zip;
 
 #[cfg(test)]
 pub use acl::text as access_list;
@@ -199,12 +201,19 @@ struct Counted<'a> {
     written: u64,
 }
 
-impl Counted<'_> {
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.written += bytes.len() as u64;
-        self.out.write_all(bytes)
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.written += written as u64;
+        Ok(written)
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Counted<'_> {
     fn pad(&mut self) -> io::Result<()> {
         let over = (self.written % BLOCK as u64) as usize;
         if over == 0 { Ok(()) } else { self.write_all(&[0; BLOCK][over..]) }

@@ -1,4 +1,4 @@
-//! `mainstay export`: a snapshot, or a part of it, as a tar archive.
+//! `mainstay export`: a snapshot, or a part of it, as a tar or zip archive.
 //!
 //! Owns where the archive goes, its compression, and that a file of it is whole or not there; `mainstay-jobs` writes it.
 
@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::Path;
 
-use mainstay_jobs::export::{ExportReport, Exported, export};
+use mainstay_jobs::export::{ExportReport, Exported, export, export_zip};
 use mainstay_jobs::select;
 use mainstay_repo::{NodeKind, Right, SnapshotEntry, TreeReader};
 use serde::Serialize;
@@ -25,17 +25,19 @@ const EXAMPLES: &str = "\
 Examples:
   mainstay export latest home.tar.zst
   mainstay export latest:/etc - | tar -x -C /tmp/etc
-  mainstay export 1a2b3c4d:/srv - --format tar.zst | ssh host 'cat > srv.tar.zst'";
+  mainstay export 1a2b3c4d:/srv - --format tar.zst | ssh host 'cat > srv.tar.zst'
+  mainstay export latest:/srv/reports reports.zip";
 
 /// Bytes that are gathered before they are written.
 const BUFFER_LEN: usize = 1 << 20;
 /// As in a repository: fast, and smaller than most of what is stored.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Write a snapshot as a tar archive
+/// Write a snapshot as a tar or zip archive
 ///
 /// Every tar reads it. What the oldest form of the archive cannot hold stands in records of POSIX.1-2001 (pax): long names, nanoseconds, extended
-/// attributes and access lists, holes. Names begin beneath the directory that is exported. Sockets are left out.
+/// attributes and access lists, holes. Names begin beneath the directory that is exported. Sockets are left out. A zip archive is for those who
+/// have no tar: it holds files, directories and symbolic links with modes, times in seconds and owners by number, and files with several names once for each.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -44,7 +46,7 @@ pub struct Arguments {
     /// A file that is not there yet, or `-` for standard output
     #[arg(value_name = "FILE")]
     file: OsString,
-    /// tar or tar.zst; by default what the name of FILE ends in, else tar
+    /// tar, tar.zst or zip; by default what the name of FILE ends in, else tar
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<Format>,
 }
@@ -55,12 +57,16 @@ pub enum Format {
     Tar,
     #[value(name = "tar.zst")]
     TarZst,
+    Zip,
 }
 
 impl Format {
     fn of(name: &OsStr) -> Self {
-        let name = name.to_string_lossy();
-        if name.ends_with(".tar.zst") || name.ends_with(".tzst") { Self::TarZst } else { Self::Tar }
+        match name.to_string_lossy() {
+            name if name.ends_with(".tar.zst") || name.ends_with(".tzst") => Self::TarZst,
+            name if name.ends_with(".zip") => Self::Zip,
+            _ => Self::Tar,
+        }
     }
 }
 
@@ -70,7 +76,7 @@ struct Summary {
     snapshot: String,
     file: String,
     entries: u64,
-    /// Of the archive, before it is compressed.
+    /// Of the archive, before it is compressed as a whole.
     archive_bytes: u64,
     left_out: u64,
     seconds_elapsed: f64,
@@ -114,7 +120,10 @@ pub fn write(
     };
     let mut output = Output::open(file, format)?;
     let (monitor, cancel) = (&long_run.monitor, &long_run.requests.cancel);
-    let exported = export(&trees, &what, &mut output, monitor, cancel);
+    let exported = match format {
+        Format::Tar | Format::TarZst => export(&trees, &what, &mut output, monitor, cancel),
+        Format::Zip => export_zip(&trees, &what, &mut output, monitor, cancel),
+    };
     let report = long_run.end(exported)?;
     output.finish()?;
     Ok(report)
@@ -172,7 +181,7 @@ impl<'a> Output<'a> {
         };
         let buffered = BufWriter::with_capacity(BUFFER_LEN, target);
         let sink = match format {
-            Format::Tar => Sink::Plain(buffered),
+            Format::Tar | Format::Zip => Sink::Plain(buffered),
             Format::TarZst => {
                 let mut encoder = zstd::stream::write::Encoder::new(buffered, ZSTD_LEVEL)?;
                 encoder.include_checksum(true)?;

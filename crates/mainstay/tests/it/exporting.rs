@@ -90,3 +90,42 @@ fn an_archive_never_replaces_a_file_and_is_whole_or_not_there() {
     let refused = world.run(&["export", "latest", "-", "--json"]);
     assert!(refused.code == 2 && refused.stdout.contains("MS-1001"), "{refused:#?}");
 }
+
+#[test]
+fn unzip_restores_what_was_exported_as_zip() {
+    let world = with_oddities();
+    let docs = format!("latest:{}", world.absolute("docs"));
+    let said = world.ok(&["export", &docs, "docs.zip"]);
+    assert!(said.stderr.contains("hard links: 2 entries are copies of each other"), "{said:#?}");
+    assert_eq!(said.stderr.matches("warning").count(), 1, "{said:#?}");
+    let mut unzip = Command::new("unzip");
+    let output =
+        unzip.args(["-q", "docs.zip", "-d", "out"]).current_dir(world.home()).output().expect("unzip is there");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    for path in crate::world::files(&world.path("docs")) {
+        let name = path.strip_prefix(world.path("docs")).expect("beneath");
+        let (restored, was) = (world.path("out").join(name), path.symlink_metadata().expect("a file"));
+        let is = restored.symlink_metadata().unwrap_or_else(|error| panic!("{}: {error}", restored.display()));
+        assert_eq!(std::fs::read(&restored).ok(), std::fs::read(&path).ok(), "{}", restored.display());
+        assert_eq!(is.mode(), was.mode(), "{restored:?}");
+        assert!(is.file_type().is_symlink() || is.mtime() == was.mtime(), "{restored:?}");
+    }
+    assert_eq!(std::fs::read_link(world.path("out/link")).expect("a link").to_str(), Some("notes.md"));
+}
+
+#[test]
+fn a_zip_archive_goes_through_a_pipe_and_one_with_less_than_all_ends_with_3() {
+    let world = World::with_files();
+    let made = Command::new("mkfifo").arg(world.path("docs/fifo")).status().expect("mkfifo is there");
+    assert!(made.success());
+    world.settle();
+    world.ok(&["backup", "docs"]);
+    let script = format!(
+        "{} export latest:{} - --format zip > docs.zip; echo $?; unzip -tq docs.zip",
+        crate::world::BINARY,
+        world.absolute("docs")
+    );
+    let output = crate::world::run(world.command_of("bash".as_ref(), &["-c", &script]).env("HOME", world.home()));
+    assert!(output.stdout.starts_with("3\n") && output.stdout.contains("No errors detected"), "{output:#?}");
+    assert!(output.stderr.contains("no form for devices, FIFOs and sockets"), "{output:#?}");
+}
