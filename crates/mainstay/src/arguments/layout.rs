@@ -8,7 +8,7 @@ use clap::Command;
 
 /// The groups of commands, in the order of a user's life with the program.
 pub const GROUPS: [(&str, &[&str]); 5] = [
-    ("Start", &["init", "backup", "status"]),
+    ("Start", &["init", "backup", "import", "status"]),
     ("Look", &["snapshots", "ls", "find", "history", "diff", "cat"]),
     ("Recover", &["restore", "export"]),
     (

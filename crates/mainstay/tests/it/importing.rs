@@ -49,7 +49,7 @@ fn an_archive_becomes_a_snapshot_that_tells_its_source_and_restores() {
     world.ok(&["verify"]);
     let again = world.lines(&["import", "tar", "site.tar"]).pop().expect("a summary");
     assert_eq!((&again["new_bytes"], &again["snapshot"]["sequence"]), (&0.into(), &2.into()), "{again}");
-    assert_eq!(again["snapshot"]["paths"][0], source.as_str());
+    assert_eq!(again["snapshot"]["paths"][0]["path"], source.as_str());
 }
 
 #[test]
