@@ -42,6 +42,20 @@ pub fn attribute(name: &[u8], text: &[u8], numbers: &dyn Numbers) -> Result<Opti
     Ok(Some(value))
 }
 
+/// The mode of what has an access list, given what its header says: as Linux shows it, the mask stands where the group's rights stand
+/// otherwise. libarchive writes the group's own.
+pub fn mode(list: &[u8], mode: u32) -> u32 {
+    let entries = list.get(4..).unwrap_or_default().chunks_exact(8);
+    let rights = |tag: u16| {
+        let mut entries = entries.clone().filter(|entry| entry.starts_with(&tag.to_le_bytes()));
+        entries.next().and_then(|entry| entry.get(2)).map(|rights| u32::from(*rights & 7))
+    };
+    match (rights(USER_OWNER), rights(MASK), rights(OTHER)) {
+        (Some(user), Some(mask), Some(other)) => (mode & !0o777) | (user << 6) | (mask << 3) | other,
+        _ => mode,
+    }
+}
+
 fn entry(text: &str, numbers: &dyn Numbers) -> Result<Entry, String> {
     let unknown = || format!("its access list has {:?}, which means nothing here", mainstay_sources::shortened(text));
     let fields: Vec<&str> = text.split(':').map(str::trim).collect();

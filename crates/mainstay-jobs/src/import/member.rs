@@ -93,13 +93,14 @@ pub fn member(header: &Header, before: Before, stored_len: u64, numbers: &dyn Nu
     };
     let modified = records.value("mtime").map(time).transpose()?.unwrap_or(header.modified);
     let attributes = attributes(&records, numbers, &mut problems);
+    let list = attributes.iter().find(|(name, _)| name == b"system.posix_acl_access");
     Ok(Member {
         path,
         what,
         entry: Entry {
             name: Vec::new(),
             kind,
-            mode: header.mode,
+            mode: list.map_or(header.mode, |(_, list)| acl::mode(list, header.mode)),
             owner,
             size: if kind == Kind::File { stored_len } else { 0 },
             modified,

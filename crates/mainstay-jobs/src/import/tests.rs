@@ -233,6 +233,13 @@ fn access_lists_become_what_linux_keeps_and_export_says_the_same_again() {
 }
 
 #[test]
+fn a_mode_beside_an_access_list_is_what_linux_shows() {
+    let list = records(b'x', &[("SCHILY.acl.access", b"user::rw-,user:7:rwx,group::r--,mask::rwx,other::r--")]);
+    let (member, _) = only(&[list, entry(b'0', b"a", b"", &|header| header.set_mode(0o2644))]);
+    assert_eq!(member.entry.mode, 0o2674, "the mask stands for the group");
+}
+
+#[test]
 fn holes_are_known_in_all_four_forms() {
     let runs = [
         Run::Hole { len: 10 },

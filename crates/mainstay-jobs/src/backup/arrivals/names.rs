@@ -162,7 +162,8 @@ impl Names {
         let Some(file) = self.files.get_mut(file).filter(|file| file.names > 0) else { return };
         // Others are told by the node.
         file.blocks = if node.content.lists.is_empty() { Vec::new() } else { blocks };
-        file.node = Some(node);
+        // The name stands in the directory.
+        file.node = Some(Node { name: Vec::new(), ..node });
     }
 
     pub fn file(&mut self, file: usize) -> Option<&mut File> {
