@@ -55,6 +55,17 @@ impl Address {
         Some(CloudAddress::parse(cloud, rest).map(Self::Cloud))
     }
 
+    /// The same place, with packs going into a storage class.
+    ///
+    /// # Errors
+    /// Where there is none of that name, or none at all.
+    pub fn in_storage_class(self, class: &str) -> Result<Self, BadAddress> {
+        match self {
+            Self::Cloud(cloud) => cloud.in_storage_class(class).map(Self::Cloud),
+            _ => Err(BadAddress(cloud::NO_CLASSES.to_owned())),
+        }
+    }
+
     /// The file of this machine that the store is, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match self {

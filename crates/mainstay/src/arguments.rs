@@ -40,7 +40,7 @@ pub struct Arguments {
 }
 
 /// Options of every command.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Global {
     /// The repository: a directory, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX, gs://…, az://…, webdavs://HOST/PATH or postgresql://HOST/DATABASE [default: a directory of the user's]
     #[arg(long, global = true, value_name = "PATH-OR-URL", env = "MAINSTAY_REPO", hide_env_values = true)]

@@ -11,7 +11,7 @@ use mainstay_repo::{Error, Locked, Repository, Right, Secret};
 use mainstay_stores::{Ahead, Cached, Near};
 
 use crate::arguments::Global;
-use crate::arguments::reach::Way;
+use crate::arguments::reach::{StorageClass, Way};
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::Location;
 use crate::output::{Output, Talk};
@@ -25,6 +25,8 @@ const ATTEMPTS: usize = 3;
 pub struct Context {
     pub global: Global,
     pub output: Output,
+    /// Where the repository's packs go, in a bucket.
+    storage_class: StorageClass,
 }
 
 /// What a command believes.
@@ -47,11 +49,16 @@ pub struct Opened {
 impl Context {
     pub fn new(global: Global) -> Self {
         let output = global.output();
-        Self { global, output }
+        Self { global, output, storage_class: StorageClass::default() }
+    }
+
+    /// The same, with the repository's packs going into a storage class where one is named.
+    pub fn writing_into(&self, class: &StorageClass) -> Self {
+        Self { global: self.global.clone(), output: self.output, storage_class: class.clone() }
     }
 
     pub fn location(&self) -> Result<Location> {
-        self.find(self.global.repo.as_deref())
+        self.find(self.global.repo.as_deref())?.in_storage_class(&self.storage_class)
     }
 
     /// Any place, reached as the global options say, or else its address; `None` is the default one.

@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use mainstay_repo::store::{Around, Surrounded};
 use mainstay_repo::{LocalStore, Store};
-use mainstay_stores::{Address, Patience, Surroundings, decode_percent};
+use mainstay_stores::{Address, BadAddress, Patience, Surroundings, decode_percent};
 
+use crate::arguments::reach::StorageClass;
 use crate::defaults;
 use crate::failure::{Failure, catalogue};
+use crate::output::escape;
 
 /// How the repository was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +125,24 @@ impl Location {
         };
         let beneath = Self::at(place, Choice::Named, self.patience)?;
         Ok(self.layers.iter().fold(beneath, |location, cover| location.covered_by(Arc::clone(cover))))
+    }
+
+    /// The same place, with packs going into a storage class where one is named.
+    pub fn in_storage_class(self, class: &StorageClass) -> Result<Self, Failure> {
+        let Some(class) = class.name() else { return Ok(self) };
+        let refused = |problem: String| {
+            let message =
+                format!("put packs of {} into storage class {}: {problem}", self.quoted(), escape::text(class));
+            Failure::new(&catalogue::USAGE, message)
+                .with_hint("leave out --storage-class, or name a place s3://BUCKET/PREFIX")
+        };
+        let address = match &self.place {
+            Place::Directory(_) => return Err(refused("a directory has none".to_owned())),
+            Place::Elsewhere(address) => address.clone().in_storage_class(class),
+        };
+        let address = address.map_err(|BadAddress(problem)| refused(problem))?;
+        let there = Self::at(Place::Elsewhere(address), self.choice, self.patience)?;
+        Ok(self.layers.iter().fold(there, |location, cover| location.covered_by(Arc::clone(cover))))
     }
 
     /// The path or address as it is.

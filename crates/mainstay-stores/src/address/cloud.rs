@@ -40,6 +40,9 @@ pub enum Setting {
     StorageClass,
 }
 
+/// Why a place cannot put packs into a storage class.
+pub const NO_CLASSES: &str = "only buckets of S3 have storage classes that can be named";
+
 impl Setting {
     const ALL: [Self; 6] =
         [Self::Endpoint, Self::Region, Self::Style, Self::Conditions, Self::Account, Self::StorageClass];
@@ -114,6 +117,21 @@ impl CloudAddress {
     pub fn beneath(&self, name: &str) -> Self {
         let prefix = [self.prefix.as_str(), name].into_iter().filter(|part| !part.is_empty());
         Self { prefix: prefix.collect::<Vec<_>>().join("/"), ..self.clone() }
+    }
+
+    /// The same place, with packs going into a storage class.
+    ///
+    /// # Errors
+    /// Where there is none of that name, or none at all.
+    pub fn in_storage_class(mut self, class: &str) -> Result<Self, BadAddress> {
+        if !Setting::StorageClass.is_of(self.cloud) {
+            return Err(BadAddress(NO_CLASSES.to_owned()));
+        }
+        if class.is_empty() || !class.bytes().all(is_plain) {
+            return Err(BadAddress("names of storage classes are made of letters, digits and `_`".to_owned()));
+        }
+        self.settings.insert(Setting::StorageClass, class.to_owned());
+        Ok(self)
     }
 
     /// Whether another address names the same objects.

@@ -206,3 +206,19 @@ fn a_place_beneath_a_place_is_named_after_it() {
         assert_eq!(address.beneath("x").to_string(), beneath);
     }
 }
+
+#[test]
+fn a_storage_class_is_a_setting_of_buckets_that_have_some() {
+    let address = |text: &str| {
+        let (scheme, rest) = text.split_once(':').unwrap();
+        Address::parse(scheme, rest.as_bytes()).unwrap().unwrap()
+    };
+    let within = |text: &str, class: &str| address(text).in_storage_class(class).map(|address| address.to_string());
+    assert_eq!(within("s3://b/p", "GLACIER_IR").as_deref(), Ok("s3://b/p?storage-class=GLACIER_IR"));
+    let again = within("s3://b/p?storage-class=STANDARD", "GLACIER_IR");
+    assert_eq!(again.as_deref(), Ok("s3://b/p?storage-class=GLACIER_IR"));
+    assert!(address("s3://b/p").is_same(&address("s3://b/p").in_storage_class("GLACIER_IR").unwrap()));
+    for (text, class) in [("s3://b/p", "a&region=x"), ("s3://b/p", ""), ("gs://b/p", "COLD"), ("sqlite:///f", "COLD")] {
+        assert!(within(text, class).is_err(), "{text} {class}");
+    }
+}

@@ -45,6 +45,20 @@ pub struct Reach {
     pub cache_limit: u64,
 }
 
+/// Where in a bucket a command puts packs.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StorageClass {
+    /// Put packs into this storage class of the bucket (S3), such as STANDARD_IA or GLACIER_IR
+    #[arg(long, value_name = "CLASS", value_parser = super::not_empty())]
+    storage_class: Option<String>,
+}
+
+impl StorageClass {
+    pub fn name(&self) -> Option<&str> {
+        self.storage_class.as_deref()
+    }
+}
+
 /// How one place is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Way {

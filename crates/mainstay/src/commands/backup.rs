@@ -11,6 +11,7 @@ use mainstay_repo::{Error, Repository, Sharing};
 
 use super::init;
 use crate::arguments::not_empty;
+use crate::arguments::reach::StorageClass;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
@@ -52,6 +53,8 @@ pub struct Arguments {
     /// Walk and decide, store nothing; with --verbose name each entry and what would become of it
     #[arg(long, short = 'n')]
     dry_run: bool,
+    #[command(flatten)]
+    storage_class: StorageClass,
 }
 
 /// The types of a backup.
@@ -63,6 +66,7 @@ enum Type {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
+    let context = &context.writing_into(&arguments.storage_class);
     let mut input = input::open(&arguments.input, context)?;
     let ready = open_or_create(arguments, context)?;
     if let Some(created) = ready.created() {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::long_run::{LongRun, conclude};
 use super::selection::OfSource;
 use super::snapshots::SnapshotFields;
+use crate::arguments::reach::StorageClass;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -52,6 +53,8 @@ pub struct Arguments {
     /// Show what would be copied
     #[arg(long, short = 'n')]
     dry_run: bool,
+    #[command(flatten)]
+    storage_class: StorageClass,
 }
 
 /// The last line of a run with `--json`.
@@ -123,7 +126,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
 
 /// Opens the repository that is written, which must be another one.
 fn open_target(arguments: &Arguments, from: &Opened, context: &Context) -> Result<Opened> {
-    let location = context.find(Some(&arguments.to))?;
+    let location = context.find(Some(&arguments.to))?.in_storage_class(&arguments.storage_class)?;
     let refused = |problem: &str| {
         let message = format!("copy to {}: {problem}", location.quoted());
         Failure::new(&catalogue::USAGE, message)

@@ -10,6 +10,7 @@ use mainstay_repo::{Error, Repository, SnapshotPlace, SyncReport};
 use serde::Serialize;
 
 use super::long_run::{LongRun, conclude};
+use crate::arguments::reach::StorageClass;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -50,6 +51,8 @@ pub struct Arguments {
     /// Show what would be done
     #[arg(long, short = 'n')]
     dry_run: bool,
+    #[command(flatten)]
+    storage_class: StorageClass,
 }
 
 /// The last line of a run with `--json`.
@@ -91,7 +94,11 @@ struct Both {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let own = context.open()?;
+    // With --from it is this repository that is written.
+    let own = match &arguments.from {
+        Some(_) => context.writing_into(&arguments.storage_class).open()?,
+        None => context.open()?,
+    };
     own.repository.require_all("synchronise")?;
     let both = open_both(arguments, own, context)?;
     let mut rewinds = memory::look(&both.from, &context.output);
@@ -128,7 +135,7 @@ fn open_both(arguments: &Arguments, own: Opened, context: &Context) -> Result<Bo
     };
     match (&arguments.to, &arguments.from) {
         (Some(place), _) => {
-            let place = named(place)?;
+            let place = named(place)?.in_storage_class(&arguments.storage_class)?;
             let (to, created) = match open_copy(&own.repository, &place, context) {
                 Err(failure) if failure.code.number == catalogue::NO_REPOSITORY.number => {
                     if !arguments.create

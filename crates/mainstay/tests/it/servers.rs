@@ -56,6 +56,16 @@ impl S3 {
         server
     }
 
+    /// The classes in which objects of a bucket lie whose names begin so, up to a thousand, without those that are the same.
+    pub fn classes(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let answer = self.request(&format!("GET /{bucket}?list-type=2&prefix={prefix}"));
+        let classes = answer.split("<StorageClass>").skip(1).filter_map(|rest| rest.split("</StorageClass>").next());
+        let mut classes: Vec<String> = classes.map(str::to_owned).collect();
+        classes.sort();
+        classes.dedup();
+        classes
+    }
+
     /// The names and versions of all objects of a bucket, up to a thousand.
     pub fn versions(&self, bucket: &str) -> Vec<(String, String)> {
         let answer = self.request(&format!("GET /{bucket}?versions"));

@@ -177,3 +177,35 @@ fn a_file_keeps_every_promise() {
     assert!(said.contains("yes     conditional-creation"), "{said}");
     assert_eq!(crate::world::files(world.home()), Vec::<std::path::PathBuf>::new());
 }
+
+#[test]
+fn packs_go_into_the_storage_class_that_a_command_names_and_nothing_else_does() {
+    let world = World::backed_up();
+    world.write("site/page", &crate::world::noise(100_000));
+    let tarred = std::process::Command::new("tar").args(["-cf", "site.tar", "site"]).current_dir(world.home()).status();
+    assert!(tarred.expect("tar is there").success());
+    let server = S3::with_bucket(&world, "cool");
+    let at = |name: &str| server.repository(&format!("cool/{name}"));
+    let (first, synced, copied) = (at("first"), at("synced"), at("copied"));
+    let class = ["--storage-class", "STANDARD_IA"];
+    let run = |words: &[&str]| world.ok(&[words, &class].concat());
+    for place in [&first, &copied] {
+        world.write("own.txt", b"a passphrase for this one");
+        world.ok(&["--repo", place, "--password-file", "own.txt", "init"]);
+    }
+    let own = ["--repo", first.as_str(), "--password-file", "own.txt"];
+    run(&[&own[..], &["backup", "docs"]].concat());
+    run(&[&own[..], &["import", "tar", "site.tar"]].concat());
+    run(&[&own[..], &["sync", "--to", &synced]].concat());
+    run(&["copy", "--to", &copied, "--to-password-file", "own.txt"]);
+    run(&["archive", "create", "latest", "--to", &at("archives")]);
+    for name in ["first", "synced", "copied"] {
+        assert_eq!(server.classes("cool", &format!("{name}/packs/")), ["STANDARD_IA"], "{name}");
+        assert_eq!(server.classes("cool", &format!("{name}/snapshots/")), ["STANDARD"], "{name}");
+    }
+    assert_eq!(server.classes("cool", "archives/").len(), 2);
+    world.ok(&["--repo", &first, "--password-file", "own.txt", "verify"]);
+    let refused = world.fails(&["backup", "docs", "--storage-class", "STANDARD_IA"], 2, "MS-1001");
+    assert!(refused.stderr.contains("a directory has none"), "{refused:#?}");
+    world.fails(&["copy", "--to", "gs://bucket/place", "--storage-class", "STANDARD_IA"], 2, "MS-1001");
+}

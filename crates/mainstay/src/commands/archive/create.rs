@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::hold::{Until, tell_lock};
 use super::places;
+use crate::arguments::reach::StorageClass;
 use crate::commands::copy::copy_run;
 use crate::commands::export;
 use crate::commands::long_run::{LongRun, conclude};
@@ -59,6 +60,8 @@ pub struct Arguments {
     /// Write a recovery kit that opens it: a page to print
     #[arg(long, value_name = "FILE")]
     kit: Option<PathBuf>,
+    #[command(flatten)]
+    storage_class: StorageClass,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -94,7 +97,7 @@ struct Holders {
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
-    let above = context.find(Some(&arguments.to))?;
+    let above = context.find(Some(&arguments.to))?.in_storage_class(&arguments.storage_class)?;
     let (opened, secret) = context.open_with_secret()?;
     opened.repository.require(Right::Restore, "create archive")?;
     if opened.location.is_same(&above) || opened.location.holds(&above) {

@@ -12,6 +12,7 @@ use mainstay_jobs::backup::{Input, Mode, TarInput};
 
 use super::packed;
 use crate::arguments::not_empty;
+use crate::arguments::reach::StorageClass;
 use crate::commands::backup::input::require_free_input;
 use crate::commands::backup::{Named, Ready, carry_out};
 use crate::context::Context;
@@ -48,12 +49,14 @@ pub struct Arguments {
     /// Read and decide, store nothing; with --verbose name each entry
     #[arg(long, short = 'n')]
     dry_run: bool,
+    #[command(flatten)]
+    storage_class: StorageClass,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (name, reader) = open(arguments, context)?;
     let input = TarInput::new(name.clone(), packed::unpacked(&name, reader)?);
-    let ready = Ready::Opened(context.open()?);
+    let ready = Ready::Opened(context.writing_into(&arguments.storage_class).open()?);
     let options = Named {
         source: arguments.source.as_deref(),
         name: &name,
