@@ -20,7 +20,7 @@ pub(crate) use inventory::Inventory;
 use pages::Pages;
 pub(crate) use trace::{Breakage, trace};
 
-use crate::repair::tell_parity;
+use crate::repair::{tell_copies, tell_parity};
 use crate::{Cancel, Phase, Progress, Result, reading};
 
 #[cfg(test)]
@@ -74,7 +74,9 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
     }
     report_small_objects(repository, &mut findings)?;
     report_sidecars(repository, (SidecarDepth::Outside, None), &mut findings)?;
+    report_copies(repository, &mut findings)?;
     tell_parity(repository, &mut findings);
+    tell_copies(repository, &mut findings);
     sort_findings(&mut findings);
     Ok(CheckReport {
         is_leased: lease.is_published(),
@@ -106,6 +108,17 @@ pub(crate) fn report_sidecars(
 ) -> Result<()> {
     let damaged = repository.damaged_sidecars(depth, packs)?;
     findings.extend(damaged.iter().map(|damage| inventory::damage_of(&damage.name, &damage.error)));
+    Ok(())
+}
+
+/// Reports second copies that are damaged, and what is gone but for its copy.
+pub(crate) fn report_copies(repository: &Repository, findings: &mut Vec<Finding>) -> Result<()> {
+    for damage in repository.damaged_copies()? {
+        let is_told = |finding: &Finding| finding.severity == Severity::Damage && finding.object == damage.name;
+        if !findings.iter().any(is_told) {
+            findings.push(inventory::damage_of(&damage.name, &damage.error));
+        }
+    }
     Ok(())
 }
 

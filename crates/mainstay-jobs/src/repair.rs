@@ -70,7 +70,7 @@ pub fn repair(
             "it is a copy under the name of another session: nobody can open it, delete it",
         ));
     }
-    for damage in repository.damaged_small_objects()? {
+    for damage in repository.damaged_small_objects()?.into_iter().chain(repository.damaged_copies()?) {
         if !told.contains(damage.name.as_str()) {
             findings.push(Finding::damage(&damage.name, damage.error.to_string()));
         }
@@ -103,6 +103,22 @@ fn finding_of(loss: &Loss, options: RepairOptions) -> Finding {
             &loss.object,
             format!("{blocks}; the next backup stores again what its source still has, and repair then uses that"),
         ),
+    }
+}
+
+/// Says in findings about small objects whether their second copies can stand in. A copy that cannot be read says nothing.
+pub fn tell_copies(repository: &Repository, findings: &mut [Finding]) {
+    if findings.iter().all(|finding| finding.severity != Severity::Damage) {
+        return;
+    }
+    let unlisted = repository.unlisted_keys().unwrap_or_default();
+    for finding in findings.iter_mut().filter(|finding| finding.severity == Severity::Damage) {
+        let object = finding.object.as_str();
+        if names::parse_key_slot(object).is_ok_and(|(slot, _)| unlisted.contains(&slot)) {
+            finding.problem.push_str("; `mainstay key remove` deletes the copy");
+        } else if repository.has_whole_copy(object).unwrap_or_default() {
+            finding.problem.push_str("; repairable from its second copy by `mainstay repair`");
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use mainstay_repo::store::Object;
 use mainstay_repo::{Index, PackId, ReadLease, Repository, Right, SidecarDepth, TreeReader, names};
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
-use crate::repair::tell_parity;
+use crate::repair::{tell_copies, tell_parity};
 use crate::{Cancel, Error, Phase, Progress, Result, reading};
 use pack::{PackReport, PackVerifier};
 pub use rolling::{Coverage, Covered};
@@ -160,7 +160,9 @@ impl<'r> Begun<'r> {
         let trees = TreeReader::new(repository.block_reader(&inventory.index));
         check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
         check::report_sidecars(repository, (SidecarDepth::Whole, Some(&ids_of(packs))), &mut findings)?;
+        check::report_copies(repository, &mut findings)?;
         tell_parity(repository, &mut findings);
+        tell_copies(repository, &mut findings);
         check::sort_findings(&mut findings);
         report.findings = findings;
         Ok(report)

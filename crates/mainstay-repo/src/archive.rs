@@ -258,7 +258,7 @@ impl Archive {
     pub fn strays(&self) -> Result<Stray> {
         let known: HashSet<&str> = self.manifest.objects.iter().map(|object| object.name.as_str()).collect();
         let mut stray = Stray::default();
-        for folder in names::ARCHIVED {
+        for folder in names::ARCHIVED.into_iter().chain([names::COPIES]) {
             for object in list(&*self.store, folder)?.iter().filter(|object| !known.contains(object.name.as_str())) {
                 stray.objects += 1;
                 stray.bytes = stray.bytes.saturating_add(object.len);

@@ -57,8 +57,9 @@ pub use repair::{
     SidecarDepth,
 };
 pub use repository::{
-    Beside, Break, Chain, KnownLosses, Link, Listing, Locked, LostSnapshot, OtherKeys, ReadLease, Removed, Repository,
-    Rewind, RotationReport, Seen, SignedSnapshot, SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
+    AddedCopies, Beside, Break, Chain, CopyCoverage, DroppedCopies, KnownLosses, Link, Listing, Locked, LostSnapshot,
+    OtherKeys, ReadLease, Removed, Repository, Rewind, RotationReport, Seen, SignedSnapshot, SmallDamage,
+    SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };
 pub use session::{Draft, Effort, Permits, Presence, Session, SessionReport, Sharing};
 pub use signer::Holder;

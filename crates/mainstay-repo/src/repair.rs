@@ -10,6 +10,7 @@
 //! any point leaves what was readable readable, and the next repair finishes the work. What is whole is not touched.
 
 mod assess;
+mod copies;
 mod coverage;
 mod inspect;
 mod losses;
@@ -61,6 +62,8 @@ pub enum Means {
     Chunks,
     /// It was made anew from what it is derived from.
     Derived,
+    /// Its second copy.
+    SecondCopy,
     /// Another copy of the repository had it.
     Sister,
     /// It was given up, since that was asked for.
@@ -134,14 +137,7 @@ impl Repository {
         self.require_all("repair")?;
         let session = SessionId(random()?);
         let repair = |around| {
-            let taken = sister.map(|sister| sister::take_small(self, sister, options.mode)).transpose()?;
-            let mut mended = taken.unwrap_or_default();
-            let is_taken = |mended: &[Repaired], one: &Repaired| mended.iter().any(|known| known.object == one.object);
-            for one in small::put_away(self, options)? {
-                if !is_taken(&mended, &one) {
-                    mended.push(one);
-                }
-            }
+            let mended = self.mend_small(sister, options)?;
             let run = Run::new((self, sister), options, (session, observer), around)?;
             run.after(mended).run()
         };
@@ -156,6 +152,32 @@ impl Repository {
         self.leases().end(session)?;
         self.erase_lease(session);
         repaired
+    }
+
+    /// Makes small objects whole, and their second copies.
+    fn mend_small(&self, sister: Option<&Self>, options: RepairOptions) -> Result<Vec<Repaired>> {
+        let mut mended: Vec<Repaired> = Vec::new();
+        let mut note = |more: Vec<Repaired>| {
+            for one in more {
+                if mended.iter().all(|known| known.object != one.object) {
+                    mended.push(one);
+                }
+            }
+        };
+        let has_copies = !self.listed_copies()?.is_empty();
+        if has_copies {
+            // Before anything is taken from them: a snapshot wants the copy of its key.
+            note(copies::mend(self, options.mode)?);
+            note(sister::take_small(self, (&self.second_copies(), Means::SecondCopy), options.mode)?);
+        }
+        if let Some(sister) = sister {
+            note(sister::take_small(self, (sister, Means::Sister), options.mode)?);
+        }
+        note(small::put_away(self, options)?);
+        if has_copies {
+            note(copies::mend(self, options.mode)?);
+        }
+        Ok(mended)
     }
 
     /// Takes away what is left of a lease that has ended, so that a repair of what is whole leaves no trace. Its end goes last:

@@ -4,6 +4,7 @@
 
 mod archived;
 mod chain;
+mod copies;
 mod forgetting;
 mod history;
 mod listing;
@@ -14,6 +15,7 @@ mod rotation;
 mod seen;
 mod slots;
 mod small_objects;
+mod stand_in;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,9 +38,10 @@ use crate::lease::{Leases, Liveness, UnknownLease};
 use crate::pack_reader::{BlockReader, DataKeys, PackListing, pack_error, read_object};
 use crate::seal::{preferred_suite, random};
 use crate::signer::Judge;
-use crate::store::{Object, Store, Vacancy, is_absent, is_present};
+use crate::store::{Object, Store, Vacancy, is_absent, is_lost_on_disk, is_present};
 pub(crate) use archived::{read_holds, read_manifest};
 pub use chain::{Break, Chain, Link};
+pub use copies::{AddedCopies, CopyCoverage, DroppedCopies};
 pub use history::{Beside, Removed};
 pub(crate) use listing::{AllSnapshots, ProvedSnapshot};
 pub use listing::{Listing, LostSnapshot, SnapshotPlace};
@@ -64,7 +67,7 @@ pub struct SnapshotEntry {
 const REPOSITORY_EXISTS: &str = "a repository exists already";
 
 /// Everything but packs and the configuration.
-const OTHER_FOLDERS: [&str; 10] = [
+const OTHER_FOLDERS: [&str; 11] = [
     names::ARCHIVE,
     "keys/",
     names::INDEX,
@@ -75,6 +78,7 @@ const OTHER_FOLDERS: [&str; 10] = [
     names::PARITY,
     names::LOSSES,
     names::COORD,
+    names::COPIES,
 ];
 
 /// Keys that an error names: more would be no help.
@@ -105,6 +109,8 @@ pub struct Repository {
     pub(crate) liveness: Liveness,
     pub(crate) judge: Arc<Judge>,
     slot: SlotId,
+    /// What was damaged of it when it was opened, in words.
+    opened_despite: Vec<String>,
 }
 
 impl Repository {
@@ -161,22 +167,14 @@ impl Repository {
         Locked::find(store)?.unlock(secret, liveness)
     }
 
-    fn unlock(store: Arc<dyn Store>, config: Config, secret: &Secret, liveness: Liveness) -> Result<Self> {
-        let (slots, mut damaged) = readable_slots(&*store, config.repository)?;
-        if slots.is_empty() {
-            small_objects::refuse_other_repository(&*store, config.repository)?;
-        }
-        let (keys, slot) = match (Keys::unlock(config, &slots, secret), damaged.pop()) {
-            // The slot that fits may be the one that is damaged; another that is damaged keeps nobody out.
-            (Err(Error::WrongKey { .. }), Some(damage)) => return Err(damage),
-            (unlocked, _) => unlocked?,
-        };
-        Ok(Self::assemble(store, keys, slot, liveness))
-    }
-
     /// Reads which repository a store holds; needs no key.
     pub fn identify(store: &dyn Store) -> Result<RepositoryId> {
-        Self::read_config(store).map(|config| config.repository)
+        stand_in::find_config(store).map(|(config, _)| config.repository)
+    }
+
+    /// What was damaged or gone when the repository was opened, by second copies of it.
+    pub fn opened_despite(&self) -> &[String] {
+        &self.opened_despite
     }
 
     fn read_config(store: &dyn Store) -> Result<Config> {
@@ -184,6 +182,9 @@ impl Repository {
         let bytes = store.read(names::CONFIG, limits::CONFIG_LEN).map_err(|source| {
             if is_absent(&source) {
                 return Error::NoRepository { location: location.clone() };
+            }
+            if is_lost_on_disk(&source) {
+                return Error::damaged("read", names::CONFIG, source);
             }
             store_error("read", names::CONFIG, source)
         })?;
@@ -204,6 +205,7 @@ impl Repository {
             keys,
             liveness,
             slot,
+            opened_despite: Vec::new(),
         }
     }
 
@@ -219,6 +221,7 @@ impl Repository {
             liveness: self.liveness.clone(),
             judge: self.judge.clone(),
             slot: self.slot,
+            opened_despite: Vec::new(),
         }
     }
 
@@ -454,7 +457,10 @@ impl Repository {
                 statistics.objects += 1;
             }
         }
-        let config = self.store.len(names::CONFIG).map_err(|source| store_error("read", names::CONFIG, source))?;
+        let config = match self.store.len(names::CONFIG) {
+            Err(source) if is_absent(&source) => 0,
+            len => len.map_err(|source| store_error("read", names::CONFIG, source))?,
+        };
         let reserve = self.store.reserve_len().map_err(|source| store_error("read", "the reserve", source))?;
         statistics.other_bytes += config + reserve;
         Ok(statistics)
@@ -558,8 +564,17 @@ pub(crate) fn put(store: &dyn Store, name: &str, bytes: &[u8]) -> Result<()> {
     store.put(name, bytes).map_err(|source| store_error("write", name, source))
 }
 
+/// Deletes an object for good, whatever has a second copy with that: before it, so that a copy without its object tells of a loss,
+/// and after it, in case that somebody has put the copy meanwhile (docs/adr/0025-second-copies.md).
 pub(crate) fn delete(store: &dyn Store, name: &str) -> Result<()> {
-    store.delete(name).map_err(|source| store_error("delete", name, source))
+    let delete = |name: &str| store.delete(name).map_err(|source| store_error("delete", name, source));
+    if !names::has_second_copy(name) {
+        return delete(name);
+    }
+    let copy = names::second_copy(name);
+    delete(&copy)?;
+    delete(name)?;
+    delete(&copy)
 }
 
 pub(crate) fn store_error(verb: &'static str, name: &str, source: std::io::Error) -> Error {

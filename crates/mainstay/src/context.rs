@@ -173,15 +173,31 @@ impl Context {
             }
             Believing::Store | Believing::StoreByStretches => locked,
         };
-        unlock(&locked, location, named)
+        let unlocked = unlock(&locked, location, named)?;
+        for damage in unlocked.0.opened_despite() {
+            let advice = "opened by a second copy; run `mainstay repair`";
+            match self.output.is_json() {
+                true => self.output.warning_message(&location.quoted(), &format!("{damage}: {advice}")),
+                false => self.output.warn(&format!("{damage}: {advice}")),
+            }
+        }
+        Ok(unlocked)
     }
 }
 
 fn unlock(locked: &Locked, location: &Location, named: Option<secrets::Named>) -> Result<(Repository, Secret)> {
+    let is_named = named.is_some();
     let refused = match unlock_unasked(locked, named)? {
         Unasked::Unlocked(unlocked) => return Ok(*unlocked),
         Unasked::Refused(refused) => refused,
     };
+    // A damaged configuration may name another repository, of which there is no key.
+    if !is_named
+        && let Some(other) = locked.by_second_copy()?
+        && let Unasked::Unlocked(unlocked) = unlock_unasked(&other, None)?
+    {
+        return Ok(*unlocked);
+    }
     if secrets::can_ask() {
         return ask(location, locked);
     }

@@ -92,6 +92,38 @@ fn verify_says_what_parity_can_do() {
 }
 
 #[test]
+fn check_and_verify_tell_damaged_copies_and_what_a_copy_can_mend() {
+    let (fixture, _) = fixture();
+    fixture.repository.add_parity(None, 3, &Watch::of_repair(&NoProgress, &Cancel::default())).unwrap();
+    let found = || {
+        let checked = check(&fixture.repository, &NoProgress, &Cancel::default()).unwrap().findings;
+        let options = VerifyOptions { sample: None, seed: 0 };
+        let verified = verify(&fixture.repository, &options, &NoProgress, &Cancel::default()).unwrap().findings;
+        let told = |found: Vec<Finding>| -> Vec<(String, String)> {
+            found.into_iter().map(|finding| (finding.object, finding.problem)).collect()
+        };
+        (told(checked), told(verified))
+    };
+    assert_eq!(found(), (Vec::new(), Vec::new()));
+    let snapshot = fixture.names("snapshots/").remove(0);
+    let copy = names::second_copy(&snapshot);
+    fixture.flip(&copy, 60);
+    let (checked, verified) = found();
+    assert!(checked == verified && checked.len() == 1 && checked[0].0 == copy, "{checked:?}, {verified:?}");
+    let outcome = run(&fixture, RepairMode::Apply, OnLoss::Keep);
+    assert!(outcome.is_sound() && outcome.report.repaired.len() == 1, "{outcome:?}");
+    assert_eq!(found(), (Vec::new(), Vec::new()));
+    fixture.repository.store().delete(&snapshot).unwrap();
+    let (checked, _) = found();
+    let told = checked.iter().find(|(object, _)| *object == snapshot).unwrap();
+    assert!(told.1.ends_with("; repairable from its second copy by `mainstay repair`"), "{told:?}");
+    let outcome = run(&fixture, RepairMode::Apply, OnLoss::Keep);
+    assert!(outcome.is_sound(), "{:?}", outcome.findings);
+    assert_eq!(outcome.report.repaired[0].means, Means::SecondCopy);
+    assert_eq!(found(), (Vec::new(), Vec::new()));
+}
+
+#[test]
 fn what_was_healed_is_no_finding() {
     let (fixture, _) = fixture();
     let pack = shared_pack(&fixture);

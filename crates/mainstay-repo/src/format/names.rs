@@ -28,6 +28,11 @@ pub const FENCES: &str = "coord/fences/";
 pub const ARCHIVE: &str = "archive/";
 /// The list of the objects of an archive.
 pub const MANIFEST: &str = "archive/manifest";
+/// Second copies of small objects, each under the name of what it is a copy of.
+pub const COPIES: &str = "copies/";
+/// The folders of what has second copies, beside the configuration.
+pub const COPIED: [&str; 4] = [KEY_SLOTS, DATA_KEYS, SNAPSHOTS, HISTORY];
+
 /// How long an archive is held.
 pub const HOLDS: &str = "archive/holds/";
 
@@ -44,6 +49,19 @@ pub fn is_of_archive(name: &str) -> bool {
 
 fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-'
+}
+
+/// Whether an object of this name may have a second copy.
+pub fn has_second_copy(name: &str) -> bool {
+    name == CONFIG
+        || parse_key_slot(name).is_ok()
+        || parse_data_key(name).is_ok()
+        || parse_snapshot(name).is_ok()
+        || parse_removal(name).is_ok()
+}
+
+pub fn second_copy(name: &str) -> String {
+    format!("{COPIES}{name}")
 }
 
 pub fn hold(id: TableId) -> String {
@@ -187,6 +205,11 @@ pub fn trash(id: SnapshotId) -> String {
 
 pub fn removal(id: TableId) -> String {
     format!("{HISTORY}{id}")
+}
+
+pub fn parse_removal(name: &str) -> Decoded<TableId> {
+    let id = name.strip_prefix(HISTORY).and_then(|id| TableId::from_hex(id).ok());
+    id.ok_or_else(|| Problem(format!("{name:?} is not the name of a record of removal")))
 }
 
 /// Sequence numbers are padded, so that a plain listing is in order.

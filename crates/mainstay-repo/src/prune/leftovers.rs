@@ -46,6 +46,7 @@ impl<'r> Leftovers<'r> {
         let fences = self.repository.fences()?;
         self.remove_leases(&fences, removal)?;
         removal.sidecars_of_no_pack()?;
+        removal.deleted += self.repository.delete_superfluous_copies()?;
         if !open.is_empty() {
             return Ok(());
         }
@@ -123,6 +124,8 @@ impl<'r> Leftovers<'r> {
         let wraps = self.data_keys.iter().filter_map(|name| names::parse_data_key(name).ok());
         let may_go = |wrap: &DataKeyName| !needed.contains(&wrap.session) && !fences.is_settled(wrap.session);
         let keys: BTreeSet<CondemnedKey> = wraps.filter(may_go).map(CondemnedKey::from).collect();
+        let serves = |session| needed.contains(&session) || fences.is_settled(session);
+        removal.deleted += self.repository.delete_copies_of_keys(serves)?;
         removal.keys(keys.into_iter().collect())
     }
 

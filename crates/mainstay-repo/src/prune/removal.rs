@@ -19,7 +19,7 @@ use crate::id::{PackId, SessionId, SnapshotId, SourceId, TableId};
 use crate::index::{Care, Index};
 use crate::pack_reader::read_object;
 use crate::parity::require_whole;
-use crate::repository::{AllSnapshots, ProvedSnapshot, Repository, SnapshotPlace, put, store_error};
+use crate::repository::{AllSnapshots, ProvedSnapshot, Repository, SnapshotPlace, delete, put, store_error};
 use crate::seal::random;
 use crate::session::{Twins, listed_packs};
 use crate::signer::sign_object;
@@ -365,7 +365,7 @@ impl<'r> Removal<'r> {
     pub fn delete(&mut self, name: &str) -> Result<()> {
         // A hold may have been put since the prune began.
         self.repository.refuse_held_by_own_clock("prune")?;
-        self.repository.store.delete(name).map_err(|source| store_error("delete", name, source))?;
+        delete(&*self.repository.store, name)?;
         self.deleted += 1;
         Ok(())
     }

@@ -96,8 +96,10 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
     needed.extend(lists.map(|list| names::condemned(list.id)));
     // The last prune's own lease is ended and goes with the next prune.
     let for_ever = [names::KEY_SLOTS, names::LEASES, names::FENCES, names::HISTORY];
-    let kept = |name: &String| needed.contains(name) || for_ever.iter().any(|prefix| name.starts_with(prefix));
-    store.names().into_iter().filter(|name| !kept(name)).collect()
+    let kept = |name: &str| needed.contains(name) || for_ever.iter().any(|prefix| name.starts_with(prefix));
+    let present: HashSet<String> = store.names().into_iter().collect();
+    let is_copy = |name: &str| name.strip_prefix(names::COPIES).is_some_and(|of| present.contains(of) && kept(of));
+    store.names().into_iter().filter(|name| !kept(name) && !is_copy(name)).collect()
 }
 
 #[test]

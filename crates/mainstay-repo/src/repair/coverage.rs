@@ -10,7 +10,9 @@ use crate::id::{PackId, SessionId};
 use crate::keys::Right;
 use crate::parity::{HealedPack, Sidecar, Sidecars, State, StoredBytes, Verdict, plan, require_whole, write_sidecar};
 use crate::prune::PruneObserver;
-use crate::repository::{Repository, SmallDamage, SnapshotEntry, store_error};
+use crate::repository::{
+    AddedCopies, CopyCoverage, DroppedCopies, Repository, SmallDamage, SnapshotEntry, store_error,
+};
 use crate::store::Object;
 
 /// What was added.
@@ -23,6 +25,8 @@ pub struct AddedParity {
     pub present: u64,
     /// Packs of which no parity was made because they are damaged.
     pub damaged: Vec<Error>,
+    /// Second copies of small objects.
+    pub copies: AddedCopies,
 }
 
 /// What was dropped.
@@ -30,6 +34,8 @@ pub struct AddedParity {
 pub struct DroppedParity {
     pub packs: u64,
     pub bytes: u64,
+    /// Second copies of small objects.
+    pub copies: DroppedCopies,
 }
 
 /// How much has parity.
@@ -44,6 +50,8 @@ pub struct ParityCoverage {
     pub damaged: Vec<String>,
     /// Sidecars whose pack is gone.
     pub leftovers: u64,
+    /// Second copies of small objects, whichever packs are meant.
+    pub copies: CopyCoverage,
 }
 
 /// How much of a sidecar is read.
@@ -62,7 +70,8 @@ struct Pack {
 }
 
 impl Repository {
-    /// Makes parity of packs that have none, or another percentage: of all, or of those that a snapshot needs.
+    /// Makes parity of packs that have none, or another percentage: of all, or of those that a snapshot needs; and second copies of all small
+    /// objects.
     pub fn add_parity(
         &self,
         snapshot: Option<&SnapshotEntry>,
@@ -71,13 +80,14 @@ impl Repository {
     ) -> Result<AddedParity> {
         self.require(Right::Maintain, "add parity")?;
         let _lease = self.begin_reading()?;
+        let copies = self.add_copies(|| observer.check())?;
         let mut packs = self.packs_of(snapshot)?;
         let condemned = self.condemned()?.packs();
         packs.retain(|pack| !condemned.contains(&pack.id));
         // After the packs, so that none is made twice of those that are there.
         let sidecars = Sidecars::list(&*self.store)?;
         observer.expect(packs.len() as u64, packs.iter().map(|pack| pack.len).sum());
-        let mut added = AddedParity::default();
+        let mut added = AddedParity { copies, ..AddedParity::default() };
         for pack in packs {
             observer.check()?;
             match self.add_parity_of(&pack, &sidecars, percent) {
@@ -131,7 +141,7 @@ impl Repository {
         self.store.delete(name).map_err(|source| store_error("delete", name, source))
     }
 
-    /// Drops the parity of all packs, or of those that a snapshot needs.
+    /// Drops the parity of all packs with all second copies, or the parity of those that a snapshot needs.
     pub fn drop_parity(&self, snapshot: Option<&SnapshotEntry>) -> Result<DroppedParity> {
         self.require(Right::Maintain, "drop parity")?;
         let _lease = self.begin_reading()?;
@@ -148,6 +158,9 @@ impl Repository {
             dropped.packs += 1;
             dropped.bytes += sidecar.len;
         }
+        if snapshot.is_none() {
+            dropped.copies = self.drop_copies()?;
+        }
         Ok(dropped)
     }
 
@@ -159,7 +172,8 @@ impl Repository {
         let meant = if snapshot.is_some() { self.packs_of(snapshot)? } else { packs };
         let of_no_pack = sidecars.packs().filter(|(pack, _)| !present.contains(pack));
         let leftovers = of_no_pack.map(|(_, objects)| objects.len()).sum::<usize>() + sidecars.strangers.len();
-        let mut coverage = ParityCoverage { leftovers: leftovers as u64, ..ParityCoverage::default() };
+        let (leftovers, copies) = (leftovers as u64, self.copy_coverage()?);
+        let mut coverage = ParityCoverage { leftovers, copies, ..ParityCoverage::default() };
         for pack in meant {
             coverage.packs += 1;
             coverage.pack_bytes += pack.len;

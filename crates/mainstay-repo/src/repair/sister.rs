@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::inspect::DamagedPack;
+use super::small;
 use super::{Means, RepairMode, Repaired};
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
@@ -19,7 +20,7 @@ use crate::id::{PackId, SessionId};
 use crate::index::{BlockPlace, Index};
 use crate::pack_reader::{BlockReader, read_object};
 use crate::parity::{StoredBytes, is_pack};
-use crate::repository::{LostSnapshot, Repository, SnapshotPlace, store_error};
+use crate::repository::{Repository, SnapshotPlace, store_error};
 use crate::session::rescue;
 use crate::store::{Object, Store, is_absent};
 
@@ -41,8 +42,13 @@ impl Repository {
     }
 }
 
-/// Takes small objects that are damaged or gone here: keys, records of removal, snapshots that had been here.
-pub fn take_small(repository: &Repository, sister: &Repository, mode: RepairMode) -> Result<Vec<Repaired>> {
+/// Takes small objects that are damaged or gone here: the configuration, keys, records of removal, snapshots that had been here. What lends
+/// them is a sister, or the second copies of this repository, as the means say.
+pub fn take_small(
+    repository: &Repository,
+    (sister, means): (&Repository, Means),
+    mode: RepairMode,
+) -> Result<Vec<Repaired>> {
     let sound = Sound::look(sister)?;
     let mut taken = Vec::new();
     let mut take = |names: BTreeSet<String>| -> Result<()> {
@@ -50,15 +56,19 @@ pub fn take_small(repository: &Repository, sister: &Repository, mode: RepairMode
             if mode == RepairMode::Apply {
                 replace(repository, sister, &name)?;
             }
-            taken.push(Repaired { object: name, means: Means::Sister });
+            taken.push(Repaired { object: name, means });
         }
         Ok(())
     };
-    // What cannot be read at this moment is not damaged.
-    let damaged = repository.damaged_small_objects()?.into_iter().filter(|damage| damage.error.kind() == Kind::Corrupt);
-    let damaged = damaged.map(|damage| damage.name).filter(|name| TAKEN.iter().any(|folder| name.starts_with(folder)));
-    let mut wanted: BTreeSet<String> = damaged.collect();
-    wanted.extend(missing_keys(repository, &sound, &wanted)?);
+    let is_taken = |name: &String| name == names::CONFIG || TAKEN.iter().any(|folder| name.starts_with(folder));
+    let damaged: BTreeSet<String> = small::damaged_twice(repository)?.into_iter().filter(is_taken).collect();
+    let mut wanted = damaged.clone();
+    wanted.extend(missing_keys(repository, &sound, &damaged)?);
+    wanted.extend(missing_slots(repository, &sound)?);
+    if means == Means::SecondCopy {
+        // A sister's may tell of what was removed there.
+        wanted.extend(missing_records(repository, &sound)?);
+    }
     let mut proved = BTreeSet::new();
     for name in wanted.into_iter().filter(|name| sound.has(name)) {
         if session_of(&name).is_none() || opens_something(repository, sister, &name)? {
@@ -79,13 +89,8 @@ struct Sound {
 
 impl Sound {
     fn look(sister: &Repository) -> Result<Self> {
-        let mut names = HashSet::new();
-        for folder in TAKEN {
-            names.extend(listed(sister, folder)?);
-        }
-        for damage in sister.damaged_small_objects()? {
-            names.remove(&damage.name);
-        }
+        // What a key says of a session that proves itself in nothing else is not remembered.
+        let mut names: HashSet<String> = sister.beside(sister.store.clone()).sound_small()?.into_iter().collect();
         names.extend(sister.proved_snapshots()?.entries.iter().map(|entry| entry.signed.place.name()));
         Ok(Self { names })
     }
@@ -126,13 +131,26 @@ fn missing_keys(repository: &Repository, sound: &Sound, damaged: &BTreeSet<Strin
     Ok(lent.filter(|name| session_of(name).is_some_and(is_missing)).cloned().collect())
 }
 
+/// Key slots, where none is here: of several that one is not here says that it was removed.
+fn missing_slots(repository: &Repository, sound: &Sound) -> Result<Vec<String>> {
+    let is_any_here = !listed(repository, names::KEY_SLOTS)?.is_empty();
+    Ok(if is_any_here { Vec::new() } else { sound.in_folder(names::KEY_SLOTS).cloned().collect() })
+}
+
+/// Records of removal that are not here. One that was replaced says nothing but what others say, too.
+fn missing_records(repository: &Repository, sound: &Sound) -> Result<Vec<String>> {
+    let present: HashSet<String> = listed(repository, names::HISTORY)?.into_iter().collect();
+    Ok(sound.in_folder(names::HISTORY).filter(|name| !present.contains(*name)).cloned().collect())
+}
+
 /// Whether a lent data key opens a snapshot or a block of its session that is here: whoever knows a public key makes others.
 fn opens_something(repository: &Repository, sister: &Repository, name: &str) -> Result<bool> {
-    let Some(session) = session_of(name) else { return Ok(false) };
-    let Ok(key) = sister.data_keys.get(session) else { return Ok(false) };
+    let Ok(wrap) = names::parse_data_key(name) else { return Ok(false) };
+    let (session, lender) = (wrap.session, sister.beside(sister.store.clone()));
+    let Ok((_, key)) = lender.data_keys.read_wrap(&wrap) else { return Ok(false) };
     let trial = repository.beside(repository.store.clone());
-    trial.keys.learn(session, sister.keys.domain_of(session));
-    trial.data_keys.insert(session, key);
+    trial.keys.learn(session, lender.keys.domain_of(session));
+    trial.data_keys.insert(session, Arc::new(key));
     for name in listed(repository, names::SNAPSHOTS)? {
         let Ok((source, sequence, id)) = names::parse_snapshot(&name) else { continue };
         let place = SnapshotPlace { source, sequence, id };
@@ -162,16 +180,15 @@ fn session_of(data_key: &str) -> Option<SessionId> {
     names::parse_data_key(data_key).ok().map(|key| key.session)
 }
 
-/// Snapshots that are damaged here, and those that are gone although their map is here: a prune deletes the snapshot first, and
+/// Snapshots that are damaged here, in two readings, and those that are gone although their map is here: a prune deletes the snapshot first, and
 /// not before it has recorded that.
 fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<String>> {
     let present: HashSet<String> = listed(repository, names::SNAPSHOTS)?.into_iter().collect();
     let maps: HashSet<String> = listed(repository, names::REFS)?.into_iter().collect();
     let removed = repository.removed()?;
-    // One whose data key is damaged is whole itself.
-    let is_damaged = |lost: &LostSnapshot| matches!(&lost.error, Error::Damaged { name, .. } if *name == lost.name);
-    let lost = repository.proved_snapshots()?.lost.into_iter();
-    let damaged: HashSet<String> = lost.filter(is_damaged).map(|lost| lost.name).collect();
+    let damaged = repository.damaged_snapshots()?;
+    let again = if damaged.is_empty() { BTreeSet::new() } else { repository.damaged_snapshots()? };
+    let damaged: BTreeSet<&String> = damaged.intersection(&again).collect();
     let is_gone = |place: SnapshotPlace| {
         let was_here = maps.contains(&names::refs(place.id)) && !present.contains(&place.name());
         was_here && removed.damaged.is_empty() && !removed.was_here(place.id)
@@ -179,7 +196,7 @@ fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<
     let mut taken = BTreeSet::new();
     for name in sound.in_folder(names::SNAPSHOTS) {
         let Ok((source, sequence, id)) = names::parse_snapshot(name) else { continue };
-        if damaged.contains(name) || is_gone(SnapshotPlace { source, sequence, id }) {
+        if damaged.contains(&name) || is_gone(SnapshotPlace { source, sequence, id }) {
             taken.insert(name.clone());
         }
     }

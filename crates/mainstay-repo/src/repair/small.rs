@@ -7,20 +7,15 @@
 use std::collections::HashSet;
 
 use super::{Means, OnLoss, RepairMode, RepairOptions, Repaired};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::names::{self, DataKeyName};
 use crate::repository::{Repository, delete, list};
+use crate::store::is_bad_sector;
 
 /// Puts them away, or says which would be.
 pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<Repaired>> {
-    let damages = damaged(repository)?;
-    if damages.is_empty() {
-        return Ok(Vec::new());
-    }
-    // Read once more: a disk may have read badly a moment ago.
-    let again: HashSet<String> = damaged(repository)?.into_iter().collect();
     let mut put_away = Vec::new();
-    for object in damages.into_iter().filter(|object| again.contains(object)) {
+    for object in damaged_twice(repository)? {
         let means = match names::parse_data_key(&object) {
             Ok(wrap) if opens_without(repository, wrap)? => Means::Copies,
             Err(_) if object.starts_with(names::HISTORY) && options.on_loss == OnLoss::Accept => Means::GivenUp,
@@ -34,10 +29,22 @@ pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<R
     Ok(put_away)
 }
 
-/// Those that are damaged; what cannot be read at this moment is not.
+/// Those that are damaged whenever they are read: a disk may have read badly a moment ago.
+pub fn damaged_twice(repository: &Repository) -> Result<Vec<String>> {
+    let damages = damaged(repository)?;
+    let again = if damages.is_empty() { HashSet::new() } else { damaged(repository)?.into_iter().collect() };
+    Ok(damages.into_iter().filter(|object| again.contains(object)).collect())
+}
+
+/// What cannot be read at this moment is not damaged, but for a place that the disk cannot read.
 fn damaged(repository: &Repository) -> Result<Vec<String>> {
     let damages = repository.damaged_small_objects()?.into_iter();
-    Ok(damages.filter(|damage| damage.error.kind() == Kind::Corrupt).map(|damage| damage.name).collect())
+    Ok(damages.filter(|damage| is_damage(&damage.error)).map(|damage| damage.name).collect())
+}
+
+fn is_damage(error: &Error) -> bool {
+    let is_on_bad_sector = matches!(error, Error::Store { source, .. } if is_bad_sector(source));
+    is_on_bad_sector || error.kind() == Kind::Corrupt
 }
 
 /// Whether another wrap of the same keys opens, and this one does not.

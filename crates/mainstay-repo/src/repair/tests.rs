@@ -1,6 +1,9 @@
 //! Tests of parity in a repository and of repair: what is damaged, by what it becomes whole, and what is lost.
 
 mod beside;
+mod copies;
+mod copies_beside;
+mod copies_of_strangers;
 mod crash;
 mod doubts;
 mod healing;

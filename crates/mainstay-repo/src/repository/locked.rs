@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Repository;
+use super::{Repository, stand_in};
 use crate::error::Result;
 use crate::format::config::{Config, Form};
 use crate::id::RepositoryId;
@@ -16,13 +16,23 @@ use crate::store::Store;
 pub struct Locked {
     store: Arc<dyn Store>,
     config: Config,
+    /// What is wrong with the configuration, if a second copy stands for it.
+    despite: Option<String>,
 }
 
 impl Locked {
     /// Looks which repository is in a store; needs no key.
     pub fn find(store: Arc<dyn Store>) -> Result<Self> {
-        let config = Repository::read_config(&*store)?;
-        Ok(Self { store, config })
+        let (config, despite) = stand_in::find_config(&*store)?;
+        Ok(Self { store, config, despite })
+    }
+
+    /// The same as the second copy of the configuration says, where that names another repository than the first: for whoever found
+    /// nothing that opens this one.
+    pub fn by_second_copy(&self) -> Result<Option<Self>> {
+        let other = stand_in::other_config(&*self.store, &self.config)?;
+        let store = Arc::clone(&self.store);
+        Ok(other.map(|(config, despite)| Self { store, config, despite: Some(despite) }))
     }
 
     pub fn id(&self) -> RepositoryId {
@@ -41,6 +51,8 @@ impl Locked {
 
     /// Opens it with one of its secrets.
     pub fn unlock(&self, secret: &Secret, liveness: Liveness) -> Result<Repository> {
-        Repository::unlock(Arc::clone(&self.store), self.config, secret, liveness)
+        let mut opened = stand_in::unlock(&self.store, self.config, secret, liveness)?;
+        opened.opened_despite.extend(self.despite.clone());
+        Ok(opened)
     }
 }

@@ -11,7 +11,7 @@ use crate::format::{keys as stored_keys, names};
 use crate::id::{RepositoryId, SlotId};
 use crate::keys::{KeySlot, Recipient, Rights, Secret};
 use crate::pack_reader::read_object;
-use crate::store::Store;
+use crate::store::{Store, is_bad_sector};
 
 /// What a created writer may do beside writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,10 @@ impl Repository {
         self.refuse_held("remove key")?;
         let slots = self.key_slots()?;
         if !slots.iter().any(|slot| slot.id == id) {
-            return Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) });
+            return match self.unlisted_keys()?.contains(&id) {
+                true => self.delete_slot(id, None),
+                false => Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) }),
+            };
         }
         let is_current = |slot: &KeySlot| slot.rights == Rights::ALL && slot.generation >= self.keys.generation();
         if !slots.iter().any(|slot| slot.id != id && is_current(slot)) {
@@ -79,13 +82,22 @@ impl Repository {
         self.delete_slot(id, None)
     }
 
-    /// Deletes the slots of a holder, the oldest first, and those before a generation only, if one is given.
+    /// Holders of whom no slot is listed and a second copy is: it was lost, or removed just while it was copied.
+    pub fn unlisted_keys(&self) -> Result<Vec<SlotId>> {
+        let names = self.copies_of_unlisted_slots()?;
+        Ok(names.iter().filter_map(|name| names::parse_key_slot(name).ok()).map(|(id, _)| id).collect())
+    }
+
+    /// Deletes the slots of a holder, the oldest first, and those before a generation only, if one is given; copies of slots that are not
+    /// listed, too.
     pub(super) fn delete_slot(&self, id: SlotId, before: Option<u32>) -> Result<()> {
-        let listed = list(&*self.store, names::KEY_SLOTS)?.into_iter();
-        let parsed = listed.filter_map(|object| names::parse_key_slot(&object.name).ok());
+        let mut listed = list(&*self.store, names::KEY_SLOTS)?;
+        listed.extend(list(&*self.second_copies().store, names::KEY_SLOTS)?);
+        let parsed = listed.into_iter().filter_map(|object| names::parse_key_slot(&object.name).ok());
         let is_meant = |(slot, generation): &(SlotId, u32)| *slot == id && before.is_none_or(|end| *generation < end);
         let mut generations: Vec<u32> = parsed.filter(is_meant).map(|(_, generation)| generation).collect();
         generations.sort_unstable();
+        generations.dedup();
         generations.into_iter().try_for_each(|generation| delete(&*self.store, &names::key_slot(id, generation)))
     }
 }
@@ -113,7 +125,18 @@ pub fn readable_slots(
                 continue;
             }
         };
-        let bytes = read_object(store, &object.name, "read key slot")?;
+        let bytes = match read_object(store, &object.name, "read key slot") {
+            Err(Error::Store { source, .. }) if is_bad_sector(&source) => {
+                damaged.push(Error::damaged("read key slot", &object.name, source));
+                continue;
+            }
+            // Removed since it was listed.
+            Err(error @ Error::Missing { .. }) => {
+                damaged.push(error);
+                continue;
+            }
+            bytes => bytes?,
+        };
         match stored_keys::decode_slot(repository, place, &bytes) {
             Ok(slot) => drop(slots.insert(place, slot)),
             Err(_) if is_left_over(repository, place, &bytes) => {}

@@ -6,14 +6,14 @@
 
 use std::collections::HashSet;
 
-use super::{Repository, list, readable_slots, store_error};
+use super::{Repository, SignedSnapshot, list, readable_slots, store_error};
 use crate::error::{Error, Kind, Result};
 use crate::format::envelope::{ObjectKind, repository_of};
 use crate::format::names::{self, FenceName, LeaseName};
 use crate::format::{Decoded, Problem, archive, config, coord, keys, lease, limits, losses, refs};
 use crate::id::{RepositoryId, SlotId, SnapshotId};
 use crate::pack_reader::read_object;
-use crate::store::Store;
+use crate::store::{Store, is_absent, is_lost_on_disk};
 
 /// A small object that is not what it should be.
 #[derive(Debug)]
@@ -48,17 +48,43 @@ impl Repository {
     pub fn damaged_small_objects(&self) -> Result<Vec<SmallDamage>> {
         let (_, slots) = readable_slots(&*self.store, self.id())?;
         let mut damages: Vec<SmallDamage> = slots.into_iter().filter_map(named).collect();
-        let config = self.store.read(names::CONFIG, limits::CONFIG_LEN);
-        if !config::is_as_written(&config.map_err(|source| store_error("read", names::CONFIG, source))?) {
-            let error = Error::damaged("read", names::CONFIG, "it can be read, and is not as it was written");
-            damages.push(SmallDamage { name: names::CONFIG.to_owned(), error });
-        }
+        damages.extend(self.damaged_config()?);
         for (folder, look) in FOLDERS {
             let objects = list(&*self.store, folder)?;
             damages.extend(objects.into_iter().filter_map(|object| self.look_at(object.name, look)));
         }
         damages.extend(self.damaged_maps_of_no_snapshot()?);
         Ok(damages)
+    }
+
+    /// The configuration, if it is not what it was: second copies may have stood for it.
+    fn damaged_config(&self) -> Result<Option<SmallDamage>> {
+        let (verb, name) = ("read", names::CONFIG.to_owned());
+        let error = match self.store.read(&name, limits::CONFIG_LEN) {
+            Ok(bytes) => match look_at_config(self, &name, &bytes) {
+                Ok(()) => return Ok(None),
+                Err(problem) => Error::damaged(verb, &name, problem),
+            },
+            Err(source) if is_absent(&source) => Error::Missing { verb, name: name.clone() },
+            Err(source) if is_lost_on_disk(&source) => Error::damaged(verb, &name, source),
+            Err(source) => return Err(store_error(verb, &name, source)),
+        };
+        Ok(Some(SmallDamage { name, error }))
+    }
+
+    /// Whether bytes are what the name says of an object that may have a second copy.
+    pub(crate) fn judge_small(&self, name: &str, bytes: &[u8]) -> Decoded<()> {
+        let is_of = |folder: &str| name.starts_with(folder);
+        match name {
+            names::CONFIG => look_at_config(self, name, bytes),
+            _ if is_of(names::KEY_SLOTS) => keys::decode_slot(self.id(), names::parse_key_slot(name)?, bytes).map(drop),
+            _ if is_of(names::DATA_KEYS) => look_at_data_key(self, name, bytes),
+            _ if is_of(names::HISTORY) => look_at_removal(self, name, bytes),
+            _ => {
+                let proved = SignedSnapshot::check(self.id(), name, bytes);
+                proved.map(drop).map_err(|error| Problem(error.to_string()))
+            }
+        }
     }
 
     /// Reference maps that belong to no snapshot; the others are read with theirs.
@@ -114,6 +140,12 @@ pub fn refuse_other_repository(store: &dyn Store, named: RepositoryId) -> Result
         }
         _ => Ok(()),
     }
+}
+
+fn look_at_config(repository: &Repository, _: &str, bytes: &[u8]) -> Decoded<()> {
+    expect(config::is_as_written(bytes), "it can be read, and is not as it was written")?;
+    let is_own = config::decode(bytes).is_ok_and(|config| config == *repository.keys.config());
+    expect(is_own, "it is not that of the repository which these keys open")
 }
 
 fn look_at_data_key(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {

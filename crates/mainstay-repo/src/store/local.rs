@@ -306,8 +306,10 @@ struct Folders {
 
 impl Folders {
     fn require_repository(&self) -> io::Result<()> {
-        if self.exists(&self.root.join(names::CONFIG))? || self.exists(&self.root.join(STAGING))? {
-            return Ok(());
+        for name in [names::CONFIG, STAGING, names::COPIES] {
+            if self.exists(&self.root.join(name))? {
+                return Ok(());
+            }
         }
         Err(io::Error::other("the directory holds no repository: is its disk mounted?"))
     }

@@ -7,6 +7,7 @@ mod around;
 pub mod conformance;
 mod direct;
 mod disk;
+mod folder;
 mod layer;
 mod local;
 mod memory;
@@ -14,6 +15,7 @@ mod together;
 
 pub use around::{Around, Request, Surrounded, Verb};
 pub use disk::{Disk, DiskEntry, EntryKind, NewFile, StoredFile};
+pub(crate) use folder::InFolder;
 pub use layer::{Layer, Layered};
 pub use local::LocalStore;
 pub use memory::{Call, MemoryStore};

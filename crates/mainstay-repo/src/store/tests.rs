@@ -32,6 +32,22 @@ fn every_store_keeps_every_promise_that_the_engine_relies_on() {
 }
 
 #[test]
+fn a_folder_of_a_store_keeps_every_promise_and_shows_nothing_beside_it() {
+    let beneath = MemoryStore::default();
+    let store = Layered(InFolder::new(std::sync::Arc::new(beneath.clone()), "copies/"));
+    for trial in TRIALS.iter().filter(|trial| trial.need == Need::Required) {
+        assert_eq!(trial.run(&store, &Ground::default()), Ok(()), "{}: {}", trial.name, trial.promise);
+    }
+    assert!(beneath.names().iter().all(|name| name.starts_with("copies/")));
+    beneath.put("keys/slots/beside", b"it").unwrap();
+    store.put("keys/slots/within", b"it").unwrap();
+    let listed = store.list("keys/").unwrap();
+    assert_eq!(listed, [Object { name: "keys/slots/within".to_owned(), len: 2 }]);
+    assert!(is_absent(&store.len("keys/slots/beside").unwrap_err()));
+    assert_eq!(beneath.len("copies/keys/slots/within").unwrap(), 2);
+}
+
+#[test]
 fn a_directory_keeps_every_promise_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let store = LocalStore::new(folder.path().join("repository"));

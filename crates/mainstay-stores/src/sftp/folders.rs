@@ -71,7 +71,7 @@ impl Folders {
 
     /// An absent object is known to be absent only in a repository: its disk may not be mounted there.
     pub async fn require_repository(&self, channel: &Channel) -> io::Result<()> {
-        for name in [names::CONFIG, STAGING] {
+        for name in [names::CONFIG, STAGING, names::COPIES.trim_end_matches('/')] {
             match channel.look(&self.path(name)).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -119,6 +119,11 @@ struct KeyFields {
 }
 
 #[derive(Serialize)]
+struct RemovedCopyFields {
+    id: String,
+}
+
+#[derive(Serialize)]
 struct KitFields {
     recovery_kit: String,
 }
@@ -181,6 +186,16 @@ fn run_list(context: &Context, opened: &Opened) -> Result<ExitCode> {
 
 fn run_remove(remove: &Remove, context: &Context, opened: &Opened) -> Result<ExitCode> {
     let slots = opened.repository.key_slots()?;
+    // Of one that is not listed a second copy may be left.
+    let unlisted = opened.repository.unlisted_keys()?;
+    if let Some(id) = unlisted.iter().find(|id| id.to_string() == remove.id) {
+        opened.repository.remove_key(*id)?;
+        match context.output.is_json() {
+            true => context.output.document(&RemovedCopyFields { id: remove.id.clone() })?,
+            false => context.output.result(&format!("removed the second copy of key {}\n", id.short()))?,
+        }
+        return Ok(ExitCode::Success);
+    }
     let slot = find(&slots, &remove.id)?;
     if slot.id == opened.repository.own_slot() {
         let message = format!("remove key {}: it is the one that opened the repository", slot.id.short());

@@ -1,9 +1,11 @@
-//! `mainstay parity`: what makes damage to packs repairable.
+//! `mainstay parity`: what makes damage repairable: parity of packs, second copies of small objects.
 //!
 //! Owns the three verbs and their presentation; the engine makes parity.
 
 use mainstay_jobs::watch::Watch;
-use mainstay_repo::{DEFAULT_PERCENT, PERCENTS, ParityCoverage, SnapshotEntry};
+use mainstay_repo::{
+    AddedParity, CopyCoverage, DEFAULT_PERCENT, DroppedParity, PERCENTS, ParityCoverage, SnapshotEntry,
+};
 use serde::Serialize;
 
 use super::long_run::{LongRun, conclude};
@@ -23,9 +25,9 @@ Examples:
   mainstay parity status
   mainstay parity drop";
 
-/// Add, drop or show parity, by which damaged packs are repaired
+/// Add, drop or show parity and second copies, by which damage is repaired
 ///
-/// Parity takes a few percent of the space and undoes damage of as much, wherever in a pack it is. It needs no place in backups: add it
+/// Keys, snapshots, records of what was removed and the configuration are small, and get second copies. For packs there is parity. It takes a few percent of the space and undoes damage of as much, wherever in a pack it is. It needs no place in backups: add it
 /// at any time, to all packs or to those that a snapshot needs. Packs that are written later have none until it is added again.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -57,7 +59,7 @@ Examples:
   mainstay parity add --percent 10
   mainstay parity add latest             only for what the last snapshot needs";
 
-/// Make parity of packs that have none, or another percentage
+/// Make parity of packs that have none, or another percentage, and second copies of keys and snapshots
 #[derive(clap::Args)]
 #[command(after_help = ADD_EXAMPLES)]
 struct Add {
@@ -72,7 +74,7 @@ const DROP_EXAMPLES: &str = "\
 Examples:
   mainstay parity drop";
 
-/// Remove parity; packs are not touched
+/// Remove parity, and with that of all packs the second copies; what they are of is not touched
 #[derive(clap::Args)]
 #[command(after_help = DROP_EXAMPLES)]
 struct Drop {
@@ -85,7 +87,7 @@ Examples:
   mainstay parity status
   mainstay parity status latest --json";
 
-/// Show how much has parity
+/// Show how much has parity and second copies
 #[derive(clap::Args)]
 #[command(after_help = STATUS_EXAMPLES)]
 struct Status {
@@ -100,12 +102,18 @@ struct AddedFields {
     packs_added: u64,
     packs_present: u64,
     parity_bytes: u64,
+    copies_added: u64,
+    copies_present: u64,
+    copy_bytes: u64,
     damaged: Vec<String>,
 }
 
 #[derive(Serialize)]
 struct DroppedFields {
     packs_dropped: u64,
+    copies_dropped: u64,
+    /// Second copies of what is damaged or gone.
+    copies_kept: u64,
     freed_bytes: u64,
 }
 
@@ -116,6 +124,12 @@ struct CoverageFields {
     covered_packs: u64,
     covered_bytes: u64,
     parity_bytes: u64,
+    /// Keys, snapshots, records and the configuration.
+    small_objects: u64,
+    copied_objects: u64,
+    copy_bytes: u64,
+    /// Second copies of what is not there.
+    orphaned_copies: u64,
     damaged: Vec<String>,
     leftovers: u64,
 }
@@ -147,33 +161,47 @@ fn run_add(add: &Add, context: &Context) -> Result<ExitCode> {
     let watch = Watch::of_repair(&long_run.monitor, &long_run.requests.cancel);
     let added = opened.repository.add_parity(snapshot.as_ref(), add.percent, &watch);
     let added = long_run.end(added.map_err(mainstay_jobs::Error::from))?;
-    let damaged: Vec<String> = added.damaged.iter().map(ToString::to_string).collect();
-    let count = damaged.len() as u64;
-    let printed = if context.output.is_json() {
-        context.output.message(&AddedFields {
+    let printed = print_added(context, &added);
+    let packs = units::counted(added.damaged.len() as u64, "damaged pack", "damaged packs");
+    let small = units::counted(added.copies.damaged.len() as u64, "damaged object", "damaged objects");
+    let without = match (added.damaged.is_empty(), added.copies.damaged.is_empty()) {
+        (true, true) => return conclude(printed, Ok(ExitCode::Success)),
+        (false, true) => format!("no parity was made of {packs}"),
+        (true, false) => format!("no second copy was made of {small}"),
+        (false, false) => format!("no parity was made of {packs}, and no second copy of {small}"),
+    };
+    conclude(printed, Err(Failure::new(&catalogue::NO_PARITY_OF_DAMAGE, without)))
+}
+
+fn print_added(context: &Context, added: &AddedParity) -> Result<()> {
+    let damaged: Vec<String> = added.damaged.iter().chain(&added.copies.damaged).map(ToString::to_string).collect();
+    if context.output.is_json() {
+        return context.output.message(&AddedFields {
             message_type: "summary",
             packs_added: added.packs,
             packs_present: added.present,
             parity_bytes: added.bytes,
+            copies_added: added.copies.objects,
+            copies_present: added.copies.present,
+            copy_bytes: added.copies.bytes,
             damaged,
-        })
-    } else {
-        damaged.iter().for_each(|problem| context.output.warn(problem));
-        context.output.outcome(&format!(
-            "made parity of {} ({}), {} had it already\n",
-            units::counted(added.packs, "pack", "packs"),
-            units::size(added.bytes),
-            units::count(added.present),
-        ))
-    };
-    let ended = match count {
-        0 => Ok(ExitCode::Success),
-        _ => {
-            let packs = units::counted(count, "damaged pack", "damaged packs");
-            Err(Failure::new(&catalogue::NO_PARITY_OF_DAMAGE, format!("no parity was made of {packs}")))
-        }
-    };
-    conclude(printed, ended)
+        });
+    }
+    damaged.iter().for_each(|problem| context.output.warn(problem));
+    context.output.outcome(&format!(
+        "made parity of {} ({}), {} had it already\nmade second copies of {} ({}), {} had one already\n",
+        units::counted(added.packs, "pack", "packs"),
+        units::size(added.bytes),
+        units::count(added.present),
+        small_objects(added.copies.objects),
+        units::size(added.copies.bytes),
+        units::count(added.copies.present),
+    ))
+}
+
+/// Keys, snapshots, records of removal, and the configuration.
+fn small_objects(count: u64) -> String {
+    units::counted(count, "small object", "small objects")
 }
 
 fn run_drop(drop: &Drop, context: &Context) -> Result<ExitCode> {
@@ -181,12 +209,27 @@ fn run_drop(drop: &Drop, context: &Context) -> Result<ExitCode> {
     let snapshot = drop.part.find(&opened)?;
     let dropped = opened.repository.drop_parity(snapshot.as_ref())?;
     if context.output.is_json() {
-        context.output.document(&DroppedFields { packs_dropped: dropped.packs, freed_bytes: dropped.bytes })?;
+        context.output.document(&DroppedFields {
+            packs_dropped: dropped.packs,
+            copies_dropped: dropped.copies.objects,
+            copies_kept: dropped.copies.kept,
+            freed_bytes: dropped.bytes + dropped.copies.bytes,
+        })?;
     } else {
-        let packs = units::counted(dropped.packs, "pack", "packs");
-        context.output.outcome(&format!("dropped the parity of {packs}, freed {}\n", units::size(dropped.bytes)))?;
+        context.output.outcome(&dropped_text(&dropped))?;
     }
     Ok(ExitCode::Success)
+}
+
+fn dropped_text(dropped: &DroppedParity) -> String {
+    let (packs, copies) = (units::counted(dropped.packs, "pack", "packs"), small_objects(dropped.copies.objects));
+    let freed = units::size(dropped.bytes + dropped.copies.bytes);
+    let mut text = format!("dropped the parity of {packs} and the second copies of {copies}, freed {freed}\n");
+    if dropped.copies.kept > 0 {
+        let kept = units::counted(dropped.copies.kept, "second copy", "second copies");
+        text.push_str(&format!("kept {kept} of what is damaged or gone: run `mainstay repair`\n"));
+    }
+    text
 }
 
 fn run_status(status: &Status, context: &Context) -> Result<ExitCode> {
@@ -208,7 +251,11 @@ fn coverage_fields(coverage: &ParityCoverage) -> CoverageFields {
         covered_packs: coverage.covered_packs,
         covered_bytes: coverage.covered_bytes,
         parity_bytes: coverage.parity_bytes,
-        damaged: coverage.damaged.clone(),
+        small_objects: coverage.copies.objects,
+        copied_objects: coverage.copies.covered,
+        copy_bytes: coverage.copies.bytes,
+        orphaned_copies: coverage.copies.orphans,
+        damaged: coverage.damaged.iter().chain(&coverage.copies.damaged).cloned().collect(),
         leftovers: coverage.leftovers,
     }
 }
@@ -223,12 +270,25 @@ fn text(coverage: &ParityCoverage) -> String {
         units::size(coverage.pack_bytes),
         units::size(coverage.parity_bytes),
     );
-    for name in &coverage.damaged {
+    text.push_str(&copies_text(&coverage.copies));
+    for name in coverage.damaged.iter().chain(&coverage.copies.damaged) {
         text.push_str(&format!("damaged: {}; `mainstay repair` makes it anew\n", escape::text(name)));
     }
     if coverage.leftovers > 0 {
         let parts = units::counted(coverage.leftovers, "sidecar belongs", "sidecars belong");
         text.push_str(&format!("{parts} to packs that are gone; the next prune removes them\n"));
+    }
+    text
+}
+
+fn copies_text(copies: &CopyCoverage) -> String {
+    let CopyCoverage { objects, covered, bytes, orphans, .. } = copies;
+    let (of, size) = (small_objects(*objects), units::size(*bytes));
+    let mut text =
+        format!("second copies of {} of {of}, in {size}: keys, snapshots and the like\n", units::count(*covered));
+    if *orphans > 0 {
+        let copies = units::counted(*orphans, "second copy is", "second copies are");
+        text.push_str(&format!("{copies} of what is not there: see `mainstay check`\n"));
     }
     text
 }

@@ -24,7 +24,7 @@ Examples:
   mainstay repair --from /mnt/copy       take what is lost from another copy of the repository
   mainstay repair --accept-loss          give up what nothing brings back";
 
-/// Make damaged objects whole: from parity, from other copies, from what was stored again
+/// Make damaged objects whole: from parity, from second copies, from what was stored again
 ///
 /// Reads every pack. What was damaged is put together in a new pack, and only then the damaged one goes. Backups, restores and prunes may run beside it; index tables, reference maps and
 /// parity are made anew. What nothing brings back is named with its snapshots and paths, and stays as it is: the next backup stores again
@@ -165,6 +165,7 @@ fn fields(repaired: &Repaired) -> RepairedFields<'_> {
         Means::Rest => "rest",
         Means::Chunks => "chunks",
         Means::Derived => "derived",
+        Means::SecondCopy => "second_copy",
         Means::Sister => "other_copy",
         Means::GivenUp => "given_up",
     };
@@ -178,6 +179,7 @@ fn words(means: Means) -> &'static str {
         Means::Rest => "nothing was damaged in it that is needed",
         Means::Chunks => "from what was stored again since",
         Means::Derived => "made anew from what it is derived from",
+        Means::SecondCopy => "from its second copy",
         Means::Sister => "from the other copy of the repository",
         Means::GivenUp => "given up; `mainstay repo history` shows what is missing without it",
     }

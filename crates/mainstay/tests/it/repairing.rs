@@ -144,6 +144,53 @@ fn another_copy_of_the_repository_lends_what_is_lost() {
 }
 
 #[test]
+fn second_copies_stand_in_for_what_opens_the_repository_and_heal_it() {
+    let world = World::backed_up();
+    let added = world.ok(&["parity", "add"]).stdout;
+    assert!(added.contains("made second copies of 5 small objects"), "{added}");
+    let status = world.document(&["parity", "status"]);
+    assert_eq!((&status["small_objects"], &status["copied_objects"]), (&5.into(), &5.into()));
+    assert!(world.ok(&["parity", "status"]).stdout.contains("second copies of 5 of 5 small objects"));
+    let before = objects(&world);
+    let object = |folder: &str| files(&world.repository().join(folder)).pop().expect("an object");
+    let (config, key) = (world.repository().join("mainstay.json"), object("keys/data"));
+    // That of the key file and that of the recovery kit.
+    files(&world.repository().join("keys/slots")).iter().for_each(|slot| damage(slot, 60, 3));
+    damage(&key, 60, 3);
+    // A digit of the identifier by which the key file is found.
+    let text = std::fs::read_to_string(&config).expect("it is text");
+    let at = text.find("\"repository\": \"").expect("it is in it") + 15;
+    let other = if text.as_bytes()[at] == b'0' { "1" } else { "0" };
+    std::fs::write(&config, [&text[..at], other, &text[at + 1..]].concat()).expect("it is writable");
+    let checked = world.fails(&["check"], 4, "MS-1304");
+    for name in ["mainstay.json", "keys/slots/", "keys/data/"] {
+        assert!(checked.stdout.contains(name), "no {name} in {checked:#?}");
+    }
+    assert!(checked.stdout.contains("repairable from its second copy"), "{checked:#?}");
+    assert!(checked.stderr.contains("opened by a second copy"), "{checked:#?}");
+    let shown = world.ok(&["repair", "-n"]);
+    assert!(shown.stdout.contains("would repair: mainstay.json: from its second copy"), "{shown:#?}");
+    std::fs::remove_file(&config).expect("it is there");
+    let summary = world.lines(&["repair"]).pop().expect("a summary");
+    let by: Vec<&str> =
+        summary["repaired"].as_array().expect("a list").iter().filter_map(|one| one["by"].as_str()).collect();
+    assert_eq!((by.as_slice(), &summary["sound"]), (["second_copy"; 4].as_slice(), &true.into()), "{summary}");
+    assert!(objects(&world) == before, "every byte is as it was");
+    assert_restores(&world, "latest", "out");
+    world.ok(&["check"]);
+    damage(&object("copies/keys/data"), 60, 3);
+    assert!(world.fails(&["verify"], 4, "MS-1304").stdout.contains("copies/keys/data/"));
+    assert!(world.ok(&["repair"]).stdout.contains("made anew"));
+    damage(&key, 60, 3);
+    let added = world.fails(&["parity", "add"], 4, "MS-1308");
+    assert!(added.stderr.contains("no second copy was made of 1 damaged object"), "{added:#?}");
+    let dropped = world.document(&["parity", "drop"]);
+    assert_eq!((&dropped["copies_dropped"], &dropped["copies_kept"]), (&4.into(), &1.into()));
+    world.ok(&["repair"]);
+    assert_restores(&world, "latest", "again");
+}
+
+#[test]
 fn a_loss_is_accepted_only_when_asked_and_costs_nothing_more() {
     let world = World::backed_up();
     let pack = content_pack(&world);

@@ -1,0 +1,266 @@
+//! Second copies of small objects: what they heal, when they stand in, and that they go with what they are of.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::fixtures::bad_sectors::{BadSectors, Sector};
+use crate::keys::{RecoveryCode, Secret};
+use crate::repository::OtherKeys;
+
+/// A repository with an object of every kind that may have a second copy, and all of these.
+pub fn with_copies() -> (MemoryStore, Files) {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    back_up(&repository, 1, &files_of(&[("gone", 1, 1000)])).unwrap();
+    let files = files_of(&[("a", 2, 3000), ("b", 3, 200_000)]);
+    back_up(&repository, 2, &files).unwrap();
+    let repository = open(store.clone(), restarted());
+    let first = repository.snapshots().unwrap().remove(0).id;
+    repository.forget(first, 0).unwrap();
+    repository.prune().unwrap();
+    let added = repository.add_parity(None, 3, &Unobserved).unwrap();
+    assert_eq!((added.copies.present, added.copies.damaged.len()), (0, 0));
+    assert_eq!(added.copies.objects as usize, originals(&store).len());
+    (store, files)
+}
+
+/// Everything that may have a second copy.
+pub fn originals(store: &MemoryStore) -> Vec<String> {
+    store.names().into_iter().filter(|name| names::has_second_copy(name)).collect()
+}
+
+pub fn only(store: &MemoryStore, prefix: &str) -> String {
+    let names = named(store, prefix);
+    assert_eq!(names.len(), 1, "{names:?}");
+    names[0].clone()
+}
+
+pub fn bytes_of(store: &MemoryStore, name: &str) -> Vec<u8> {
+    store.read(name, u64::MAX).unwrap()
+}
+
+/// Every second copy is the same as what it is of.
+pub fn assert_copies_are_right(store: &MemoryStore, at: &str) {
+    for copy in named(store, names::COPIES) {
+        let name = copy.strip_prefix(names::COPIES).unwrap();
+        assert!(store.names().contains(&name.to_owned()), "{at}: {copy} has outlived its object");
+        assert!(bytes_of(store, &copy) == bytes_of(store, name), "{at}: {copy}");
+    }
+}
+
+fn another_secret() -> (String, Secret) {
+    let code = RecoveryCode::generate().unwrap().to_text().to_string();
+    let secret = Secret::from_text(&code);
+    (code, secret)
+}
+
+#[test]
+fn every_small_object_comes_back_from_its_second_copy() {
+    let (original, files) = with_copies();
+    let kinds = [names::CONFIG, names::KEY_SLOTS, names::DATA_KEYS, names::SNAPSHOTS, names::HISTORY];
+    let all = originals(&original);
+    assert!(kinds.iter().all(|kind| all.iter().any(|name| name.starts_with(kind))), "{all:?}");
+    for name in all {
+        let whole = bytes_of(&original, &name);
+        let mut damages: Vec<Option<Vec<u8>>> = vec![None, Some(Vec::new()), Some(whole[..whole.len() / 2].to_vec())];
+        damages.push(Some([&whole[..], b"\0"].concat()));
+        for bit in (0..whole.len() * 8).step_by(whole.len().div_ceil(4) | 1) {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            damages.push(Some(flipped));
+        }
+        for (number, damage) in damages.into_iter().enumerate() {
+            let (store, at) = (copy_of(&original), format!("{name}, damage {number}"));
+            store.delete(&name).unwrap();
+            damage.iter().for_each(|bytes| store.put(&name, bytes).unwrap());
+            let repository = match Repository::open(Arc::new(store.clone()), &secret(), restarted()) {
+                Err(error) if error.kind() == Kind::Unsupported && name == names::CONFIG => continue,
+                opened => opened.unwrap_or_else(|error| panic!("{at}: {error}")),
+            };
+            let expected = [(name.as_str(), Means::SecondCopy)];
+            assert_eq!(means(&repository.repair(SHOW).unwrap()), expected, "{at}");
+            let report = repository.repair(APPLY).unwrap();
+            assert_eq!((means(&report).as_slice(), report.lost.as_slice()), (&expected[..], &[][..]), "{at}");
+            assert!(bytes_of(&store, &name) == whole, "{at}");
+            let repository = open(store.clone(), restarted());
+            assert_snapshots(&repository, &snapshots(2, &files));
+            assert!(repository.damaged_small_objects().unwrap().is_empty(), "{at}");
+            assert!(repository.damaged_copies().unwrap().is_empty(), "{at}");
+            assert!(repository.opened_despite().is_empty(), "{at}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_the_configuration_is_passed_over_but_one_that_makes_another_version() {
+    let (original, _) = with_copies();
+    let whole = bytes_of(&original, names::CONFIG);
+    let mut refused = 0;
+    for bit in 0..whole.len() * 8 {
+        original.damage(names::CONFIG, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+        match Repository::open(Arc::new(original.clone()), &secret(), restarted()) {
+            Ok(repository) => assert_eq!(repository.damaged_small_objects().unwrap().len(), 1, "bit {bit}"),
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Unsupported, "bit {bit}: {error}");
+                refused += 1;
+            }
+        }
+        original.damage(names::CONFIG, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+    }
+    assert_eq!(refused, 3, "a program is not talked into another version");
+}
+
+#[test]
+fn with_the_configuration_and_the_only_slot_damaged_everything_restores_and_repair_heals_both() {
+    for are_gone in [true, false] {
+        let (store, files) = with_copies();
+        let slot = only(&store, names::KEY_SLOTS);
+        for name in [names::CONFIG, &slot] {
+            match are_gone {
+                true => store.delete(name).unwrap(),
+                false => damage(&store, name, 60, 1),
+            }
+        }
+        let repository = open(store.clone(), restarted());
+        assert_eq!(repository.opened_despite().len(), 2, "{:?}", repository.opened_despite());
+        assert_snapshots(&repository, &snapshots(2, &files));
+        assert!(repository.statistics().is_ok() && repository.plan_prune().is_ok());
+        let report = repository.repair(APPLY).unwrap();
+        assert_eq!(means(&report), [(slot.as_str(), Means::SecondCopy), (names::CONFIG, Means::SecondCopy)]);
+        assert!(open(store.clone(), restarted()).opened_despite().is_empty());
+        assert_copies_are_right(&store, "after the repair");
+    }
+}
+
+#[test]
+fn a_small_object_on_a_bad_sector_is_damaged_and_its_copy_lends() {
+    let (store, _) = with_copies();
+    for name in originals(&store) {
+        let bad = BadSectors::new(store.clone(), &name, 20..30, Sector::Unreadable);
+        let repository = open(bad, restarted());
+        let is_despite = name == names::CONFIG || name.starts_with(names::KEY_SLOTS);
+        assert_eq!(repository.opened_despite().len(), usize::from(is_despite), "{name}");
+        let has_none = repository.add_parity(None, 3, &Unobserved).unwrap().copies.damaged;
+        assert_eq!(has_none.len(), 1, "{name}: {has_none:?}");
+        assert_eq!(means(&repository.repair(APPLY).unwrap()), [(name.as_str(), Means::SecondCopy)]);
+        assert_copies_are_right(&store, &name);
+    }
+}
+
+#[test]
+fn copies_are_made_once_of_what_is_whole_and_anew_where_they_differ() {
+    let (store, _) = with_copies();
+    let repository = open(store.clone(), restarted());
+    let all = originals(&store).len() as u64;
+    let copies = repository.add_parity(None, 3, &Unobserved).unwrap().copies;
+    assert_eq!((copies.objects, copies.present), (0, all));
+    let coverage = repository.parity_coverage(None).unwrap().copies;
+    assert_eq!((coverage.objects, coverage.covered, coverage.orphans), (all, all, 0));
+    for name in originals(&store) {
+        let copy = names::second_copy(&name);
+        damage(&store, &copy, 61, 1);
+        let told: Vec<String> = repository.damaged_copies().unwrap().into_iter().map(|damage| damage.name).collect();
+        assert_eq!(told, std::slice::from_ref(&copy));
+        assert!(repository.damaged_small_objects().unwrap().is_empty());
+        assert_eq!(means(&repository.repair(APPLY).unwrap()), [(copy.as_str(), Means::Derived)]);
+        assert_copies_are_right(&store, &name);
+        store.damage(&copy, Vec::clear);
+        assert_eq!(repository.parity_coverage(None).unwrap().copies.damaged, std::slice::from_ref(&copy));
+        let entry = repository.snapshots().unwrap().remove(0);
+        assert_eq!(repository.add_parity(Some(&entry), 3, &Unobserved).unwrap().copies.objects, 1);
+        assert_copies_are_right(&store, &name);
+    }
+}
+
+#[test]
+fn of_a_damaged_object_no_copy_is_made_and_the_last_copy_is_not_dropped() {
+    let (store, _) = with_copies();
+    let key = only(&store, names::DATA_KEYS);
+    let whole = bytes_of(&store, &key);
+    damage(&store, &key, 60, 1);
+    let repository = open(store.clone(), restarted());
+    let added = repository.add_parity(None, 3, &Unobserved).unwrap().copies;
+    assert_eq!((added.objects, added.damaged.len()), (0, 1));
+    let dropped = repository.drop_parity(None).unwrap().copies;
+    assert_eq!((dropped.objects as usize, dropped.kept), (originals(&store).len() - 1, 1));
+    assert!(bytes_of(&store, &names::second_copy(&key)) == whole);
+    assert_eq!(means(&repository.repair(APPLY).unwrap()), [(key.as_str(), Means::SecondCopy)]);
+    let dropped = repository.drop_parity(None).unwrap().copies;
+    assert_eq!((dropped.objects, dropped.kept, named(&store, names::COPIES).len()), (1, 0, 0));
+}
+
+#[test]
+fn a_removed_key_leaves_no_copy_and_neither_does_a_rotation() {
+    let (store, files) = with_copies();
+    let repository = open(store.clone(), restarted());
+    let (_, second) = another_secret();
+    let (_, third) = another_secret();
+    let slot = repository.add_key(&second, "second", 1).unwrap();
+    repository.add_key(&third, "third", 1).unwrap();
+    repository.add_parity(None, 3, &Unobserved).unwrap();
+    assert_eq!(named(&store, "copies/keys/slots/").len(), 3);
+    repository.remove_key(slot.id).unwrap();
+    assert_eq!(named(&store, "copies/keys/slots/").len(), 2);
+    assert_copies_are_right(&store, "removed");
+    repository.rotate(&secret(), &[], OtherKeys::Remove).unwrap();
+    assert_eq!(named(&store, "copies/keys/"), [""; 0], "all slots and wraps are new");
+    assert_copies_are_right(&store, "rotated");
+    let repository = open(store.clone(), restarted());
+    repository.add_parity(None, 3, &Unobserved).unwrap();
+    assert_eq!(named(&store, names::COPIES).len(), originals(&store).len());
+    assert_snapshots(&repository, &snapshots(2, &files));
+}
+
+#[test]
+fn forgetting_and_pruning_leave_no_copy() {
+    let (store, _) = with_copies();
+    let repository = open(store.clone(), restarted());
+    let files = files_of(&[("c", 9, 4000)]);
+    back_up(&repository, 3, &files).unwrap();
+    repository.add_parity(None, 3, &Unobserved).unwrap();
+    let second = repository.snapshots().unwrap().remove(0).id;
+    repository.forget(second, 0).unwrap();
+    let before = named(&store, names::COPIES);
+    open(store.clone(), crate::lease::Liveness { boot: b"later".to_vec(), ..alive() }).prune().unwrap();
+    assert_copies_are_right(&store, "pruned");
+    let gone = before.iter().filter(|copy| !store.names().contains(copy)).count();
+    assert_eq!(gone, 3, "snapshot, key and record: {before:?}, {:?}", named(&store, names::COPIES));
+    assert_snapshots(&repository, &snapshots(3, &files));
+}
+
+#[test]
+fn a_repository_in_a_directory_opens_by_its_copies_alone() {
+    let (objects, files) = with_copies();
+    let folder = tempfile::tempdir().unwrap();
+    let store = crate::store::LocalStore::new(folder.path().join("repository"));
+    store.prepare().unwrap();
+    for name in objects.names() {
+        store.put(&name, &bytes_of(&objects, &name)).unwrap();
+    }
+    store.delete(names::CONFIG).unwrap();
+    std::fs::remove_dir_all(folder.path().join("repository/tmp")).unwrap();
+    std::fs::remove_dir_all(folder.path().join("repository/keys/slots")).unwrap();
+    let store = crate::store::LocalStore::new(folder.path().join("repository"));
+    let repository = open(store, restarted());
+    assert_snapshots(&repository, &snapshots(2, &files));
+    assert_eq!(repository.repair(APPLY).unwrap().repaired.len(), 2);
+}
+
+#[test]
+fn what_is_not_a_second_copy_is_told_and_goes_when_all_are_dropped() {
+    let (store, _) = with_copies();
+    store.put("copies/packs/00/notes", b"rot").unwrap();
+    let repository = open(store.clone(), restarted());
+    assert_eq!(repository.damaged_copies().unwrap().len(), 1);
+    repository.drop_parity(None).unwrap();
+    assert_eq!(named(&store, names::COPIES), [""; 0]);
+    assert!(repository.repair(APPLY).unwrap().repaired.is_empty());
+}
+
+#[test]
+fn an_archive_has_no_copies() {
+    let store = MemoryStore::default();
+    let archive = Repository::create_archive(Arc::new(store.clone()), &secret(), "test", alive(), 1).unwrap();
+    assert_eq!(archive.add_parity(None, 3, &Unobserved).unwrap().copies.objects, 0);
+    assert_eq!(named(&store, names::COPIES), [""; 0]);
+}
