@@ -79,7 +79,10 @@ fn carry(from: &TcpStream, to: &TcpStream, pace: Arc<Pace>) {
 
 fn deliver(under_way: &Receiver<(Instant, Vec<u8>)>, mut to: TcpStream) {
     for (arrives, bytes) in under_way {
-        std::thread::sleep(arrives.saturating_duration_since(Instant::now()));
+        // Not a wait for something to happen: the line is that long.
+        while Instant::now() < arrives {
+            std::thread::park_timeout(arrives.saturating_duration_since(Instant::now()));
+        }
         if to.write_all(&bytes).is_err() {
             return;
         }
