@@ -71,6 +71,10 @@ impl Archive {
                     let text = self.blocks.text(header.size, RECORDS_LEN, "an extended header")?;
                     let mut global = Records::default();
                     global.add(&text).map_err(|problem| self.blocks.damaged(at, problem))?;
+                    if !global.are_for_all() {
+                        let problem = "an extended header for all members says what only one can have";
+                        return Err(self.blocks.damaged(at, problem));
+                    }
                     self.global = global.over(&std::mem::take(&mut self.global));
                 }
                 b'L' => before.name = Some(self.name(&header)?),

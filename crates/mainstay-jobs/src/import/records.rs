@@ -10,6 +10,8 @@ use super::sparse::{RANGES, Range};
 
 /// Longest extended header: a map of holes may stand in it.
 pub const RECORDS_LEN: usize = 32 << 20;
+/// Longest value of one record that is kept, a map of holes aside: names have no more.
+const VALUE_LEN: usize = 1 << 20;
 /// Decimal digits of a record's length.
 const DIGITS: usize = 10;
 
@@ -92,6 +94,10 @@ impl Records {
             b"RHT.security.selinux" => {
                 self.attribute(b"security.selinux", Attribute::Bytes([value, b"\0"].concat()));
             }
+            _ if KEYWORDS.contains(&keyword) && value.len() > VALUE_LEN && keyword != b"GNU.sparse.map" => {
+                let keyword = String::from_utf8_lossy(keyword);
+                return Err(format!("the record {keyword} is longer than {VALUE_LEN} bytes"));
+            }
             _ if KEYWORDS.contains(&keyword) => drop(self.values.insert(keyword.to_vec(), value.to_vec())),
             _ => {
                 if let Some(name) = keyword.strip_prefix(b"SCHILY.xattr.") {
@@ -120,18 +126,22 @@ impl Records {
         self.attributes.insert(name.to_vec(), value);
     }
 
-    /// These records before those of `others`. An empty value takes back what the others say.
+    /// These records before those of `others`, which are for all members. An empty value takes back what the others say.
     pub fn over(self, others: &Self) -> Self {
         if !others.is_extended {
             return self;
         }
-        let mut all = others.clone();
-        all.values.extend(self.values);
-        self.attributes.into_iter().for_each(|(name, value)| all.attribute(&name, value));
-        all.ranges = self.ranges;
-        all.attributes_are_too_long |= self.attributes_are_too_long;
-        all.is_extended = true;
-        all
+        let mut values = others.values.clone();
+        values.extend(self.values);
+        Self { values, is_extended: true, ..self }
+    }
+
+    /// Whether the records can stand for all members: what differs from one to the next would be copied to each, however many there are.
+    pub fn are_for_all(&self) -> bool {
+        let differs =
+            |keyword: &[u8]| matches!(keyword, b"path" | b"linkpath" | b"size") || keyword.starts_with(b"GNU.sparse.");
+        let has_none = self.attributes.is_empty() && !self.attributes_are_too_long && self.ranges.is_empty();
+        has_none && !self.values.keys().any(|keyword| differs(keyword))
     }
 
     pub fn value(&self, keyword: &str) -> Option<&[u8]> {

@@ -175,6 +175,17 @@ fn records_stand_before_the_header_and_before_those_for_all() {
 }
 
 #[test]
+fn records_for_all_members_hold_nothing_that_is_one_members_own() {
+    for (keyword, value) in
+        [("linkpath", &b"x"[..]), ("path", b"x"), ("SCHILY.xattr.user.a", b"x"), ("GNU.sparse.map", b"0,1")]
+    {
+        let archive = ended(&[records(b'g', &[(keyword, value)]), plain(b'0', "a", b"")]);
+        assert!(problem(&archive).contains("what only one can have"), "{keyword}");
+    }
+    assert_eq!(read(&ended(&[records(b'g', &[("comment", b"x")]), plain(b'0', "a", b"")])).unwrap().len(), 1);
+}
+
+#[test]
 fn an_owner_beyond_every_number_is_nobody_and_told() {
     let (member, _) = only(&[records(b'x', &[("uid", b"99999999999")]), plain(b'0', "a", b"")]);
     assert_eq!((member.entry.owner.user, member.problems.len()), (65_534, 1));
@@ -368,6 +379,8 @@ fn records_that_have_no_end_or_lie_about_it_are_errors() {
     {
         assert!(problem(&ended(&[plain(b'x', "r", text), plain(b'0', "a", b"")])).contains("record"), "{text:?}");
     }
+    let long = vec![b'a'; (1 << 20) + 1];
+    assert!(problem(&ended(&[records(b'x', &[("path", &long)]), plain(b'0', "a", b"")])).contains("longer than"));
     let claims = |kind, size: u64| ended(&[entry(kind, b"r", b"", &|header| header.set_size(size))]);
     for kind in [b'x', b'g', b'L', b'K'] {
         assert!(problem(&claims(kind, 8 << 30)).contains("longer than"), "no memory for what is claimed");

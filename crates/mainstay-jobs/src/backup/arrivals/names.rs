@@ -15,8 +15,16 @@ const LINKS: usize = 40;
 pub struct Names {
     directories: Vec<Directory>,
     files: Vec<File>,
-    /// Links to what is not there yet: their own names, and those of the other.
-    waiting: Vec<(Path, Path)>,
+    /// Links to what is not there yet.
+    waiting: Vec<Link>,
+}
+
+/// A further name, whose other one has not come.
+struct Link {
+    path: Path,
+    target: Path,
+    /// What had the name when the link came: what has it later came after it.
+    instead_of: Option<Place>,
 }
 
 type Path = Vec<Vec<u8>>;
@@ -60,7 +68,8 @@ pub struct Parts<'p> {
 /// Why nothing can have it.
 pub fn parts(path: &[u8]) -> Result<Parts<'_>, String> {
     let names = path.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
-    let names: Vec<&[u8]> = names.collect();
+    // A path may be much longer than what is kept.
+    let names: Vec<&[u8]> = names.take(limits::TREE_DEPTH + 1).collect();
     let fault = |name: &&[u8]| match *name {
         b".." => Some("its name leads upwards by `..`: it is left out"),
         name if name.contains(&0) => Some("its name contains a zero byte: it is left out"),
@@ -126,7 +135,7 @@ impl Names {
             Some(Place::Directory(_)) => Err("a link to a directory: it is left out".to_owned()),
             None => {
                 let owned = |path: &[&[u8]]| path.iter().map(|name| name.to_vec()).collect();
-                self.waiting.push((owned(path), owned(target)));
+                self.waiting.push(Link { path: owned(path), target: owned(target), instead_of: self.find(path) });
                 Ok(())
             }
         }
@@ -136,22 +145,31 @@ impl Names {
     pub fn settle_links(&mut self) -> Vec<(Vec<u8>, String)> {
         let (like, mut faults) = (empty(), Vec::new());
         for _ in 0..LINKS {
-            let waiting = std::mem::take(&mut self.waiting);
-            let before = waiting.len();
-            for (path, target) in waiting {
-                let (names, others) = (slices(&path), slices(&target));
-                if let Err(fault) = self.add_link(&names, &others, &like) {
-                    faults.push((path.join(&b'/'), fault));
+            let mut left = Vec::new();
+            let before = self.waiting.len();
+            // The last of a name is the first, and keeps those before it from having it.
+            while let Some(link) = self.waiting.pop() {
+                let (path, target) = (slices(&link.path), slices(&link.target));
+                if self.find(&path) != link.instead_of {
+                    // What came later has the name.
+                    continue;
+                }
+                if self.find(&target).is_none() {
+                    left.push(link);
+                } else if let Err(fault) = self.add_link(&path, &target, &like) {
+                    faults.push((link.path.join(&b'/'), fault));
                 }
             }
+            left.reverse();
+            self.waiting = left;
             if self.waiting.is_empty() || self.waiting.len() == before {
                 break;
             }
         }
-        let lost = std::mem::take(&mut self.waiting).into_iter().map(|(path, target)| {
-            let target = String::from_utf8_lossy(&target.join(&b'/')).into_owned();
+        let lost = std::mem::take(&mut self.waiting).into_iter().map(|link| {
+            let target = String::from_utf8_lossy(&link.target.join(&b'/')).into_owned();
             let shown = mainstay_sources::shortened(&target);
-            (path.join(&b'/'), format!("a link to {shown}, which is not in the archive: it is left out"))
+            (link.path.join(&b'/'), format!("a link to {shown}, which is not in the archive: it is left out"))
         });
         faults.extend(lost);
         faults

@@ -46,7 +46,26 @@ fn links_to_links_are_settled_whatever_their_order_and_circles_are_told() {
     names.add_link(&path("x"), &path("y"), &empty()).unwrap();
     names.add_link(&path("y"), &path("x"), &empty()).unwrap();
     let file = names.add_file(&path("l0"), &empty()).unwrap();
-    let lost: Vec<Vec<u8>> = names.settle_links().into_iter().map(|(path, _)| path).collect();
+    let mut lost: Vec<Vec<u8>> = names.settle_links().into_iter().map(|(path, _)| path).collect();
+    lost.sort();
     assert_eq!(lost, [b"x", b"y"]);
     assert_eq!(names.file(file).unwrap().names, 20);
+}
+
+#[test]
+fn a_name_that_came_after_a_waiting_link_is_not_taken_by_it() {
+    let mut names = Names::new();
+    names.add_link(&path("taken"), &path("other"), &empty()).unwrap();
+    names.add_link(&path("twice"), &path("other"), &empty()).unwrap();
+    names.add_link(&path("twice"), &path("last"), &empty()).unwrap();
+    let before = names.add_file(&path("before"), &empty()).unwrap();
+    names.add_link(&path("before"), &path("other"), &empty()).unwrap();
+    let taken = names.add_file(&path("taken"), &empty()).unwrap();
+    let other = names.add_file(&path("other"), &empty()).unwrap();
+    let last = names.add_file(&path("last"), &empty()).unwrap();
+    assert_eq!(names.settle_links(), []);
+    let place = |name: &str| names.find(&path(name));
+    assert_eq!((place("taken"), place("twice")), (Some(Place::File(taken)), Some(Place::File(last))));
+    assert_eq!(place("before"), Some(Place::File(other)), "what was there before gives way");
+    assert_eq!(names.file(before).unwrap().names, 0);
 }
