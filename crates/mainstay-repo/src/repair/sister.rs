@@ -61,7 +61,8 @@ pub fn take_small(
         Ok(())
     };
     let is_taken = |name: &String| name == names::CONFIG || TAKEN.iter().any(|folder| name.starts_with(folder));
-    let damaged: BTreeSet<String> = small::damaged_twice(repository)?.into_iter().filter(is_taken).collect();
+    let damaged: BTreeSet<String> =
+        small::damaged_twice(repository, small::is_replaceable)?.into_iter().filter(is_taken).collect();
     let mut wanted = damaged.clone();
     wanted.extend(missing_keys(repository, &sound, &damaged)?);
     wanted.extend(missing_slots(repository, &sound)?);

@@ -15,7 +15,7 @@ use crate::store::is_bad_sector;
 /// Puts them away, or says which would be.
 pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<Repaired>> {
     let mut put_away = Vec::new();
-    for object in damaged_twice(repository)? {
+    for object in damaged_twice(repository, is_damaged)? {
         let means = match names::parse_data_key(&object) {
             Ok(wrap) if opens_without(repository, wrap)? => Means::Copies,
             Err(_) if object.starts_with(names::HISTORY) && options.on_loss == OnLoss::Accept => Means::GivenUp,
@@ -29,22 +29,25 @@ pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<R
     Ok(put_away)
 }
 
-/// Those that are damaged whenever they are read: a disk may have read badly a moment ago.
-pub fn damaged_twice(repository: &Repository) -> Result<Vec<String>> {
-    let damages = damaged(repository)?;
-    let again = if damages.is_empty() { HashSet::new() } else { damaged(repository)?.into_iter().collect() };
+/// Those that are damaged, as `is_damage` judges, whenever they are read: a disk may have read badly a moment ago.
+pub fn damaged_twice(repository: &Repository, is_damage: fn(&Error) -> bool) -> Result<Vec<String>> {
+    let look = || -> Result<Vec<String>> {
+        let damages = repository.damaged_small_objects()?.into_iter();
+        Ok(damages.filter(|damage| is_damage(&damage.error)).map(|damage| damage.name).collect())
+    };
+    let damages = look()?;
+    let again = if damages.is_empty() { HashSet::new() } else { look()?.into_iter().collect() };
     Ok(damages.into_iter().filter(|object| again.contains(object)).collect())
 }
 
-/// What cannot be read at this moment is not damaged, but for a place that the disk cannot read.
-fn damaged(repository: &Repository) -> Result<Vec<String>> {
-    let damages = repository.damaged_small_objects()?.into_iter();
-    Ok(damages.filter(|damage| is_damage(&damage.error)).map(|damage| damage.name).collect())
+/// What cannot be read at this moment is not damaged.
+fn is_damaged(error: &Error) -> bool {
+    error.kind() == Kind::Corrupt
 }
 
-fn is_damage(error: &Error) -> bool {
-    let is_on_bad_sector = matches!(error, Error::Store { source, .. } if is_bad_sector(source));
-    is_on_bad_sector || error.kind() == Kind::Corrupt
+/// The same for whoever has other bytes to put in the place, and takes nothing away: a place that the disk cannot read is damaged, too.
+pub fn is_replaceable(error: &Error) -> bool {
+    is_damaged(error) || matches!(error, Error::Store { source, .. } if is_bad_sector(source))
 }
 
 /// Whether another wrap of the same keys opens, and this one does not.

@@ -106,6 +106,11 @@ impl Repository {
 
     /// Puts a copy of an object; answers whether it stays.
     fn put_copy(&self, copies: &Self, name: &str, bytes: &[u8]) -> Result<bool> {
+        // Whoever put the object may have been killed before it lasted: then a power cut would leave the copy alone.
+        match self.store.make_durable(name) {
+            Err(error) if is_absent(&error) => return Ok(false),
+            done => done.map_err(|source| store_error("sync", name, source))?,
+        }
         match copies.store.put(name, bytes) {
             Err(error) if is_present(&error) => copies.store.replace(name, bytes),
             done => done,

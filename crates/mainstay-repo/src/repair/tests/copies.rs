@@ -48,10 +48,8 @@ pub fn assert_copies_are_right(store: &MemoryStore, at: &str) {
     }
 }
 
-fn another_secret() -> (String, Secret) {
-    let code = RecoveryCode::generate().unwrap().to_text().to_string();
-    let secret = Secret::from_text(&code);
-    (code, secret)
+pub fn another_secret() -> Secret {
+    Secret::from_text(&RecoveryCode::generate().unwrap().to_text())
 }
 
 #[test]
@@ -193,10 +191,8 @@ fn of_a_damaged_object_no_copy_is_made_and_the_last_copy_is_not_dropped() {
 fn a_removed_key_leaves_no_copy_and_neither_does_a_rotation() {
     let (store, files) = with_copies();
     let repository = open(store.clone(), restarted());
-    let (_, second) = another_secret();
-    let (_, third) = another_secret();
-    let slot = repository.add_key(&second, "second", 1).unwrap();
-    repository.add_key(&third, "third", 1).unwrap();
+    let slot = repository.add_key(&another_secret(), "second", 1).unwrap();
+    repository.add_key(&another_secret(), "third", 1).unwrap();
     repository.add_parity(None, 3, &Unobserved).unwrap();
     assert_eq!(named(&store, "copies/keys/slots/").len(), 3);
     repository.remove_key(slot.id).unwrap();

@@ -2,17 +2,12 @@
 
 use std::sync::Arc;
 
-use super::copies::{assert_copies_are_right, originals, with_copies};
+use super::copies::{another_secret, assert_copies_are_right, originals, with_copies};
 use super::*;
 use crate::fixtures::{FailingStore, Failure};
-use crate::keys::{RecoveryCode, Secret};
 
 fn later() -> crate::lease::Liveness {
     crate::lease::Liveness { boot: b"a third boot".to_vec(), ..alive() }
-}
-
-fn another_secret() -> Secret {
-    Secret::from_text(&RecoveryCode::generate().unwrap().to_text())
 }
 
 fn opened(store: &FailingStore) -> Result<Repository> {
@@ -66,7 +61,7 @@ fn copies_that_are_made_at_any_moment_while_a_key_is_removed_do_not_stay() {
 
 #[test]
 fn copies_that_are_made_at_any_moment_of_a_prune_do_not_outlive_what_it_removes() {
-    let (original, files) = with_copies();
+    let (original, _) = with_copies();
     let repository = open(original.clone(), restarted());
     repository.drop_parity(None).unwrap();
     let kept = files_of(&[("c", 9, 4000)]);
@@ -86,7 +81,28 @@ fn copies_that_are_made_at_any_moment_of_a_prune_do_not_outlive_what_it_removes(
             break;
         }
     }
-    drop(files);
+}
+
+#[test]
+fn a_removal_of_a_key_that_is_killed_at_any_call_leaves_no_copy_of_it() {
+    let (original, slot) = with_two_keys();
+    open(original.clone(), restarted()).add_parity(None, 3, &Unobserved).unwrap();
+    let failures: [fn(u64) -> Failure; 3] = [Failure::From, Failure::Once, Failure::Lost];
+    for failure in failures {
+        for call in 0.. {
+            let (store, at) = (copy_of(&original), format!("{:?}", failure(call)));
+            let failing = FailingStore::new(store.clone(), failure(call));
+            let removed = opened(&failing).and_then(|repository| repository.remove_key(slot));
+            assert_copies_are_right(&store, &at);
+            let repository = open(store.clone(), later());
+            let is_left = repository.key_slots().unwrap().iter().any(|known| known.id == slot);
+            assert!(!is_left || repository.remove_key(slot).is_ok(), "{at}");
+            assert_eq!(named(&store, "copies/keys/slots/").len(), 1, "{at}");
+            if removed.is_ok() && failing.calls() <= call {
+                break;
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::copies::{assert_copies_are_right, bytes_of, only, with_copies};
+use super::copies::{another_secret, assert_copies_are_right, bytes_of, only, with_copies};
 use super::*;
 use crate::format::config::{self, Form};
-use crate::keys::{RecoveryCode, Secret};
+use crate::keys::Secret;
 use crate::repository::{OtherKeys, WriterMay};
 
 fn opened(store: &MemoryStore, secret: &Secret) -> Result<Repository> {
@@ -17,10 +17,6 @@ fn put_copy(store: &MemoryStore, name: &str, bytes: &[u8]) {
     let copy = names::second_copy(name);
     store.delete(&copy).unwrap();
     store.put(&copy, bytes).unwrap();
-}
-
-fn another_secret() -> Secret {
-    Secret::from_text(&RecoveryCode::generate().unwrap().to_text())
 }
 
 #[test]
@@ -145,7 +141,7 @@ fn the_copy_of_a_removed_snapshot_brings_nothing_back_and_goes_with_the_next_pru
 
 #[test]
 fn the_copy_of_a_data_key_that_serves_nobody_goes_with_the_next_prune() {
-    let (store, files) = with_copies();
+    let (store, _) = with_copies();
     let repository = open(store.clone(), restarted());
     let key = only(&store, names::DATA_KEYS);
     let bytes = bytes_of(&store, &key);
@@ -159,7 +155,6 @@ fn the_copy_of_a_data_key_that_serves_nobody_goes_with_the_next_prune() {
     assert_eq!(later.repair(APPLY).unwrap().repaired, [], "nothing needs it");
     later.prune().unwrap();
     assert_copies_are_right(&store, "pruned");
-    drop(files);
 }
 
 #[test]
