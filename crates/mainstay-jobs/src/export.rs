@@ -46,15 +46,7 @@ pub fn export(
 ) -> Result<ExportReport> {
     let out = Counted { out, written: 0 };
     let mut archive = Archive { trees, progress, cancel, out, names: HashMap::new(), report: ExportReport::default() };
-    match what {
-        Exported::Beneath(directory) => walk(trees, b"", directory, &mut archive)?,
-        Exported::Entry(node, owners) => {
-            archive.node(&node.name, node, owners)?;
-            if node.kind == NodeKind::Directory {
-                walk(trees, &node.name, &node.content, &mut archive)?;
-            }
-        }
-    }
+    what.show(trees, &mut archive)?;
     archive.finish()
 }
 
@@ -62,6 +54,22 @@ pub fn export(
 pub enum Exported<'a> {
     Beneath(&'a Content),
     Entry(&'a Node, &'a Owners),
+}
+
+impl Exported<'_> {
+    /// Shows it to whoever writes an archive.
+    fn show(&self, trees: &TreeReader, archive: &mut impl Visitor) -> Result<()> {
+        match self {
+            Self::Beneath(directory) => walk(trees, b"", directory, archive),
+            Self::Entry(node, owners) => {
+                archive.node(&node.name, node, owners)?;
+                if node.kind != NodeKind::Directory {
+                    return Ok(());
+                }
+                walk(trees, &node.name, &node.content, archive)
+            }
+        }
+    }
 }
 
 struct Archive<'a> {

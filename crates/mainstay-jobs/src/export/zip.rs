@@ -12,7 +12,7 @@ use flate2::{Compression, Crc};
 use mainstay_repo::{Error as RepositoryError, Extent, Node, NodeKind, Owners, TreeReader};
 
 use super::{Counted, ExportReport, Exported, output};
-use crate::browse::{BlockBuffer, Descend, Visitor, extents, walk};
+use crate::browse::{BlockBuffer, Descend, Visitor, extents};
 use crate::{Cancel, Progress, Result};
 use layout::{Member, Method};
 
@@ -47,15 +47,7 @@ pub fn export_zip(
         lost: Lost::default(),
         report: ExportReport::default(),
     };
-    match what {
-        Exported::Beneath(directory) => walk(trees, b"", directory, &mut archive)?,
-        Exported::Entry(node, owners) => {
-            archive.node(&node.name, node, owners)?;
-            if node.kind == NodeKind::Directory {
-                walk(trees, &node.name, &node.content, &mut archive)?;
-            }
-        }
-    }
+    what.show(trees, &mut archive)?;
     archive.finish()
 }
 

@@ -3,17 +3,19 @@
 //! Owns running one over any store and writing its promise into the [`Ledger`]. A new command is a new variant: what it
 //! has under way, what it does, and what is confirmed by its success.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mainstay_jobs::backup::{BackupOptions, BackupRun, Input, Mode, Requested, backup};
+use mainstay_jobs::restore::{Extent, Extra, Overwrite, RestoreOptions, RestoreReport, RestoreRun, restore};
 use mainstay_jobs::watch::Watch;
 use mainstay_jobs::{Cancel, Clock, NoProgress};
 use mainstay_repo::{
     Error, Liveness, OnLoss, OtherKeys, RecoveryCode, RepairMode, RepairOptions, Repository, Result, Secret, Sharing,
     SnapshotEntry, SnapshotId, Store,
 };
-use mainstay_sources::files::Owners;
+use mainstay_sources::files::{Owners, Preserve};
 
 use crate::ledger::Ledger;
 use crate::tree::Tree;
@@ -252,4 +254,30 @@ pub fn back_up(repository: &Repository, tree: &Tree) -> Result<SnapshotEntry> {
         Err(mainstay_jobs::Error::Repository(error)) => Err(error),
         Err(error) => Err(Error::Invalid(error.to_string())),
     }
+}
+
+/// Restores a snapshot with everything that was recorded.
+pub fn bring_back(
+    repository: &Repository,
+    entry: &SnapshotEntry,
+    target: &Path,
+) -> mainstay_jobs::Result<RestoreReport> {
+    let options = RestoreOptions {
+        overwrite: Overwrite::Always,
+        extra: Extra::Keep,
+        include: Vec::new(),
+        exclude: Vec::new(),
+        preserve: Preserve::as_recorded(),
+        extent: Extent::Write,
+    };
+    restore(&RestoreRun {
+        repository,
+        entry,
+        path: None,
+        target,
+        options: &options,
+        planned: &|_| {},
+        progress: &NoProgress,
+        cancel: &Cancel::default(),
+    })
 }

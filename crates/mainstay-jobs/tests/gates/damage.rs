@@ -76,6 +76,16 @@ fn is_small(bytes: &[u8]) -> bool {
     bytes.len() <= 320
 }
 
+/// Which bits of an object the short form flips. Of a second copy few: they are decoded as those are of which it is a copy.
+fn bits_to_flip(name: &str, bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let (is_small, is_copy) = (is_small(bytes), name.starts_with(names::COPIES));
+    let step = if is_copy { 8 } else { 1 };
+    (0..bytes.len()).step_by(step).flat_map(move |byte| {
+        let bits = if is_small && !is_copy { 0..8 } else { byte / step % 8..byte / step % 8 + 1 };
+        bits.map(move |bit| byte * 8 + bit)
+    })
+}
+
 fn flipped(bytes: &[u8], bit: usize) -> Arc<[u8]> {
     let mut flipped = bytes.to_vec();
     flipped[bit / 8] ^= 1 << (bit % 8);
@@ -104,12 +114,9 @@ fn every_flip_of_one_reference() -> (BTreeSet<String>, Tally) {
     let store = JournalStore::with(reference.objects.clone());
     let mut tally = Tally::default();
     for object in &reference.objects {
-        for byte in 0..object.1.len() {
-            let bits = if is_small(object.1) { 0..8 } else { byte % 8..byte % 8 + 1 };
-            for bit in bits {
-                let outcome = flip(&reference, &store, object, byte * 8 + bit);
-                tally.note(object.0, outcome, || format!("{}, bit {bit} of byte {byte}", object.0));
-            }
+        for bit in bits_to_flip(object.0, object.1) {
+            let outcome = flip(&reference, &store, object, bit);
+            tally.note(object.0, outcome, || format!("{}, bit {} of byte {}", object.0, bit % 8, bit / 8));
         }
     }
     (reference.objects.keys().map(|name| kind_of(name)).collect(), tally)

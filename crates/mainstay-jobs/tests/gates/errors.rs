@@ -8,13 +8,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mainstay_jobs::check::check;
-use mainstay_jobs::restore::{Extent, Extra, Overwrite, RestoreOptions, RestoreRun, restore};
 use mainstay_jobs::verify::{VerifyOptions, verify};
 use mainstay_jobs::{Cancel, NoProgress};
 use mainstay_repo::{LocalStore, Repository, Store, names};
-use mainstay_sources::files::Preserve;
 
-use crate::commands::{COMMANDS, Command, Process, secret, unborn};
+use crate::commands::{COMMANDS, Command, Process, bring_back, secret, unborn};
 use crate::effort::{Effort, Figures};
 use crate::fault_disk::FaultDisk;
 use crate::fault_store::{FAULTS, FaultStore, Plan, Trigger};
@@ -152,25 +150,7 @@ fn restores(store: Arc<dyn Store>, ledger: &Ledger, target: &Path) -> bool {
     };
     let newest = repository.snapshots().ok().and_then(|entries| entries.into_iter().rfind(|entry| !entry.forgotten));
     let Some(entry) = newest else { return false };
-    let options = RestoreOptions {
-        overwrite: Overwrite::Always,
-        extra: Extra::Keep,
-        include: Vec::new(),
-        exclude: Vec::new(),
-        preserve: Preserve::as_recorded(),
-        extent: Extent::Write,
-    };
-    let run = RestoreRun {
-        repository: &repository,
-        entry: &entry,
-        path: None,
-        target,
-        options: &options,
-        planned: &|_| {},
-        progress: &NoProgress,
-        cancel: &Cancel::default(),
-    };
-    restore(&run).is_ok_and(|report| report.warnings.is_empty())
+    bring_back(&repository, &entry, target).is_ok_and(|report| report.warnings.is_empty())
 }
 
 #[test]

@@ -6,19 +6,16 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mainstay_jobs::restore::{Extent, Extra, Overwrite, RestoreOptions, RestoreRun, restore};
 use mainstay_jobs::verify::{VerifyOptions, verify};
 use mainstay_jobs::{Cancel, NoProgress};
-use mainstay_repo::{Repository, SnapshotEntry, Store};
-use mainstay_sources::files::Preserve;
+use mainstay_repo::{Repository, Store};
 use mainstay_stores::{Address, Ahead, Surroundings};
 
-use crate::commands::{Process, back_up, secret, unborn};
+use crate::commands::{Process, back_up, bring_back, secret, unborn};
 use crate::effort::{Draws, Effort, Figures};
 use crate::journal_store::Objects;
 use crate::ledger::Ledger;
@@ -115,28 +112,6 @@ fn noise(files: u64, len: usize) -> Tree {
     tree
 }
 
-fn bring_back(repository: &Repository, entry: &SnapshotEntry, target: &Path) {
-    let options = RestoreOptions {
-        overwrite: Overwrite::Always,
-        extra: Extra::Keep,
-        include: Vec::new(),
-        exclude: Vec::new(),
-        preserve: Preserve::as_recorded(),
-        extent: Extent::Write,
-    };
-    let run = RestoreRun {
-        repository,
-        entry,
-        path: None,
-        target,
-        options: &options,
-        planned: &|_| {},
-        progress: &NoProgress,
-        cancel: &Cancel::default(),
-    };
-    restore(&run).expect("the store is healthy");
-}
-
 #[test]
 fn behind_a_long_line_everything_comes_back_by_few_requests() {
     let effort = Effort::asked();
@@ -165,7 +140,10 @@ fn behind_a_long_line_everything_comes_back_by_few_requests() {
     let packs = open(store(&server.endpoint), &ledger).list_packs().expect("the store is healthy").len();
     let target = tempfile::tempdir().expect("a gate begins with what is healthy");
     drop(server.heal());
-    time("a restore", &mut || bring_back(&open(store(&far), &ledger), &entry, target.path()));
+    time("a restore", &mut || {
+        let restored = bring_back(&open(store(&far), &ledger), &entry, target.path());
+        assert_eq!(restored.expect("the store is healthy").warnings, []);
+    });
     let (_, asked) = server.heal();
     let gets = asked.iter().filter(|kind| **kind == Kind::Get).count();
     time("a verify", &mut || {

@@ -8,15 +8,13 @@ use std::sync::Arc;
 
 use mainstay_jobs::browse::{Descend, Visitor, walk};
 use mainstay_jobs::check::check;
-use mainstay_jobs::restore::{Extent as Reach, Extra, Overwrite, RestoreOptions, RestoreRun, restore};
 use mainstay_jobs::{Cancel, NoProgress};
 use mainstay_repo::{
     BackupType, BlockId, BlockSet, Content, Draft, Extent, LocalStore, Node, NodeKind, Owners, Presence, Repository,
     Session, Sharing, Snapshot, SnapshotEntry, SnapshotStatistics, Store, TreePage, TreeReader, limits, names,
 };
-use mainstay_sources::files::Preserve;
 
-use crate::commands::{Process, back_up, secret, unborn};
+use crate::commands::{Process, back_up, bring_back, secret, unborn};
 use crate::effort::{Effort, Figures};
 use crate::ledger::Ledger;
 use crate::tree::Reader;
@@ -201,25 +199,8 @@ fn walk_everything(repository: &Repository, entry: &SnapshotEntry, target: &Path
     let diffed = mainstay_jobs::diff::diff(&trees, &Content::default(), &entry.snapshot.root, &mut |_| Ok(()));
     assert!(diffed.is_err(), "a tree without end was compared to its end");
     drop(check(repository, &NoProgress, &Cancel::default()).expect("a gate begins with what is healthy"));
-    let options = RestoreOptions {
-        overwrite: Overwrite::Always,
-        extra: Extra::Keep,
-        include: Vec::new(),
-        exclude: Vec::new(),
-        preserve: Preserve::as_recorded(),
-        extent: Reach::Write,
-    };
-    let run = RestoreRun {
-        repository,
-        entry,
-        path: None,
-        target,
-        options: &options,
-        planned: &|_| {},
-        progress: &NoProgress,
-        cancel: &Cancel::default(),
-    };
-    assert!(restore(&run).is_ok_and(|report| !report.warnings.is_empty()), "nothing was said of a tree without end");
+    let restored = bring_back(repository, entry, target);
+    assert!(restored.is_ok_and(|report| !report.warnings.is_empty()), "nothing was said of a tree without end");
     count.0
 }
 

@@ -58,6 +58,10 @@ pub trait Layer: Send + Sync {
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.beneath().replace(name, bytes)
     }
+
+    fn publishes_at_once(&self) -> usize {
+        self.beneath().publishes_at_once()
+    }
 }
 
 /// A layer as a store.
@@ -133,7 +137,7 @@ impl<L: Layer> Store for Layered<L> {
     }
 
     fn publishes_at_once(&self) -> usize {
-        self.0.beneath().publishes_at_once()
+        self.0.publishes_at_once()
     }
 
     fn lock(&self, name: &str, until: i64, mode: LockMode) -> io::Result<Lock> {

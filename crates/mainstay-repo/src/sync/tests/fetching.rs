@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::fixtures::{FailingStore, Failure};
-use crate::store::{Object, Store, Upload, Vacancy};
+use crate::store::{Layer, Layered, Store};
 
 /// A store that takes several requests at once, and counts those for packs.
 struct Far {
@@ -13,17 +13,13 @@ struct Far {
     reads: Arc<AtomicUsize>,
 }
 
-impl Store for Far {
-    fn location(&self) -> String {
-        "far".to_owned()
+impl Layer for Far {
+    fn beneath(&self) -> &dyn Store {
+        &*self.objects
     }
 
-    fn upload(&self) -> io::Result<Box<dyn Upload>> {
-        self.objects.upload()
-    }
-
-    fn len(&self, name: &str) -> io::Result<u64> {
-        self.objects.len(name)
+    fn publishes_at_once(&self) -> usize {
+        8
     }
 
     fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
@@ -31,22 +27,6 @@ impl Store for Far {
             self.reads.fetch_add(1, Ordering::SeqCst);
         }
         self.objects.read_at(name, offset, buffer)
-    }
-
-    fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
-        self.objects.list(prefix)
-    }
-
-    fn delete(&self, name: &str) -> io::Result<()> {
-        self.objects.delete(name)
-    }
-
-    fn publishes_at_once(&self) -> usize {
-        8
-    }
-
-    fn prepare(&self) -> io::Result<Vacancy> {
-        self.objects.prepare()
     }
 }
 
@@ -66,7 +46,7 @@ fn with_many_packs() -> (MemoryStore, MemoryStore, BTreeMap<u64, Files>) {
 
 fn sync_far(here: &MemoryStore, there: impl Store + 'static) -> (Result<SyncReport>, usize) {
     let reads = Arc::new(AtomicUsize::new(0));
-    let far = Far { objects: Arc::new(there), reads: reads.clone() };
+    let far = Layered(Far { objects: Arc::new(there), reads: reads.clone() });
     let there = Repository::open(Arc::new(far), &secret(), alive()).unwrap();
     let report = open(here.clone(), alive()).sync_from(&there, &Unobserved);
     (report, reads.load(Ordering::SeqCst))
@@ -114,7 +94,7 @@ fn a_store_that_fails_while_several_packs_are_read_ends_the_sync_and_the_next_on
         let here = copy_of(&empty);
         let failing = FailingStore::new(there.clone(), Failure::From(call));
         let reads = Arc::new(AtomicUsize::new(0));
-        let far = Far { objects: Arc::new(failing), reads };
+        let far = Layered(Far { objects: Arc::new(failing), reads });
         let begun = Repository::open(Arc::new(far), &secret(), alive());
         let done = begun.and_then(|there| open(here.clone(), alive()).sync_from(&there, &Unobserved));
         if let Err(error) = &done {
