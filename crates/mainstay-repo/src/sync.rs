@@ -216,7 +216,7 @@ impl<'r> Sync<'r> {
         let Some(blocks) = unless_damaged(map)? else { return Ok(None) };
         let brings_key = self.bring_keys(signed, &blocks)?;
         let lacks_blocks = self.blocks.ask_for_lost(&blocks)?;
-        self.blocks.count_on(&blocks, signed.session);
+        self.blocks.count_on(&blocks, signed.session)?;
         Ok((brings_key || lacks_blocks).then(|| Arriving { signed: signed.clone(), blocks, map: None }))
     }
 

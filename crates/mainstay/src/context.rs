@@ -149,7 +149,10 @@ impl Context {
     /// The same where it serves without a key, too: nobody is asked for one.
     pub fn open_if_key(&self, location: &Location) -> Result<Option<Opened>> {
         match unlock_unasked(&Locked::find(location.store())?, self.named_secret()?)? {
-            Unasked::Unlocked(unlocked) => Ok(Some(Opened { repository: unlocked.0, location: location.clone() })),
+            Unasked::Unlocked(unlocked) => {
+                self.tell_despite(&unlocked.0, location);
+                Ok(Some(Opened { repository: unlocked.0, location: location.clone() }))
+            }
             Unasked::Refused(_) => Ok(None),
         }
     }
@@ -159,8 +162,20 @@ impl Context {
     pub fn open_other(&self, location: &Location, password_file: Option<&Path>) -> Result<Opened> {
         let named = secrets::Named::find_for_other(password_file)?;
         let (repository, _) = unlock(&Locked::find(location.store())?, location, named)?;
+        self.tell_despite(&repository, location);
         self.output.detail(&format!("repository {} at {}", repository.id().short(), location.quoted()));
         Ok(Opened { repository, location: location.clone() })
+    }
+
+    /// Warns of what was damaged when a repository was opened.
+    fn tell_despite(&self, repository: &Repository, location: &Location) {
+        for damage in repository.opened_despite() {
+            let advice = "opened by a second copy; run `mainstay repair`";
+            match self.output.is_json() {
+                true => self.output.warning_message(&location.quoted(), &format!("{damage}: {advice}")),
+                false => self.output.warn(&format!("{damage}: {advice}")),
+            }
+        }
     }
 
     fn unlock_at(&self, location: &Location, believing: Believing) -> Result<(Repository, Secret)> {
@@ -174,13 +189,7 @@ impl Context {
             Believing::Store | Believing::StoreByStretches => locked,
         };
         let unlocked = unlock(&locked, location, named)?;
-        for damage in unlocked.0.opened_despite() {
-            let advice = "opened by a second copy; run `mainstay repair`";
-            match self.output.is_json() {
-                true => self.output.warning_message(&location.quoted(), &format!("{damage}: {advice}")),
-                false => self.output.warn(&format!("{damage}: {advice}")),
-            }
-        }
+        self.tell_despite(&unlocked.0, location);
         Ok(unlocked)
     }
 }

@@ -80,14 +80,13 @@ impl Repository {
     ) -> Result<AddedParity> {
         self.require(Right::Maintain, "add parity")?;
         let _lease = self.begin_reading()?;
-        let copies = self.add_copies(|| observer.check())?;
         let mut packs = self.packs_of(snapshot)?;
         let condemned = self.condemned()?.packs();
         packs.retain(|pack| !condemned.contains(&pack.id));
         // After the packs, so that none is made twice of those that are there.
         let sidecars = Sidecars::list(&*self.store)?;
         observer.expect(packs.len() as u64, packs.iter().map(|pack| pack.len).sum());
-        let mut added = AddedParity { copies, ..AddedParity::default() };
+        let mut added = AddedParity::default();
         for pack in packs {
             observer.check()?;
             match self.add_parity_of(&pack, &sidecars, percent) {
@@ -103,6 +102,7 @@ impl Repository {
             }
             observer.advance(1, pack.len);
         }
+        added.copies = self.add_copies(|| observer.check())?;
         Ok(added)
     }
 

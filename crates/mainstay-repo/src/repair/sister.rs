@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::inspect::DamagedPack;
 use super::small;
 use super::{Means, RepairMode, Repaired};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::names;
 use crate::format::pack::PackRow;
 use crate::format::refs::{self, BlockSet};
@@ -22,7 +22,7 @@ use crate::pack_reader::{BlockReader, read_object};
 use crate::parity::{StoredBytes, is_pack};
 use crate::repository::{Repository, SnapshotPlace, store_error};
 use crate::session::rescue;
-use crate::store::{Object, Store, is_absent};
+use crate::store::{Object, Store, is_absent, is_lost_on_disk};
 
 /// Objects that are taken as they are, in this order: what opens others comes first.
 const TAKEN: [&str; 3] = [names::KEY_SLOTS, names::DATA_KEYS, names::HISTORY];
@@ -79,7 +79,7 @@ pub fn take_small(
     take(proved)?;
     // What was forgotten of keys that did not open is read anew.
     repository.data_keys.forget();
-    take(snapshots_to_take(repository, &sound)?)?;
+    take(snapshots_to_take(repository, &sound, means)?)?;
     Ok(taken)
 }
 
@@ -92,7 +92,11 @@ impl Sound {
     fn look(sister: &Repository) -> Result<Self> {
         // What a key says of a session that proves itself in nothing else is not remembered.
         let mut names: HashSet<String> = sister.beside(sister.store.clone()).sound_small()?.into_iter().collect();
-        names.extend(sister.proved_snapshots()?.entries.iter().map(|entry| entry.signed.place.name()));
+        match sister.proved_snapshots() {
+            // What cannot be read there is lent by nobody.
+            Err(Error::Store { source, .. }) if is_lost_on_disk(&source) => {}
+            proved => names.extend(proved?.entries.iter().map(|entry| entry.signed.place.name())),
+        }
         Ok(Self { names })
     }
 
@@ -164,11 +168,12 @@ fn opens_something(repository: &Repository, sister: &Repository, name: &str) -> 
     let index = trial.index()?;
     let reader = trial.block_reader(&index);
     let mut blocks = Vec::new();
-    index.for_each_block(|block, place| {
+    // Tables that are damaged are made anew later on.
+    unless_damaged(index.for_each_block(|block, place| {
         if block.session == session {
             blocks.push((block, place));
         }
-    })?;
+    }))?;
     for (block, place) in blocks {
         if reader.has_good_copy((block, place.kind), &place)? {
             return Ok(true);
@@ -182,8 +187,8 @@ fn session_of(data_key: &str) -> Option<SessionId> {
 }
 
 /// Snapshots that are damaged here, in two readings, and those that are gone although their map is here: a prune deletes the snapshot first, and
-/// not before it has recorded that.
-fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<String>> {
+/// not before it has recorded that. A second copy tells by itself that they were here.
+fn snapshots_to_take(repository: &Repository, sound: &Sound, means: Means) -> Result<BTreeSet<String>> {
     let present: HashSet<String> = listed(repository, names::SNAPSHOTS)?.into_iter().collect();
     let maps: HashSet<String> = listed(repository, names::REFS)?.into_iter().collect();
     let removed = repository.removed()?;
@@ -191,8 +196,8 @@ fn snapshots_to_take(repository: &Repository, sound: &Sound) -> Result<BTreeSet<
     let again = if damaged.is_empty() { BTreeSet::new() } else { repository.damaged_snapshots()? };
     let damaged: BTreeSet<&String> = damaged.intersection(&again).collect();
     let is_gone = |place: SnapshotPlace| {
-        let was_here = maps.contains(&names::refs(place.id)) && !present.contains(&place.name());
-        was_here && removed.damaged.is_empty() && !removed.was_here(place.id)
+        let was_here = means == Means::SecondCopy || maps.contains(&names::refs(place.id));
+        was_here && !present.contains(&place.name()) && removed.damaged.is_empty() && !removed.was_here(place.id)
     };
     let mut taken = BTreeSet::new();
     for name in sound.in_folder(names::SNAPSHOTS) {

@@ -130,13 +130,14 @@ impl Repository {
 
     /// Drops all second copies but those that may be the last of what they are copies of.
     pub(crate) fn drop_copies(&self) -> Result<DroppedCopies> {
-        let superfluous = self.superfluous_copies()?;
+        let (superfluous, copies) = (self.superfluous_copies()?, self.second_copies());
         let mut dropped = DroppedCopies::default();
         for object in list(&*self.store, names::COPIES)? {
             let name = object.name.strip_prefix(names::COPIES).unwrap_or_default();
             if names::has_second_copy(name)
                 && !superfluous.contains(name)
                 && !matches!(self.judge(name)?, Judged::Whole(_))
+                && matches!(copies.judge(name)?, Judged::Whole(_))
             {
                 dropped.kept += 1;
                 continue;

@@ -8,7 +8,7 @@
 //! they go. So the union of those that are listed is never less than it was; one that was listed and is gone means that there
 //! is a newer one, and the records are listed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::chain::{Chain, Link};
 use super::{
@@ -22,6 +22,7 @@ use crate::format::{Problem, names};
 use crate::id::{SnapshotId, TableId};
 use crate::pack_reader::read_object;
 use crate::seal::random;
+use crate::store::is_lost_on_disk;
 
 /// A record of more bytes is left alone: rewriting it at each prune would cost more than it saves, and on a full disk the
 /// space that is set aside must hold the new one.
@@ -98,7 +99,13 @@ impl Repository {
     fn try_removed(&self) -> Result<Removed> {
         let mut removed = Removed::default();
         for object in list(&*self.store, names::HISTORY)? {
-            let bytes = read_object(&*self.store, &object.name, "read record of removal")?;
+            let bytes = match read_object(&*self.store, &object.name, "read record of removal") {
+                Err(Error::Store { source, .. }) if is_lost_on_disk(&source) => {
+                    removed.damaged.push(Error::damaged("read record of removal", &object.name, source));
+                    continue;
+                }
+                read => read?,
+            };
             match self.judge_removal(&object.name, &bytes) {
                 Ok(removal) => {
                     if object.len <= REPLACEABLE_LEN {
@@ -223,6 +230,11 @@ impl Repository {
         let listed = every.entries.iter().map(|entry| link(entry, false));
         let void = every.void.iter().map(|entry| link(entry, true));
         let chain = Chain::new(listed.chain(void).chain(removed.links()));
+        let ids: HashSet<SnapshotId> = every.entries.iter().chain(&every.void).map(ProvedSnapshot::id).collect();
+        if let Some(lost) = self.snapshot_lost_but_for_its_copy(|id| ids.contains(&id) || removed.contains(id))? {
+            let problem = "it is gone, and its second copy tells that nobody has removed it";
+            return Err(Error::damaged("confirm the history", lost.name(), problem));
+        }
         match (chain.breaks().first(), removed.damaged.pop()) {
             (None, _) => Ok(()),
             (Some(_), Some(damage)) => Err(damage),

@@ -2,7 +2,7 @@
 //!
 //! Owns reading, adding and removing them. Never removes the last one that may do everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::small_objects::is_left_over;
 use super::{Repository, delete, list, put};
@@ -85,7 +85,12 @@ impl Repository {
     /// Holders of whom no slot is listed and a second copy is: it was lost, or removed just while it was copied.
     pub fn unlisted_keys(&self) -> Result<Vec<SlotId>> {
         let names = self.copies_of_unlisted_slots()?;
-        Ok(names.iter().filter_map(|name| names::parse_key_slot(name).ok()).map(|(id, _)| id).collect())
+        let holders = names.iter().filter_map(|name| names::parse_key_slot(name).ok()).map(|(id, _)| id);
+        // Whoever has another slot is listed: what is removed by his name would be that one.
+        let listed = list(&*self.store, names::KEY_SLOTS)?.into_iter();
+        let listed: HashSet<SlotId> =
+            listed.filter_map(|object| names::parse_key_slot(&object.name).ok()).map(|(id, _)| id).collect();
+        Ok(holders.filter(|id| !listed.contains(id)).collect())
     }
 
     /// Deletes the slots of a holder, the oldest first, and those before a generation only, if one is given; copies of slots that are not

@@ -91,11 +91,16 @@ impl<'r> Blocks<'r> {
         Ok(false)
     }
 
-    /// Notes what a snapshot of a session needs that is here. What it needs of another domain is only said to be.
-    pub fn count_on(&mut self, blocks: &BlockSet, session: SessionId) {
-        let keys = &self.here.keys;
-        let domain = keys.domain_of(session);
-        self.sure.extend(blocks.iter().filter(|block| keys.domain_of(block.session) == domain));
+    /// Notes what a snapshot of a session needs that is here, as far as it is in packs for which somebody vouches: their directories need not
+    /// be read. What it needs of another domain is only said to be there.
+    pub fn count_on(&mut self, blocks: &BlockSet, session: SessionId) -> Result<()> {
+        let domain = self.here.keys.domain_of(session);
+        for block in blocks.iter().filter(|block| self.here.keys.domain_of(block.session) == domain) {
+            if self.own.copies(block)?.iter().any(|copy| self.own.is_sure(domain, copy.pack)) {
+                self.sure.insert(block);
+            }
+        }
+        Ok(())
     }
 
     /// Asks for those of these blocks that are not here.

@@ -186,3 +186,75 @@ fn the_copy_of_a_removed_slot_never_opens_the_repository_again() {
     assert_copies_are_right(&rotated, "rotated");
     assert_snapshots(&open(rotated, restarted()), &snapshots(2, &files));
 }
+
+#[test]
+fn a_copy_under_the_name_of_a_holder_who_is_listed_removes_nobodys_key() {
+    let (store, files) = with_copies();
+    let repository = open(store.clone(), restarted());
+    let slot = names::parse_key_slot(&only(&store, names::KEY_SLOTS)).unwrap().0;
+    put_copy(&store, &names::key_slot(slot, 7), b"rot");
+    assert_eq!(repository.unlisted_keys().unwrap(), []);
+    assert!(repository.remove_key(slot).is_err(), "it is the last one");
+    assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
+}
+
+#[test]
+fn the_copy_of_a_lost_key_stays_whatever_a_stranger_puts_beside_it() {
+    let (store, files) = with_copies();
+    let (key, slot) = (only(&store, names::DATA_KEYS), only(&store, names::KEY_SLOTS));
+    let full = open(store.clone(), restarted());
+    let maintainer = another_secret();
+    full.add_maintainer(&maintainer, "keeper", 1).unwrap();
+    let writer = another_secret();
+    full.add_writer(&writer, "thief", 1, WriterMay::Nothing).unwrap();
+    let session = names::parse_data_key(&key).unwrap().session;
+    let thief = opened(&store, &writer).unwrap();
+    let (_, forged) = thief.keys.new_data_key(session).unwrap();
+    let forged = crate::format::keys::encode_data_key(full.id(), &forged);
+    let whole = [bytes_of(&store, &key), bytes_of(&store, &slot)];
+    for name in [&key, &slot] {
+        store.delete(name).unwrap();
+    }
+    let carrier = crate::fixtures::session_id(9);
+    let wrap = names::DataKeyName { carrier: Some(carrier), ..names::parse_data_key(&key).unwrap() };
+    store.put(&wrap.name(), &forged).unwrap();
+    store.put(&names::key_slot(crate::id::SlotId([9; 8]), 9), b"rot").unwrap();
+    let keeper = opened(&store, &maintainer).unwrap();
+    keeper.add_parity(None, 3, &Unobserved).unwrap();
+    drop(keeper.prune());
+    full.add_parity(None, 3, &Unobserved).unwrap();
+    for (name, whole) in [&key, &slot].into_iter().zip(whole) {
+        assert!(bytes_of(&store, &names::second_copy(name)) == whole, "{name}");
+    }
+    drop(files);
+}
+
+#[test]
+fn a_prune_stops_where_a_copy_tells_that_a_snapshot_was_lost_and_a_repair_brings_it_back_with_its_map() {
+    let (store, files) = with_copies();
+    let name = only(&store, names::SNAPSHOTS);
+    let (_, _, id) = names::parse_snapshot(&name).unwrap();
+    store.delete(&name).unwrap();
+    store.delete(&names::refs(id)).unwrap();
+    let repository = open(store.clone(), restarted());
+    let refused = repository.prune().unwrap_err();
+    assert!(refused.kind() == Kind::Corrupt && refused.to_string().contains("second copy"), "{refused}");
+    let report = repository.repair(APPLY).unwrap();
+    assert!(report.lost.is_empty() && report.repaired.iter().any(|one| one.object == name), "{report:?}");
+    let repository = open(store, restarted());
+    repository.prune().unwrap();
+    assert_snapshots(&repository, &snapshots(2, &files));
+}
+
+#[test]
+fn a_copy_that_proves_nothing_goes_when_all_are_dropped() {
+    let (store, _) = with_copies();
+    let name = only(&store, names::SNAPSHOTS);
+    let (source, sequence, _) = names::parse_snapshot(&name).unwrap();
+    let stray = names::snapshot(source, sequence, crate::id::SnapshotId([7; 32]));
+    put_copy(&store, &stray, b"rot");
+    let repository = open(store.clone(), restarted());
+    repository.prune().unwrap();
+    repository.drop_parity(None).unwrap();
+    assert!(!store.names().contains(&names::second_copy(&stray)));
+}

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Repository, SmallDamage};
+use super::{Repository, SmallDamage, list};
 use crate::error::{Error, Result};
-use crate::format::names;
-use crate::id::SessionId;
-use crate::repository::Removed;
+use crate::format::names::{self, DataKeyName};
+use crate::id::{SessionId, SnapshotId};
+use crate::repository::{Removed, SnapshotPlace};
+use crate::store::is_absent;
 
 /// What a copy without its object tells.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,19 +92,51 @@ impl Repository {
         Ok(orphans)
     }
 
+    /// Whether the keys in the copy of a wrap are in one of these as well, which only who opens both can tell.
+    fn is_same_key(&self, copied: &DataKeyName, mut others: impl Iterator<Item = DataKeyName>) -> bool {
+        if !self.may_do_everything() {
+            return false;
+        }
+        let copy = self.second_copies().data_keys.read_wrap(copied).map(|(_, key)| key);
+        copy.is_ok_and(|copy| others.any(|other| self.data_keys.read_wrap(&other).is_ok_and(|(_, key)| key == copy)))
+    }
+
+    /// A snapshot that proves itself in its second copy, is not there, and that nobody has removed: a copy goes before its object, so it
+    /// was lost. `is_known` says which are accounted for.
+    pub(crate) fn snapshot_lost_but_for_its_copy(
+        &self,
+        is_known: impl Fn(SnapshotId) -> bool,
+    ) -> Result<Option<SnapshotPlace>> {
+        let copies = self.second_copies();
+        for object in list(&*copies.store, names::SNAPSHOTS)? {
+            let Ok((source, sequence, id)) = names::parse_snapshot(&object.name) else { continue };
+            let place = SnapshotPlace { source, sequence, id };
+            if is_known(id) || copies.read_proof(place).is_err() {
+                continue;
+            }
+            // It may have come since the others were listed, or have been removed.
+            let is_gone = self.store.len(&object.name).is_err_and(|error| is_absent(&error));
+            if is_gone && !self.removed()?.contains(id) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    }
+
     fn judge_orphan(&self, name: &str, objects: &BTreeMap<String, u64>, removed: Option<&Removed>) -> Orphan {
         if let Ok((_, generation)) = names::parse_key_slot(name) {
-            let listed = objects.keys().filter_map(|name| names::parse_key_slot(name).ok());
-            return match listed.map(|(_, generation)| generation).max() {
-                None => Orphan::Lost,
-                Some(newest) if generation < newest => Orphan::Superfluous,
-                Some(_) => Orphan::Unclear,
+            // Names of other slots prove nothing, since anybody can put one. The keys that opened the repository do.
+            let is_before_rotation = self.may_do_everything() && generation < self.keys.generation();
+            let is_any_listed = objects.keys().any(|name| names::parse_key_slot(name).is_ok());
+            return match (is_before_rotation, is_any_listed) {
+                (true, _) => Orphan::Superfluous,
+                (false, true) => Orphan::Unclear,
+                (false, false) => Orphan::Lost,
             };
         }
-        let is_served = if let Ok(key) = names::parse_data_key(name) {
+        let is_served = if let Ok(wrap) = names::parse_data_key(name) {
             let others = objects.keys().filter_map(|name| names::parse_data_key(name).ok());
-            let mut others = others.filter(|other| other.session == key.session && other.generation >= key.generation);
-            others.any(|other| self.data_keys.read_wrap(&other).is_ok())
+            self.is_same_key(&wrap, others.filter(|other| other.session == wrap.session))
         } else if let (Ok((.., id)), Some(removed)) = (names::parse_snapshot(name), removed) {
             removed.was_here(id)
         } else {

@@ -42,7 +42,7 @@ fn what_a_stranger_says_is_here_comes_all_the_same() {
 }
 
 #[test]
-fn a_sync_reads_no_pack_here_for_what_snapshots_here_need() {
+fn what_snapshots_here_need_is_not_brought_again_though_nobody_vouches_for_it() {
     let (there, here, mut kept) = with_copy();
     sync(&here, &there).unwrap();
     let files = files_of(&[("a", 1, 300_000), ("new", 30, 50_000)]);
