@@ -168,7 +168,7 @@ impl Repository {
         if has_copies {
             // Before anything is taken from them: a snapshot wants the copy of its key.
             note(copies::mend(self, options.mode)?);
-            note(sister::take_small(self, (&self.second_copies(), Means::SecondCopy), options.mode)?);
+            note(sister::take_small(self, (&self.lending_copies()?, Means::SecondCopy), options.mode)?);
         }
         if let Some(sister) = sister {
             note(sister::take_small(self, (sister, Means::Sister), options.mode)?);

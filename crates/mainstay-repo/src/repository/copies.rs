@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::small_objects::SmallDamage;
 use super::{Repository, list, store_error};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::names;
 use crate::pack_reader::read_object;
 use crate::store::{InFolder, Layered, is_absent, is_bad_sector, is_present};
@@ -64,6 +64,19 @@ impl Repository {
     /// The second copies as another copy of this repository, which holds nothing else.
     pub(crate) fn second_copies(&self) -> Self {
         self.beside(Arc::new(Layered(InFolder::new(self.store.clone(), names::COPIES))))
+    }
+
+    /// The same for whoever opens snapshots: under a data key that is whole here none need be copied.
+    pub(crate) fn lending_copies(&self) -> Result<Self> {
+        let copies = self.second_copies();
+        for object in list(&*self.store, names::DATA_KEYS)? {
+            if let Ok(wrap) = names::parse_data_key(&object.name)
+                && let Some(key) = unless_damaged(self.data_keys.get(wrap.session)).ok().flatten()
+            {
+                copies.data_keys.insert(wrap.session, key);
+            }
+        }
+        Ok(copies)
     }
 
     /// The second copies by the names of their objects, with their lengths.

@@ -266,7 +266,9 @@ impl<'r> Blocks<'r> {
     fn copy(&mut self, pack: &str, row: &PackRow) -> Result<bool> {
         let Some(bytes) = self.theirs.read(pack, (row.offset, row.stored_len))? else { return Ok(false) };
         let Some(table) = self.theirs.read(pack, (row.table_offset, row.table_len))? else { return Ok(false) };
-        if unless_damaged(self.own_blocks.check_seal(row.into(), &mut bytes.clone()))?.is_none() {
+        if unless_damaged(self.own_blocks.check_seal(row.into(), &mut bytes.clone()))?.is_none()
+            || unless_damaged(self.theirs.repository.open_chunk_table(row.block, &table))?.is_none()
+        {
             return Ok(false);
         }
         self.copies.add(row, &table, bytes)?;

@@ -95,7 +95,9 @@ fn fetch_pack(
         let (Some(blocks), Some(tables)) = (blocks, tables) else { continue };
         let mut fetched = Vec::with_capacity(rows.len());
         for ((row, bytes), table) in rows.iter().zip(blocks).zip(tables) {
-            if unless_damaged(opener.check_seal(row.into(), &mut bytes.clone()))?.is_some() {
+            let is_whole = unless_damaged(opener.check_seal(row.into(), &mut bytes.clone()))?.is_some()
+                && unless_damaged(there.open_chunk_table(row.block, &table))?.is_some();
+            if is_whole {
                 fetched.push(Fetched { row: *row, table, bytes });
             }
         }

@@ -77,11 +77,11 @@ impl Way {
     pub fn split(text: &OsStr) -> Result<(OsString, Self), String> {
         let mut way = Self::default();
         let bytes = text.as_bytes();
-        let is_remote = bytes.windows(3).any(|part| part == b"://")
-            && ![&b"file:"[..], b"sqlite:"].iter().any(|scheme| bytes.starts_with(scheme));
-        let Some(at) = bytes.iter().position(|byte| *byte == b'?').filter(|_| is_remote) else {
+        let is_address = bytes.windows(3).any(|part| part == b"://");
+        let Some(at) = bytes.iter().position(|byte| *byte == b'?').filter(|_| is_address) else {
             return Ok((text.to_owned(), way));
         };
+        let is_here = [&b"file:"[..], b"sqlite:"].iter().any(|scheme| bytes.starts_with(scheme));
         let (address, query) = bytes.split_at(at);
         let mut rest = Vec::new();
         for setting in query.get(1..).unwrap_or_default().split(|byte| *byte == b'&') {
@@ -89,6 +89,14 @@ impl Way {
             if !said.map_or(Ok(false), |(key, value)| way.set(key, value))? {
                 rest.push(setting);
             }
+        }
+        if is_here {
+            // A name may have such a letter in it, and a setting would be taken for a name.
+            return if way == Self::default() {
+                Ok((text.to_owned(), way))
+            } else {
+                Err("a store on this machine is reached without limits: leave out what stands behind the ?".to_owned())
+            };
         }
         let mut address = address.to_owned();
         if !rest.is_empty() {

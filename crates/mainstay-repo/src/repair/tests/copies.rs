@@ -260,3 +260,21 @@ fn an_archive_has_no_copies() {
     assert_eq!(archive.add_parity(None, 3, &Unobserved).unwrap().copies.objects, 0);
     assert_eq!(named(&store, names::COPIES), [""; 0]);
 }
+
+#[test]
+fn a_copy_of_a_snapshot_serves_though_its_data_key_has_none() {
+    let (original, files) = with_copies();
+    let (snapshot, key) = (only(&original, names::SNAPSHOTS), only(&original, names::DATA_KEYS));
+    original.delete(&names::second_copy(&key)).unwrap();
+    for is_gone in [false, true] {
+        let store = copy_of(&original);
+        match is_gone {
+            true => store.delete(&snapshot).unwrap(),
+            false => damage(&store, &snapshot, 300, 1),
+        }
+        let repository = open(store.clone(), restarted());
+        assert!(!is_gone || repository.prune().is_err(), "what is lost stops a prune");
+        assert_eq!(means(&repository.repair(APPLY).unwrap()), [(snapshot.as_str(), Means::SecondCopy)]);
+        assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
+    }
+}

@@ -108,7 +108,9 @@ impl Repository {
         is_known: impl Fn(SnapshotId) -> bool,
     ) -> Result<Option<SnapshotPlace>> {
         let copies = self.second_copies();
-        for object in list(&*copies.store, names::SNAPSHOTS)? {
+        let listed = list(&*copies.store, names::SNAPSHOTS)?;
+        let copies = if listed.is_empty() { copies } else { self.lending_copies()? };
+        for object in listed {
             let Ok((source, sequence, id)) = names::parse_snapshot(&object.name) else { continue };
             let place = SnapshotPlace { source, sequence, id };
             if is_known(id) || copies.read_proof(place).is_err() {

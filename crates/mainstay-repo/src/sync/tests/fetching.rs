@@ -104,3 +104,15 @@ fn a_store_that_fails_while_several_packs_are_read_ends_the_sync_and_the_next_on
         assert_snapshots(&open(here, restarted()), &kept);
     }
 }
+
+#[test]
+fn a_block_whose_table_is_damaged_does_not_come() {
+    let (there, here, _) = with_many_packs();
+    let repository = open(there.clone(), alive());
+    let pack = repository.list_packs().unwrap().into_iter().max_by_key(|pack| pack.len).unwrap();
+    let row = repository.read_pack_listing(&pack).unwrap().rows[0];
+    there.damage(&pack.name, |bytes| bytes[row.table_offset as usize + 20] ^= 1);
+    for report in [sync_far(&copy_of(&here), there.clone()).0.unwrap(), sync(&here, &there).unwrap()] {
+        assert_eq!((report.brought.len(), report.left_out.len()), (9, 1), "{report:?}");
+    }
+}

@@ -23,9 +23,7 @@ fn an_address_says_how_it_is_reached_and_what_is_left_is_the_address() {
 
 #[test]
 fn what_says_nothing_of_the_way_is_left_as_it_is() {
-    for text in
-        ["s3://bucket/a?region=eu&x", "/a?limit-upload=1", "sqlite:///a?timeout=1", "file:///a?retries=1", "s3://b/a?"]
-    {
+    for text in ["s3://bucket/a?region=eu&x", "/a?limit-upload=1", "sqlite:///a?b", "file:///a?b=c", "s3://b/a?"] {
         assert_eq!(split(text), (text.to_owned(), Way::default()));
     }
 }
@@ -60,4 +58,11 @@ fn an_option_goes_before_what_the_address_says() {
     assert_eq!(reach.way(named), expected);
     assert_eq!(expected.patience().retries, 3);
     assert!(expected.limits().is_some() && Way::default().limits().is_none());
+}
+
+#[test]
+fn a_store_on_this_machine_takes_no_such_settings_for_a_name() {
+    for text in ["sqlite:///a?timeout=1", "file:///a?limit-upload=5MiB&connections=1"] {
+        assert!(Way::split(OsStr::new(text)).unwrap_err().starts_with("a store on this machine"), "{text}");
+    }
 }
