@@ -66,7 +66,7 @@ impl Context {
         let split = place.map(Way::split).transpose();
         let split = split.map_err(|why| Failure::new(&catalogue::ADDRESS, format!("open repository: {why}")))?;
         let (place, named) = split.unzip();
-        let way = self.global.reach.way(named.unwrap_or_default());
+        let way = self.global.reach.way.or(named.unwrap_or_default());
         let mut location = Location::find(place.as_deref(), way.patience())?;
         if let Some(limits) = way.limits() {
             location = location.surrounded_by(limits);

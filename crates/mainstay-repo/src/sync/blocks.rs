@@ -21,7 +21,7 @@ use crate::repository::Repository;
 use crate::session::{Copies, Directories, present_index};
 use crate::store::{Object, is_absent};
 
-use super::fetching::{Chosen, Fetched, fetch};
+use super::fetching::{Chosen, Fetched, fetch, opens};
 
 /// Blocks on their way.
 pub struct Blocks<'r> {
@@ -266,9 +266,7 @@ impl<'r> Blocks<'r> {
     fn copy(&mut self, pack: &str, row: &PackRow) -> Result<bool> {
         let Some(bytes) = self.theirs.read(pack, (row.offset, row.stored_len))? else { return Ok(false) };
         let Some(table) = self.theirs.read(pack, (row.table_offset, row.table_len))? else { return Ok(false) };
-        if unless_damaged(self.own_blocks.check_seal(row.into(), &mut bytes.clone()))?.is_none()
-            || unless_damaged(self.theirs.repository.open_chunk_table(row.block, &table))?.is_none()
-        {
+        if !opens((self.theirs.repository, &self.own_blocks), row, (&bytes, &table))? {
             return Ok(false);
         }
         self.copies.add(row, &table, bytes)?;

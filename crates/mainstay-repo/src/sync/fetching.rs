@@ -95,15 +95,23 @@ fn fetch_pack(
         let (Some(blocks), Some(tables)) = (blocks, tables) else { continue };
         let mut fetched = Vec::with_capacity(rows.len());
         for ((row, bytes), table) in rows.iter().zip(blocks).zip(tables) {
-            let is_whole = unless_damaged(opener.check_seal(row.into(), &mut bytes.clone()))?.is_some()
-                && unless_damaged(there.open_chunk_table(row.block, &table))?.is_some();
-            if is_whole {
+            if opens((there, opener), row, (&bytes, &table))? {
                 fetched.push(Fetched { row: *row, table, bytes });
             }
         }
         each(fetched)?;
     }
     Ok(())
+}
+
+/// Whether a block and its chunk table open: what is damaged there must not come.
+pub fn opens(
+    (there, opener): (&Repository, &BlockReader),
+    row: &PackRow,
+    (bytes, table): (&[u8], &[u8]),
+) -> Result<bool> {
+    Ok(unless_damaged(opener.check_seal(row.into(), &mut bytes.to_vec()))?.is_some()
+        && unless_damaged(there.open_chunk_table(row.block, table))?.is_some())
 }
 
 /// Rows in runs of about [`STRETCH`] bytes.

@@ -19,26 +19,8 @@ const HEADING: &str = "Repositories in other places";
 /// Options for repositories that are not on this machine.
 #[derive(Args, Clone, Debug)]
 pub struct Reach {
-    /// Send at most so many bytes a second
-    #[arg(long, global = true, value_name = "SIZE", env = "MAINSTAY_LIMIT_UPLOAD", hide_env_values = true)]
-    #[arg(value_parser = rate, help_heading = HEADING)]
-    pub limit_upload: Option<u64>,
-    /// Receive at most so many bytes a second
-    #[arg(long, global = true, value_name = "SIZE", env = "MAINSTAY_LIMIT_DOWNLOAD", hide_env_values = true)]
-    #[arg(value_parser = rate, help_heading = HEADING)]
-    pub limit_download: Option<u64>,
-    /// Have at most so many requests under way at once
-    #[arg(long, global = true, value_name = "N", env = "MAINSTAY_CONNECTIONS", hide_env_values = true)]
-    #[arg(value_parser = clap::value_parser!(u16).range(1..), help_heading = HEADING)]
-    pub connections: Option<u16>,
-    /// Give a request up after so many seconds [default: 600]
-    #[arg(long, global = true, value_name = "SECONDS", env = "MAINSTAY_TIMEOUT", hide_env_values = true)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..), help_heading = HEADING)]
-    pub timeout: Option<u32>,
-    /// Ask again so many times after what may pass, within a minute [default: 100]
-    #[arg(long, global = true, value_name = "N", env = "MAINSTAY_RETRIES", hide_env_values = true)]
-    #[arg(help_heading = HEADING)]
-    pub retries: Option<u16>,
+    #[command(flatten)]
+    pub way: Way,
     /// Keep so much of the repository on this machine as well, or nothing (0)
     #[arg(long, global = true, value_name = "SIZE", env = "MAINSTAY_CACHE_LIMIT", hide_env_values = true)]
     #[arg(default_value = "1GiB", value_parser = units::parse_size, help_heading = HEADING)]
@@ -59,13 +41,28 @@ impl StorageClass {
     }
 }
 
-/// How one place is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How one place is reached, as options say it or the place's address.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Way {
+    /// Send at most so many bytes a second
+    #[arg(long, global = true, value_name = "SIZE", env = "MAINSTAY_LIMIT_UPLOAD", hide_env_values = true)]
+    #[arg(value_parser = rate, help_heading = HEADING)]
     limit_upload: Option<u64>,
+    /// Receive at most so many bytes a second
+    #[arg(long, global = true, value_name = "SIZE", env = "MAINSTAY_LIMIT_DOWNLOAD", hide_env_values = true)]
+    #[arg(value_parser = rate, help_heading = HEADING)]
     limit_download: Option<u64>,
+    /// Have at most so many requests under way at once
+    #[arg(long, global = true, value_name = "N", env = "MAINSTAY_CONNECTIONS", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..), help_heading = HEADING)]
     connections: Option<u16>,
+    /// Give a request up after so many seconds [default: 600]
+    #[arg(long, global = true, value_name = "SECONDS", env = "MAINSTAY_TIMEOUT", hide_env_values = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..), help_heading = HEADING)]
     timeout: Option<u32>,
+    /// Ask again so many times after what may pass, within a minute [default: 100]
+    #[arg(long, global = true, value_name = "N", env = "MAINSTAY_RETRIES", hide_env_values = true)]
+    #[arg(help_heading = HEADING)]
     retries: Option<u16>,
 }
 
@@ -126,6 +123,17 @@ impl Way {
         Ok(true)
     }
 
+    /// This way, and where it says nothing the other one.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            limit_upload: self.limit_upload.or(other.limit_upload),
+            limit_download: self.limit_download.or(other.limit_download),
+            connections: self.connections.or(other.connections),
+            timeout: self.timeout.or(other.timeout),
+            retries: self.retries.or(other.retries),
+        }
+    }
+
     /// How long a server is waited for.
     pub fn patience(&self) -> Patience {
         let default = Patience::default();
@@ -146,18 +154,5 @@ fn rate(text: &str) -> Result<u64, String> {
     match units::parse_size(text)? {
         0 => Err("nothing would ever be moved".to_owned()),
         rate => Ok(rate),
-    }
-}
-
-impl Reach {
-    /// The way to a place of which the address says something: an option or variable goes before it.
-    pub fn way(&self, named: Way) -> Way {
-        Way {
-            limit_upload: self.limit_upload.or(named.limit_upload),
-            limit_download: self.limit_download.or(named.limit_download),
-            connections: self.connections.or(named.connections),
-            timeout: self.timeout.or(named.timeout),
-            retries: self.retries.or(named.retries),
-        }
     }
 }

@@ -46,16 +46,9 @@ fn a_setting_that_is_wrong_is_named() {
 #[test]
 fn an_option_goes_before_what_the_address_says() {
     let (_, named) = split("s3://bucket/a?limit-upload=1MiB&retries=3");
-    let reach = Reach {
-        limit_upload: Some(7),
-        limit_download: None,
-        connections: Some(1),
-        timeout: None,
-        retries: None,
-        cache_limit: 0,
-    };
+    let options = Way { limit_upload: Some(7), connections: Some(1), ..Way::default() };
     let expected = Way { limit_upload: Some(7), connections: Some(1), retries: Some(3), ..Way::default() };
-    assert_eq!(reach.way(named), expected);
+    assert_eq!(options.or(named), expected);
     assert_eq!(expected.patience().retries, 3);
     assert!(expected.limits().is_some() && Way::default().limits().is_none());
 }
