@@ -90,7 +90,7 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
 }
 
 /// Reports small objects that are damaged, those that nothing above had a use for among them.
-fn report_small_objects(repository: &Repository, findings: &mut Vec<Finding>) -> Result<()> {
+pub(crate) fn report_small_objects(repository: &Repository, findings: &mut Vec<Finding>) -> Result<()> {
     for damage in repository.damaged_small_objects()? {
         let is_told = |finding: &Finding| finding.severity == Severity::Damage && finding.object == damage.name;
         if !findings.iter().any(is_told) {

@@ -57,8 +57,8 @@ pub use repair::{
     SidecarDepth,
 };
 pub use repository::{
-    AddedCopies, Beside, Break, Chain, CopyCoverage, DroppedCopies, KnownLosses, Link, Listing, Locked, LostSnapshot,
-    OtherKeys, ReadLease, Removed, Repository, Rewind, RotationReport, Seen, SignedSnapshot, SmallDamage,
+    AddedCopies, Beside, Break, Chain, CopyCoverage, DroppedCopies, KeySlots, KnownLosses, Link, Listing, Locked,
+    LostSnapshot, OtherKeys, ReadLease, Removed, Repository, Rewind, RotationReport, Seen, SignedSnapshot, SmallDamage,
     SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };
 pub use session::{Draft, Effort, Permits, Presence, Session, SessionReport, Sharing};

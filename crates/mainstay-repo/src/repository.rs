@@ -50,8 +50,8 @@ pub use losses::KnownLosses;
 pub use reading::SignedSnapshot;
 pub use rotation::{OtherKeys, RotationReport};
 pub use seen::{Rewind, Seen};
-pub use slots::WriterMay;
 use slots::readable_slots;
+pub use slots::{KeySlots, WriterMay};
 pub use small_objects::SmallDamage;
 
 /// A snapshot and where it stands.

@@ -107,7 +107,8 @@ impl Repository {
         Err(Error::Invalid(format!("synchronise with {place}: it is repository {id}, and no copy of {own}")))
     }
 
-    /// Makes an empty store another copy of this repository, with the same keys and nothing else.
+    /// Makes an empty store another copy of this repository, with the same keys and nothing else. Of a slot that is damaged its second copy
+    /// comes; without one it stays away, and can be added there.
     ///
     /// # Errors
     /// When there is something already.
@@ -117,7 +118,7 @@ impl Repository {
         prepare_empty(&*store)?;
         let mut slots = HashSet::new();
         for slot in list(&*self.store, names::KEY_SLOTS)? {
-            let bytes = read_object(&*self.store, &slot.name, "read key slot")?;
+            let Some(bytes) = self.whole_or_second_copy(&slot.name)? else { continue };
             put_or_keep(&*store, &slot.name, &bytes)?;
             slots.insert(slot.name);
         }

@@ -1,10 +1,9 @@
 //! Tests of the check: every kind of damage is found, named, and traced to snapshots and paths.
 
 mod leases;
+mod small_objects;
 
-use mainstay_repo::{
-    BlockKind, Content, Draft, Extent, Node, NodeKind, Presence, Session, Sharing, SnapshotEntry, Store,
-};
+use mainstay_repo::{BlockKind, Content, Draft, Extent, Node, NodeKind, Presence, Session, Sharing, SnapshotEntry};
 
 use super::*;
 use crate::NoProgress;
@@ -440,34 +439,4 @@ fn a_check_reads_no_content_and_each_block_of_trees_once() {
         calls.iter().filter(is_of).count()
     };
     assert_eq!((reads(&content), reads(&trees)), (0, 1));
-}
-
-#[test]
-fn damage_to_a_small_object_that_nothing_reads_is_named() {
-    let fixture = Fixture::new();
-    let entry = fixture.back_up_at(START, &tree());
-    fixture.back_up_at(START + 1, &tree());
-    fixture.repository.forget(entry.id, 0).unwrap();
-    for prefix in ["mainstay.json", "keys/slots/", "keys/data/", "coord/leases/", "trash/"] {
-        for name in fixture.names(prefix) {
-            let bytes = fixture.store.read(&name, 1 << 20).unwrap();
-            for at in [bytes.len() / 2, bytes.len() - 1] {
-                fixture.flip(&name, at);
-                let report = checked(&fixture);
-                assert!(damage(&report).iter().any(|found| found.object == name), "byte {at} of {name}");
-                fixture.flip(&name, at);
-            }
-        }
-    }
-    assert_eq!(damage(&checked(&fixture)), [] as [&Finding; 0]);
-}
-
-#[test]
-fn a_damaged_reference_map_of_no_snapshot_is_named() {
-    let fixture = Fixture::new();
-    let entry = fixture.back_up_at(START, &tree());
-    let snapshots = fixture.names("snapshots/");
-    fixture.store.delete(&snapshots[0]).unwrap();
-    fixture.flip(&fixture.refs_name(&entry), 60);
-    assert!(damage(&checked(&fixture)).iter().any(|found| found.object == fixture.refs_name(&entry)));
 }

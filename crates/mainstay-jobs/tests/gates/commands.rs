@@ -196,7 +196,7 @@ fn forget(repository: &Repository, id: SnapshotId) -> Result<()> {
 }
 
 fn remove_key(repository: &Repository, label: &str) -> Result<()> {
-    let slots = repository.key_slots()?;
+    let slots = repository.key_slots()?.slots;
     let slot = slots.iter().find(|slot| slot.label == label);
     repository.remove_key(slot.ok_or_else(|| Error::Invalid(format!("no key {label}")))?.id)
 }

@@ -44,8 +44,13 @@ impl Tally {
     }
 }
 
+/// The stride of the short form.
+const SHORT_STRIDE: usize = 3;
+
 struct Explorer {
     tally: Tally,
+    /// Of what goes on after a crash every how manieth operation is killed, another set of them at each crash.
+    stride: usize,
 }
 
 impl Explorer {
@@ -103,8 +108,12 @@ impl Explorer {
         story: impl Fn() -> String,
     ) {
         let process = Process::FIRST.after_kill().after_kill();
+        let turn = self.tally.crashes as usize;
         for (number, operation) in operations.iter().enumerate() {
             operation.apply(&mut objects);
+            if !(number + turn).is_multiple_of(self.stride) {
+                continue;
+            }
             self.tally.second_crashes += 1;
             let store: Arc<dyn Store> = Arc::new(JournalStore::with(objects.clone()));
             let verdict = ledger.look(&store, &process);
@@ -183,7 +192,7 @@ fn with_a_past(seed: u64) -> Place {
 fn explore(gate: &'static str, mut round: impl FnMut(&mut Explorer, u64)) {
     let effort = Effort::asked();
     let mut figures = Figures::of(gate);
-    let mut explorer = Explorer { tally: Tally::default() };
+    let mut explorer = Explorer { tally: Tally::default(), stride: if effort.is_long() { 1 } else { SHORT_STRIDE } };
     let mut number = 0;
     loop {
         round(&mut explorer, effort.seed(number));

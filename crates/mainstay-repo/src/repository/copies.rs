@@ -240,6 +240,17 @@ impl Repository {
         Ok(names::has_second_copy(name) && matches!(self.second_copies().judge(name)?, Judged::Whole(_)))
     }
 
+    /// The bytes of a small object, or those of its second copy; none where neither is whole.
+    pub(crate) fn whole_or_second_copy(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        if let Judged::Whole(bytes) = self.judge(name)? {
+            return Ok(Some(bytes));
+        }
+        Ok(match self.second_copies().judge(name)? {
+            Judged::Whole(bytes) if names::has_second_copy(name) => Some(bytes),
+            _ => None,
+        })
+    }
+
     /// The small objects that are listed here, with their lengths.
     pub(crate) fn listed_small(&self) -> Result<BTreeMap<String, u64>> {
         let mut listed = BTreeMap::new();

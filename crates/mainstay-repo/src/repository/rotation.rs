@@ -6,8 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use super::slots::read_slots;
-use super::{ReadLease, Repository, delete, list, put, store_error};
+use super::{ReadLease, Repository, delete, list, put, readable_slots, store_error};
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::CondemnedKey;
 use crate::format::names::DataKeyName;
@@ -60,7 +59,7 @@ impl Repository {
         for secret in secrets {
             known.push(self.open_other(secret)?.1);
         }
-        let slots = self.key_slots()?.into_iter();
+        let slots = self.key_slots()?.whole()?.into_iter();
         Ok(slots.filter(|slot| slot.rights.has(Right::Restore) && !known.contains(&slot.id)).collect())
     }
 
@@ -68,7 +67,8 @@ impl Repository {
     /// `others` keep their keys as well. This repository holds the old secrets still: open it anew.
     ///
     /// # Errors
-    /// [`Error::KeysLeftOut`] when keys that read would be shut out and none may be; nothing is done then.
+    /// [`Error::KeysLeftOut`] when keys that read would be shut out and none may be; [`Error::Damaged`] when of a slot nobody can tell whether
+    /// it reads. Nothing is done then.
     pub fn rotate(&self, own: &Secret, others: &[Secret], rest: OtherKeys) -> Result<RotationReport> {
         self.require_all("rotate secrets")?;
         self.refuse_sealed("rotate secrets")?;
@@ -99,13 +99,13 @@ impl Repository {
             report.removed.push(slot);
         }
         let is_writer = |slot: &KeySlot| slot.rights.has(Right::Write) && !slot.rights.has(Right::Restore);
-        report.writers = next.key_slots()?.into_iter().filter(is_writer).collect();
+        report.writers = next.key_slots()?.slots.into_iter().filter(is_writer).collect();
         Ok(report)
     }
 
     /// A key with older secrets than another has cannot go on from them.
     fn refuse_if_rotated(&self) -> Result<()> {
-        let newer = self.key_slots()?.into_iter().find(|slot| slot.generation > self.keys.generation());
+        let newer = self.key_slots()?.whole()?.into_iter().find(|slot| slot.generation > self.keys.generation());
         newer.map_or(Ok(()), |slot| {
             let by = format!("{} ({})", slot.id.short(), slot.label);
             Err(Error::Invalid(format!(
@@ -115,7 +115,8 @@ impl Repository {
     }
 
     fn open_other(&self, secret: &Secret) -> Result<(Keys, SlotId)> {
-        let (keys, slot) = Keys::unlock(*self.keys.config(), &read_slots(&*self.store, self.id())?, secret)?;
+        let (slots, _) = readable_slots(&*self.store, self.id())?;
+        let (keys, slot) = Keys::unlock(*self.keys.config(), &slots, secret)?;
         if keys.rights() == Rights::ALL {
             return Ok((keys, slot));
         }
@@ -127,7 +128,7 @@ impl Repository {
     fn publish_next(&self, next: &Keys, own: &Secret, others: &[Secret]) -> Result<Vec<KeySlot>> {
         let mut kept = vec![self.publish_read_back(next, &next.wrap_own_slot(own)?, own)?];
         // Of two rotations at once the one that comes second sees the other, and has changed nothing else yet.
-        let mut slots = self.key_slots()?.into_iter();
+        let mut slots = self.key_slots()?.slots.into_iter();
         if let Some(other) = slots.find(|slot| slot.generation >= next.generation() && slot.id != self.slot) {
             delete(&*self.store, &names::key_slot(self.slot, next.generation()))?;
             let message = format!("rotate secrets: key {} rotates them at this moment", other.id.short());
@@ -205,7 +206,7 @@ impl Repository {
 
     /// The domains of writers that may list, and the generation of the secrets by which they do.
     pub(crate) fn writers_that_list(&self) -> Result<HashMap<DomainId, u32>> {
-        let slots = self.key_slots()?.into_iter();
+        let slots = self.key_slots()?.slots.into_iter();
         let may_list = slots.filter(|slot| slot.rights.has(Right::List) && !slot.rights.has(Right::Restore));
         Ok(may_list.map(|slot| (DomainId(slot.id.0), slot.generation)).collect())
     }

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::small_objects::is_left_over;
-use super::{Repository, delete, list, put};
+use super::small_objects::{SmallDamage, is_left_over};
+use super::{Repository, delete, list, put, stand_in};
 use crate::error::{Error, Result};
 use crate::format::{keys as stored_keys, names};
 use crate::id::{RepositoryId, SlotId};
@@ -21,15 +21,52 @@ pub enum WriterMay {
     List,
 }
 
+/// Who can open a repository, as far as can be read.
+#[derive(Debug, Default)]
+pub struct KeySlots {
+    /// One for each holder, the oldest first; what is damaged by its second copy, where that can be read.
+    pub slots: Vec<KeySlot>,
+    /// What is damaged, or no slot at all.
+    pub damaged: Vec<SmallDamage>,
+}
+
+impl KeySlots {
+    /// The holders whose slots are damaged.
+    pub fn damaged_holders(&self) -> impl Iterator<Item = SlotId> {
+        self.damaged.iter().filter_map(|damage| names::parse_key_slot(&damage.name).ok()).map(|(id, _)| id)
+    }
+
+    /// The slots, if the newest of each holder is whole: what is no slot concerns nobody.
+    pub(super) fn whole(self) -> Result<Vec<KeySlot>> {
+        let is_newest = |damage: &SmallDamage| {
+            let place = names::parse_key_slot(&damage.name);
+            let is_older =
+                |(id, generation)| self.slots.iter().any(|slot| slot.id == id && slot.generation > generation);
+            place.is_ok_and(|place| !is_older(place))
+        };
+        match self.damaged.into_iter().find(is_newest) {
+            Some(damage) => Err(damage.error),
+            None => Ok(self.slots),
+        }
+    }
+}
+
 impl Repository {
     /// All key slots; the one that opened this repository is named by [`Repository::own_slot`].
-    pub fn key_slots(&self) -> Result<Vec<KeySlot>> {
-        let slots = read_slots(&*self.store, self.id())?;
+    ///
+    /// # Errors
+    /// When the store fails; that one is damaged is told with the others.
+    pub fn key_slots(&self) -> Result<KeySlots> {
+        let (mut stored, problems) = readable_slots(&*self.store, self.id())?;
+        let damaged: Vec<SmallDamage> = problems.into_iter().filter_map(SmallDamage::of).collect();
+        let copies = stand_in::read_slot_copies(&self.store, self.id(), damaged.iter().map(|damage| &damage.name));
+        stored.extend(copies);
+        stored.sort_by_key(|slot| (slot.id, slot.generation()));
         // Of a rotation that was killed a holder has two.
-        let newest: BTreeMap<SlotId, KeySlot> = slots.iter().map(|slot| (slot.id, KeySlot::from(slot))).collect();
+        let newest: BTreeMap<SlotId, KeySlot> = stored.iter().map(|slot| (slot.id, KeySlot::from(slot))).collect();
         let mut slots: Vec<KeySlot> = newest.into_values().collect();
         slots.sort_by_key(|slot| (slot.created, slot.id));
-        Ok(slots)
+        Ok(KeySlots { slots, damaged })
     }
 
     /// Adds a holder who can open the repository, with the rights of this key.
@@ -62,19 +99,23 @@ impl Repository {
         Ok(KeySlot::from(slot))
     }
 
-    /// Removes a key slot, unless it is the last one that may do everything.
+    /// Removes a key slot, damaged or not, unless it is the last one that may do everything.
     pub fn remove_key(&self, id: SlotId) -> Result<()> {
         self.require_all("remove key")?;
         self.refuse_held("remove key")?;
-        let slots = self.key_slots()?;
-        if !slots.iter().any(|slot| slot.id == id) {
+        let known = self.key_slots()?;
+        let damaged: HashSet<SlotId> = known.damaged_holders().collect();
+        if !known.slots.iter().any(|slot| slot.id == id) && !damaged.contains(&id) {
             return match self.unlisted_keys()?.contains(&id) {
                 true => self.delete_slot(id, None),
                 false => Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) }),
             };
         }
-        let is_current = |slot: &KeySlot| slot.rights == Rights::ALL && slot.generation >= self.keys.generation();
-        if !slots.iter().any(|slot| slot.id != id && is_current(slot)) {
+        // One that is damaged is none to rely on, whatever its copy says.
+        let is_current = |slot: &KeySlot| {
+            slot.rights == Rights::ALL && slot.generation >= self.keys.generation() && !damaged.contains(&slot.id)
+        };
+        if !known.slots.iter().any(|slot| slot.id != id && is_current(slot)) {
             return Err(Error::Invalid(
                 "remove key: it is the last one that may restore, and without it nothing could be read".to_owned(),
             ));
@@ -104,14 +145,6 @@ impl Repository {
         generations.sort_unstable();
         generations.dedup();
         generations.into_iter().try_for_each(|generation| delete(&*self.store, &names::key_slot(id, generation)))
-    }
-}
-
-pub fn read_slots(store: &dyn Store, repository: RepositoryId) -> Result<Vec<stored_keys::StoredSlot>> {
-    let (slots, mut damaged) = readable_slots(store, repository)?;
-    match damaged.pop() {
-        Some(error) => Err(error),
-        None => Ok(slots),
     }
 }
 
@@ -150,3 +183,6 @@ pub fn readable_slots(
     }
     Ok((slots.into_values().collect(), damaged))
 }
+
+#[cfg(test)]
+mod tests;

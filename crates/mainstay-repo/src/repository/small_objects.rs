@@ -23,6 +23,16 @@ pub struct SmallDamage {
     pub error: Error,
 }
 
+impl SmallDamage {
+    /// What is damaged by this error, and not gone.
+    pub(super) fn of(error: Error) -> Option<Self> {
+        match &error {
+            Error::Damaged { name, .. } if error.kind() == Kind::Corrupt => Some(Self { name: name.clone(), error }),
+            _ => None,
+        }
+    }
+}
+
 /// Decides whether the bytes of a name are what the name says.
 type Look = fn(&Repository, &str, &[u8]) -> Decoded<()>;
 
@@ -47,7 +57,7 @@ impl Repository {
     /// When the store cannot be listed.
     pub fn damaged_small_objects(&self) -> Result<Vec<SmallDamage>> {
         let (_, slots) = readable_slots(&*self.store, self.id())?;
-        let mut damages: Vec<SmallDamage> = slots.into_iter().filter_map(named).collect();
+        let mut damages: Vec<SmallDamage> = slots.into_iter().filter_map(SmallDamage::of).collect();
         damages.extend(self.damaged_config()?);
         for (folder, look) in FOLDERS {
             let objects = list(&*self.store, folder)?;
@@ -109,14 +119,6 @@ impl Repository {
             Ok(()) | Err(Error::Missing { .. }) => None,
             Err(error) => Some(SmallDamage { name, error }),
         }
-    }
-}
-
-/// What is wrong with a slot, and which it is.
-fn named(error: Error) -> Option<SmallDamage> {
-    match &error {
-        Error::Damaged { name, .. } if error.kind() == Kind::Corrupt => Some(SmallDamage { name: name.clone(), error }),
-        _ => None,
     }
 }
 

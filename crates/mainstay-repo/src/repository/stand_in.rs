@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::config::{self, Config, Form};
 use crate::format::keys::{StoredSlot, decode_slot};
 use crate::format::{limits, names};
+use crate::id::{RepositoryId, SlotId};
 use crate::keys::{Keys, Secret};
 use crate::lease::Liveness;
 use crate::pack_reader::read_object;
@@ -85,7 +86,7 @@ pub fn unlock(store: &Arc<dyn Store>, config: Config, secret: &Secret, liveness:
     }
 }
 
-fn is_of(name: &str, slot: crate::id::SlotId) -> bool {
+fn is_of(name: &str, slot: SlotId) -> bool {
     names::parse_key_slot(name).is_ok_and(|(id, _)| id == slot)
 }
 
@@ -95,23 +96,32 @@ fn slot_copies(
     config: Config,
     (slots, damaged): (&[StoredSlot], &[Error]),
 ) -> Result<Vec<StoredSlot>> {
-    let copies = Layered(InFolder::new(store.clone(), names::COPIES));
-    let candidates: Vec<String> = if slots.is_empty() && damaged.is_empty() {
-        list(&copies, names::KEY_SLOTS)?.into_iter().map(|object| object.name).collect()
-    } else {
-        let names = damaged.iter().filter_map(|error| match error {
-            Error::Damaged { name, .. } => Some(name.clone()),
-            _ => None,
-        });
-        names.collect()
-    };
-    let mut found = Vec::new();
-    for name in candidates {
-        let Ok(place) = names::parse_key_slot(&name) else { continue };
-        // Whatever is wrong with a copy, it is no worse than having none.
-        if let Ok(bytes) = read_object(&copies, &name, "read key slot") {
-            found.extend(decode_slot(config.repository, place, &bytes));
-        }
+    if slots.is_empty() && damaged.is_empty() {
+        let listed = list(&copies_in(store), names::KEY_SLOTS)?;
+        return Ok(read_slot_copies(store, config.repository, listed.iter().map(|object| &object.name)));
     }
-    Ok(found)
+    let names = damaged.iter().filter_map(|error| match error {
+        Error::Damaged { name, .. } => Some(name),
+        _ => None,
+    });
+    Ok(read_slot_copies(store, config.repository, names))
+}
+
+/// The second copies of slots with these names. Whatever is wrong with a copy, it is no worse than having none.
+pub fn read_slot_copies<'n>(
+    store: &Arc<dyn Store>,
+    repository: RepositoryId,
+    names: impl Iterator<Item = &'n String>,
+) -> Vec<StoredSlot> {
+    let copies = copies_in(store);
+    let read = |name: &String| {
+        let place = names::parse_key_slot(name).ok()?;
+        let bytes = read_object(&copies, name, "read key slot").ok()?;
+        decode_slot(repository, place, &bytes).ok()
+    };
+    names.filter_map(read).collect()
+}
+
+fn copies_in(store: &Arc<dyn Store>) -> Layered<InFolder> {
+    Layered(InFolder::new(store.clone(), names::COPIES))
 }

@@ -64,7 +64,7 @@ fn the_slot_of_a_creation_that_was_interrupted_is_no_damage() {
     store.put(&slot, &bytes).unwrap();
     let opened = try_open(&store, &secret()).unwrap();
     assert_eq!(opened.id(), repository.id());
-    assert_eq!(opened.key_slots().unwrap().len(), 1);
+    assert_eq!(opened.key_slots().unwrap().slots.len(), 1);
     assert!(opened.damaged_small_objects().unwrap().is_empty());
     assert_eq!(
         try_open(&store, &Secret::Code(another_code())).err(),
@@ -93,7 +93,7 @@ fn a_creation_that_fails_at_any_call_can_be_tried_again() {
                 try_create(store.clone()).unwrap();
             }
             let repository = try_open(&store, &secret()).unwrap();
-            assert_eq!(repository.key_slots().unwrap().len(), 1, "a slot of the first try is left");
+            assert_eq!(repository.key_slots().unwrap().slots.len(), 1, "a slot of the first try is left");
         }
     }
 }
@@ -112,7 +112,7 @@ fn of_two_creations_at_once_one_has_the_place_and_the_other_leaves_nothing() {
         let refused = try_create(second).map(drop);
         assert!(matches!(refused, Err(Error::Occupied { .. })), "call {call}: {refused:?}");
         let opened = try_open(&store, &Secret::Code(first)).unwrap();
-        assert_eq!(opened.key_slots().unwrap().len(), 1, "call {call}: a slot of the second one is left");
+        assert_eq!(opened.key_slots().unwrap().slots.len(), 1, "call {call}: a slot of the second one is left");
     }
 }
 
@@ -159,7 +159,7 @@ fn a_key_that_was_added_opens_until_it_is_removed() {
     let (first, other) = (repository.own_slot(), Secret::Code(another_code()));
     let slot = repository.add_key(&other, "other", CREATED + 1).unwrap();
     assert_eq!((slot.label.as_str(), slot.created), ("other", CREATED + 1));
-    let listed: Vec<SlotId> = repository.key_slots().unwrap().iter().map(|slot| slot.id).collect();
+    let listed: Vec<SlotId> = repository.key_slots().unwrap().slots.iter().map(|slot| slot.id).collect();
     assert_eq!(listed, [first, slot.id], "in the order of their creation");
     let opened = try_open(&store, &other).unwrap();
     assert_eq!(opened.own_slot(), slot.id);

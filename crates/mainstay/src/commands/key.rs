@@ -6,10 +6,11 @@ mod agents;
 mod recipient;
 mod rotate;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mainstay_repo::{KeySlot, Repository, Right, SlotId, SlotKind};
+use mainstay_repo::{KeySlot, KeySlots, Repository, Right, SlotId, SlotKind, SmallDamage};
 use serde::Serialize;
 
 use crate::context::{Context, Opened};
@@ -70,6 +71,9 @@ struct Add {
     label: String,
 }
 
+/// What to do about a damaged slot.
+pub const HEAL_OR_REMOVE: &str = "`mainstay repair` heals it where there is another copy of it; `mainstay key remove ID`, with the id in its name, takes it away";
+
 const LIST_EXAMPLES: &str = "\
 Examples:
   mainstay key list
@@ -118,8 +122,9 @@ struct KeyFields {
     in_use: bool,
 }
 
+/// Of a key of which nothing can be read but its id.
 #[derive(Serialize)]
-struct RemovedCopyFields {
+struct BareFields {
     id: String,
 }
 
@@ -166,11 +171,13 @@ fn run_add(add: &Add, context: &Context, opened: &Opened) -> Result<ExitCode> {
 }
 
 fn run_list(context: &Context, opened: &Opened) -> Result<ExitCode> {
-    let slots = opened.repository.key_slots()?;
+    let KeySlots { slots, damaged } = opened.repository.key_slots()?;
+    warn_of_damage(&damaged, context);
+    let ends = if damaged.is_empty() { ExitCode::Success } else { ExitCode::Incomplete };
     if context.output.is_json() {
         let fields: Vec<KeyFields> = slots.iter().map(|slot| fields(slot, &opened.repository)).collect();
         context.output.document(&fields)?;
-        return Ok(ExitCode::Success);
+        return Ok(ends);
     }
     let columns = ["ID", "KIND", "RIGHTS", "CREATED", "LABEL"].map(|title| (title, Align::Left));
     let mut table = Table::new(&columns);
@@ -181,34 +188,54 @@ fn run_list(context: &Context, opened: &Opened) -> Result<ExitCode> {
         table.push(vec![slot.id.short(), kind, slot.rights.names().join(" "), time::local(slot.created), label]);
     }
     context.output.table(&table)?;
-    Ok(ExitCode::Success)
+    Ok(ends)
+}
+
+/// Tells of key slots that are damaged, which keeps nobody out but their holders.
+pub fn warn_of_damage(damaged: &[SmallDamage], context: &Context) {
+    for damage in damaged {
+        let failure = Failure::damaged(&damage.error).with_hint(HEAL_OR_REMOVE);
+        match context.output.is_json() {
+            true => context.output.warning_message(&damage.name, &failure.message),
+            false => context.output.warn_by_code(&failure),
+        }
+    }
 }
 
 fn run_remove(remove: &Remove, context: &Context, opened: &Opened) -> Result<ExitCode> {
-    let slots = opened.repository.key_slots()?;
+    let known = opened.repository.key_slots()?;
     // Of one that is not listed a second copy may be left.
     let unlisted = opened.repository.unlisted_keys()?;
     if let Some(id) = unlisted.iter().find(|id| id.to_string() == remove.id) {
         opened.repository.remove_key(*id)?;
-        match context.output.is_json() {
-            true => context.output.document(&RemovedCopyFields { id: remove.id.clone() })?,
-            false => context.output.result(&format!("removed the second copy of key {}\n", id.short()))?,
-        }
+        told_removed(*id, &format!("removed the second copy of key {}\n", id.short()), context)?;
         return Ok(ExitCode::Success);
     }
-    let slot = find(&slots, &remove.id)?;
-    if slot.id == opened.repository.own_slot() {
-        let message = format!("remove key {}: it is the one that opened the repository", slot.id.short());
+    let id = find(&known, &remove.id)?;
+    if id == opened.repository.own_slot() {
+        let message = format!("remove key {}: it is the one that opened the repository", id.short());
         let hint = "open the repository with another key, which proves that the other one works";
         return Err(Failure::new(&catalogue::LAST_KEY, message).with_hint(hint));
     }
-    opened.repository.remove_key(slot.id)?;
+    opened.repository.remove_key(id)?;
+    let Some(slot) = known.slots.iter().find(|slot| slot.id == id) else {
+        told_removed(id, &format!("removed key {}, of which nothing could be read\n", id.short()), context)?;
+        return Ok(ExitCode::Success);
+    };
     match context.output.is_json() {
         true => context.output.document(&fields(slot, &opened.repository))?,
-        false => context.output.result(&format!("removed key {}\n", slot.id.short()))?,
+        false => context.output.result(&format!("removed key {}\n", id.short()))?,
     }
     context.output.say(what_removing_does(slot));
     Ok(ExitCode::Success)
+}
+
+/// Says that a key is gone of which nothing else is known.
+fn told_removed(id: SlotId, line: &str, context: &Context) -> Result<()> {
+    match context.output.is_json() {
+        true => context.output.document(&BareFields { id: id.to_string() }),
+        false => context.output.result(line),
+    }
 }
 
 /// What was taken away, and what cannot be.
@@ -269,11 +296,13 @@ fn free_name(name: &str) -> PathBuf {
     names.find(|path| path.symlink_metadata().is_err()).unwrap_or_else(|| name.into())
 }
 
-fn find<'s>(slots: &'s [KeySlot], text: &str) -> Result<&'s KeySlot> {
-    let is_meant = |id: SlotId| !text.is_empty() && id.to_string().starts_with(&text.to_ascii_lowercase());
-    let found: Vec<&KeySlot> = slots.iter().filter(|slot| is_meant(slot.id)).collect();
+/// The key whose id begins so; its slot may be damaged.
+fn find(known: &KeySlots, text: &str) -> Result<SlotId> {
+    let ids: BTreeSet<SlotId> = known.slots.iter().map(|slot| slot.id).chain(known.damaged_holders()).collect();
+    let is_meant = |id: &SlotId| !text.is_empty() && id.to_string().starts_with(&text.to_ascii_lowercase());
+    let found: Vec<SlotId> = ids.into_iter().filter(is_meant).collect();
     match found.as_slice() {
-        [slot] => Ok(slot),
+        [id] => Ok(*id),
         others => {
             let message = format!("find key {text:?}: {} keys have ids that begin so", others.len());
             Err(Failure::new(&catalogue::NO_KEY_SLOT, message))

@@ -198,7 +198,9 @@ fn attention(
         warnings.push(format!("{count} still here; `mainstay prune` frees the space"));
     }
     let flag = opened.location.flag();
-    if opened.repository.key_slots()?.iter().filter(|slot| slot.rights.has(Right::Restore)).count() == 1 {
+    let keys = opened.repository.key_slots()?;
+    warnings.extend(keys.damaged.iter().map(|damage| escape::message(&damage.error.to_string())));
+    if keys.slots.iter().filter(|slot| slot.rights.has(Right::Restore)).count() == 1 {
         warnings
             .push(format!("only one key opens this repository; `mainstay key{flag} export-kit` makes a recovery kit"));
     }

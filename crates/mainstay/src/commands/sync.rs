@@ -9,6 +9,7 @@ use mainstay_jobs::watch::Watch;
 use mainstay_repo::{Error, Repository, SnapshotPlace, SyncReport};
 use serde::Serialize;
 
+use super::key;
 use super::long_run::{LongRun, conclude};
 use crate::arguments::reach::StorageClass;
 use crate::context::{Context, Opened};
@@ -182,6 +183,7 @@ fn open_copy(own: &Repository, location: &Location, context: &Context) -> Result
 
 fn create(own: &Repository, location: &Location, context: &Context) -> Result<Opened> {
     let repository = own.create_copy(location.store())?;
+    key::warn_of_damage(&own.key_slots()?.damaged, context);
     // What was seen there before is no measure for a new copy.
     let _ = std::fs::remove_file(memory::path(&repository)?);
     context.output.detail(&format!("created a copy at {}", location.quoted()));

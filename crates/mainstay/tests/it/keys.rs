@@ -207,3 +207,34 @@ fn a_repository_without_key_slots_says_so_and_blames_no_key_file() {
     let ran = world.fails(&["snapshots"], 12, "MS-1201");
     assert!(ran.stderr.contains("hint: the objects of keys/slots are missing"), "{ran:#?}");
 }
+
+#[test]
+fn a_damaged_slot_keeps_nobody_from_the_others_and_can_be_removed() {
+    let world = World::backed_up();
+    world.write("new.txt", b"another passphrase\n");
+    let added = world.document(&["key", "add", "--new-password-file", "new.txt", "--label", "laptop"]);
+    let id = added["id"].as_str().expect("an id");
+    let slot = world.repository().join("keys/slots").join(id);
+    std::fs::set_permissions(&slot, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+    std::fs::write(&slot, b"what a bad sector left").expect("a file");
+    let listed = world.run(&["key", "list"]);
+    assert!(listed.code == 3 && listed.stderr.contains("MS-1301"), "{listed:#?}");
+    assert!(listed.stdout.contains("(in use)") && !listed.stdout.contains("laptop"), "{listed:#?}");
+    assert!(listed.stderr.contains(id) && listed.stderr.contains("mainstay key remove ID"), "{listed:#?}");
+    let told = world.ok(&["status"]);
+    assert!(told.all().contains(id), "{told:#?}");
+    for command in ["check", "verify", "doctor"] {
+        let found = world.run(&[command]);
+        assert!(found.code == 4 && found.all().contains(id), "{found:#?}");
+    }
+    let refused = world.fails(&["key", "rotate", "--remove-others"], 4, "MS-1301");
+    assert!(refused.stderr.contains("mainstay key remove ID"), "{refused:#?}");
+    let copy = world.absolute("copy");
+    let created = world.ok(&["sync", "--to", &copy]);
+    assert!(created.stderr.contains(id), "{created:#?}");
+    world.ok(&["--repo", &copy, "verify"]);
+    assert_eq!(world.document(&["key", "remove", &id[..8]])["id"], *id);
+    world.ok(&["key", "list"]);
+    world.ok(&["verify"]);
+    world.ok(&["key", "rotate", "--remove-others"]);
+}

@@ -95,7 +95,7 @@ fn a_removal_of_a_key_that_is_killed_at_any_call_leaves_no_copy_of_it() {
             let removed = opened(&failing).and_then(|repository| repository.remove_key(slot));
             assert_copies_are_right(&store, &at);
             let repository = open(store.clone(), later());
-            let is_left = repository.key_slots().unwrap().iter().any(|known| known.id == slot);
+            let is_left = repository.key_slots().unwrap().slots.iter().any(|known| known.id == slot);
             assert!(!is_left || repository.remove_key(slot).is_ok(), "{at}");
             assert_eq!(named(&store, "copies/keys/slots/").len(), 1, "{at}");
             if removed.is_ok() && failing.calls() <= call {

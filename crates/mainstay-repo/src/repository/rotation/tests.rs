@@ -109,7 +109,7 @@ fn everything_restores_after_a_rotation_and_after_three() {
         assert_snapshots(&repository, &expected);
         let suffix = format!(".{round}");
         assert!(named(&store, "keys/").iter().all(|name| name.ends_with(&suffix)), "{:?}", named(&store, "keys/"));
-        assert_eq!(repository.key_slots().unwrap().len(), 1);
+        assert_eq!(repository.key_slots().unwrap().slots.len(), 1);
     }
     let repository = open(store.clone(), restarted());
     back_up(&repository, 4, &some_files(10)).unwrap();
@@ -201,7 +201,7 @@ fn keys_that_were_not_given_are_not_shut_out_unasked() {
         assert_snapshots(&opened, &[(1, some_files(1))].into());
         opened.confirm_writer().unwrap();
     }
-    let labels: Vec<String> = full.key_slots().unwrap().into_iter().map(|slot| slot.label).collect();
+    let labels: Vec<String> = full.key_slots().unwrap().slots.into_iter().map(|slot| slot.label).collect();
     assert_eq!(labels, ["kit", "test"], "holders keep their names and their ids");
 }
 

@@ -8,7 +8,9 @@ use std::path::Path;
 use mainstay_repo::{Repository, Right};
 
 use super::checkup::Checkup;
+use crate::commands::key;
 use crate::context::{Context, Opened};
+use crate::failure::Failure;
 use crate::location::quoted;
 use crate::output::{escape, units};
 use crate::{defaults, key_file, machine, recovery_kit, secrets};
@@ -78,14 +80,20 @@ fn kit(checkup: &mut Checkup, opened: &Opened) {
 }
 
 fn slots(checkup: &mut Checkup, opened: &Opened) {
-    match opened.repository.key_slots() {
-        Err(error) => checkup.fail("key slots", &error.into()),
-        Ok(slots) if slots.iter().filter(|slot| slot.rights.has(Right::Restore)).count() < 2 => checkup.warn(
+    let known = match opened.repository.key_slots() {
+        Err(error) => return checkup.fail("key slots", &error.into()),
+        Ok(known) => known,
+    };
+    for damage in known.damaged {
+        checkup.fail("key slots", &Failure::from(damage.error).with_hint(key::HEAL_OR_REMOVE));
+    }
+    match known.slots {
+        slots if slots.iter().filter(|slot| slot.rights.has(Right::Restore)).count() < 2 => checkup.warn(
             "key slots",
             "only one key can restore from this repository",
             format!("make a recovery kit: mainstay key{} export-kit", opened.location.flag()),
         ),
-        Ok(slots) => {
+        slots => {
             let labels: Vec<String> = slots.iter().map(|slot| escape::text(&slot.label)).collect();
             let count = units::counted(slots.len() as u64, "key opens", "keys open");
             checkup.ok("key slots", format!("{count} this repository: {}", labels.join(", ")));

@@ -4,10 +4,10 @@
 
 use std::path::PathBuf;
 
-use mainstay_repo::{KeySlot, OtherKeys, Repository, RotationReport};
+use mainstay_repo::{Error, KeySlot, OtherKeys, Repository, RotationReport};
 use serde::Serialize;
 
-use super::{KeyFields, fields};
+use super::{HEAL_OR_REMOVE, KeyFields, fields};
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
@@ -54,7 +54,11 @@ pub fn rotate(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     opened.repository.require_all("rotate secrets")?;
     let others = arguments.take_along.iter().map(|path| secrets::read_file(path)).collect::<Result<Vec<_>>>()?;
     let rest = if arguments.remove_others { OtherKeys::Remove } else { OtherKeys::Refuse };
-    let report = opened.repository.rotate(&own, &others, rest)?;
+    let report = opened.repository.rotate(&own, &others, rest).map_err(|error| match error {
+        // Nobody can tell whose it is, and whether a rotation would shut him out.
+        Error::Damaged { .. } => Failure::from(error).with_hint(HEAL_OR_REMOVE),
+        error => error.into(),
+    })?;
     if context.output.is_json() {
         context.output.document(&document(&report, &opened.repository))?;
     } else {

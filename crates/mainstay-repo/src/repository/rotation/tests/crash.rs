@@ -62,7 +62,7 @@ fn crash_everywhere(failure: impl Fn(u64) -> Failure) {
                 assert_eq!(read_back(&repository, &entry).unwrap(), files, "{at}");
             }
         }
-        let slots = repository.key_slots().unwrap().len();
+        let slots = repository.key_slots().unwrap().slots.len();
         assert_eq!((slots, named(&store, names::KEY_SLOTS).len()), (3, 3), "{at}: no slot of before is left");
         assert!(repository.damaged_small_objects().is_ok(), "{at}");
     }

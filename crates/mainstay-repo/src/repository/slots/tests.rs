@@ -1,0 +1,120 @@
+//! Tests of key slots one of which is damaged: it keeps nobody out but its holder, and in nobody's way.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::fixtures::{alive, back_up, create, files_of, named, open, secret};
+use crate::keys::RecoveryCode;
+use crate::prune::Unobserved;
+use crate::repository::OtherKeys;
+use crate::store::MemoryStore;
+
+/// A repository with a snapshot, and with a second holder whose slot is damaged.
+fn with_damaged_slot() -> (MemoryStore, Repository, SlotId) {
+    with_second_slot(|store, _, name| store.damage(name, |bytes| bytes[40] ^= 1))
+}
+
+fn with_second_slot(damage: impl Fn(&MemoryStore, &Repository, &str)) -> (MemoryStore, Repository, SlotId) {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    back_up(&repository, 1, &files_of(&[("a", 1, 1000)])).unwrap();
+    let other = Secret::from_text(&RecoveryCode::generate().unwrap().to_text());
+    let slot = repository.add_key(&other, "second", 1).unwrap().id;
+    damage(&store, &repository, &names::key_slot(slot, 0));
+    (store.clone(), open(store, alive()), slot)
+}
+
+#[test]
+fn the_other_slots_are_listed_and_the_damage_is_told() {
+    let (_, repository, slot) = with_damaged_slot();
+    let known = repository.key_slots().unwrap();
+    assert_eq!(known.slots.iter().map(|slot| slot.label.as_str()).collect::<Vec<_>>(), ["test"]);
+    assert_eq!(known.damaged_holders().collect::<Vec<_>>(), [slot]);
+}
+
+#[test]
+fn a_damaged_slot_can_be_removed_and_another_beside_it() {
+    let (store, repository, slot) = with_damaged_slot();
+    let third = Secret::from_text(&RecoveryCode::generate().unwrap().to_text());
+    let third = repository.add_key(&third, "third", 2).unwrap().id;
+    repository.remove_key(third).unwrap();
+    repository.remove_key(slot).unwrap();
+    assert_eq!(named(&store, names::KEY_SLOTS).len(), 1);
+    assert!(repository.key_slots().unwrap().damaged.is_empty());
+}
+
+#[test]
+fn a_damaged_slot_is_no_other_one_to_rely_on() {
+    let (store, repository, slot) = with_second_slot(|store, repository, name| {
+        repository.add_parity(None, 3, &Unobserved).unwrap();
+        store.damage(name, |bytes| bytes[40] ^= 1);
+    });
+    assert_eq!(repository.key_slots().unwrap().slots.len(), 2, "its second copy says whose it is");
+    assert!(matches!(repository.remove_key(repository.own_slot()), Err(Error::Invalid(_))));
+    assert_eq!(named(&store, names::KEY_SLOTS).len(), 2);
+    repository.remove_key(slot).unwrap();
+    assert_eq!(named(&store, names::KEY_SLOTS).len(), 1);
+    assert_eq!(named(&store, &names::second_copy(names::KEY_SLOTS)).len(), 1);
+}
+
+#[test]
+fn nothing_is_rotated_past_a_damaged_slot_until_it_is_removed() {
+    let (store, repository, slot) = with_damaged_slot();
+    let before = store.names();
+    for rest in [OtherKeys::Refuse, OtherKeys::Remove] {
+        let refused = repository.rotate(&secret(), &[], rest);
+        assert!(matches!(refused, Err(Error::Damaged { name, .. }) if name == names::key_slot(slot, 0)));
+    }
+    assert_eq!(store.names(), before);
+    repository.remove_key(slot).unwrap();
+    repository.rotate(&secret(), &[], OtherKeys::Refuse).unwrap();
+}
+
+#[test]
+fn what_is_no_slot_stands_in_the_way_of_no_rotation() {
+    let (store, repository, slot) = with_damaged_slot();
+    repository.remove_key(slot).unwrap();
+    store.put("keys/slots/stray", b"stray").unwrap();
+    assert_eq!(repository.key_slots().unwrap().damaged.len(), 1);
+    repository.rotate(&secret(), &[], OtherKeys::Refuse).unwrap();
+}
+
+#[test]
+fn an_old_slot_that_is_damaged_goes_with_the_rotation_that_it_was_left_by() {
+    let (store, repository, slot) = with_damaged_slot();
+    repository.remove_key(slot).unwrap();
+    let own = repository.own_slot();
+    let old = store.read(&names::key_slot(own, 0), u64::MAX).unwrap();
+    repository.rotate(&secret(), &[], OtherKeys::Refuse).unwrap();
+    store.put(&names::key_slot(own, 0), &old[..old.len() - 1]).unwrap();
+    open(store.clone(), alive()).rotate(&secret(), &[], OtherKeys::Refuse).unwrap();
+    assert_eq!(named(&store, names::KEY_SLOTS), [names::key_slot(own, 2)]);
+}
+
+#[test]
+fn a_new_copy_takes_the_slots_that_are_whole_and_second_copies_for_the_others() {
+    let (_, repository, _) = with_damaged_slot();
+    let copy = MemoryStore::default();
+    repository.create_copy(Arc::new(copy.clone())).unwrap();
+    assert_eq!(named(&copy, names::KEY_SLOTS), [names::key_slot(repository.own_slot(), 0)]);
+    let (_, repository, _) = with_second_slot(|store, repository, name| {
+        repository.add_parity(None, 3, &Unobserved).unwrap();
+        store.damage(name, |bytes| bytes[40] ^= 1);
+    });
+    let copy = MemoryStore::default();
+    repository.create_copy(Arc::new(copy.clone())).unwrap();
+    let known = open(copy, alive()).key_slots().unwrap();
+    assert_eq!((known.slots.len(), known.damaged.len()), (2, 0));
+}
+
+#[test]
+fn a_prune_after_a_rotation_goes_on_beside_a_damaged_slot() {
+    let (store, repository, slot) = with_damaged_slot();
+    repository.remove_key(slot).unwrap();
+    repository.rotate(&secret(), &[], OtherKeys::Refuse).unwrap();
+    let repository = open(store.clone(), alive());
+    let other = Secret::from_text(&RecoveryCode::generate().unwrap().to_text());
+    let slot = repository.add_writer(&other, "agent", 3, WriterMay::List).unwrap();
+    store.damage(&names::key_slot(slot.id, slot.generation), |bytes| bytes[40] ^= 1);
+    repository.prune().unwrap();
+}
