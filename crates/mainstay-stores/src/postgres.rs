@@ -14,6 +14,7 @@ mod failure;
 mod objects;
 mod schema;
 mod secure;
+mod service;
 
 use std::io;
 use std::sync::Arc;

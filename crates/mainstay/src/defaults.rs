@@ -42,12 +42,16 @@ fn given_by_systemd(name: &str) -> Option<PathBuf> {
 /// The variables that the tools of providers read, as far as they are text; secrets of others are nobody's business.
 pub fn variables() -> Vec<(String, String)> {
     const PREFIXES: [&str; 4] = ["AWS_", "GOOGLE_", "AZURE_", "WEBDAV_"];
-    const NAMES: [&str; 7] = ["HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "PGUSER", "PGPASSWORD", "PGPASSFILE"];
+    const NAMES: [&str; 4] = ["HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK"];
+    const OF_POSTGRESQL: [&str; 6] =
+        ["PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"];
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     let is_read = |(name, _): &(String, String)| {
-        NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        NAMES.contains(&name.as_str())
+            || OF_POSTGRESQL.contains(&name.as_str())
+            || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     };
     std::env::vars_os().filter_map(text).filter(is_read).collect()
 }

@@ -1,4 +1,4 @@
-//! Who is said to ask a PostgreSQL server: `PGUSER`, `PGPASSWORD`, and the password file, as libpq reads them.
+//! Who is said to ask a PostgreSQL server: a service, `PGUSER`, `PGPASSWORD`, and the password file, in the order of libpq.
 //!
 //! Owns the grammar of the file. Never shows what it has read.
 
@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
+use super::service;
 use crate::address::{Host, PostgresAddress};
 use crate::settings::Surroundings;
 
@@ -15,17 +16,30 @@ mod tests;
 /// Far more than anybody writes by hand.
 const LONGEST: u64 = 1 << 20;
 
-/// The name of the user, if anything but the system knows it.
-pub fn user(address: &PostgresAddress, surroundings: &Surroundings) -> Option<String> {
-    let named = address.user.clone();
-    named.or_else(|| ["PGUSER", "USER"].iter().find_map(|name| surroundings.variable(name)).map(str::to_owned))
+/// Who asks.
+#[derive(Default)]
+pub struct Credentials {
+    /// The name of the user, if anything but the system knows it.
+    pub user: Option<String>,
+    pub password: Option<String>,
 }
 
-/// The password, if there is one.
+/// The credentials for an address.
 ///
 /// # Errors
-/// The password file cannot be read, or others may read it.
-pub fn password(address: &PostgresAddress, surroundings: &Surroundings) -> io::Result<Option<String>> {
+/// A file of theirs cannot be read, or others may read it; the service that is named is not there.
+pub fn find(address: &PostgresAddress, surroundings: &Surroundings) -> io::Result<Credentials> {
+    let service = service::find(address, surroundings)?.unwrap_or_default();
+    let of_variables = || ["PGUSER", "USER"].iter().find_map(|name| surroundings.variable(name)).map(str::to_owned);
+    let user = address.user.clone().or(service.user).or_else(of_variables);
+    let password = match service.password {
+        None => password(address, user.as_deref().unwrap_or_default(), surroundings)?,
+        password => password,
+    };
+    Ok(Credentials { user, password })
+}
+
+fn password(address: &PostgresAddress, user: &str, surroundings: &Surroundings) -> io::Result<Option<String>> {
     if let Some(password) = surroundings.variable("PGPASSWORD") {
         return Ok(Some(password.to_owned()));
     }
@@ -41,7 +55,6 @@ pub fn password(address: &PostgresAddress, surroundings: &Surroundings) -> io::R
         return Err(io::Error::new(io::ErrorKind::InvalidInput, told(&message)));
     }
     let text = std::fs::read_to_string(&path).map_err(|error| io::Error::new(error.kind(), told(&error)))?;
-    let user = user(address, surroundings).unwrap_or_default();
     let (port, host) = (
         address.port.to_string(),
         match &address.host {
@@ -49,11 +62,11 @@ pub fn password(address: &PostgresAddress, surroundings: &Surroundings) -> io::R
             Host::Socket(directory) => vec![directory.as_str(), "localhost"],
         },
     );
-    Ok(host.iter().find_map(|host| find(&text, [host, &port, &address.database, &user])))
+    Ok(host.iter().find_map(|host| fitting(&text, [host, &port, &address.database, user])))
 }
 
 /// The password of the first line that fits host, port, database and user.
-fn find(text: &str, wanted: [&str; 4]) -> Option<String> {
+fn fitting(text: &str, wanted: [&str; 4]) -> Option<String> {
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
         let fields = fields(line);
         let (password, given) = fields.split_last().filter(|(_, given)| given.len() == wanted.len())?;

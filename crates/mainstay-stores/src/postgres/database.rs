@@ -19,8 +19,9 @@ use crate::patience::Patience;
 use crate::repeat::Trouble;
 use crate::settings::Surroundings;
 
+use super::credentials::{self, Credentials};
 use super::failure::{Failure, Outcome};
-use super::{credentials, schema, secure};
+use super::{schema, secure};
 
 /// Connections that are kept open while nobody needs them.
 const IDLE_MAX: usize = 4;
@@ -74,10 +75,11 @@ impl Database {
             Host::Network(name) => config.host(name),
             Host::Socket(directory) => config.host_path(directory),
         };
-        if let Some(user) = credentials::user(&address, surroundings) {
+        let Credentials { user, password } = credentials::find(&address, surroundings)?;
+        if let Some(user) = user {
             config.user(user);
         }
-        if let Some(password) = credentials::password(&address, surroundings)? {
+        if let Some(password) = password {
             config.password(password);
         }
         config.ssl_mode(match address.encryption() {

@@ -2,6 +2,8 @@
 //!
 //! Owns its life there, damage, wrong credentials, a server that does not sync, and one that ends while it is needed.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use crate::servers::assert_restores;
 use crate::servers::lossy::Lossy;
 use crate::servers::postgres::Postgres;
@@ -95,11 +97,27 @@ fn what_is_wrong_with_postgresql_is_told_as_it_is() {
     let mut wrong = world.command(&["--repo", &repository, "snapshots"]);
     let wrong = crate::world::run(wrong.env("PGPASSWORD", "wrong"));
     assert!(wrong.code != 0 && wrong.stderr.contains("28P01") && !wrong.stderr.contains("wrong\""), "{wrong:#?}");
+    let no_service =
+        crate::world::run(world.command(&["--repo", &repository, "snapshots"]).env("PGSERVICE", "nothing"));
+    assert!(no_service.code != 0 && no_service.stderr.contains("PGSERVICE"), "{no_service:#?}");
     server.sql("CREATE SCHEMA taken CREATE TABLE others (number integer)");
     world.fails(&["--repo", &server.repository("taken"), "init"], 16, "MS-1102");
     assert_eq!(server.sql("SELECT count(*) FROM information_schema.tables WHERE table_schema = 'taken'"), "1");
     let no_database = world.run(&["--repo", &repository.replace("/postgres?", "/nothing?"), "snapshots"]);
     assert!(no_database.code != 0 && !no_database.stderr.contains("MS-1101"), "{no_database:#?}");
+}
+
+#[test]
+fn user_and_password_come_from_the_service_that_is_named() {
+    let world = World::with_files();
+    let server = Postgres::start(&world, &[]);
+    std::fs::remove_file(world.path(".pgpass")).expect("a file");
+    let services = world.write(".pg_service.conf", b"[backups]\ndbname=postgres\nuser=me\npassword=hush\n");
+    std::fs::set_permissions(services, PermissionsExt::from_mode(0o600)).expect("it is ours");
+    let place = server.repository("backups").replace("//me@", "//");
+    let ran = crate::world::run(world.command(&["--repo", &place, "init"]).env("PGSERVICE", "backups"));
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    assert_ne!(world.run(&["--repo", &place, "snapshots"]).code, 0, "nothing else knows the password");
 }
 
 #[test]
