@@ -62,16 +62,13 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
     let inventory = Inventory::take(repository, &mut findings)?;
     cancel.check()?;
     let mut breakages = inventory.compare_blocks(&mut findings);
+    inventory.report_keys(repository, &mut findings, &mut breakages)?;
     let trees = TreeReader::new(repository.block_reader(&inventory.index));
     let mut check = TreeCheck { inventory: &inventory, pages: Pages::new(&trees, &inventory.rows) };
     check.run((progress, cancel), &mut findings, &mut breakages)?;
     let (tree_pages, nodes) = (check.pages.len(), check.pages.nodes());
     trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
-    history::check_history(repository, &inventory, &mut findings)?;
-    for lease in repository.unknown_leases()? {
-        let problem = format!("{}; the next prune goes on without its session", lease.problem);
-        findings.push(Finding::damage(lease.name, problem));
-    }
+    report_history(repository, &inventory, &mut findings)?;
     report_small_objects(repository, &mut findings)?;
     report_sidecars(repository, (SidecarDepth::Outside, None), &mut findings)?;
     report_copies(repository, &mut findings)?;
@@ -87,6 +84,20 @@ pub fn check(repository: &Repository, progress: &dyn Progress, cancel: &Cancel) 
         tree_pages,
         nodes,
     })
+}
+
+/// Reports snapshots that are not there though others name them, and leases that cannot be read.
+pub(crate) fn report_history(
+    repository: &Repository,
+    inventory: &Inventory,
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    history::check_history(repository, inventory, findings)?;
+    for lease in repository.unknown_leases()? {
+        let problem = format!("{}; the next prune goes on without its session", lease.problem);
+        findings.push(Finding::damage(lease.name, problem));
+    }
+    Ok(())
 }
 
 /// Reports small objects that are damaged, those that nothing above had a use for among them.

@@ -218,6 +218,7 @@ pub fn as_recorded() -> RestoreOptions {
         exclude: Vec::new(),
         preserve: Preserve::as_recorded(),
         extent: Extent::Write,
+        spared: Vec::new(),
     }
 }
 

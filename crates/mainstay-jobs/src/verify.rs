@@ -160,6 +160,7 @@ impl<'r> Begun<'r> {
         let trees = TreeReader::new(repository.block_reader(&inventory.index));
         check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
         check::report_sidecars(repository, (SidecarDepth::Whole, Some(&ids_of(packs))), &mut findings)?;
+        check::report_history(repository, inventory, &mut findings)?;
         check::report_small_objects(repository, &mut findings)?;
         check::report_copies(repository, &mut findings)?;
         tell_parity(repository, &mut findings);

@@ -63,6 +63,11 @@ impl Fences {
         self.fenced.contains(&session)
     }
 
+    /// Whether a snapshot of a fenced session is named by its settlements.
+    pub fn counts(&self, session: SessionId, snapshot: SnapshotId) -> bool {
+        self.survivors.get(&session).is_some_and(|survivors| survivors.contains(&snapshot))
+    }
+
     /// Whether a snapshot came after the fence of its session.
     pub fn is_void(&self, session: SessionId, snapshot: SnapshotId) -> bool {
         self.survivors.get(&session).is_some_and(|survivors| !survivors.contains(&snapshot))

@@ -161,6 +161,17 @@ impl Keys {
         self.own.secrets == other.own.secrets
     }
 
+    /// Whether these secrets go on from those of other keys: they hold what wraps data keys in the generation of those.
+    pub fn go_on_from(&self, other: &Self) -> bool {
+        let (own, other) = (&self.own.secrets, &other.own.secrets);
+        let then = match own.older.as_ref().and_then(|older| older.get(other.generation() as usize)) {
+            Some(older) => (Some(&older.content), Some(&older.tree)),
+            None if own.generation() == other.generation() => (own.content.as_ref(), own.tree.as_ref()),
+            None => return false,
+        };
+        then == (other.content.as_ref(), other.tree.as_ref())
+    }
+
     /// The keys of an archive.
     pub fn for_archive(mut self) -> Self {
         self.config.form = Form::Archive;

@@ -7,6 +7,7 @@ mod chain;
 mod copies;
 mod forgetting;
 mod history;
+mod key_change;
 mod listing;
 mod locked;
 mod losses;

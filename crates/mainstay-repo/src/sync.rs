@@ -122,6 +122,11 @@ impl Repository {
             put_or_keep(&*store, &slot.name, &bytes)?;
             slots.insert(slot.name);
         }
+        if !slots.iter().any(|name| names::parse_key_slot(name).is_ok_and(|(id, _)| id == self.own_slot())) {
+            let message =
+                "create a copy: the key slot that opened the repository is gone, and nobody could open the copy";
+            return Err(Error::Invalid(message.to_owned()));
+        }
         publish_config(&*store, self.keys.config())?;
         // Those of a creation that was cut short may have been removed here since.
         for slot in list(&*store, names::KEY_SLOTS)?.into_iter().filter(|slot| !slots.contains(&slot.name)) {
@@ -286,7 +291,19 @@ impl<'r> Sync<'r> {
         if let Some(arrived) = self.known.arrive(signed) {
             self.here.record(vec![arrived])?;
         }
+        self.refuse_void(signed)?;
         self.report.brought.push(place);
+        Ok(())
+    }
+
+    /// The session that wrote a snapshot may be known here as well, in a mirror that was made while it was at work: then a collector may have fenced
+    /// it before the snapshot came.
+    fn refuse_void(&self, signed: &SignedSnapshot) -> Result<()> {
+        let (here, place) = (self.here, signed.place);
+        if is_fenced(&*here.store, &here.judge, signed.session)? && !here.fences()?.counts(signed.session, place.id) {
+            let problem = "the session that wrote it was fenced here while it came, so that it counts for nothing";
+            return Err(Error::damaged("bring snapshot", place.name(), problem));
+        }
         Ok(())
     }
 

@@ -17,7 +17,7 @@ mod wire;
 use std::io;
 
 use futures_util::{StreamExt as _, stream};
-use mainstay_repo::store::{Object, RESERVE_LEN, Upload, Vacancy};
+use mainstay_repo::store::{Object, RESERVE_LEN, Upload, Vacancy, is_part};
 use mainstay_repo::{Store, names};
 use std::sync::Arc;
 
@@ -234,8 +234,9 @@ impl Inner {
             match entry.kind {
                 Kind::File => objects.push(Object { name, len: entry.len }),
                 Kind::Directory => folders.push(name),
-                // Links, FIFOs and the like are no objects: whoever needs one of that name finds it missing.
-                Kind::Other => {}
+                // A link, a FIFO or the like can be in the place of an object, or of a folder of them: it is told, and cannot be read. To
+                // pass it over would say that nothing is there.
+                Kind::Other => objects.push(Object { name, len: 0 }),
             }
         }
         Ok((objects, folders))
@@ -474,10 +475,4 @@ async fn rename(channel: &Channel, staged: &str, target: &str, naming: Naming) -
 /// The folder of a name; of one in the root, `""`.
 fn folder_of(name: &str) -> &str {
     name.rsplit_once('/').map_or("", |(folder, _)| folder)
-}
-
-/// Whether a file of this name can be an object, or a folder of objects.
-fn is_part(name: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
-    !name.is_empty() && name != "." && name != ".." && name.bytes().all(is_allowed)
 }

@@ -115,6 +115,26 @@ impl Inventory {
         breakages
     }
 
+    /// Reports sessions whose data keys do not open and whose blocks are needed: no content is read that would show it.
+    pub fn report_keys(
+        &self,
+        repository: &Repository,
+        findings: &mut Vec<Finding>,
+        breakages: &mut Vec<Breakage>,
+    ) -> Result<()> {
+        let maps = || self.snapshots.iter().filter_map(|held| held.references.as_ref());
+        let sessions: BTreeSet<SessionId> = maps().flat_map(BlockSet::sessions).collect();
+        for session in sessions {
+            if let Some(error) = repository.data_key_problem(session)? {
+                let blocks: BTreeSet<BlockId> =
+                    maps().flat_map(BlockSet::iter).filter(|block| block.session == session).collect();
+                breakages.push(Breakage::blocks(findings.len(), blocks));
+                findings.push(Finding::damage(names::data_key(session, 0), error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
     /// The object that holds a block, as far as the index knows.
     pub fn object_of(&self, block: BlockId) -> String {
         match self.index.find_block(block) {

@@ -59,8 +59,8 @@ impl Choosing<'_> {
 
     /// A directory makes way when nothing is in it, or when what the snapshot does not have is to be deleted.
     fn over_directory(&self, existing: &Entry, path: &[u8]) -> Action {
-        if self.guard.lies_in(path, existing) {
-            return self.skip(path, "a directory has its name, and the repository lies in it");
+        if let Some(why) = self.guard.keeps(path, existing) {
+            return self.skip(path, &format!("a directory has its name, and {why}"));
         }
         let is_empty = || {
             let listed = self.target.map(|target| target.directory(path).and_then(|directory| directory.list()));

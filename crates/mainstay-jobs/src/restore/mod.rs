@@ -20,7 +20,7 @@ mod ranges;
 mod telling;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay_repo::{Content, NodeKind, Repository, SnapshotEntry, TreeReader};
@@ -86,6 +86,8 @@ pub struct RestoreOptions {
     pub exclude: Vec<String>,
     pub preserve: Preserve,
     pub extent: Extent,
+    /// Directories of which nothing is deleted, wherever they lie: what opens repositories.
+    pub spared: Vec<PathBuf>,
 }
 
 /// Everything that a run works with.

@@ -322,8 +322,8 @@ impl<'a> Planner<'a> {
         if self.filter.decide(&path, entry.kind == Kind::Directory, decision) != Decision::Take {
             return;
         }
-        if guard.lies_in(&path, &entry) {
-            self.warn(&path, "the repository lies in it: it is not deleted");
+        if let Some(why) = guard.keeps(&path, &entry) {
+            self.warn(&path, &format!("{why}: it is not deleted"));
             return;
         }
         let planned = PlannedEntry { action: Action::Delete, path: &path, kind: None, size: entry.size };

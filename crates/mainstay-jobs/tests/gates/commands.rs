@@ -269,6 +269,7 @@ pub fn bring_back(
         exclude: Vec::new(),
         preserve: Preserve::as_recorded(),
         extent: Extent::Write,
+        spared: Vec::new(),
     };
     restore(&RestoreRun {
         repository,

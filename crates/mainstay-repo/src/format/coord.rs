@@ -182,5 +182,26 @@ pub fn decode_trash(snapshot: SnapshotId, said: &[u8]) -> Decoded<Trash> {
     Ok(trash)
 }
 
+/// That a session is changing keys, for as long as its lease is open.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct KeyChange {
+    #[n(1)]
+    pub session: SessionId,
+}
+
+pub fn encode_key_change(change: &KeyChange) -> Vec<u8> {
+    to_cbor(change)
+}
+
+/// The same as of a fence.
+pub fn decode_key_change(session: SessionId, said: &[u8]) -> Decoded<KeyChange> {
+    let change: KeyChange = from_cbor("change of keys", said)?;
+    if change.session != session {
+        return Err(Problem(format!("it is of session {}", change.session)));
+    }
+    Ok(change)
+}
+
 #[cfg(test)]
 mod tests;

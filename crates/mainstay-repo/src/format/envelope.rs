@@ -36,6 +36,8 @@ pub enum ObjectKind {
     /// The list of the objects of an archive.
     Manifest = 27,
     Hold = 28,
+    /// Somebody is changing keys.
+    KeyChange = 29,
 }
 
 const CLEAR_MAGIC: [u8; 4] = *b"MSC1";

@@ -23,6 +23,7 @@ pub const LEASES: &str = "coord/leases/";
 pub const INTENTS: &str = "coord/intents/";
 pub const CONDEMNED: &str = "coord/condemned/";
 pub const FENCES: &str = "coord/fences/";
+pub const KEY_CHANGES: &str = "coord/keys/";
 
 /// What makes a repository an archive.
 pub const ARCHIVE: &str = "archive/";
@@ -299,6 +300,16 @@ pub fn parse_fence(name: &str) -> Decoded<(SessionId, FenceName)> {
     };
     let collector = SessionId::from_hex(collector).map_err(|_| wrong())?;
     Ok((session, if is_settled { FenceName::Settlement(collector) } else { FenceName::Fence(collector) }))
+}
+
+/// That a session is changing keys.
+pub fn key_change(session: SessionId) -> String {
+    format!("{KEY_CHANGES}{session}")
+}
+
+pub fn parse_key_change(name: &str) -> Decoded<SessionId> {
+    let session = name.strip_prefix(KEY_CHANGES).and_then(|session| SessionId::from_hex(session).ok());
+    session.ok_or_else(|| Problem(format!("{name:?} is not the name of a change of keys")))
 }
 
 pub fn parse_intent(name: &str) -> Decoded<(SessionId, u32)> {

@@ -24,6 +24,7 @@ pub struct Leftovers<'r> {
     data_keys: Vec<String>,
     maps_and_marks: Vec<String>,
     leases: Vec<String>,
+    key_changes: Vec<String>,
 }
 
 impl<'r> Leftovers<'r> {
@@ -35,6 +36,7 @@ impl<'r> Leftovers<'r> {
             tables: names_of(repository, names::INDEX)?,
             data_keys: names_of(repository, names::DATA_KEYS)?,
             maps_and_marks,
+            key_changes: names_of(repository, names::KEY_CHANGES)?,
             leases: names_of(repository, names::LEASES)?,
         })
     }
@@ -72,13 +74,17 @@ impl<'r> Leftovers<'r> {
         })
     }
 
-    /// Leases and intents of sessions that have ended or are settled. The end of a lease goes last: half a lease must not look
-    /// open.
+    /// Leases, intents and changes of keys of sessions that have ended or are settled, and what is no lease by its name: nobody is behind it. The
+    /// end of a lease goes last: half a lease must not look open.
     fn remove_leases(&self, fences: &Fences, removal: &mut Removal<'_>) -> Result<()> {
         let parsed = |name: &String| names::parse_lease(name).ok();
         let ended = self.leases.iter().filter_map(parsed).filter(|(_, part)| *part == LeaseName::End);
         let ended: HashSet<SessionId> = ended.map(|(session, _)| session).collect();
         let is_over = |session: SessionId| ended.contains(&session) || fences.is_settled(session);
+        let changes = self.key_changes.iter().filter(|name| names::parse_key_change(name).is_ok_and(is_over));
+        changes
+            .chain(self.leases.iter().filter(|name| parsed(name).is_none()))
+            .try_for_each(|name| removal.delete(name))?;
         let mut over: Vec<(&String, SessionId)> = Vec::new();
         for name in &self.leases {
             over.extend(parsed(name).filter(|(session, _)| is_over(*session)).map(|(session, _)| (name, session)));

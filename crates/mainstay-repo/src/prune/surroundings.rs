@@ -66,9 +66,17 @@ fn settle(repository: &Repository, sessions: &[SessionId], collector: SessionId)
     }
     // After the fences: what is listed now counts, and nothing that comes later.
     let listed = repository.proved_snapshots()?;
+    // One that was listed and then not there may be of such a session: its absence proves nothing.
+    if let Some(vanished) = listed.vanished {
+        return Err(vanished);
+    }
+    let copied = repository.copied_snapshots()?;
     for session in sessions {
+        // What was there and is lost counts as well: by its second copy it comes back.
+        let lost_but_for_a_copy =
+            copied.iter().filter(|signed| signed.session == *session).map(|signed| signed.place.id);
         let own = listed.entries.iter().filter(|entry| entry.signed.session == *session).map(ProvedSnapshot::id);
-        let survivors = own.chain(listed.lost.iter().filter_map(lost_id)).collect();
+        let survivors = own.chain(lost_but_for_a_copy).chain(listed.lost.iter().filter_map(lost_id)).collect();
         let settled = Settlement { session: *session, collector, survivors };
         repository.with_reserve(|| put_settlement(store, keys, &settled))?;
     }

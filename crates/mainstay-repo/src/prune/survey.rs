@@ -2,10 +2,11 @@
 //!
 //! Owns counting it, from the index and from the packs' own accounts. Decides nothing, and changes nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::needs::{Needs, Sight};
 use super::plan::PackUse;
+use super::surroundings::names_of;
 use crate::error::{Error, Kind, Result};
 use crate::format::block::BlockKind;
 use crate::format::names;
@@ -25,8 +26,15 @@ pub struct Survey<'r> {
     blocks: BlockReader,
     twins: Twins<'r>,
     uses: HashMap<PackId, Use>,
+    /// Packs that have parity.
+    healable: HashSet<PackId>,
     /// Packs with something that is needed and for which nobody of its domain vouches: one that opens nothing moved it.
     pub unvouched: Vec<Object>,
+}
+
+fn packs_with_parity(repository: &Repository) -> Result<HashSet<PackId>> {
+    let sidecars = names_of(repository, names::PARITY)?;
+    Ok(sidecars.iter().filter_map(|name| names::parse_parity(name).ok()).map(|(pack, _)| pack).collect())
 }
 
 /// What the index says of one pack.
@@ -48,6 +56,7 @@ impl<'r> Survey<'r> {
             blocks,
             twins: Twins::new(repository),
             uses: count_blocks(needs)?,
+            healable: packs_with_parity(repository)?,
             unvouched: Vec::new(),
         })
     }
@@ -62,6 +71,10 @@ impl<'r> Survey<'r> {
             Err(error) if error.kind() == Kind::Corrupt => None,
             read => Some(read?),
         };
+        if used.is_none() && listing.is_none() && self.healable.contains(&id) {
+            // What is in it nobody knows before it is healed.
+            return judged(pack.len);
+        }
         if self.needs.sight == Sight::Full && self.lacks_a_voucher(id, listing.as_ref())? {
             self.unvouched.push(pack.clone());
         }

@@ -54,7 +54,7 @@ pub fn take_small(
     let mut take = |names: BTreeSet<String>| -> Result<()> {
         for name in names.into_iter().filter(|name| sound.has(name)) {
             if mode == RepairMode::Apply {
-                replace(repository, sister, &name)?;
+                replace(repository, (sister, means), &name)?;
             }
             taken.push(Repaired { object: name, means });
         }
@@ -72,7 +72,7 @@ pub fn take_small(
     }
     let mut proved = BTreeSet::new();
     for name in wanted.into_iter().filter(|name| sound.has(name)) {
-        if session_of(&name).is_none() || opens_something(repository, sister, &name)? {
+        if is_proved(repository, (sister, means), &name)? {
             proved.insert(name);
         }
     }
@@ -148,6 +148,25 @@ fn missing_records(repository: &Repository, sound: &Sound) -> Result<Vec<String>
     Ok(sound.in_folder(names::HISTORY).filter(|name| !present.contains(*name)).cloned().collect())
 }
 
+/// Whether it may be taken that an object is of this copy of the repository.
+fn is_proved(repository: &Repository, (sister, means): (&Repository, Means), name: &str) -> Result<bool> {
+    match (session_of(name), names::parse_key_slot(name)) {
+        (Some(_), _) => opens_something(repository, sister, name),
+        // A sister may have been rotated by itself: a slot with its secrets opens nothing here.
+        (None, Ok((_, generation))) if means == Means::Sister && generation > 0 => {
+            has_these_secrets(sister, generation)
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Whether the secrets of a generation are those of these keys in a sister as well, as a data key there shows that they open.
+fn has_these_secrets(sister: &Repository, generation: u32) -> Result<bool> {
+    let lender = sister.beside(sister.store.clone());
+    let wraps = listed(sister, names::DATA_KEYS)?.into_iter().filter_map(|name| names::parse_data_key(&name).ok());
+    Ok(wraps.filter(|wrap| wrap.generation == generation).any(|wrap| lender.data_keys.read_wrap(&wrap).is_ok()))
+}
+
 /// Whether a lent data key opens a snapshot or a block of its session that is here: whoever knows a public key makes others.
 fn opens_something(repository: &Repository, sister: &Repository, name: &str) -> Result<bool> {
     let Ok(wrap) = names::parse_data_key(name) else { return Ok(false) };
@@ -209,9 +228,17 @@ fn snapshots_to_take(repository: &Repository, sound: &Sound, means: Means) -> Re
     Ok(taken)
 }
 
-fn replace(repository: &Repository, sister: &Repository, name: &str) -> Result<()> {
+fn replace(repository: &Repository, (sister, means): (&Repository, Means), name: &str) -> Result<()> {
     let bytes = read_object(&*sister.store, name, "read")?;
-    repository.store.replace(name, &bytes).map_err(|source| store_error("replace", name, source))
+    let put = || repository.store.replace(name, &bytes).map_err(|source| store_error("replace", name, source));
+    put()?;
+    // Publish, then look: whoever deletes an object deletes its second copy first and once more, so a copy that is gone now tells that the
+    // object was removed meanwhile.
+    let is_gone = |store: &dyn Store| store.len(name).is_err_and(|error| is_absent(&error));
+    if means == Means::SecondCopy && is_gone(&*sister.store) {
+        repository.store.delete(name).map_err(|source| store_error("delete", name, source))?;
+    }
+    Ok(())
 }
 
 /// A damaged pack as the sister has it, if it is whole there.

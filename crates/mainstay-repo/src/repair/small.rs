@@ -1,14 +1,15 @@
 //! Small objects that are damaged and that nothing can mend, but that can be done without.
 //!
-//! Owns which: a wrap of data keys beside another one that opens, and, if that is accepted, a record of removal. What a record said is
-//! lost with it: what it explained is missing from then on, and given up by itself. Nothing goes that was damaged in one reading
-//! only.
+//! Owns which: a wrap of data keys beside another one that opens, and, if that is accepted, a record of removal, a mark of forgetting, a list
+//! of losses, and what fenced a session that is not at work. What a record said is lost with it: what it explained is missing from then on, and
+//! given up by itself; a snapshot whose mark goes is not forgotten. Nothing goes that was damaged in one reading only.
 
 use std::collections::HashSet;
 
 use super::{Means, OnLoss, RepairMode, RepairOptions, Repaired};
 use crate::error::{Error, Kind, Result};
 use crate::format::names::{self, DataKeyName};
+use crate::id::SessionId;
 use crate::repository::{Repository, delete, list};
 use crate::store::is_bad_sector;
 
@@ -18,7 +19,7 @@ pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<R
     for object in damaged_twice(repository, is_damaged)? {
         let means = match names::parse_data_key(&object) {
             Ok(wrap) if opens_without(repository, wrap)? => Means::Copies,
-            Err(_) if object.starts_with(names::HISTORY) && options.on_loss == OnLoss::Accept => Means::GivenUp,
+            Err(_) if options.on_loss == OnLoss::Accept && can_be_given_up(repository, &object)? => Means::GivenUp,
             _ => continue,
         };
         if options.mode == RepairMode::Apply {
@@ -27,6 +28,17 @@ pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<R
         put_away.push(Repaired { object, means });
     }
     Ok(put_away)
+}
+
+/// Whether nothing is believed for want of it that should not be.
+fn can_be_given_up(repository: &Repository, object: &str) -> Result<bool> {
+    if object.starts_with(names::FENCES) {
+        // A session that is at work must find its fence.
+        let Ok((session, _)) = names::parse_fence(object) else { return Ok(true) };
+        let open = repository.leases().open_leases(SessionId([0; 16]))?;
+        return Ok(!open.at_work().contains(&session));
+    }
+    Ok([names::HISTORY, names::TRASH, names::LOSSES].iter().any(|folder| object.starts_with(folder)))
 }
 
 /// Those that are damaged, as `is_damage` judges, whenever they are read: a disk may have read badly a moment ago.

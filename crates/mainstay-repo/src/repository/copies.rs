@@ -73,6 +73,7 @@ impl Repository {
             if let Ok(wrap) = names::parse_data_key(&object.name)
                 && let Some(key) = unless_damaged(self.data_keys.get(wrap.session)).ok().flatten()
             {
+                copies.keys.learn(wrap.session, self.keys.domain_of(wrap.session));
                 copies.data_keys.insert(wrap.session, key);
             }
         }
@@ -240,10 +241,13 @@ impl Repository {
         Ok(names::has_second_copy(name) && matches!(self.second_copies().judge(name)?, Judged::Whole(_)))
     }
 
-    /// The bytes of a small object, or those of its second copy; none where neither is whole.
+    /// The bytes of a small object, or, where that is damaged, those of its second copy if it is whole.
     pub(crate) fn whole_or_second_copy(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        if let Judged::Whole(bytes) = self.judge(name)? {
-            return Ok(Some(bytes));
+        match self.judge(name)? {
+            Judged::Whole(bytes) => return Ok(Some(bytes)),
+            // A copy that has outlived its object says nothing.
+            Judged::Gone => return Ok(None),
+            Judged::Damaged(_) => {}
         }
         Ok(match self.second_copies().judge(name)? {
             Judged::Whole(bytes) if names::has_second_copy(name) => Some(bytes),

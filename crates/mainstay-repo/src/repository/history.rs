@@ -261,6 +261,11 @@ impl Repository {
         // Read once more: a disk may have read badly a moment ago.
         let is_lost = listing.lost.iter().any(is_damaged)
             && self.read_proof(gone).is_err_and(|error| error.kind() == Kind::Corrupt);
+        if self.has_whole_copy(&gone.name())? {
+            let message =
+                format!("accept the loss of snapshot {}: its second copy is whole, by which repair heals it", gone.id);
+            return Err(Error::Invalid(message));
+        }
         let known = links.iter().find(|link| link.id == gone.id && !is_lost);
         if known.is_some_and(|link| !link.is_removed) {
             return Err(Error::Invalid(format!("accept the loss of snapshot {}: it is there", gone.id)));

@@ -81,6 +81,17 @@ fn check<'b>(
 }
 
 impl Repository {
+    /// Why the data keys of a session do not open, if they do not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn data_key_problem(&self, session: SessionId) -> Result<Option<Error>> {
+        match self.data_keys.get(session) {
+            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::NotFound) => Ok(Some(error)),
+            opened => opened.map(|_| None),
+        }
+    }
+
     /// Makes sure that the holder who opened this repository is known, so that what it may sign is believed.
     pub fn confirm_signer(&self) -> Result<()> {
         let right =

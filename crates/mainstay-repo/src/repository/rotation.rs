@@ -4,7 +4,7 @@
 //! back and opened, so a rotation that is killed at any point loses nothing; the next one, or a prune, finishes it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{ReadLease, Repository, delete, list, put, readable_slots, store_error};
 use crate::error::{Error, Kind, Result};
@@ -33,6 +33,8 @@ pub struct RotationReport {
     /// The keys that open the repository with the new secrets.
     pub kept: Vec<KeySlot>,
     pub removed: Vec<KeySlot>,
+    /// Keys that would have been removed, and stay because data keys are damaged that they may open.
+    pub stayed: Vec<KeySlot>,
     /// Keys that write by what the old secrets made, until they are created anew.
     pub writers: Vec<KeySlot>,
     /// Sessions whose data keys were wrapped anew.
@@ -72,35 +74,59 @@ impl Repository {
     pub fn rotate(&self, own: &Secret, others: &[Secret], rest: OtherKeys) -> Result<RotationReport> {
         self.require_all("rotate secrets")?;
         self.refuse_sealed("rotate secrets")?;
-        self.refuse_if_rotated()?;
-        let left_out = self.keys_beside(others)?;
-        if rest == OtherKeys::Refuse && !left_out.is_empty() {
-            let named = left_out.iter().map(|slot| format!("{} ({})", slot.id.short(), slot.label));
-            return Err(Error::KeysLeftOut { keys: named.collect::<Vec<_>>().join(", ") });
-        }
-        let lease = self.begin_reading()?;
+        self.may_rotate(others, rest)?;
+        let change = self.begin_changing_keys("rotate secrets")?;
+        // Once more, now that nobody else changes them.
+        self.may_rotate(others, rest)?;
         let next = self.keys.rotated()?;
         let kept = self.publish_next(&next, own, others)?;
         let next = Self::assemble(self.store.clone(), next, self.slot, self.liveness.clone());
         let Renewal { rewrapped, superseded, damaged } = next.renew_data_keys()?;
         let mut report =
             RotationReport { generation: next.keys.generation(), rewrapped, damaged, ..Default::default() };
-        if next.is_anybody_at_work(&lease)? {
+        if next.is_anybody_at_work(&change.lease)? {
             report.left = superseded.len() as u64;
         } else {
             next.delete_superseded(&superseded)?;
         }
-        for slot in kept {
-            next.delete_slot(slot.id, Some(slot.generation))?;
-            report.kept.push(slot);
-        }
-        for slot in left_out {
-            next.delete_slot(slot.id, None)?;
-            report.removed.push(slot);
-        }
+        next.shut_out_others(kept, &mut report)?;
         let is_writer = |slot: &KeySlot| slot.rights.has(Right::Write) && !slot.rights.has(Right::Restore);
         report.writers = next.key_slots()?.slots.into_iter().filter(is_writer).collect();
         Ok(report)
+    }
+
+    /// Deletes the slots with older secrets that read, of whoever has none with these. What could not be wrapped anew may open by those of others,
+    /// so then only one's own go.
+    fn shut_out_others(&self, kept: Vec<KeySlot>, report: &mut RotationReport) -> Result<()> {
+        // Publish, then look: before the others go one's own is sure to last.
+        self.keep_secrets()?;
+        let is_done = report.damaged.is_empty();
+        for slot in kept.iter().filter(|slot| is_done || slot.id == self.slot) {
+            self.delete_slot(slot.id, Some(slot.generation))?;
+        }
+        let is_old = |slot: &KeySlot| slot.rights.has(Right::Restore) && slot.generation < self.keys.generation();
+        let is_kept = |slot: &KeySlot| kept.iter().any(|kept| kept.id == slot.id);
+        let others = self.key_slots()?.slots.into_iter().filter(|slot| is_old(slot) && !is_kept(slot)).collect();
+        report.kept = kept;
+        if !is_done {
+            report.stayed = others;
+            return Ok(());
+        }
+        for slot in others {
+            self.delete_slot(slot.id, None)?;
+            report.removed.push(slot);
+        }
+        Ok(())
+    }
+
+    fn may_rotate(&self, others: &[Secret], rest: OtherKeys) -> Result<()> {
+        self.refuse_if_rotated()?;
+        let left_out = self.keys_beside(others)?;
+        if rest == OtherKeys::Refuse && !left_out.is_empty() {
+            let named = left_out.iter().map(|slot| format!("{} ({})", slot.id.short(), slot.label));
+            return Err(Error::KeysLeftOut { keys: named.collect::<Vec<_>>().join(", ") });
+        }
+        Ok(())
     }
 
     /// A key with older secrets than another has cannot go on from them.
@@ -117,8 +143,15 @@ impl Repository {
     fn open_other(&self, secret: &Secret) -> Result<(Keys, SlotId)> {
         let (slots, _) = readable_slots(&*self.store, self.id())?;
         let (keys, slot) = Keys::unlock(*self.keys.config(), &slots, secret)?;
-        if keys.rights() == Rights::ALL {
+        if keys.rights() == Rights::ALL && self.keys.go_on_from(&keys) {
             return Ok((keys, slot));
+        }
+        if keys.rights() == Rights::ALL {
+            let message = format!(
+                "rotate secrets: those of key {} are of another rotation, and these do not go on from them",
+                slot.short()
+            );
+            return Err(Error::Invalid(message));
         }
         let message = format!("rotate secrets: key {} cannot read, and a rotation does not concern it", slot.short());
         Err(Error::Invalid(message))
@@ -127,10 +160,10 @@ impl Repository {
     /// Publishes the next secrets for those who keep their keys, one's own first: from then on nothing can be lost with them.
     fn publish_next(&self, next: &Keys, own: &Secret, others: &[Secret]) -> Result<Vec<KeySlot>> {
         let mut kept = vec![self.publish_read_back(next, &next.wrap_own_slot(own)?, own)?];
-        // Of two rotations at once the one that comes second sees the other, and has changed nothing else yet.
+        // Nobody else rotates while this one has said that it does. Were it so all the same, nothing else has been changed yet; and what is
+        // published stays, since its holder may have sealed by it.
         let mut slots = self.key_slots()?.slots.into_iter();
         if let Some(other) = slots.find(|slot| slot.generation >= next.generation() && slot.id != self.slot) {
-            delete(&*self.store, &names::key_slot(self.slot, next.generation()))?;
             let message = format!("rotate secrets: key {} rotates them at this moment", other.id.short());
             return Err(Error::Invalid(message));
         }
@@ -204,18 +237,22 @@ impl Repository {
         Ok(renewal)
     }
 
-    /// The domains of writers that may list, and the generation of the secrets by which they do.
-    pub(crate) fn writers_that_list(&self) -> Result<HashMap<DomainId, u32>> {
-        let slots = self.key_slots()?.slots.into_iter();
-        let may_list = slots.filter(|slot| slot.rights.has(Right::List) && !slot.rights.has(Right::Restore));
-        Ok(may_list.map(|slot| (DomainId(slot.id.0), slot.generation)).collect())
+    /// The domains of writers that may list, and the generation of the secrets by which they do; none where the slot says nothing.
+    pub(crate) fn writers_that_list(&self) -> Result<HashMap<DomainId, Option<u32>>> {
+        let known = self.key_slots()?;
+        let may_list =
+            known.slots.iter().filter(|slot| slot.rights.has(Right::List) && !slot.rights.has(Right::Restore));
+        let said: HashMap<_, _> = may_list.map(|slot| (DomainId(slot.id.0), Some(slot.generation))).collect();
+        let readable: HashSet<SlotId> = known.slots.iter().map(|slot| slot.id).collect();
+        let silent = known.damaged_holders().filter(|id| !readable.contains(id)).map(|id| (DomainId(id.0), None));
+        Ok(said.into_iter().chain(silent).collect())
     }
 
     /// The same for one session, given its wraps that were carried here by one and the same, the newest first.
     fn renew_data_key(
         &self,
         wraps: &[DataKeyName],
-        listers: &HashMap<DomainId, u32>,
+        listers: &HashMap<DomainId, Option<u32>>,
         renewal: &mut Renewal,
     ) -> Result<()> {
         let generation = self.keys.generation();
@@ -229,7 +266,11 @@ impl Repository {
             self.make_durable(&name)?;
         } else {
             let (stored, _) = known.as_ref().map_err(|error| Error::damaged("read data key", session, error))?;
-            let listed_by = stored.domain.and_then(|domain| listers.get(&domain).copied());
+            let listed_by = match stored.domain.and_then(|domain| listers.get(&domain)) {
+                // Whether somebody lists by it will be known when his slot is healed, or removed.
+                Some(None) => return Ok(()),
+                listed_by => listed_by.copied().flatten(),
+            };
             let renewed = self.keys.rewrap_data_key(stored, listed_by)?;
             let bytes = stored_keys::encode_data_key(self.id(), &renewed);
             match self.with_reserve(|| put(&*self.store, &name, &bytes)) {

@@ -31,21 +31,21 @@ pub struct KeySlots {
 }
 
 impl KeySlots {
-    /// The holders whose slots are damaged.
+    /// The holders whose newest slots are damaged.
     pub fn damaged_holders(&self) -> impl Iterator<Item = SlotId> {
-        self.damaged.iter().filter_map(|damage| names::parse_key_slot(&damage.name).ok()).map(|(id, _)| id)
+        let newest = self.damaged.iter().filter(|damage| self.is_newest(damage));
+        newest.filter_map(|damage| names::parse_key_slot(&damage.name).ok()).map(|(id, _)| id)
+    }
+
+    fn is_newest(&self, damage: &SmallDamage) -> bool {
+        let is_older = |(id, generation)| self.slots.iter().any(|slot| slot.id == id && slot.generation > generation);
+        names::parse_key_slot(&damage.name).is_ok_and(|place| !is_older(place))
     }
 
     /// The slots, if the newest of each holder is whole: what is no slot concerns nobody.
-    pub(super) fn whole(self) -> Result<Vec<KeySlot>> {
-        let is_newest = |damage: &SmallDamage| {
-            let place = names::parse_key_slot(&damage.name);
-            let is_older =
-                |(id, generation)| self.slots.iter().any(|slot| slot.id == id && slot.generation > generation);
-            place.is_ok_and(|place| !is_older(place))
-        };
-        match self.damaged.into_iter().find(is_newest) {
-            Some(damage) => Err(damage.error),
+    pub(super) fn whole(mut self) -> Result<Vec<KeySlot>> {
+        match self.damaged.iter().position(|damage| self.is_newest(damage)) {
+            Some(at) => Err(self.damaged.swap_remove(at).error),
             None => Ok(self.slots),
         }
     }
@@ -72,25 +72,35 @@ impl Repository {
     /// Adds a holder who can open the repository, with the rights of this key.
     pub fn add_key(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
         self.require_all("add key")?;
-        self.publish_slot(&self.keys.wrap_slot(secret, label, created)?)
+        self.add_slot(&self.keys.wrap_slot(secret, label, created)?)
     }
 
     /// Adds a holder who backs up in a domain of its own and cannot read, or only what its own snapshots list.
     pub fn add_writer(&self, secret: &Secret, label: &str, created: i64, may: WriterMay) -> Result<KeySlot> {
         self.require_all("create writer")?;
-        self.publish_slot(&self.keys.wrap_writer(secret, label, created, may == WriterMay::List)?)
+        self.add_slot(&self.keys.wrap_writer(secret, label, created, may == WriterMay::List)?)
     }
 
     /// Adds a holder who forgets and prunes and cannot read.
     pub fn add_maintainer(&self, secret: &Secret, label: &str, created: i64) -> Result<KeySlot> {
         self.require_all("create maintainer")?;
-        self.publish_slot(&self.keys.wrap_maintainer(secret, label, created)?)
+        self.add_slot(&self.keys.wrap_maintainer(secret, label, created)?)
     }
 
     /// Adds a holder of a private key that is not here.
     pub fn add_recipient(&self, recipient: &Recipient, label: &str, created: i64) -> Result<KeySlot> {
         self.require_all("add recipient")?;
-        self.publish_slot(&self.keys.seal_slot(recipient, label, created)?)
+        self.add_slot(&self.keys.seal_slot(recipient, label, created)?)
+    }
+
+    /// Publishes a slot, then looks: of secrets that were rotated meanwhile it would open nothing that comes later.
+    fn add_slot(&self, slot: &stored_keys::StoredSlot) -> Result<KeySlot> {
+        let added = self.publish_slot(slot)?;
+        let slots = self.key_slots()?.slots;
+        let Some(newer) = slots.iter().find(|slot| slot.generation > self.keys.generation()) else { return Ok(added) };
+        delete(&*self.store, &names::key_slot(added.id, added.generation))?;
+        let by = format!("{} ({})", newer.id.short(), newer.label);
+        Err(Error::Invalid(format!("add key: the secrets were rotated since they were opened, by {by}: try again")))
     }
 
     pub(super) fn publish_slot(&self, slot: &stored_keys::StoredSlot) -> Result<KeySlot> {
@@ -103,6 +113,7 @@ impl Repository {
     pub fn remove_key(&self, id: SlotId) -> Result<()> {
         self.require_all("remove key")?;
         self.refuse_held("remove key")?;
+        let _change = self.begin_changing_keys("remove key")?;
         let known = self.key_slots()?;
         let damaged: HashSet<SlotId> = known.damaged_holders().collect();
         if !known.slots.iter().any(|slot| slot.id == id) && !damaged.contains(&id) {
@@ -111,10 +122,11 @@ impl Repository {
                 false => Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) }),
             };
         }
-        // One that is damaged is none to rely on, whatever its copy says.
-        let is_current = |slot: &KeySlot| {
-            slot.rights == Rights::ALL && slot.generation >= self.keys.generation() && !damaged.contains(&slot.id)
-        };
+        // One with older secrets than another opens nothing that is wrapped by newer ones; one that is damaged is none to rely on, whatever
+        // its copy says.
+        let newest = known.slots.iter().map(|slot| slot.generation).max().unwrap_or_default();
+        let is_current =
+            |slot: &KeySlot| slot.rights == Rights::ALL && slot.generation == newest && !damaged.contains(&slot.id);
         if !known.slots.iter().any(|slot| slot.id != id && is_current(slot)) {
             return Err(Error::Invalid(
                 "remove key: it is the last one that may restore, and without it nothing could be read".to_owned(),

@@ -1,7 +1,7 @@
 //! The small objects, each read for its own sake.
 //!
 //! Owns looking at what opening, listing and reading pass over as long as something else serves: keys of others, keys of
-//! sessions, leases and their ends, intents, condemned lists, fences and settlements, marks, records of removal, lists
+//! sessions, leases and their ends, intents, changes of keys, condemned lists, fences and settlements, marks, records of removal, lists
 //! of losses. Damage to one of them costs nothing today, and is damage: the next one may cost a key. Changes nothing.
 
 use std::collections::HashSet;
@@ -37,13 +37,14 @@ impl SmallDamage {
 type Look = fn(&Repository, &str, &[u8]) -> Decoded<()>;
 
 /// The folders, and how each of their objects is looked at.
-const FOLDERS: [(&str, Look); 9] = [
+const FOLDERS: [(&str, Look); 10] = [
     (names::ARCHIVE, look_at_archive),
     (names::DATA_KEYS, look_at_data_key),
     (names::LEASES, look_at_lease),
     (names::INTENTS, look_at_intent),
     (names::CONDEMNED, look_at_condemned),
     (names::FENCES, look_at_fence),
+    (names::KEY_CHANGES, look_at_key_change),
     (names::TRASH, look_at_mark),
     (names::HISTORY, look_at_removal),
     (names::LOSSES, look_at_losses),
@@ -187,6 +188,11 @@ fn look_at_fence(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<(
             coord::decode_settlement((session, collector), &said).map(drop)
         }
     }
+}
+
+fn look_at_key_change(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<()> {
+    let said = repository.judge.open_object(ObjectKind::KeyChange, bytes)?;
+    coord::decode_key_change(names::parse_key_change(name)?, &said).map(drop)
 }
 
 fn look_at_map(repository: &Repository, _: &str, bytes: &[u8]) -> Decoded<()> {

@@ -96,7 +96,8 @@ fn slot_copies(
     config: Config,
     (slots, damaged): (&[StoredSlot], &[Error]),
 ) -> Result<Vec<StoredSlot>> {
-    if slots.is_empty() && damaged.is_empty() {
+    let is_slot = |error: &Error| matches!(error, Error::Damaged { name, .. } if names::parse_key_slot(name).is_ok());
+    if slots.is_empty() && !damaged.iter().any(is_slot) {
         let listed = list(&copies_in(store), names::KEY_SLOTS)?;
         return Ok(read_slot_copies(store, config.repository, listed.iter().map(|object| &object.name)));
     }

@@ -38,6 +38,10 @@ impl Repository {
         if condemned.lists.iter().flat_map(|list| &list.snapshots).any(|snapshot| snapshot.id == id) {
             return Err(Error::Condemned { snapshot: id.short() });
         }
+        // The list may be lost by which it was removed, and what it recorded stands.
+        if self.removed()?.was_here(id) {
+            return Err(Error::Condemned { snapshot: id.short() });
+        }
         if !condemned.is_empty() {
             let blocks = self.reference_map(id, &entry.signed.references)?.iter().collect();
             Wanted { blocks, believed: Some(id), found: None }.secure(self, session, &condemned)?;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::disk::{Disk, DiskEntry, EntryKind, KernelDisk, NewFile, StoredFile, not_a_file};
-use super::{Object, RESERVE_LEN, Store, Upload, Vacancy};
+use super::{Object, RESERVE_LEN, Store, Upload, Vacancy, is_part};
 use crate::format::names;
 
 const STAGING: &str = "tmp";
@@ -120,13 +120,14 @@ impl Store for LocalStore {
         let mut folders = vec![prefix.trim_end_matches('/').to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in self.folders.list_if_present(&self.path(&folder))? {
-                let Some(file_name) = entry.name.to_str() else { continue };
+                let Some(file_name) = entry.name.to_str().filter(|name| is_part(name)) else { continue };
                 let name = format!("{folder}/{file_name}");
                 match entry.kind {
                     EntryKind::Directory => folders.push(name),
                     EntryKind::File => objects.extend(self.len_if_present(&name)?.map(|len| Object { len, name })),
-                    // Links, FIFOs and the like are no objects: whoever needs one of that name finds it missing.
-                    EntryKind::Other => {}
+                    // A link, a FIFO or the like can be in the place of an object, or of a folder of them: it is told, and cannot be
+                    // read. To pass it over would say that nothing is there.
+                    EntryKind::Other => objects.push(Object { len: 0, name }),
                 }
             }
         }

@@ -35,6 +35,13 @@ pub struct Object {
     pub len: u64,
 }
 
+/// Whether a file of this name in a directory can be an object, or a folder of objects. Systems and programs leave others where they please
+/// (`.DS_Store`, `Thumbs.db`): they are nothing of a repository, and stand in nobody's way.
+pub fn is_part(name: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_allowed)
+}
+
 /// Where a repository's objects live. Names are relative, made of `/`-separated parts of `[0-9a-z.-]`.
 ///
 /// Errors are the store's own: an [`io::Error`] of kind `NotFound` means that the object is known to be absent, and

@@ -19,7 +19,7 @@ pub struct KeysAtHand {
     here: BTreeMap<SessionId, Vec<DataKeyName>>,
     there: BTreeMap<SessionId, Vec<DataKeyName>>,
     /// Domains of writers that may list here.
-    listers: HashMap<DomainId, u32>,
+    listers: HashMap<DomainId, Option<u32>>,
     confirmed: HashSet<SessionId>,
     /// How many have come.
     pub carried: u64,
@@ -83,7 +83,7 @@ impl KeysAtHand {
             }
         }
         let stored = stored.ok_or_else(|| Error::damaged("bring data key", session, "its wrap is gone"))?;
-        let listed_by = stored.domain.and_then(|domain| self.listers.get(&domain).copied());
+        let listed_by = stored.domain.and_then(|domain| self.listers.get(&domain).copied().flatten());
         let wrapped = here.keys.wrap_again(&stored, key, listed_by)?;
         let name = DataKeyName { session, generation: wrapped.generation(), carrier: Some(carrier) };
         put(&*here.store, &name.name(), &encode_data_key(here.id(), &wrapped))?;

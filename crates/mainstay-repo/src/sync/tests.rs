@@ -4,6 +4,7 @@ mod beside;
 mod crash;
 mod fetching;
 mod strangers;
+mod void;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

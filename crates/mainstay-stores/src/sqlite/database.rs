@@ -8,6 +8,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -163,6 +164,12 @@ impl Database {
             Access::ReadWrite => OpenFlags::SQLITE_OPEN_READ_WRITE | creation,
             Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
+        let is_linked = fs::metadata(&self.path).is_ok_and(|status| status.nlink() > 1);
+        if is_linked && self.access == Access::ReadWrite {
+            // What was interrupted under the one would be rolled back over what was committed under the other.
+            let reason = "the file has several names (hard links), and the journal of one is not seen by the others: keep one of them";
+            return Err(Failure::answer(io::ErrorKind::Other, reason));
+        }
         // To SQLite some names mean something else than a file, but none that begins like this.
         let path = if self.path.is_relative() { Path::new(".").join(&self.path) } else { self.path.clone() };
         let connection = match Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX) {

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufReader, Read as _};
 
-use mainstay_repo::store::Object;
+use mainstay_repo::store::{Object, is_part};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RANGE};
 
@@ -163,9 +163,8 @@ impl Inner {
                 told => told.map_err(|refusal| refusal.trouble.error)?,
             };
             for member in told.iter().filter(|member| !place.is_named(&member.path)) {
-                let Some(name) = place.name_of(&member.path).and_then(|name| std::str::from_utf8(name).ok()) else {
-                    continue;
-                };
+                let name = place.name_of(&member.path).and_then(|name| std::str::from_utf8(name).ok());
+                let Some(name) = name.filter(|name| is_part(name)) else { continue };
                 let name = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
                 match member.kind {
                     Kind::Collection if name == STAGING => {}

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mainstay_repo::{KeySlot, KeySlots, Repository, Right, SlotId, SlotKind, SmallDamage};
+use mainstay_repo::{KeySlot, KeySlots, Repository, Right, SlotId, SlotKind, SmallDamage, names};
 use serde::Serialize;
 
 use crate::context::{Context, Opened};
@@ -70,6 +70,9 @@ struct Add {
     #[arg(long, value_name = "TEXT", default_value = "passphrase")]
     label: String,
 }
+
+/// What to do about what is no slot.
+const STRAY: &str = "it is nothing of Mainstay's: delete it where the repository lies";
 
 /// What to do about a damaged slot.
 pub const HEAL_OR_REMOVE: &str = "`mainstay repair` heals it where there is another copy of it; `mainstay key remove ID`, with the id in its name, takes it away";
@@ -194,7 +197,8 @@ fn run_list(context: &Context, opened: &Opened) -> Result<ExitCode> {
 /// Tells of key slots that are damaged, which keeps nobody out but their holders.
 pub fn warn_of_damage(damaged: &[SmallDamage], context: &Context) {
     for damage in damaged {
-        let failure = Failure::damaged(&damage.error).with_hint(HEAL_OR_REMOVE);
+        let is_slot = names::parse_key_slot(&damage.name).is_ok();
+        let failure = Failure::damaged(&damage.error).with_hint(if is_slot { HEAL_OR_REMOVE } else { STRAY });
         match context.output.is_json() {
             true => context.output.warning_message(&damage.name, &failure.message),
             false => context.output.warn_by_code(&failure),

@@ -260,6 +260,7 @@ fn options(arguments: &How) -> RestoreOptions {
             (false, true) => Extent::WriteAndVerify,
             (false, false) => Extent::Write,
         },
+        spared: crate::defaults::config_directory().into_iter().collect(),
     }
 }
 

@@ -163,10 +163,14 @@ fn a_restore_with_delete_over_a_home_keeps_the_repository_that_lies_in_it() {
     let home = world.home().display().to_string();
     world.ok(&["backup", &home]);
     world.write("docs/extra.md", b"written since\n");
+    world.ok(&["init", "--repo", "other"]);
+    let keys = crate::world::files(&world.path(".config/mainstay"));
     assert!(world.repository().starts_with(world.home()));
     let snapshot = format!("latest:{home}");
     let ran = world.run(&["restore", &snapshot, "--target", &home, "--overwrite", "always", "--delete"]);
     assert!(ran.all().contains("the repository lies in it"), "{ran:#?}");
+    assert!(ran.all().contains("keys of repositories lie in it"), "{ran:#?}");
+    assert_eq!(crate::world::files(&world.path(".config/mainstay")), keys, "some are younger than the snapshot");
     assert!(!world.path("docs/extra.md").exists());
     world.ok(&["check"]);
     world.ok(&["restore", "latest", "--target", "again", "--verify"]);

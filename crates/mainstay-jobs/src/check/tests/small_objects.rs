@@ -33,6 +33,33 @@ fn damage_to_a_small_object_that_nothing_reads_is_named() {
 }
 
 #[test]
+fn a_data_key_that_is_gone_is_named_though_only_content_needs_it() {
+    let fixture = Fixture::new();
+    let shared = files([("kept", &noise(7, 400_000))]);
+    let first = fixture.back_up_at(START, &shared);
+    let more = files([("kept", &noise(7, 400_000)), ("new", b"new")]);
+    let second = fixture.back_up_at(START + 1, &more);
+    fixture.repository.forget(first.id, 0).unwrap();
+    fixture.repository.prune().unwrap();
+    let needed = fixture.repository.references(&second).unwrap();
+    let keys = fixture.names("keys/data/");
+    assert_eq!((needed.sessions().count(), keys.len()), (2, 2), "content of the one, trees of the other");
+    // The snapshot itself is sealed by the key of its own session.
+    let is_of_content = |key: &String| {
+        fixture.store.delete(key).unwrap();
+        fixture.reopen().repository.snapshots().is_ok()
+    };
+    let key = keys.into_iter().find(|key| {
+        let bytes = fixture.store.read(key, 1 << 20).unwrap();
+        is_of_content(key) || fixture.store.put(key, &bytes).is_err()
+    });
+    let key = key.expect("one of both");
+    let report = checked(&fixture.reopen());
+    let found = damage(&report).into_iter().find(|found| found.object == key).expect("it is named");
+    assert!(found.snapshots.contains(&second.id), "{found:?}");
+}
+
+#[test]
 fn a_damaged_reference_map_of_no_snapshot_is_named() {
     let fixture = Fixture::new();
     let entry = fixture.back_up_at(START, &tree());

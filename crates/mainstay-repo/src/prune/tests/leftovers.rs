@@ -371,3 +371,15 @@ fn a_condemned_list_that_a_stranger_puts_dooms_nothing() {
         repository.forget(first.id, 0).unwrap();
     }
 }
+
+#[test]
+fn what_is_no_lease_by_its_name_is_cleared_away() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    back_up(&repository, 1, &files_of(&[("a", 1, 1000)])).unwrap();
+    for stray in ["coord/leases/stray", "coord/leases/00/000001"] {
+        store.put(stray, b"stray").unwrap();
+    }
+    repository.prune().unwrap();
+    assert!(!store.names().iter().any(|name| name.contains("stray") || name.contains("/00/")), "{:?}", store.names());
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::error::Error;
 use crate::fixtures::bad_sectors::{BadSectors, Sector};
 use crate::keys::{RecoveryCode, Secret};
 use crate::repository::OtherKeys;
@@ -277,4 +278,55 @@ fn a_copy_of_a_snapshot_serves_though_its_data_key_has_none() {
         assert_eq!(means(&repository.repair(APPLY).unwrap()), [(snapshot.as_str(), Means::SecondCopy)]);
         assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
     }
+}
+
+#[test]
+fn a_snapshot_that_is_lost_with_the_end_of_its_lease_comes_back_from_its_second_copy_and_counts() {
+    for prunes_first in [false, true] {
+        let (store, files) = with_copies();
+        let newest = named(&store, names::SNAPSHOTS).pop().unwrap();
+        store.delete(&newest).unwrap();
+        named(&store, names::LEASES)
+            .iter()
+            .filter(|name| name.ends_with("/end"))
+            .for_each(|end| store.delete(end).unwrap());
+        let later = || open(store.clone(), crate::lease::Liveness { boot: b"later".to_vec(), ..alive() });
+        if prunes_first {
+            assert!(later().prune().is_err(), "a copy tells that a snapshot is lost");
+        }
+        later().repair(APPLY).unwrap();
+        assert!(store.names().contains(&newest));
+        assert_snapshots(&later(), &snapshots(2, &files));
+        later().prune().unwrap();
+        assert_snapshots(&later(), &snapshots(2, &files));
+    }
+}
+
+#[test]
+fn the_snapshot_of_a_writer_comes_back_from_its_second_copy() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    let text = RecoveryCode::generate().unwrap().to_text();
+    let writer = || Secret::from_text(&text);
+    repository.add_writer(&writer(), "agent", 1, crate::repository::WriterMay::Nothing).unwrap();
+    let files = files_of(&[("a", 2, 3000)]);
+    back_up(&Repository::open(Arc::new(store.clone()), &writer(), alive()).unwrap(), 1, &files).unwrap();
+    repository.add_parity(None, 3, &Unobserved).unwrap();
+    store.damage(&only(&store, names::SNAPSHOTS), |bytes| bytes[60] ^= 1);
+    let repository = open(store.clone(), restarted());
+    assert_eq!(repository.repair(APPLY).unwrap().lost, []);
+    assert_snapshots(&open(store, restarted()), &snapshots(1, &files));
+}
+
+#[test]
+fn the_loss_of_a_snapshot_with_a_whole_second_copy_is_not_accepted() {
+    let (store, files) = with_copies();
+    let newest = named(&store, names::SNAPSHOTS).pop().unwrap();
+    let (source, sequence, id) = names::parse_snapshot(&newest).unwrap();
+    let place = crate::repository::SnapshotPlace { source, sequence, id };
+    store.damage(&newest, |bytes| bytes[60] ^= 1);
+    let repository = open(store.clone(), restarted());
+    assert!(matches!(repository.accept_loss(place), Err(Error::Invalid(_))));
+    repository.repair(APPLY).unwrap();
+    assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
 }

@@ -158,3 +158,23 @@ fn a_repair_by_copies_that_is_killed_at_any_call_is_finished_by_the_next() {
         }
     }
 }
+
+#[test]
+fn a_damaged_slot_that_is_removed_at_any_moment_of_a_repair_does_not_come_back() {
+    let (original, slot) = with_two_keys();
+    open(original.clone(), restarted()).add_parity(None, 3, &Unobserved).unwrap();
+    let name = names::key_slot(slot, 0);
+    original.damage(&name, |bytes| bytes[40] ^= 1);
+    for call in 0.. {
+        let (store, at) = (copy_of(&original), format!("removed before call {call}"));
+        let failing = FailingStore::new(store.clone(), Failure::Never);
+        let beside = store.clone();
+        failing.before(call, move || open(beside, alive()).remove_key(slot).unwrap());
+        let _ = opened(&failing).unwrap().repair(APPLY);
+        if failing.calls() <= call {
+            break;
+        }
+        assert!(!store.names().contains(&name), "{at}");
+        assert!(!store.names().contains(&names::second_copy(&name)), "{at}");
+    }
+}

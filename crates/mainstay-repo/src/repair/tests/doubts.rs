@@ -219,3 +219,20 @@ fn a_repair_that_finishes_what_a_killed_prune_condemned_leaves_no_table_that_nam
     }
     assert!(finished > 3, "{finished} lists were finished");
 }
+
+#[test]
+fn small_objects_that_nothing_needs_are_given_up_when_asked() {
+    let (store, repository, files) = with_snapshot();
+    let entry = back_up(&repository, 2, &files_of(&[("b", 9, 1000)])).unwrap().entry;
+    repository.forget(entry.id, 0).unwrap();
+    let mark = named(&store, names::TRASH)[0].clone();
+    let fence = names::fence(crate::id::SessionId([7; 16]), crate::id::SessionId([8; 16]));
+    store.put(&fence, b"rot").unwrap();
+    store.damage(&mark, |bytes| bytes[60] ^= 1);
+    let repository = open(store.clone(), restarted());
+    repository.repair(APPLY).unwrap();
+    assert_eq!(repository.damaged_small_objects().unwrap().len(), 2);
+    repository.repair(ACCEPT).unwrap();
+    assert_eq!(repository.damaged_small_objects().unwrap().len(), 0);
+    assert_snapshots(&repository, &[(1, files), (2, files_of(&[("b", 9, 1000)]))].into());
+}

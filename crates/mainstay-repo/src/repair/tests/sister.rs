@@ -274,3 +274,33 @@ fn a_snapshot_that_cannot_be_read_is_given_up_by_its_id() {
     assert_snapshots(&repository, &[(2, files)].into());
     assert!(repository.removed().unwrap().was_here(first.id));
 }
+
+#[test]
+fn a_slot_is_taken_from_a_sister_only_where_it_holds_the_same_secrets() {
+    for is_rotated_apart in [false, true] {
+        let (store, _, files) = with_sister();
+        let text = crate::keys::RecoveryCode::generate().unwrap().to_text();
+        let kit = || crate::keys::Secret::from_text(&text);
+        let slot = open(store.clone(), restarted()).add_key(&kit(), "kit", 1).unwrap().id;
+        let rotate = |store: &MemoryStore| {
+            let taken = [kit()];
+            let rest = crate::repository::OtherKeys::Remove;
+            open(store.clone(), restarted()).rotate(&secret(), &taken, rest).unwrap();
+        };
+        let apart = copy_of(&store);
+        rotate(&store);
+        let sister = if is_rotated_apart { apart } else { copy_of(&store) };
+        if is_rotated_apart {
+            rotate(&sister);
+        }
+        let name = names::key_slot(slot, 1);
+        store.damage(&name, |bytes| bytes[40] ^= 1);
+        let damaged = store.read(&name, u64::MAX).unwrap();
+        let _ = repair_from(&store, &sister, APPLY);
+        assert_eq!(store.read(&name, u64::MAX).unwrap() == damaged, is_rotated_apart);
+        if !is_rotated_apart {
+            let opened = Repository::open(Arc::new(store.clone()), &kit(), restarted()).unwrap();
+            assert_snapshots(&opened, &[(1, files)].into());
+        }
+    }
+}

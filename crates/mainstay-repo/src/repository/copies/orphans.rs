@@ -9,7 +9,7 @@ use super::{Repository, SmallDamage, list};
 use crate::error::{Error, Result};
 use crate::format::names::{self, DataKeyName};
 use crate::id::{SessionId, SnapshotId};
-use crate::repository::{Removed, SnapshotPlace};
+use crate::repository::{Removed, SignedSnapshot, SnapshotPlace};
 use crate::store::is_absent;
 
 /// What a copy without its object tells.
@@ -99,6 +99,24 @@ impl Repository {
         }
         let copy = self.second_copies().data_keys.read_wrap(copied).map(|(_, key)| key);
         copy.is_ok_and(|copy| others.any(|other| self.data_keys.read_wrap(&other).is_ok_and(|(_, key)| key == copy)))
+    }
+
+    /// The snapshots that prove themselves in their second copies.
+    pub(crate) fn copied_snapshots(&self) -> Result<Vec<SignedSnapshot>> {
+        let copies = self.second_copies();
+        let places = list(&*copies.store, names::SNAPSHOTS)?.into_iter().filter_map(|object| {
+            let (source, sequence, id) = names::parse_snapshot(&object.name).ok()?;
+            Some(SnapshotPlace { source, sequence, id })
+        });
+        let mut proved = Vec::new();
+        for place in places {
+            // A copy that proves nothing says nothing; one that cannot be read may say anything.
+            match copies.read_proof(place) {
+                Err(error @ Error::Store { .. }) => return Err(error),
+                proof => proved.extend(proof.ok()),
+            }
+        }
+        Ok(proved)
     }
 
     /// A snapshot that proves itself in its second copy, is not there, and that nobody has removed: a copy goes before its object, so it

@@ -320,3 +320,67 @@ fn a_key_slot_that_was_put_back_is_told() {
     store.put(&names::key_slot(full.own_slot(), 1), &bytes).unwrap();
     assert!(Repository::open(Arc::new(store), &secret(), alive()).is_err_and(|error| error.kind() == Kind::Corrupt));
 }
+
+#[test]
+fn while_a_data_key_is_damaged_nobody_else_is_shut_out() {
+    let store = MemoryStore::default();
+    let full = create(store.clone());
+    back_up(&full, 1, &some_files(1)).unwrap();
+    let (laptop, kit) = (code(), code());
+    full.add_key(&Secret::from_text(&laptop), "laptop", 1).unwrap();
+    full.add_key(&Secret::from_text(&kit), "kit", 2).unwrap();
+    let key = named(&store, names::DATA_KEYS)[0].clone();
+    let whole = store.read(&key, u64::MAX).unwrap();
+    store.damage(&key, |bytes| bytes[40] ^= 1);
+    let report = full.rotate(&secret(), &[Secret::from_text(&kit)], OtherKeys::Remove).unwrap();
+    assert_eq!((report.damaged.len(), report.removed.len()), (1, 0));
+    assert_eq!(report.stayed.iter().map(|slot| slot.label.as_str()).collect::<Vec<_>>(), ["laptop"]);
+    // What can be read again opens by each of them.
+    store.replace(&key, &whole).unwrap();
+    for text in [crate::fixtures::CODE, &laptop, &kit] {
+        assert_snapshots(&open_with(&store, text).unwrap(), &[(1, some_files(1))].into());
+    }
+    let (full, report) = rotate(&store);
+    assert_eq!((report.damaged.len(), report.removed.len()), (0, 2));
+    assert_snapshots(&full, &[(1, some_files(1))].into());
+}
+
+#[test]
+fn a_holder_with_the_secrets_of_another_rotation_is_not_taken_along() {
+    let store = MemoryStore::default();
+    let full = create(store.clone());
+    back_up(&full, 1, &some_files(1)).unwrap();
+    let kit = code();
+    let slot = full.add_key(&Secret::from_text(&kit), "kit", 1).unwrap().id;
+    // Each rotated in a copy of its own, and the slot of one got into the other.
+    let elsewhere = copy_of(&store);
+    open_with(&elsewhere, &kit).unwrap().rotate(&Secret::from_text(&kit), &[], OtherKeys::Remove).unwrap();
+    rotate(&store);
+    let name = names::key_slot(slot, 1);
+    store.put(&name, &elsewhere.read(&name, u64::MAX).unwrap()).unwrap();
+    let full = open(store.clone(), alive());
+    let before = store.names();
+    let refused = full.rotate(&secret(), &[Secret::from_text(&kit)], OtherKeys::Refuse).unwrap_err();
+    assert!(refused.to_string().contains("of another rotation"), "{refused}");
+    let is_next = |name: &String| name.ends_with(".2");
+    assert_eq!(
+        store.names().into_iter().filter(|name| !is_next(name) && !name.starts_with(names::LEASES)).count(),
+        before.iter().filter(|name| !name.starts_with(names::LEASES)).count()
+    );
+}
+
+#[test]
+fn what_a_writer_may_list_waits_while_its_slot_is_damaged() {
+    let store = MemoryStore::default();
+    let full = create(store.clone());
+    let writer = add_writer(&full, WriterMay::List);
+    let agent = open_with(&store, &writer).unwrap();
+    back_up(&agent, 1, &some_files(1)).unwrap();
+    let slot = names::key_slot(agent.own_slot(), 0);
+    rotate(&store);
+    let whole = store.read(&slot, u64::MAX).unwrap();
+    store.damage(&slot, |bytes| bytes[40] ^= 1);
+    open(store.clone(), restarted()).prune().unwrap();
+    store.replace(&slot, &whole).unwrap();
+    assert_eq!(open_with(&store, &writer).unwrap().snapshots().unwrap().len(), 1, "it lists its own past");
+}

@@ -118,3 +118,25 @@ fn a_prune_after_a_rotation_goes_on_beside_a_damaged_slot() {
     store.damage(&names::key_slot(slot.id, slot.generation), |bytes| bytes[40] ^= 1);
     repository.prune().unwrap();
 }
+
+#[test]
+fn no_copy_is_made_that_nobody_could_open() {
+    let (store, repository, _) = with_second_slot(|_, repository, _| {
+        repository.add_parity(None, 3, &Unobserved).unwrap();
+    });
+    named(&store, names::KEY_SLOTS).iter().for_each(|name| store.delete(name).unwrap());
+    let copy = MemoryStore::default();
+    let refused = repository.create_copy(Arc::new(copy.clone())).map(drop).unwrap_err();
+    assert!(refused.to_string().contains("nobody could open"), "{refused}");
+    assert!(!copy.names().iter().any(|name| name == names::CONFIG));
+}
+
+#[test]
+fn where_no_slot_is_left_second_copies_open_beside_what_is_no_slot() {
+    let (store, _, _) = with_second_slot(|_, repository, _| {
+        repository.add_parity(None, 3, &Unobserved).unwrap();
+    });
+    named(&store, names::KEY_SLOTS).iter().for_each(|name| store.delete(name).unwrap());
+    store.put("keys/slots/stray", b"stray").unwrap();
+    assert_eq!(open(store, alive()).snapshots().unwrap().len(), 1);
+}

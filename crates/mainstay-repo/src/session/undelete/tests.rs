@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Kind};
 use crate::fixtures::{after, assert_snapshots, back_up, create, files_of, named, open};
+use crate::format::history::RemovedSnapshot;
+use crate::repository::SnapshotPlace;
 use crate::store::MemoryStore;
 
 #[test]
@@ -56,4 +58,19 @@ fn a_snapshot_stays_until_its_hold_is_over() {
     assert_snapshots(&repository, &[(1, files)].into());
     repository.forget(id, crate::fixtures::CREATED).unwrap();
     assert_eq!(prune_at(HOLD).plan.snapshots, [id]);
+}
+
+#[test]
+fn what_a_prune_has_recorded_as_removed_stays_forgotten() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    let entry = back_up(&repository, 1, &files_of(&[("a", 1, 1000)])).unwrap().entry;
+    let id = entry.id;
+    repository.forget(id, 0).unwrap();
+    // A prune that was killed then, and whose list was lost.
+    let SnapshotPlace { source, sequence, id } = repository.place_of(&entry);
+    repository.record(vec![RemovedSnapshot { source, sequence, id, previous: None, elsewhere: None }]).unwrap();
+    assert!(matches!(repository.undelete(id), Err(Error::Condemned { .. })));
+    repository.prune().unwrap();
+    assert!(repository.snapshots().unwrap().is_empty());
 }

@@ -89,3 +89,14 @@ fn an_upload_whose_bytes_were_cleared_away_is_not_published() {
     assert_eq!(kind(upload.publish("refs/a")), Some(io::ErrorKind::Other));
     assert_eq!(listed(&fixture.store, ""), []);
 }
+
+#[test]
+fn a_file_with_two_names_is_not_written_to() {
+    let fixture = Fixture::new();
+    fixture.store.put("refs/a", b"bytes").unwrap();
+    std::fs::hard_link(fixture.path(), fixture.folder.path().join("other")).unwrap();
+    let error = fixture.beside().put("refs/b", b"bytes").unwrap_err();
+    assert!(error.to_string().contains("several names"), "{error}");
+    std::fs::remove_file(fixture.folder.path().join("other")).unwrap();
+    fixture.beside().put("refs/b", b"bytes").unwrap();
+}

@@ -87,18 +87,17 @@ fn slots(checkup: &mut Checkup, opened: &Opened) {
     for damage in known.damaged {
         checkup.fail("key slots", &Failure::from(damage.error).with_hint(key::HEAL_OR_REMOVE));
     }
-    match known.slots {
-        slots if slots.iter().filter(|slot| slot.rights.has(Right::Restore)).count() < 2 => checkup.warn(
+    let slots = known.slots;
+    if slots.iter().filter(|slot| slot.rights.has(Right::Restore)).count() < 2 {
+        return checkup.warn(
             "key slots",
             "only one key can restore from this repository",
             format!("make a recovery kit: mainstay key{} export-kit", opened.location.flag()),
-        ),
-        slots => {
-            let labels: Vec<String> = slots.iter().map(|slot| escape::text(&slot.label)).collect();
-            let count = units::counted(slots.len() as u64, "key opens", "keys open");
-            checkup.ok("key slots", format!("{count} this repository: {}", labels.join(", ")));
-        }
+        );
     }
+    let labels: Vec<String> = slots.iter().map(|slot| escape::text(&slot.label)).collect();
+    let count = units::counted(slots.len() as u64, "key opens", "keys open");
+    checkup.ok("key slots", format!("{count} this repository: {}", labels.join(", ")));
 }
 
 /// The permission bits of a file that is there.

@@ -46,6 +46,7 @@ struct RotationFields {
     damaged: Vec<String>,
     kept: Vec<KeyFields>,
     removed: Vec<KeyFields>,
+    stayed: Vec<KeyFields>,
     writers: Vec<KeyFields>,
 }
 
@@ -80,6 +81,7 @@ fn document(report: &RotationReport, repository: &Repository) -> RotationFields 
         damaged: report.damaged.iter().map(ToString::to_string).collect(),
         kept: all(&report.kept),
         removed: all(&report.removed),
+        stayed: all(&report.stayed),
         writers: all(&report.writers),
     }
 }
@@ -87,7 +89,12 @@ fn document(report: &RotationReport, repository: &Repository) -> RotationFields 
 fn text(report: &RotationReport) -> String {
     let sessions = units::counted(report.rewrapped, "session", "sessions");
     let mut text = format!("rotated the secrets: the data keys of {sessions} are wrapped anew\n");
-    for (what, slots) in [("kept", &report.kept), ("removed", &report.removed), ("unchanged writer", &report.writers)] {
+    for (what, slots) in [
+        ("kept", &report.kept),
+        ("removed", &report.removed),
+        ("not removed", &report.stayed),
+        ("unchanged writer", &report.writers),
+    ] {
         for slot in slots {
             text.push_str(&format!("  {what}: {} ({})\n", slot.id.short(), escape::text(&slot.label)));
         }
@@ -107,6 +114,12 @@ fn say_what_it_does(report: &RotationReport, context: &Context) {
         context.output.say(&format!(
             "sessions are at work, so {wraps} still there as wrapped before too: the next prune deletes those"
         ));
+    }
+    if !report.stayed.is_empty() {
+        context.output.say(
+            "the other keys stay for now: what is damaged may open by theirs. Next: mainstay repair, then rotate once more, or remove them by \
+             mainstay key remove",
+        );
     }
     if !report.removed.is_empty() {
         context.output.say(

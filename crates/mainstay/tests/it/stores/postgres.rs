@@ -2,7 +2,7 @@
 //!
 //! Owns its life there, damage, wrong credentials, a server that does not sync, and one that ends while it is needed.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 
 use crate::servers::assert_restores;
 use crate::servers::lossy::Lossy;
