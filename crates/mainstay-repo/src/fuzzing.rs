@@ -291,7 +291,9 @@ fn fences(input: &[u8]) -> bool {
     let put = assert_survives(fence(input), |value| fence(&coord::encode_fence(value)));
     let settlement = |bytes: &[u8]| coord::decode_settlement(names, bytes);
     let _ = Judge::new(REPOSITORY).open_object(ObjectKind::Settlement, &framed(ObjectKind::Settlement, input));
-    assert_survives(settlement(input), |value| settlement(&coord::encode_settlement(value))) || put
+    let change = |bytes: &[u8]| coord::decode_key_change(SESSION, bytes);
+    let changes = assert_survives(change(input), |value| change(&coord::encode_key_change(value)));
+    assert_survives(settlement(input), |value| settlement(&coord::encode_settlement(value))) || put || changes
 }
 
 /// A name that is read stands for one object: the name that is made of what was read is the same.

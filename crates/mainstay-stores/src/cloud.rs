@@ -4,6 +4,8 @@
 //! errors that pass by `object_store`; nothing here knows a protocol. Invariant: what a server says is believed only where a
 //! lie cannot lose data: that an object is there is confirmed by reading it, that it is absent only by the server's plain word.
 
+mod novelty;
+
 use std::io;
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use crate::address::{CloudAddress, Setting};
 use crate::object_lock::Locker;
 use crate::patience::Patience;
 use crate::settings::{self, Client, Surroundings};
+
+use novelty::Conditions;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +48,7 @@ struct Inner {
     locker: Option<Locker>,
     runtime: Runtime,
     patience: Patience,
+    conditions: Conditions,
 }
 
 impl CloudStore {
@@ -59,7 +64,8 @@ impl CloudStore {
             .enable_all()
             .build()?;
         let patience = surroundings.patience;
-        Ok(Self { inner: Arc::new(Inner { address, client, locker, runtime, patience }) })
+        let conditions = Conditions::of(&address);
+        Ok(Self { inner: Arc::new(Inner { address, client, locker, runtime, patience, conditions }) })
     }
 }
 
@@ -127,7 +133,7 @@ impl Inner {
     fn put_new(&self, name: &str, bytes: PutPayload) -> io::Result<()> {
         let mut pauses = self.patience.long_pauses();
         loop {
-            let put = self.condition(name).and_then(|mode| self.put(name, bytes.clone(), mode));
+            let put = self.put_if_new(name, bytes.clone());
             let Err(error) = put else { return Ok(()) };
             let is_taken = error.kind() == io::ErrorKind::AlreadyExists;
             if !is_taken && !is_passing(&error) {
@@ -145,19 +151,12 @@ impl Inner {
         }
     }
 
-    /// How the server is told that the name must be new; where it does not keep conditions, the name is looked for.
-    fn condition(&self, name: &str) -> io::Result<PutMode> {
-        if self.address.settings.get(&Setting::Conditions).is_none_or(|said| said == "on") {
-            return Ok(PutMode::Create);
-        }
-        match self.len(name) {
-            Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(PutMode::Overwrite),
-            Err(error) => Err(error),
-        }
+    fn put(&self, name: &str, bytes: PutPayload, mode: PutMode) -> io::Result<()> {
+        self.runtime.block_on(self.send(name, bytes, mode))
     }
 
-    fn put(&self, name: &str, bytes: PutPayload, mode: PutMode) -> io::Result<()> {
+    /// The request of a put.
+    async fn send(&self, name: &str, bytes: PutPayload, mode: PutMode) -> io::Result<()> {
         let path = self.path(name)?;
         let mut options = PutOptions { mode, ..PutOptions::default() };
         if let Some(class) =
@@ -165,8 +164,7 @@ impl Inner {
         {
             options.attributes.insert(Attribute::StorageClass, class.clone().into());
         }
-        self.runtime.block_on(self.client.put_opts(&path, bytes, options)).map_err(error_of)?;
-        Ok(())
+        self.client.put_opts(&path, bytes, options).await.map(drop).map_err(error_of)
     }
 
     /// Lists objects until there are `most` of them. A name that is there twice is told once.

@@ -3,7 +3,7 @@
 mod server;
 
 use super::*;
-use server::{Answer, scripted};
+use server::{Answer, scripted, scripted_with};
 
 #[test]
 fn a_bucket_that_is_gone_is_not_an_object_that_never_was() {
@@ -121,4 +121,45 @@ fn a_success_that_holds_an_error_is_none() {
     store.delete("packs/a").unwrap();
     let asked = ["PUT /bucket/p/packs/a"; 2].into_iter().chain(["DELETE /bucket/p/packs/a"; 2]);
     assert_eq!(server.join().unwrap(), asked.collect::<Vec<_>>(), "each was asked again");
+}
+
+#[test]
+fn a_server_that_refuses_one_of_two_is_asked_once_from_then_on() {
+    let taken = Answer::Say("412 Precondition Failed", "<Error><Code>PreconditionFailed</Code></Error>");
+    let (store, server) = scripted_with("", vec![Answer::Say("200 OK", ""), taken, Answer::Say("200 OK", "")]);
+    store.put("packs/a", b"bytes").unwrap();
+    store.put("packs/b", b"bytes").unwrap();
+    let asked = ["PUT /bucket/p/packs/a", "PUT /bucket/p/packs/a", "PUT /bucket/p/packs/b"];
+    assert_eq!(server.join().unwrap(), asked);
+}
+
+#[test]
+fn on_a_server_that_takes_both_of_two_names_are_looked_for() {
+    let (done, absent) = (Answer::Say("200 OK", ""), Answer::Say("404 Not Found", NO_KEY));
+    let there = Answer::Say("200 OK", "other");
+    let (store, server) = scripted_with("", vec![done, done, absent, absent, done, there, there]);
+    store.put("packs/a", b"bytes").unwrap();
+    store.put("packs/b", b"bytes").unwrap();
+    assert_eq!(store.put("packs/b", b"bytes").map_err(|error| error.kind()), Err(io::ErrorKind::AlreadyExists));
+    let asked = server.join().unwrap();
+    assert_eq!(
+        asked[2..],
+        [
+            "HEAD /bucket/p/packs/b",
+            "GET /bucket/p/packs/b",
+            "PUT /bucket/p/packs/b",
+            "HEAD /bucket/p/packs/b",
+            "GET /bucket/p/packs/b"
+        ]
+    );
+}
+
+#[test]
+fn where_one_of_two_fails_otherwise_the_object_is_there_and_nothing_was_learnt() {
+    let done = Answer::Say("200 OK", "");
+    let denied = Answer::Say("403 Forbidden", "<Error><Code>AccessDenied</Code></Error>");
+    let (store, server) = scripted_with("", vec![done, denied, denied, done]);
+    store.put("packs/a", b"bytes").unwrap();
+    store.put("packs/b", b"bytes").unwrap();
+    assert_eq!(server.join().unwrap().len(), 4);
 }

@@ -2,6 +2,7 @@
 //!
 //! Owns starting them and what a client needs to know. Tries nothing.
 
+pub mod ceph;
 pub mod lossy;
 pub mod postgres;
 pub mod webdav;

@@ -2,6 +2,7 @@
 //!
 //! Owns the life of a repository in each: created, backed up to, looked into, pruned, copied, damaged, restored from.
 
+mod ceph;
 mod postgres;
 mod webdav;
 

@@ -20,8 +20,13 @@ pub enum Answer {
 
 /// The store at that server, and its thread, which ends with the requests that it saw.
 pub fn scripted(answers: Vec<Answer>) -> (CloudStore, JoinHandle<Vec<String>>) {
+    scripted_with("&conditions=on", answers)
+}
+
+/// The same, with another end of the address.
+pub fn scripted_with(more: &str, answers: Vec<Answer>) -> (CloudStore, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let rest = format!("//bucket/p?endpoint=http://{}", listener.local_addr().unwrap());
+    let rest = format!("//bucket/p?endpoint=http://{}{more}", listener.local_addr().unwrap());
     let Some(Ok(Address::Cloud(address))) = Address::parse("s3", rest.as_bytes()) else { panic!("{rest}") };
     let keys = [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     let keys = keys.map(|(name, value)| (name.to_owned(), value.to_owned()));
