@@ -230,12 +230,12 @@ fn snapshots_to_take(repository: &Repository, sound: &Sound, means: Means) -> Re
 
 fn replace(repository: &Repository, (sister, means): (&Repository, Means), name: &str) -> Result<()> {
     let bytes = read_object(&*sister.store, name, "read")?;
-    let put = || repository.store.replace(name, &bytes).map_err(|source| store_error("replace", name, source));
-    put()?;
-    // Publish, then look: whoever deletes an object deletes its second copy first and once more, so a copy that is gone now tells that the
-    // object was removed meanwhile.
-    let is_gone = |store: &dyn Store| store.len(name).is_err_and(|error| is_absent(&error));
-    if means == Means::SecondCopy && is_gone(&*sister.store) {
+    repository.store.replace(name, &bytes).map_err(|source| store_error("replace", name, source))?;
+    // Publish, then look: whoever removes a key deletes the second copy of its slot first and once more, so a copy that is gone now tells that it
+    // was removed meanwhile. `parity drop` takes a copy too: then its holder is shut out, and nothing is lost. Of other objects none that comes
+    // back does harm.
+    let is_of_another = names::parse_key_slot(name).is_ok_and(|(id, _)| id != repository.own_slot());
+    if means == Means::SecondCopy && is_of_another && sister.store.len(name).is_err_and(|error| is_absent(&error)) {
         repository.store.delete(name).map_err(|source| store_error("delete", name, source))?;
     }
     Ok(())

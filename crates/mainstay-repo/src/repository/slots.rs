@@ -122,6 +122,12 @@ impl Repository {
                 false => Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) }),
             };
         }
+        if known.slots.iter().any(|slot| slot.id == id && slot.generation > self.keys.generation()) {
+            return Err(Error::Invalid(
+                "remove key: its secrets are newer than those of the key in use; open the repository by one that has them"
+                    .to_owned(),
+            ));
+        }
         // One with older secrets than another opens nothing that is wrapped by newer ones; one that is damaged is none to rely on, whatever
         // its copy says.
         let newest = known.slots.iter().map(|slot| slot.generation).max().unwrap_or_default();

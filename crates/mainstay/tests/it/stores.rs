@@ -9,6 +9,13 @@ mod webdav;
 use crate::servers::{S3, assert_restores};
 use crate::world::World;
 
+/// A home with files that are older than their backup.
+fn world() -> World {
+    let world = World::with_files();
+    world.settle();
+    world
+}
+
 /// Two backups of which the first is forgotten and pruned; a copy in a directory, one beside it, and a restore of each.
 pub fn live(world: &World, repository: &str) {
     let at = |arguments: &[&str]| world.ok(&[&["--repo", repository], arguments].concat()).all();
@@ -41,8 +48,7 @@ pub fn live(world: &World, repository: &str) {
 
 #[test]
 fn a_bucket_holds_a_repository_as_a_directory_does() {
-    let world = World::with_files();
-    world.settle();
+    let world = world();
     let server = S3::with_bucket(&world, "backups");
     let repository = server.repository("backups/db-1");
     live(&world, &repository);
@@ -51,8 +57,7 @@ fn a_bucket_holds_a_repository_as_a_directory_does() {
 
 #[test]
 fn two_repositories_live_in_one_bucket_and_know_nothing_of_each_other() {
-    let world = World::with_files();
-    world.settle();
+    let world = world();
     let server = S3::with_bucket(&world, "backups");
     let (one, two) = (server.repository("backups/a"), server.repository("backups/ab"));
     for repository in [&one, &two] {
@@ -67,8 +72,7 @@ fn two_repositories_live_in_one_bucket_and_know_nothing_of_each_other() {
 
 #[test]
 fn damage_in_a_bucket_is_named_and_brought_back_from_a_copy() {
-    let world = World::with_files();
-    world.settle();
+    let world = world();
     let server = S3::with_bucket(&world, "backups");
     let repository = server.repository("backups/db-1");
     world.ok(&["--repo", &repository, "init"]);
@@ -99,8 +103,7 @@ fn what_is_wrong_with_a_bucket_is_told_as_it_is() {
 
 #[test]
 fn one_file_holds_a_repository_as_a_directory_does() {
-    let world = World::with_files();
-    world.settle();
+    let world = world();
     std::fs::create_dir(world.path("stick")).expect("a directory");
     live(&world, &format!("sqlite://{}", world.absolute("stick/backup.db")));
     let left: Vec<_> = crate::world::files(&world.path("stick"));
@@ -109,8 +112,7 @@ fn one_file_holds_a_repository_as_a_directory_does() {
 
 #[test]
 fn a_file_that_holds_the_repository_is_neither_stored_in_itself_nor_written_over() {
-    let world = World::with_files();
-    world.settle();
+    let world = world();
     let repository = format!("sqlite://{}", world.absolute("docs/backup.db"));
     world.ok(&["--repo", &repository, "init"]);
     world.ok(&["--repo", &repository, "backup", "docs"]);
@@ -131,8 +133,7 @@ fn a_file_that_holds_the_repository_is_neither_stored_in_itself_nor_written_over
 
 #[test]
 fn damage_in_a_file_is_found_and_nothing_wrong_is_restored() {
-    let world = World::with_files();
-    world.settle();
+    let world = world();
     let repository = format!("sqlite://{}", world.absolute("backup.db"));
     world.ok(&["--repo", &repository, "init"]);
     world.ok(&["--repo", &repository, "backup", "docs"]);

@@ -178,3 +178,31 @@ fn a_damaged_slot_that_is_removed_at_any_moment_of_a_repair_does_not_come_back()
         assert!(!store.names().contains(&names::second_copy(&name)), "{at}");
     }
 }
+
+#[test]
+fn copies_that_are_dropped_at_any_moment_of_a_repair_lose_nothing_that_it_heals() {
+    let (original, files) = with_copies();
+    for folder in ["mainstay.json", names::KEY_SLOTS, names::DATA_KEYS, names::SNAPSHOTS] {
+        let name = named(&original, folder).pop().unwrap();
+        for call in 0.. {
+            let (store, at) = (copy_of(&original), format!("{name}, dropped before call {call}"));
+            store.damage(&name, |bytes| bytes[30] ^= 1);
+            let failing = FailingStore::new(store.clone(), Failure::Never);
+            let repository = Repository::open(Arc::new(failing.clone()), &secret(), later()).unwrap();
+            let (begun, beside) = (failing.calls(), store.clone());
+            failing.before(begun + call, move || {
+                let _ = Repository::open(Arc::new(beside), &secret(), restarted())
+                    .and_then(|beside| beside.drop_parity(None));
+            });
+            let _ = repository.repair(APPLY);
+            let is_over = failing.calls() <= begun + call;
+            let again = Repository::open(Arc::new(store.clone()), &secret(), later());
+            let again = again.unwrap_or_else(|error| panic!("{at}: {error}"));
+            again.repair(APPLY).unwrap();
+            assert_snapshots(&again, &snapshots(2, &files));
+            if is_over {
+                break;
+            }
+        }
+    }
+}

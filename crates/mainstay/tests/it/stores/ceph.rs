@@ -2,15 +2,9 @@
 //!
 //! Owns its life there, damage and repair, and an archive that the server itself keeps.
 
+use super::world;
 use crate::servers::assert_restores;
 use crate::servers::ceph::{Ceph, Keeps};
-use crate::world::World;
-
-fn world() -> World {
-    let world = World::with_files();
-    world.settle();
-    world
-}
 
 #[test]
 fn ceph_keeps_every_promise_and_holds_a_repository_as_a_directory_does() {

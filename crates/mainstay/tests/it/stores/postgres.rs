@@ -4,16 +4,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use super::world;
 use crate::servers::assert_restores;
 use crate::servers::lossy::Lossy;
 use crate::servers::postgres::Postgres;
 use crate::world::World;
-
-fn world() -> World {
-    let world = World::with_files();
-    world.settle();
-    world
-}
 
 #[test]
 fn a_schema_of_postgresql_holds_a_repository_as_a_directory_does() {

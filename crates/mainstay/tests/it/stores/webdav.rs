@@ -2,15 +2,10 @@
 //!
 //! Owns the same life on two servers, damage, wrong credentials, and a server that ends while it is needed.
 
+use super::world;
 use crate::servers::assert_restores;
 use crate::servers::webdav::{Make, Webdav};
 use crate::world::World;
-
-fn world() -> World {
-    let world = World::with_files();
-    world.settle();
-    world
-}
 
 #[test]
 fn a_webdav_server_holds_a_repository_as_a_directory_does() {
