@@ -150,3 +150,17 @@ fn faults_of_the_surroundings_are_found() {
         assert_eq!(check(&report, "time zone")["state"], state, "{zone}");
     }
 }
+
+#[test]
+fn a_key_with_the_secrets_of_before_a_rotation_is_found() {
+    let world = World::backed_up();
+    world.write("new.txt", b"another passphrase\n");
+    let added = world.document(&["key", "add", "--new-password-file", "new.txt", "--label", "laptop"]);
+    let slot = world.repository().join("keys/slots").join(added["id"].as_str().expect("an id"));
+    let before = std::fs::read(&slot).expect("a slot");
+    world.ok(&["key", "rotate", "--remove-others"]);
+    assert!(!slot.exists());
+    std::fs::write(&slot, before).expect("it is ours");
+    let found = world.run(&["doctor"]);
+    assert!(found.stdout.contains("(laptop) has the secrets of before a rotation"), "{found:#?}");
+}

@@ -5,7 +5,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use mainstay_repo::{Repository, Right};
+use mainstay_repo::{KeySlot, Repository, Right};
 
 use super::checkup::Checkup;
 use crate::commands::key;
@@ -87,8 +87,19 @@ fn slots(checkup: &mut Checkup, opened: &Opened) {
     for damage in known.damaged {
         checkup.fail("key slots", &Failure::from(damage.error).with_hint(key::HEAL_OR_REMOVE));
     }
-    let slots = known.slots;
-    if slots.iter().filter(|slot| slot.rights.has(Right::Restore)).count() < 2 {
+    let reads = |slot: &&KeySlot| slot.rights.has(Right::Restore);
+    let newest = known.slots.iter().filter(reads).map(|slot| slot.generation).max().unwrap_or_default();
+    let is_old = |slot: &KeySlot| slot.rights.has(Right::Restore) && slot.generation < newest;
+    let (old, slots): (Vec<KeySlot>, Vec<KeySlot>) = known.slots.into_iter().partition(is_old);
+    for slot in old {
+        let what = format!("{} ({})", slot.id.short(), escape::text(&slot.label));
+        checkup.warn(
+            "key slots",
+            format!("key {what} has the secrets of before a rotation: it opens nothing that was sealed since"),
+            format!("mainstay key{} remove {}, and add it again", opened.location.flag(), slot.id.short()),
+        );
+    }
+    if slots.iter().filter(reads).count() < 2 {
         return checkup.warn(
             "key slots",
             "only one key can restore from this repository",
