@@ -13,7 +13,7 @@ use crate::format::names::{self, FenceName, LeaseName};
 use crate::format::{Decoded, Problem, archive, config, coord, keys, lease, limits, losses, refs};
 use crate::id::{RepositoryId, SlotId, SnapshotId};
 use crate::pack_reader::read_object;
-use crate::store::{Store, is_absent, is_lost_on_disk};
+use crate::store::{Store, each, is_absent, is_lost_on_disk};
 
 /// A small object that is not what it should be.
 #[derive(Debug)]
@@ -60,10 +60,13 @@ impl Repository {
         let (_, slots) = readable_slots(&*self.store, self.id())?;
         let mut damages: Vec<SmallDamage> = slots.into_iter().filter_map(SmallDamage::of).collect();
         damages.extend(self.damaged_config()?);
-        for (folder, look) in FOLDERS {
-            let objects = list(&*self.store, folder)?;
-            damages.extend(objects.into_iter().filter_map(|object| self.look_at(object.name, look)));
+        let mut objects = Vec::new();
+        for listed in each(&*self.store, &FOLDERS, |(folder, look)| (list(&*self.store, folder), *look)) {
+            let (listed, look) = listed;
+            objects.extend(listed?.into_iter().map(|object| (object.name, look)));
         }
+        let looked = each(&*self.store, &objects, |(name, look)| self.look_at(name.clone(), *look));
+        damages.extend(looked.into_iter().flatten());
         damages.extend(self.damaged_maps_of_no_snapshot()?);
         Ok(damages)
     }

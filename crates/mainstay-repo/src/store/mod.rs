@@ -19,7 +19,7 @@ pub(crate) use folder::InFolder;
 pub use layer::{Layer, Layered};
 pub use local::LocalStore;
 pub use memory::{Call, MemoryStore};
-pub(crate) use together::both;
+pub(crate) use together::{both, each};
 
 use std::io;
 
