@@ -64,18 +64,27 @@ pub struct Outcome {
     pub is_deceived: bool,
 }
 
+/// Seeds that are tried one after the other.
+const ATTEMPTS: usize = 100;
+
 impl Reference {
-    /// Backups, keys of both kinds, the record of a removed snapshot, a forgotten one, a prune that was killed between condemning and deleting, and a
-    /// backup that was killed before its snapshot.
+    /// Backups, keys of both kinds, the record of a removed snapshot, a forgotten one, a prune that was killed between condemning and deleting, a
+    /// backup that was killed before its snapshot, and a removal of a key that was killed when it had begun.
     pub fn new(seed: u64) -> Self {
+        let seeds = (0..).map(|next: u64| seed.wrapping_add(next));
+        seeds.take(ATTEMPTS).find_map(Self::of).expect("some seed makes an object of every kind")
+    }
+
+    /// None where the trees of the seed make no list of losses.
+    fn of(seed: u64) -> Option<Self> {
         let mut objects = Objects::new();
         let mut ledger = unborn(seed);
         ledger.tree = small(&ledger.tree);
-        use Command::{AddKey, Backup, Forget, Init, Prune};
+        use Command::{AddKey, Backup, Forget, Init, Prune, RemoveKey};
         let commands = [Init, AddKey, Backup, Backup, Forget, Prune, Backup, Forget];
         for (number, command) in commands.into_iter().enumerate() {
             if number + 1 == commands.len() {
-                objects = with_parity_and_losses(objects, &ledger);
+                objects = with_parity_and_losses(objects, &ledger)?;
             }
             let store = JournalStore::with(objects);
             ledger = command
@@ -86,6 +95,7 @@ impl Reference {
         let second = Process::FIRST.after_kill();
         objects = killed((&objects, &ledger), Prune, Process::FIRST, names::CONDEMNED);
         objects = killed((&objects, &ledger), Backup, second, names::REFS);
+        objects = killed((&objects, &ledger), RemoveKey, second, names::KEY_CHANGES);
         let store = JournalStore::with(objects);
         for command in [Backup, Forget] {
             ledger = command
@@ -102,7 +112,7 @@ impl Reference {
         let objects = store.objects();
         let repository = open(Arc::new(store.clone()), &ledger).expect("a gate begins with what is healthy");
         let usual = findings(&repository, &store).into_iter().map(|found| (found.object, found.problem)).collect();
-        Self { objects, ledger, usual, snapshots }
+        Some(Self { objects, ledger, usual, snapshots })
     }
 
     /// What a damage to these objects does: at least one of `names` must be named.
@@ -191,7 +201,7 @@ fn small(tree: &Tree) -> Tree {
 
 /// The same store with parity for what the last snapshot needs, and with a list of losses: of a pack that was damaged while a
 /// repair looked at it, and is whole again.
-fn with_parity_and_losses(objects: Objects, ledger: &Ledger) -> Objects {
+fn with_parity_and_losses(objects: Objects, ledger: &Ledger) -> Option<Objects> {
     let store = JournalStore::with(objects);
     let repository = open(Arc::new(store.clone()), ledger).expect("a gate begins with what is healthy");
     let last = repository.snapshots().expect("a gate begins with what is healthy").pop();
@@ -203,13 +213,13 @@ fn with_parity_and_losses(objects: Objects, ledger: &Ledger) -> Objects {
         id.is_ok_and(|sidecar| store.objects().keys().any(|other| other.starts_with(&sidecar)))
     };
     let objects = store.objects();
-    let pack = objects.iter().find(|(name, _)| name.starts_with(names::PACKS) && !has_parity(name));
-    let (name, bytes) = pack.expect("the first snapshot needs a pack that the second one does not");
+    // One that the first snapshot needs and the second one does not.
+    let (name, bytes) = objects.iter().find(|(name, _)| name.starts_with(names::PACKS) && !has_parity(name))?;
     store.exchange(name, Some(bytes.iter().map(|byte| !byte).collect()));
     let options = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep };
     repository.repair(options).expect("a repair of what it cannot heal ends with a list");
     store.exchange(name, Some(bytes.clone()));
-    store.objects()
+    Some(store.objects())
 }
 
 /// The store after a command was killed right behind its first object of such a name.
