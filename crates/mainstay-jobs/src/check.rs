@@ -12,7 +12,7 @@ mod trace;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use mainstay_repo::{BlockId, BlockSet, PackId, Repository, SidecarDepth, SnapshotId, TreeReader};
+use mainstay_repo::{BlockId, BlockSet, PackId, Repository, SidecarDepth, SmallDamage, SnapshotId, TreeReader};
 
 pub(crate) use finding::sort as sort_findings;
 pub use finding::{Finding, Severity};
@@ -102,12 +102,7 @@ pub(crate) fn report_history(
 
 /// Reports small objects that are damaged, those that nothing above had a use for among them.
 pub(crate) fn report_small_objects(repository: &Repository, findings: &mut Vec<Finding>) -> Result<()> {
-    for damage in repository.damaged_small_objects()? {
-        let is_told = |finding: &Finding| finding.severity == Severity::Damage && finding.object == damage.name;
-        if !findings.iter().any(is_told) {
-            findings.push(inventory::damage_of(&damage.name, &damage.error));
-        }
-    }
+    report_untold(repository.damaged_small_objects()?, findings);
     Ok(())
 }
 
@@ -124,13 +119,18 @@ pub(crate) fn report_sidecars(
 
 /// Reports second copies that are damaged, and what is gone but for its copy.
 pub(crate) fn report_copies(repository: &Repository, findings: &mut Vec<Finding>) -> Result<()> {
-    for damage in repository.damaged_copies()? {
+    report_untold(repository.damaged_copies()?, findings);
+    Ok(())
+}
+
+/// Reports those that no finding tells of yet.
+fn report_untold(damages: Vec<SmallDamage>, findings: &mut Vec<Finding>) {
+    for damage in damages {
         let is_told = |finding: &Finding| finding.severity == Severity::Damage && finding.object == damage.name;
         if !findings.iter().any(is_told) {
             findings.push(inventory::damage_of(&damage.name, &damage.error));
         }
     }
-    Ok(())
 }
 
 /// The part of a check that reads trees.

@@ -48,7 +48,8 @@ pub fn is_of_archive(name: &str) -> bool {
     name == CONFIG || is_in_folder && name.split('/').all(is_part)
 }
 
-fn is_of_name(byte: u8) -> bool {
+/// Whether a byte may stand in a name, beside `/`.
+pub fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-'
 }
 

@@ -143,18 +143,17 @@ impl Repository {
     fn open_other(&self, secret: &Secret) -> Result<(Keys, SlotId)> {
         let (slots, _) = readable_slots(&*self.store, self.id())?;
         let (keys, slot) = Keys::unlock(*self.keys.config(), &slots, secret)?;
-        if keys.rights() == Rights::ALL && self.keys.go_on_from(&keys) {
-            return Ok((keys, slot));
-        }
-        if keys.rights() == Rights::ALL {
-            let message = format!(
-                "rotate secrets: those of key {} are of another rotation, and these do not go on from them",
-                slot.short()
-            );
+        let key = slot.short();
+        if keys.rights() != Rights::ALL {
+            let message = format!("rotate secrets: key {key} cannot read, and a rotation does not concern it");
             return Err(Error::Invalid(message));
         }
-        let message = format!("rotate secrets: key {} cannot read, and a rotation does not concern it", slot.short());
-        Err(Error::Invalid(message))
+        if !self.keys.go_on_from(&keys) {
+            let message =
+                format!("rotate secrets: those of key {key} are of another rotation, and these do not go on from them");
+            return Err(Error::Invalid(message));
+        }
+        Ok((keys, slot))
     }
 
     /// Publishes the next secrets for those who keep their keys, one's own first: from then on nothing can be lost with them.

@@ -61,8 +61,7 @@ impl Repository {
         let mut damages: Vec<SmallDamage> = slots.into_iter().filter_map(SmallDamage::of).collect();
         damages.extend(self.damaged_config()?);
         let mut objects = Vec::new();
-        for listed in each(&*self.store, &FOLDERS, |(folder, look)| (list(&*self.store, folder), *look)) {
-            let (listed, look) = listed;
+        for (listed, look) in each(&*self.store, &FOLDERS, |(folder, look)| (list(&*self.store, folder), *look)) {
             objects.extend(listed?.into_iter().map(|object| (object.name, look)));
         }
         let looked = each(&*self.store, &objects, |(name, look)| self.look_at(name.clone(), *look));

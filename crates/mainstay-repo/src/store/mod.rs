@@ -24,6 +24,7 @@ pub(crate) use together::{both, each};
 use std::io;
 
 use crate::error::{Kind, Result};
+use crate::format::names;
 
 /// Bytes that a store sets aside: leases, marks and lists of a large prune, and the folders that they need.
 pub const RESERVE_LEN: u64 = 1 << 20;
@@ -38,8 +39,7 @@ pub struct Object {
 /// Whether a file of this name in a directory can be an object, or a folder of objects. Systems and programs leave others where they please
 /// (`.DS_Store`, `Thumbs.db`): they are nothing of a repository, and stand in nobody's way.
 pub fn is_part(name: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
-    !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_allowed)
+    !name.is_empty() && !name.starts_with('.') && name.bytes().all(names::is_of_name)
 }
 
 /// Where a repository's objects live. Names are relative, made of `/`-separated parts of `[0-9a-z.-]`.
