@@ -1,14 +1,17 @@
 //! Fences: sessions that count for nothing any more, and what of theirs counts nevertheless.
 //!
-//! Owns reading and putting fences and settlements. Decides neither who is fenced nor which snapshots were there: a collector
-//! does. A session is settled when some collector has written down which snapshots it found after the fence; of several
-//! settlements only what all of them name counts (docs/concurrency.md). Both are signed by the collector: a stranger who may write to
-//! the store makes nobody's snapshot void.
+//! Owns reading and putting fences, settlements and acquittals. Decides neither who is fenced nor which snapshots were there: a
+//! collector does. A session is settled when some collector has written down which snapshots it found after the fence; of several
+//! settlements only what all of them name counts, and what was acquitted since (docs/concurrency.md). All are signed by whoever may
+//! remove: a stranger who may write to the store makes nobody's snapshot void.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Kind, Result};
-use crate::format::coord::{Fence, Settlement, decode_settlement, encode_fence, encode_settlement};
+use crate::format::coord::{
+    Acquittal, Fence, Settlement, decode_acquittal, decode_settlement, encode_acquittal, encode_fence,
+    encode_settlement,
+};
 use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, FenceName};
 use crate::id::{SessionId, SnapshotId};
@@ -24,10 +27,14 @@ pub struct Fences {
     fenced: HashSet<SessionId>,
     /// Of each settled session the snapshots that all its settlements name.
     survivors: HashMap<SessionId, HashSet<SnapshotId>>,
+    acquitted: HashSet<(SessionId, SnapshotId)>,
+    /// Sessions with an acquittal that cannot be read: which snapshot counts nobody knows, so none of them is void.
+    perhaps_acquitted: HashSet<SessionId>,
 }
 
 impl Fences {
-    /// Reads them all. A settlement that is damaged counts as not made: then a session is fenced anew.
+    /// Reads them all. What is damaged takes nothing away: a settlement counts as not made, and then a session is fenced anew; an
+    /// acquittal counts for every snapshot that it may be about.
     pub fn read(store: &dyn Store, judge: &Judge) -> Result<Self> {
         let mut fences = Self::default();
         for object in list(store, names::FENCES)? {
@@ -37,12 +44,27 @@ impl Fences {
                 continue;
             }
             fences.fenced.insert(session);
-            let (FenceName::Settlement(collector), Heard::Said(said)) = (part, heard) else { continue };
-            if let Ok(settled) = decode_settlement((session, collector), &said) {
-                fences.add(settled);
+            match (part, heard) {
+                (FenceName::Settlement(collector), Heard::Said(said)) => {
+                    let settled = decode_settlement((session, collector), &said);
+                    settled.into_iter().for_each(|settled| fences.add(settled));
+                }
+                (FenceName::Acquittal(by), heard) => fences.acquit((session, by), &heard),
+                _ => {}
             }
         }
         Ok(fences)
+    }
+
+    fn acquit(&mut self, names: (SessionId, SessionId), heard: &Heard) {
+        let acquittal = match heard {
+            Heard::Said(said) => decode_acquittal(names, said).ok(),
+            Heard::Perhaps | Heard::Nothing => None,
+        };
+        match acquittal {
+            Some(acquittal) => drop(self.acquitted.insert((acquittal.session, acquittal.snapshot))),
+            None => drop(self.perhaps_acquitted.insert(names.0)),
+        }
     }
 
     fn add(&mut self, settled: Settlement) {
@@ -63,14 +85,17 @@ impl Fences {
         self.fenced.contains(&session)
     }
 
-    /// Whether a snapshot of a fenced session is named by its settlements.
+    /// Whether a snapshot of a fenced session is named by its settlements, or acquitted: no settlement makes it void any more, but one
+    /// that nobody could make who looked.
     pub fn counts(&self, session: SessionId, snapshot: SnapshotId) -> bool {
-        self.survivors.get(&session).is_some_and(|survivors| survivors.contains(&snapshot))
+        let survives = self.survivors.get(&session).is_some_and(|survivors| survivors.contains(&snapshot));
+        survives || self.acquitted.contains(&(session, snapshot))
     }
 
-    /// Whether a snapshot came after the fence of its session.
+    /// Whether a snapshot came after the fence of its session, and nobody has acquitted it.
     pub fn is_void(&self, session: SessionId, snapshot: SnapshotId) -> bool {
-        self.survivors.get(&session).is_some_and(|survivors| !survivors.contains(&snapshot))
+        let came_after = self.survivors.get(&session).is_some_and(|survivors| !survivors.contains(&snapshot));
+        came_after && !self.acquitted.contains(&(session, snapshot)) && !self.perhaps_acquitted.contains(&session)
     }
 }
 
@@ -100,6 +125,7 @@ fn hear(store: &dyn Store, judge: &Judge, name: &str, part: FenceName) -> Result
     let kind = match part {
         FenceName::Fence(_) => ObjectKind::Fence,
         FenceName::Settlement(_) => ObjectKind::Settlement,
+        FenceName::Acquittal(_) => ObjectKind::Acquittal,
     };
     let bytes = match read_object(store, name, "read fence") {
         Err(error) if error.kind() == Kind::Corrupt => return Ok(Heard::Perhaps),
@@ -129,6 +155,17 @@ pub fn put_settlement(store: &dyn Store, keys: &Keys, settled: &Settlement) -> R
     let said = encode_settlement(settled);
     let bytes = sign_object(keys.signer(), keys.config().repository, (ObjectKind::Settlement, &said))?;
     put_once(store, names::settlement(settled.session, settled.collector), &bytes)
+}
+
+/// Says that a snapshot of a fenced session counts after all. Whoever says so has secured everything that it needs, holds a lease, and looks
+/// for fences of its own when it has said so.
+///
+/// # Errors
+/// Also when this key may not say so.
+pub fn put_acquittal(store: &dyn Store, keys: &Keys, acquittal: &Acquittal) -> Result<()> {
+    let said = encode_acquittal(acquittal);
+    let bytes = sign_object(keys.signer(), keys.config().repository, (ObjectKind::Acquittal, &said))?;
+    put_once(store, names::acquittal(acquittal.session, acquittal.by), &bytes)
 }
 
 /// Writes what may have been written already.

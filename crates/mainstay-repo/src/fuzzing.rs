@@ -293,7 +293,10 @@ fn fences(input: &[u8]) -> bool {
     let _ = Judge::new(REPOSITORY).open_object(ObjectKind::Settlement, &framed(ObjectKind::Settlement, input));
     let change = |bytes: &[u8]| coord::decode_key_change(SESSION, bytes);
     let changes = assert_survives(change(input), |value| change(&coord::encode_key_change(value)));
-    assert_survives(settlement(input), |value| settlement(&coord::encode_settlement(value))) || put || changes
+    let acquittal = |bytes: &[u8]| coord::decode_acquittal(names, bytes);
+    let acquits = assert_survives(acquittal(input), |value| acquittal(&coord::encode_acquittal(value)));
+    let settles = assert_survives(settlement(input), |value| settlement(&coord::encode_settlement(value)));
+    put || changes || acquits || settles
 }
 
 /// A name that is read stands for one object: the name that is made of what was read is the same.
@@ -317,6 +320,7 @@ fn object_names(input: &[u8]) -> bool {
         names::parse_fence(text).map(|(session, part)| match part {
             FenceName::Fence(collector) => names::fence(session, collector),
             FenceName::Settlement(collector) => names::settlement(session, collector),
+            FenceName::Acquittal(by) => names::acquittal(session, by),
         }),
     ];
     made.iter().flatten().for_each(|made| assert_eq!(made, text));

@@ -26,6 +26,7 @@ mod surroundings;
 mod survey;
 mod tables;
 mod thin;
+mod undelete;
 
 use std::collections::HashSet;
 
@@ -35,7 +36,7 @@ use crate::format::names;
 use crate::id::{PackId, SessionId};
 use crate::index::{Care, NewRows, write_tables};
 use crate::keys::Right;
-use crate::repository::{Repository, store_error};
+use crate::repository::{ProvedSnapshot, Repository, store_error};
 use crate::seal::random;
 use crate::session::{complete_index, vouch_if_it_opens};
 use crate::store::Object;
@@ -52,6 +53,7 @@ use repack::Repack;
 pub(crate) use snapshots::Snapshots;
 pub(crate) use surroundings::Surroundings;
 pub(crate) use tables::NewTables;
+pub(crate) use undelete::acquit;
 
 /// What a prune did.
 #[derive(Debug, Default)]
@@ -139,7 +141,7 @@ impl Repository {
         if inventory.needs.sight == Sight::Blind {
             removal.compare(&inventory.needs.live);
         }
-        removal.void_snapshots()?;
+        self.forget_void(&inventory.snapshots)?;
         around.condemned.lists.iter().try_for_each(|list| removal.finish(list))?;
         removal.dead(&inventory.snapshots.forgotten, &plan.delete)?;
         let moved = Repack { repository: self, inventory: &inventory, session, observer }.run(&plan.repack)?;
@@ -167,6 +169,12 @@ impl Repository {
         let Removal { deleted, waiting_packs, waiting_bytes, awaited, .. } = removal;
         let waiting = Waiting { packs: waiting_packs, bytes: waiting_bytes, session: awaited };
         Ok(PruneReport { plan, left, reasons, deleted_objects: deleted, repacked_bytes, waiting })
+    }
+
+    /// Nobody was told of these snapshots: they go when they have been held as long as forgotten ones.
+    fn forget_void(&self, snapshots: &Snapshots) -> Result<()> {
+        let unmarked = snapshots.void.iter().filter(|entry| !entry.forgotten);
+        unmarked.map(ProvedSnapshot::id).try_for_each(|id| self.forget(id, (self.liveness.now)()))
     }
 
     /// Vouches for kept packs that open, and for which nobody does.

@@ -20,7 +20,7 @@ use crate::format::{limits, names};
 use crate::id::SessionId;
 use crate::lease::OwnLease;
 use crate::pack_reader::read_object;
-use crate::prune::{PruneObserver, PrunePhase};
+use crate::prune::{PruneObserver, PrunePhase, acquit};
 use crate::repository::{
     ReadLease, Repository, SignedSnapshot, SnapshotPlace, delete, list, prepare_empty, publish_config, put, store_error,
 };
@@ -282,6 +282,10 @@ impl<'r> Sync<'r> {
         let bytes = read_object(&*self.there.store, &place.name(), "read snapshot")?;
         SignedSnapshot::check(self.here.id(), &place.name(), &bytes)?;
         self.refuse_if_fenced()?;
+        if self.known.is_fenced_here(signed.session) {
+            // Before it comes: should this sync die here, no prune finds it void.
+            self.acquit_if_fenced(signed)?;
+        }
         put_or_keep(store, &name, map)?;
         put_or_keep(store, &place.name(), &bytes)?;
         // Publish, then look: a collector that fences this session from now on finds the snapshot. And one that took the map for that of a
@@ -291,20 +295,22 @@ impl<'r> Sync<'r> {
         if let Some(arrived) = self.known.arrive(signed) {
             self.here.record(vec![arrived])?;
         }
-        self.refuse_void(signed)?;
+        self.acquit_if_fenced(signed)?;
         self.report.brought.push(place);
         Ok(())
     }
 
     /// The session that wrote a snapshot may be known here as well, in a mirror that was made while it was at work: then a collector may have fenced
-    /// it before the snapshot came.
-    fn refuse_void(&self, signed: &SignedSnapshot) -> Result<()> {
+    /// it before the snapshot came, and a prune may have marked it as one that is void.
+    fn acquit_if_fenced(&self, signed: &SignedSnapshot) -> Result<()> {
         let (here, place) = (self.here, signed.place);
-        if is_fenced(&*here.store, &here.judge, signed.session)? && !here.fences()?.counts(signed.session, place.id) {
-            let problem = "the session that wrote it was fenced here while it came, so that it counts for nothing";
-            return Err(Error::damaged("bring snapshot", place.name(), problem));
+        let is_fenced = is_fenced(&*here.store, &here.judge, signed.session)?;
+        if !is_fenced || here.fences()?.counts(signed.session, place.id) {
+            return Ok(());
         }
-        Ok(())
+        acquit(here, signed, self.session)?;
+        delete(&*here.store, &names::trash(place.id))?;
+        self.refuse_if_fenced()
     }
 
     fn refuse_if_fenced(&self) -> Result<()> {

@@ -82,6 +82,8 @@ impl Inventory {
             read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
         // What a prune has begun to remove needs nothing any more.
         let doomed = repository.doomed_snapshots()?;
+        void.retain(|entry| !doomed.contains(&entry.id));
+        findings.extend(void.iter().map(|entry| note_void(repository, entry)));
         void.extend(snapshots.extract_if(.., |held| doomed.contains(&held.entry.id)).map(|held| held.entry));
         maps.report_orphans(&listed, &marks, &snapshots, findings);
         let mut tables = list(repository, names::INDEX)?;
@@ -292,7 +294,7 @@ fn read_snapshots(
             Ok(snapshot) => {
                 let is_void = fences.is_void(snapshot.session, id);
                 let entry = SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&id) };
-                // Nobody was told of one that came after the fence of its session; the next prune removes it.
+                // Nobody was told of one that came after the fence of its session; it goes with a prune.
                 if is_void { void.push(entry) } else { entries.push(entry) }
             }
             Err(error) => findings.push(damage_of(&object.name, &error).in_snapshots([id])),
@@ -305,6 +307,17 @@ fn read_snapshots(
         .collect();
     entries.sort_by_key(|entry| std::cmp::Reverse(ids.get(&entry.id).copied()));
     (entries.into_iter().map(|entry| hold(repository, entry, findings)).collect(), void)
+}
+
+/// That nobody counts on it may be wrong where the files of a repository were copied.
+fn note_void(repository: &Repository, entry: &SnapshotEntry) -> Finding {
+    let place = repository.place_of(entry);
+    let problem = format!(
+        "it counts for nothing, since it came after the backup that wrote it was taken for dead: `mainstay undelete {}` makes it count if \
+         all that it needs is here, and prune removes it as if it had been forgotten",
+        entry.id.short()
+    );
+    Finding::note(names::snapshot(place.source, place.sequence, place.id), problem).in_snapshots([entry.id])
 }
 
 fn hold(repository: &Repository, entry: SnapshotEntry, findings: &mut Vec<Finding>) -> Held {

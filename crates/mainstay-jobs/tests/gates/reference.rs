@@ -69,7 +69,7 @@ const ATTEMPTS: usize = 100;
 
 impl Reference {
     /// Backups, keys of both kinds, the record of a removed snapshot, a forgotten one, a prune that was killed between condemning and deleting, a
-    /// backup that was killed before its snapshot, and a removal of a key that was killed when it had begun.
+    /// backup that was killed before its snapshot, a snapshot that was acquitted in a copy of the files, and a removal of a key that was killed when it had begun.
     pub fn new(seed: u64) -> Self {
         let seeds = (0..).map(|next: u64| seed.wrapping_add(next));
         seeds.take(ATTEMPTS).find_map(Self::of).expect("some seed makes an object of every kind")
@@ -83,6 +83,9 @@ impl Reference {
         use Command::{AddKey, Backup, Forget, Init, Prune, RemoveKey};
         let commands = [Init, AddKey, Backup, Backup, Forget, Prune, Backup, Forget];
         for (number, command) in commands.into_iter().enumerate() {
+            if matches!(command, Forget) && number + 1 < commands.len() {
+                objects = with_acquittal(objects, &mut ledger);
+            }
             if number + 1 == commands.len() {
                 objects = with_parity_and_losses(objects, &ledger)?;
             }
@@ -145,6 +148,34 @@ impl Reference {
             read.is_ok_and(|tree| self.snapshots.get(&entry.id).is_none_or(|expected| *expected != tree))
         })
     }
+}
+
+/// A backup during which the files were copied: in the copy it was taken for dead, and its snapshot came later.
+fn with_acquittal(objects: Objects, ledger: &mut Ledger) -> Objects {
+    let store = JournalStore::with(objects);
+    store.take_operations();
+    *ledger = Command::Backup
+        .run(Arc::new(store.clone()), Process::FIRST, ledger)
+        .expect("a gate begins with what is healthy");
+    let copied = JournalStore::with(store.objects());
+    for operation in store.take_operations() {
+        if let Operation::Put(name, _) = operation
+            && (name.starts_with(names::SNAPSHOTS) || name.ends_with("/end"))
+        {
+            copied.exchange(&name, None);
+        }
+    }
+    let mirror = || open(Arc::new(copied.clone()), ledger).expect("a gate begins with what is healthy");
+    mirror().prune().expect("a gate begins with what is healthy");
+    let there = copied.objects();
+    for (name, bytes) in store.objects().iter().filter(|(name, _)| !there.contains_key(*name)) {
+        copied.exchange(name, Some(bytes.clone()));
+    }
+    let listing = mirror().list_snapshots().expect("a gate begins with what is healthy");
+    for void in listing.void {
+        mirror().undelete(void.id).expect("a gate begins with what is healthy");
+    }
+    copied.objects()
 }
 
 fn judge(is_named: bool) -> Noticed {

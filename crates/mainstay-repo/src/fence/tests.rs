@@ -65,6 +65,11 @@ fn what_a_stranger_says_of_a_session_says_nothing() {
             names::settlement(session_id(1), session_id(2)),
             encode_settlement(&Settlement { session: session_id(1), collector: session_id(2), survivors: Vec::new() }),
         ),
+        (
+            ObjectKind::Acquittal,
+            names::acquittal(session_id(1), session_id(2)),
+            encode_acquittal(&Acquittal { session: session_id(1), by: session_id(2), snapshot: snapshot(7) }),
+        ),
     ] {
         let repository = keys.config().repository;
         let signature = stranger.signer().sign(&crate::format::signed::signed(kind, repository, &said));
@@ -74,6 +79,7 @@ fn what_a_stranger_says_of_a_session_says_nothing() {
         let fences = Fences::read(&store, &judge).unwrap();
         assert!(!fences.is_settled(session_id(1)) && !fences.is_fenced(session_id(1)), "{name}");
         assert!(!fences.is_void(session_id(1), snapshot(7)) && !is_fenced(&store, &judge, session_id(1)).unwrap());
+        assert!(!fences.counts(session_id(1), snapshot(7)), "{name}");
     }
 }
 
@@ -84,4 +90,35 @@ fn a_fence_that_is_damaged_is_a_fence_for_whom_it_is_about() {
     put_fence(&store, &keys, &Fence { session: session_id(1), collector: session_id(2) }).unwrap();
     store.damage(&names::fence(session_id(1), session_id(2)), |bytes| bytes[30] ^= 1);
     assert!(is_fenced(&store, &judge, session_id(1)).unwrap());
+}
+
+fn acquit((store, keys): (&MemoryStore, &Keys), by: u8, number: u8) {
+    let acquittal = Acquittal { session: session_id(1), by: session_id(by), snapshot: snapshot(number) };
+    put_acquittal(store, keys, &acquittal).unwrap();
+}
+
+#[test]
+fn an_acquitted_snapshot_counts_whatever_settlements_say() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    acquit((&store, &keys), 5, 7);
+    settle((&store, &keys), 2, &[]);
+    settle((&store, &keys), 3, &[8]);
+    let fences = Fences::read(&store, &judge).unwrap();
+    let is_void = |number| fences.is_void(session_id(1), snapshot(number));
+    assert_eq!([7, 8, 9].map(is_void), [false, true, true]);
+    assert!(fences.counts(session_id(1), snapshot(7)) && !fences.counts(session_id(1), snapshot(8)));
+    assert!(fences.is_settled(session_id(1)) && is_fenced(&store, &judge, session_id(1)).unwrap());
+}
+
+#[test]
+fn a_damaged_acquittal_makes_nothing_void_and_makes_nothing_count() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    settle((&store, &keys), 2, &[]);
+    acquit((&store, &keys), 5, 7);
+    store.damage(&names::acquittal(session_id(1), session_id(5)), |bytes| bytes[30] ^= 1);
+    let fences = Fences::read(&store, &judge).unwrap();
+    assert!(!fences.is_void(session_id(1), snapshot(7)) && !fences.is_void(session_id(1), snapshot(9)));
+    assert!(!fences.counts(session_id(1), snapshot(7)));
 }

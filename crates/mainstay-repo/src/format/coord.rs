@@ -1,6 +1,6 @@
 //! The objects by which writers and collectors agree, and the mark of a forgotten snapshot.
 //!
-//! Owns their encodings: intents, condemned lists, fences and their settlements, trash. All are readable without keys. All but
+//! Owns their encodings: intents, condemned lists, fences with their settlements and acquittals, trash. All are readable without keys. All but
 //! intents are signed by somebody who may remove; of those, what is said stands here, and `signed` owns the frame around it.
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
@@ -156,6 +156,32 @@ pub fn decode_settlement((session, collector): (SessionId, SessionId), said: &[u
         return Err(Problem(format!("it settles session {} for {}", settled.session, settled.collector)));
     }
     Ok(settled)
+}
+
+/// That a snapshot of a fenced session counts after all: everything that it needs has been secured since.
+#[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Acquittal {
+    #[n(1)]
+    pub session: SessionId,
+    /// Who secured it.
+    #[n(2)]
+    pub by: SessionId,
+    #[n(3)]
+    pub snapshot: SnapshotId,
+}
+
+pub fn encode_acquittal(acquittal: &Acquittal) -> Vec<u8> {
+    to_cbor(acquittal)
+}
+
+/// The same as of a fence.
+pub fn decode_acquittal((session, by): (SessionId, SessionId), said: &[u8]) -> Decoded<Acquittal> {
+    let acquittal: Acquittal = from_cbor("acquittal", said)?;
+    if acquittal.session != session || acquittal.by != by {
+        return Err(Problem(format!("it acquits session {} for {}", acquittal.session, acquittal.by)));
+    }
+    Ok(acquittal)
 }
 
 /// The mark that forgets a snapshot; the snapshot itself goes with the next prune.

@@ -38,6 +38,8 @@ pub enum ObjectKind {
     Hold = 28,
     /// Somebody is changing keys.
     KeyChange = 29,
+    /// A snapshot of a fenced session counts after all.
+    Acquittal = 30,
 }
 
 const CLEAR_MAGIC: [u8; 4] = *b"MSC1";

@@ -284,23 +284,30 @@ pub fn settlement(session: SessionId, collector: SessionId) -> String {
     format!("{FENCES}{session}/{collector}-settled")
 }
 
-/// What a name under `coord/fences/` stands for, and which collector put it.
+/// An acquittal bears the name of the session that put it.
+pub fn acquittal(session: SessionId, by: SessionId) -> String {
+    format!("{FENCES}{session}/{by}-acquits")
+}
+
+/// What a name under `coord/fences/` stands for, and which session put it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FenceName {
     Fence(SessionId),
     Settlement(SessionId),
+    Acquittal(SessionId),
 }
 
 pub fn parse_fence(name: &str) -> Decoded<(SessionId, FenceName)> {
     let wrong = || Problem(format!("{name:?} is not the name of a fence"));
     let (session, file) = name.strip_prefix(FENCES).and_then(|rest| rest.split_once('/')).ok_or_else(wrong)?;
     let session = SessionId::from_hex(session).map_err(|_| wrong())?;
-    let (collector, is_settled) = match file.strip_suffix("-settled") {
-        Some(collector) => (collector, true),
-        None => (file, false),
+    let (by, part): (_, fn(SessionId) -> FenceName) = match file.split_once('-') {
+        None => (file, FenceName::Fence),
+        Some((by, "settled")) => (by, FenceName::Settlement),
+        Some((by, "acquits")) => (by, FenceName::Acquittal),
+        Some(_) => return Err(wrong()),
     };
-    let collector = SessionId::from_hex(collector).map_err(|_| wrong())?;
-    Ok((session, if is_settled { FenceName::Settlement(collector) } else { FenceName::Fence(collector) }))
+    Ok((session, part(SessionId::from_hex(by).map_err(|_| wrong())?)))
 }
 
 /// That a session is changing keys.

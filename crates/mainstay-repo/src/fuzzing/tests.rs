@@ -7,7 +7,7 @@ use std::path::Path;
 use super::keys::{CONFIG, RECOVERY_CODE, SEED, holders, owner, signer};
 use super::*;
 use crate::format::archive::{Hold, Manifest, SealedObject};
-use crate::format::coord::{Condemned, CondemnedPack, CondemnedSnapshot, Fence, Intent, Settlement, Trash};
+use crate::format::coord::{Acquittal, Condemned, CondemnedPack, CondemnedSnapshot, Fence, Intent, Settlement, Trash};
 use crate::format::history::{Removal, RemovedSnapshot};
 use crate::format::keys::{StoredDataKey, StoredSlot};
 use crate::format::lease::{Claim, Lease, Role};
@@ -90,6 +90,7 @@ fn coordination_as_stored() -> Vec<Seed> {
         ("coordination", "trash", to_cbor(&Trash { snapshot: SNAPSHOT, forgotten: 55 })),
         ("fences", "fence", to_cbor(&Fence { session, collector })),
         ("fences", "settlement", to_cbor(&settlement)),
+        ("fences", "acquittal", to_cbor(&Acquittal { session, by: collector, snapshot: SNAPSHOT })),
         ("lease", "claim", to_cbor(&lease)),
         ("lease", "end", to_cbor(&SESSION)),
     ]
@@ -156,6 +157,7 @@ fn as_text() -> Vec<Seed> {
         ("parity", names::parity(PackId([3; 32]), HeaderSum([4; 16]))),
         ("fence", names::fence(SESSION, COLLECTOR)),
         ("settlement", names::settlement(SESSION, COLLECTOR)),
+        ("acquittal", names::acquittal(SESSION, COLLECTOR)),
     ];
     let spaced = today.replace("mainstayrepository", "mainstay repository");
     let others = [

@@ -215,6 +215,11 @@ impl Index {
         self.is_vouched(domain, pack) && !self.removed.contains(pack)
     }
 
+    /// Whether a pack was deleted: whoever did it and sleeps may do it again, though its bytes have come back.
+    pub fn was_removed(&self, pack: PackId) -> bool {
+        self.removed.contains(pack)
+    }
+
     /// Whether a table of chunks of a domain vouches for a pack.
     pub fn is_vouched(&self, domain: DomainId, pack: PackId) -> bool {
         self.vouched.get(&domain).is_some_and(|packs| packs.contains(&pack))

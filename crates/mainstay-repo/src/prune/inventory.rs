@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::needs::Needs;
-use super::observer::PruneObserver;
+use super::observer::{PruneObserver, Unobserved};
 use super::plan::{PackUse, PrunePlan, plan_prune};
 use super::snapshots::Snapshots;
 use super::surroundings::Surroundings;
@@ -42,7 +42,7 @@ impl Inventory {
         (hold, observer): (i64, &dyn PruneObserver),
     ) -> Result<Self> {
         let snapshots = Snapshots::read(repository, hold)?;
-        let index = index_of_present(repository, around)?;
+        let index = index_of_present(repository, around.condemned.packs())?;
         let mut needs = Needs::find(repository, index, &snapshots, observer)?;
         needs.may_thin = !around.open.has_collector();
         let mut held = HashSet::new();
@@ -50,7 +50,7 @@ impl Inventory {
             let (rescued, lacking) = rescue_condemned(repository, around, session, &needs)?;
             held = lacking;
             if !rescued.is_empty() {
-                needs.index = index_of_present(repository, around)?;
+                needs.index = index_of_present(repository, around.condemned.packs())?;
             }
         }
         // Listed after the index was opened: what its tables name is there by now, or gone.
@@ -84,7 +84,8 @@ impl Inventory {
     }
 
     pub fn plan(&self) -> PrunePlan {
-        let held = self.snapshots.kept.iter().filter(|entry| entry.forgotten).count() as u64;
+        let held =
+            self.snapshots.kept.iter().filter(|entry| entry.forgotten).chain(&self.snapshots.void).count() as u64;
         let gone = self.snapshots.forgotten.iter().map(ProvedSnapshot::id).collect();
         PrunePlan { held_snapshots: held, ..plan_prune(self.packs.clone(), gone) }
     }
@@ -92,8 +93,8 @@ impl Inventory {
 
 /// Opens the index without the packs that are condemned or gone: a table of long ago that names them comes back to life when
 /// the one that superseded it is gone, and must hide no copy that is there.
-fn index_of_present(repository: &Repository, around: &Surroundings) -> Result<Arc<Index>> {
-    let mut absent: HashSet<PackId> = around.condemned.packs();
+fn index_of_present(repository: &Repository, condemned: HashSet<PackId>) -> Result<Arc<Index>> {
+    let mut absent = condemned;
     // Pages of chunks are read once, when it is found out what is needed.
     let index = repository.index_beside(absent.clone(), Care::BlockPages)?;
     if let Some(lost) = index.lost().first() {
@@ -105,6 +106,21 @@ fn index_of_present(repository: &Repository, around: &Surroundings) -> Result<Ar
     }
     absent.extend(gone);
     repository.index_beside(absent, Care::Tails)
+}
+
+/// Makes sure that the keys of what a snapshot needs are here, and what is here of thinned blocks is all that it needs of them.
+///
+/// # Errors
+/// [`Error::BlockMissing`] when something was taken out that it needs, or that nobody can tell; [`Error::Missing`] or [`Error::Damaged`] of a key.
+pub fn require_every_part(repository: &Repository, entry: &ProvedSnapshot, condemned: HashSet<PackId>) -> Result<()> {
+    let snapshots = Snapshots { kept: vec![entry.clone()], ..Snapshots::default() };
+    let index = index_of_present(repository, condemned)?;
+    let needs = Needs::find(repository, index, &snapshots, &Unobserved)?;
+    needs.live.sessions().try_for_each(|session| repository.data_keys.get(session).map(drop))?;
+    match needs.lacking(repository)? {
+        Some(block) => Err(Error::BlockMissing { block: block.to_string() }),
+        None => Ok(()),
+    }
 }
 
 /// Copies what is needed of condemned packs and has no good copy elsewhere; answers which blocks, and in which packs there is
@@ -120,7 +136,7 @@ fn rescue_condemned(
     for pack in &condemned {
         match repository.read_pack_listing(pack) {
             // What is in it is not known: what is nowhere else may be there.
-            Err(error) if error.kind() == Kind::Corrupt && needs.lack_something(repository)? => {
+            Err(error) if error.kind() == Kind::Corrupt && needs.lacking(repository)?.is_some() => {
                 lacking.extend(names::parse_pack(&pack.name).map(|(id, _)| id));
             }
             Err(error) if error.kind() == Kind::Corrupt => {}

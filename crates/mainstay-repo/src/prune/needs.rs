@@ -62,15 +62,21 @@ impl Needs {
         for entry in &snapshots.kept {
             live.union(&repository.reference_map(entry.id(), &entry.signed.references)?);
         }
+        let mut gone = BlockSet::default();
+        for entry in &snapshots.void {
+            add_what_is_here((&mut live, &mut gone), (repository, &index), entry)?;
+        }
         let sight = Sight::of(repository);
         let mut living = None;
         if sight == Sight::Full {
             // Whether every page can be read shows here, before anything else is done.
             index.read_chunk_tables()?;
-            living = walk_trees(repository, &index, &snapshots.kept, observer)?;
+            living = walk_trees(repository, &index, snapshots, observer)?;
         }
         if let Some(living) = &living {
-            living.add_blocks(&mut live);
+            let mut walked = BlockSet::default();
+            living.add_blocks(&mut walked);
+            live.extend(walked.iter().filter(|block| !gone.contains(*block)));
         }
         let lost = repository.known_losses()?.accepted;
         Ok(Self { sight, index, live, lost, living, may_thin: true })
@@ -103,8 +109,8 @@ impl Needs {
         Ok(false)
     }
 
-    /// Whether something is needed that no copy has: two thinned ones may complete each other.
-    pub fn lack_something(&self, repository: &Repository) -> Result<bool> {
+    /// A block of which something is needed that no copy has: two thinned ones may complete each other.
+    pub fn lacking(&self, repository: &Repository) -> Result<Option<BlockId>> {
         for block in self.live.iter() {
             let copies = self.index.copies(block)?;
             if copies.is_empty() || copies.iter().any(|place| !place.thinned) {
@@ -116,10 +122,10 @@ impl Needs {
                 kept.into_iter().for_each(|range| there.add(block, range));
             }
             if !self.is_within(block, there.of(block).unwrap_or_default()) {
-                return Ok(true);
+                return Ok(Some(block));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Whether a copy of a block has everything that is needed of it, as the opened block says: the chunk table beside it is not
@@ -147,17 +153,38 @@ impl Needs {
     }
 }
 
+/// A void snapshot may lack anything: what is left of it stays, and what is gone stops nobody.
+fn add_what_is_here(
+    (live, gone): (&mut BlockSet, &mut BlockSet),
+    (repository, index): (&Repository, &Index),
+    entry: &ProvedSnapshot,
+) -> Result<()> {
+    let Some(map) = unless_damaged(repository.reference_map(entry.id(), &entry.signed.references))? else {
+        return Ok(());
+    };
+    for block in map.iter() {
+        match index.find_block(block)? {
+            Some(_) => drop(live.insert(block)),
+            None if live.contains(block) => {}
+            None => drop(gone.insert(block)),
+        }
+    }
+    Ok(())
+}
+
 /// A tree that cannot be read is no reason to keep what is known to be dead: then blocks are kept as a whole.
 fn walk_trees(
     repository: &Repository,
     index: &Arc<Index>,
-    kept: &[ProvedSnapshot],
+    snapshots: &Snapshots,
     observer: &dyn PruneObserver,
 ) -> Result<Option<Living>> {
     let trees = TreeReader::new(repository.block_reader(index));
     let read = |entry: &ProvedSnapshot| Ok(repository.read_signed_snapshot(entry.signed.place)?.1.root);
-    let walked = kept
+    let walked = snapshots
+        .kept
         .iter()
+        .chain(&snapshots.void)
         .map(read)
         .collect::<Result<Vec<_>>>()
         .and_then(|roots| Living::walk(&trees, roots.iter(), observer));

@@ -95,13 +95,6 @@ impl<'r> Removal<'r> {
         self.compared = Some(needed);
     }
 
-    /// Removes snapshots that nobody was told of.
-    pub fn void_snapshots(&mut self) -> Result<()> {
-        let void: Vec<CondemnedSnapshot> = self.snapshots.void.iter().map(place_of).collect();
-        self.record(&void, [])?;
-        void.iter().try_for_each(|place| self.snapshot(place))
-    }
-
     /// Condemns forgotten snapshots and packs that nothing needs, and deletes what may go at once.
     pub fn dead(&mut self, snapshots: &[ProvedSnapshot], packs: &[PackUse]) -> Result<()> {
         let is_new = |entry: &&ProvedSnapshot| !self.condemned_snapshots.contains(&entry.id());
@@ -214,7 +207,6 @@ impl<'r> Removal<'r> {
         let fences = self.repository.fences()?;
         let snapshots = self.snapshots;
         let mut known = HashSet::new();
-        known.extend(snapshots.void.iter().map(ProvedSnapshot::id));
         let forgotten = snapshots.forgotten.iter().map(ProvedSnapshot::id);
         known.extend(forgotten.filter(|id| marks.contains(id)));
         let mut now = Now { kept: snapshots.kept_ids(), needed: BlockSet::default() };

@@ -10,10 +10,13 @@ use crate::id::{SessionId, SnapshotId};
 use crate::repository::{AllSnapshots, ProvedSnapshot, Repository};
 
 /// Every snapshot.
+#[derive(Default)]
 pub struct Snapshots {
+    /// Those that go, void ones among them.
     pub forgotten: Vec<ProvedSnapshot>,
     pub kept: Vec<ProvedSnapshot>,
-    /// Those that came after the fence of their session: nobody was told that they are there.
+    /// Those that came after the fence of their session, and stay for now with what is here of their blocks: nobody was told that they are
+    /// there, but where the files of a repository were copied they may be what somebody relies on.
     pub void: Vec<ProvedSnapshot>,
     /// Those that cannot be read, for a repair that keeps all blocks that may be theirs; a prune goes on without none.
     pub unreadable: HashSet<SnapshotId>,
@@ -21,19 +24,25 @@ pub struct Snapshots {
 
 impl Snapshots {
     /// Reads them; one that was forgotten less than `hold` nanoseconds ago stays, and so does one that was forgotten in the
-    /// future.
+    /// future. Void ones go likewise, by the mark that the first prune puts which meets them.
     pub fn read(repository: &Repository, hold: i64) -> Result<Self> {
         let every = repository.every_snapshot()?;
         repository.confirm_history(&every)?;
         let now = (repository.liveness.now)();
-        let (mut forgotten, mut kept) = (Vec::new(), Vec::new());
-        for entry in every.entries {
-            // It goes for good only by a mark that is whole, names it, and was signed by somebody who may forget.
+        // It goes for good only by a mark that is whole, names it, and was signed by somebody who may forget.
+        let goes = |entry: &ProvedSnapshot| -> Result<bool> {
             let mark = if entry.forgotten { repository.mark(entry.id())? } else { None };
-            let goes = mark.is_some_and(|mark| now.saturating_sub(mark.forgotten) >= hold);
-            if goes { forgotten.push(entry) } else { kept.push(entry) }
+            Ok(mark.is_some_and(|mark| now.saturating_sub(mark.forgotten) >= hold))
+        };
+        let mut snapshots = Self::default();
+        for entry in every.entries {
+            if goes(&entry)? { snapshots.forgotten.push(entry) } else { snapshots.kept.push(entry) }
         }
-        Ok(Self { forgotten, kept, void: every.void, unreadable: HashSet::new() })
+        for entry in every.void {
+            let is_over = hold <= 0 || goes(&entry)?;
+            if is_over { snapshots.forgotten.push(entry) } else { snapshots.void.push(entry) }
+        }
+        Ok(snapshots)
     }
 
     /// All of them to stay, forgotten ones and those that cannot be read among them, but for those that a collector has
@@ -47,13 +56,17 @@ impl Snapshots {
             return Err(vanished);
         }
         let unreadable = lost.iter().filter_map(|lost| lost.place).map(|place| place.id).collect();
-        let goes = |entry: &ProvedSnapshot| entry.forgotten && condemned.contains(&entry.id());
-        let (forgotten, kept) = entries.into_iter().partition(goes);
+        let is_condemned = |entry: &ProvedSnapshot| condemned.contains(&entry.id());
+        let goes = |entry: &ProvedSnapshot| entry.forgotten && is_condemned(entry);
+        let (mut forgotten, kept): (Vec<_>, _) = entries.into_iter().partition(goes);
+        let (doomed, void): (Vec<_>, _) = void.into_iter().partition(is_condemned);
+        forgotten.extend(doomed);
         Ok(Self { forgotten, kept, void, unreadable })
     }
 
     pub fn kept_ids(&self) -> HashSet<SnapshotId> {
-        self.kept.iter().map(ProvedSnapshot::id).chain(self.unreadable.iter().copied()).collect()
+        let kept = self.kept.iter().chain(&self.void).map(ProvedSnapshot::id);
+        kept.chain(self.unreadable.iter().copied()).collect()
     }
 
     /// Whether a snapshot stands elsewhere than a condemned list says.
@@ -65,8 +78,7 @@ impl Snapshots {
 
     /// Every snapshot that was listed.
     pub fn every_id(&self) -> HashSet<SnapshotId> {
-        let listed = self.forgotten.iter().chain(&self.void).map(ProvedSnapshot::id);
-        listed.chain(self.kept_ids()).collect()
+        self.forgotten.iter().map(ProvedSnapshot::id).chain(self.kept_ids()).collect()
     }
 
     /// Sessions whose blocks share no pack with those of others.

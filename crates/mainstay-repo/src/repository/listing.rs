@@ -66,6 +66,7 @@ impl Listing {
 }
 
 /// A snapshot as whoever deletes knows it: by what it says in clear and proves.
+#[derive(Clone)]
 pub(crate) struct ProvedSnapshot {
     pub signed: SignedSnapshot,
     /// Forgotten, and still here until the next prune.

@@ -189,6 +189,10 @@ fn look_at_fence(repository: &Repository, name: &str, bytes: &[u8]) -> Decoded<(
             let said = repository.judge.open_object(ObjectKind::Settlement, bytes)?;
             coord::decode_settlement((session, collector), &said).map(drop)
         }
+        FenceName::Acquittal(by) => {
+            let said = repository.judge.open_object(ObjectKind::Acquittal, bytes)?;
+            coord::decode_acquittal((session, by), &said).map(drop)
+        }
     }
 }
 

@@ -17,7 +17,6 @@ mod packer;
 mod permits;
 mod rescue;
 mod twins;
-mod undelete;
 mod under_way;
 
 use std::borrow::Cow;
@@ -49,7 +48,7 @@ pub(crate) use directories::Directories;
 use known::{KnownChunks, Place};
 use packer::Packer;
 pub use permits::Permits;
-pub(crate) use rescue::{Copies, listed_packs, rescue};
+pub(crate) use rescue::{Copies, Wanted, listed_packs, rescue};
 pub(crate) use twins::Twins;
 
 /// What a session may use of what is there.

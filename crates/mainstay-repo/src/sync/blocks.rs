@@ -147,11 +147,11 @@ impl<'r> Blocks<'r> {
         Ok(copies)
     }
 
-    /// Whether a copy is what a table says: its pack is one for which somebody of the domain vouches, was never removed, and names it,
+    /// Whether a copy is what a table says: its pack was never removed, and is one for which somebody of the domain vouches, and names it,
     /// or else it opens.
     fn is_sure(&self, block: BlockId, copy: &BlockPlace) -> Result<bool> {
-        // Of which domain a session was its data key says.
-        if unless_damaged(self.here.data_keys.get(block.session))?.is_none() {
+        // Of which domain a session was its data key says. And where files were copied, a name that was removed may come back.
+        if self.own.was_removed(copy.pack) || unless_damaged(self.here.data_keys.get(block.session))?.is_none() {
             return Ok(false);
         }
         let is_vouched = self.own.is_sure(self.here.keys.domain_of(block.session), copy.pack);

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::fence::Fences;
 use crate::format::history::RemovedSnapshot;
 use crate::format::names;
-use crate::id::SnapshotId;
+use crate::id::{SessionId, SnapshotId};
 use crate::repository::{
     AllSnapshots, LostSnapshot, ProvedSnapshot, Removed, Repository, SignedSnapshot, SnapshotPlace, list,
 };
@@ -77,6 +77,11 @@ impl Known {
         })
     }
 
+    /// Whether anybody had fenced a session here when the sync began.
+    pub fn is_fenced_here(&self, session: SessionId) -> bool {
+        self.fences_here.is_fenced(session)
+    }
+
     /// Notes that a snapshot is here; answers what is to be recorded, where it was recorded as being elsewhere: from now on its
     /// absence would be a gap again.
     pub fn arrive(&mut self, signed: &SignedSnapshot) -> Option<RemovedSnapshot> {
@@ -95,7 +100,9 @@ impl Known {
             lost.into_iter().filter_map(|lost: LostSnapshot| Some((lost.place?, lost.error))).collect();
         for ProvedSnapshot { signed, forgotten: is_forgotten } in &self.there.entries {
             let place = signed.place;
-            if self.here.contains(&place.id) {
+            // One that is here and void is brought as if it were not here: what it lacks comes, and it is acquitted.
+            let is_void = self.fences_here.is_void(signed.session, place.id);
+            if self.here.contains(&place.id) && !is_void {
                 // What is to go here needs nothing.
                 if !self.doomed_here.contains(&place.id) && !self.marked_here.contains(&place.id) {
                     present.push(signed.clone());
@@ -108,10 +115,6 @@ impl Known {
                 forgotten += 1;
             } else if self.removed_here.was_here(place.id) {
                 removed.push(place);
-            } else if self.fences_here.is_void(signed.session, place.id) {
-                let problem =
-                    "the session that wrote it was fenced here before it came, so that it would count for nothing";
-                left_out.push((place, Error::damaged("bring snapshot", place.name(), problem)));
             } else {
                 wanted.push(signed.clone());
             }

@@ -1,6 +1,6 @@
-//! `mainstay undelete`: take back that a snapshot was forgotten.
+//! `mainstay undelete`: take back that a snapshot was forgotten, or that it came too late to count.
 //!
-//! Owns finding the snapshot among the forgotten ones and the presentation; the engine makes sure that it is whole.
+//! Owns finding the snapshot among those and the presentation; the engine makes sure that it is whole.
 
 use mainstay_repo::{Error, Right, SnapshotEntry};
 use serde::Serialize;
@@ -20,7 +20,9 @@ Examples:
 /// Bring a forgotten snapshot back
 ///
 /// A snapshot that was forgotten can be taken back until a prune removes it, which is seven days later unless `--hold` says something
-/// else. Without SNAP those that can be taken back are listed.
+/// else. So can one that is void: it came after the backup that wrote it had been taken for dead, as in a copy of the repository's
+/// files that was made meanwhile; it counts from now on if all that it needs is here. Without SNAP those that can be taken back are
+/// listed.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -43,15 +45,20 @@ struct ForgottenFields {
     snapshot: String,
     source: String,
     started: String,
+    /// It was not forgotten: it came after the session that wrote it was fenced.
+    void: bool,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Maintain, "undelete")?;
     let listing = Listing::read(&opened)?;
-    let mut forgotten: Vec<&SnapshotEntry> = listing.entries.iter().filter(|entry| entry.forgotten).collect();
+    let listed =
+        listing.entries.iter().filter(|entry| entry.forgotten).map(|entry| Candidate { entry, is_void: false });
+    let void = listing.void.iter().map(|entry| Candidate { entry, is_void: true });
+    let mut candidates: Vec<Candidate<'_>> = listed.chain(void).collect();
     let mut undeleted = None;
     if let Some(text) = &arguments.snapshot {
-        let entry = find(&forgotten, text)?;
+        let entry = find(&candidates, text)?;
         opened.repository.undelete(entry.id).map_err(|error| match error {
             Error::Missing { verb: "undelete snapshot", .. } => {
                 let message = format!("undelete snapshot {}: a prune has removed it meanwhile", entry.id.short());
@@ -59,13 +66,13 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
             }
             other => other.into(),
         })?;
-        forgotten.retain(|other| other.id != entry.id);
+        candidates.retain(|other| other.entry.id != entry.id);
         undeleted = Some(entry);
     }
     if context.output.is_json() {
         let fields = Fields {
             undeleted: undeleted.map(|entry| entry.id.to_string()),
-            forgotten: forgotten.iter().map(|entry| fields(entry)).collect(),
+            forgotten: candidates.iter().map(fields).collect(),
         };
         context.output.document(&fields)?;
         listing.rewinds.warn(&context.output);
@@ -73,9 +80,9 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     }
     match undeleted {
         Some(entry) => context.output.outcome(&format!("brought back {}\n", line(entry)))?,
-        None if forgotten.is_empty() => context.output.say("no snapshot is forgotten"),
+        None if candidates.is_empty() => context.output.say("no snapshot is forgotten"),
         None => {
-            list(&forgotten, context)?;
+            list(&candidates, context)?;
             context.output.say("next: mainstay undelete ID");
         }
     }
@@ -83,12 +90,19 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     Ok(listing.rewinds.exit_code(ExitCode::Success))
 }
 
-/// The one forgotten snapshot whose identifier begins so.
-fn find<'e>(forgotten: &[&'e SnapshotEntry], text: &str) -> Result<&'e SnapshotEntry> {
+/// A snapshot that can be taken back.
+struct Candidate<'e> {
+    entry: &'e SnapshotEntry,
+    is_void: bool,
+}
+
+/// The one of them whose identifier begins so.
+fn find<'e>(candidates: &[Candidate<'e>], text: &str) -> Result<&'e SnapshotEntry> {
     let wanted = text.to_ascii_lowercase();
-    let matching: Vec<_> = forgotten.iter().filter(|entry| entry.id.to_string().starts_with(&wanted)).collect();
+    let begins_so = |candidate: &&Candidate<'_>| candidate.entry.id.to_string().starts_with(&wanted);
+    let matching: Vec<_> = candidates.iter().filter(begins_so).collect();
     match matching.as_slice() {
-        [entry] if !wanted.is_empty() => Ok(entry),
+        [candidate] if !wanted.is_empty() => Ok(candidate.entry),
         found => {
             let problem = if found.is_empty() { "no forgotten snapshot begins so" } else { "several begin so" };
             let message = format!("find snapshot {}: {problem}", escape::message(text));
@@ -103,19 +117,23 @@ fn line(entry: &SnapshotEntry) -> String {
     format!("snapshot {} of {} #{}", entry.id.short(), escape::text(&snapshot.source), snapshot.sequence)
 }
 
-fn fields(entry: &SnapshotEntry) -> ForgottenFields {
+fn fields(candidate: &Candidate<'_>) -> ForgottenFields {
+    let entry = candidate.entry;
     ForgottenFields {
         snapshot: entry.id.to_string(),
         source: entry.snapshot.source.clone(),
         started: time::utc(entry.snapshot.started),
+        void: candidate.is_void,
     }
 }
 
-fn list(forgotten: &[&SnapshotEntry], context: &Context) -> Result<()> {
-    let mut table = Table::new(&[("ID", Align::Left), ("TIME", Align::Left), ("SOURCE", Align::Left)]);
-    for entry in forgotten {
+fn list(candidates: &[Candidate<'_>], context: &Context) -> Result<()> {
+    let mut table =
+        Table::new(&[("ID", Align::Left), ("TIME", Align::Left), ("SOURCE", Align::Left), ("STATE", Align::Left)]);
+    for Candidate { entry, is_void } in candidates {
+        let state = if *is_void { "void" } else { "forgotten" };
         let source = format!("{} #{}", escape::text(&entry.snapshot.source), entry.snapshot.sequence);
-        table.push(vec![entry.id.short(), time::local(entry.snapshot.started), source]);
+        table.push(vec![entry.id.short(), time::local(entry.snapshot.started), source, state.to_owned()]);
     }
     context.output.table(&table)
 }

@@ -113,3 +113,46 @@ fn prune_holds_what_was_forgotten_unless_it_is_told_otherwise() {
     world.ok(&["undelete", &ids[0]]);
     assert_eq!(world.snapshots(), ids);
 }
+
+#[test]
+fn a_snapshot_that_came_late_into_a_copy_of_the_files_is_told_and_taken_back() {
+    let world = three_snapshots();
+    let last = world.snapshots().pop().expect("three snapshots");
+    let (original, mirror) = (world.repository(), world.path("mirror"));
+    copy_missing(&original, &mirror);
+    // As if the files had been copied just before the last snapshot was written.
+    let late = files(&mirror).into_iter().filter(|file| {
+        let name = file.strip_prefix(&mirror).expect("it is in the mirror").to_string_lossy().into_owned();
+        name.starts_with("snapshots/") && name.contains(&last)
+            || name.starts_with("coord/leases/") && name.ends_with("/end")
+    });
+    late.for_each(|file| std::fs::remove_file(file).expect("it can be removed"));
+    let at = mirror.to_str().expect("a name in UTF-8");
+    world.ok(&["prune", "--hold", "0d", "--repo", at]);
+    copy_missing(&original, &mirror);
+    let told = world.ok(&["check", "--repo", at]);
+    let text = format!("{}{}", told.stdout, told.stderr);
+    assert!(
+        text.contains("counts for nothing") && text.contains(&format!("mainstay undelete {}", &last[..8])),
+        "{told:#?}"
+    );
+    let listed = world.ok(&["undelete", "--repo", at]);
+    assert!(listed.stdout.contains(&last[..8]) && listed.stdout.contains("void"), "{listed:#?}");
+    world.ok(&["prune", "--hold", "7d", "--repo", at]);
+    world.ok(&["undelete", &last[..8], "--repo", at]);
+    std::fs::remove_dir_all(&original).expect("it can be removed");
+    world.ok(&["prune", "--hold", "0d", "--repo", at]);
+    world.ok(&["verify", "--repo", at]);
+    world.ok(&["restore", &last, "--target", "out", "--verify", "--repo", at]);
+}
+
+/// Copies the files that are not there.
+fn copy_missing(from: &std::path::Path, to: &std::path::Path) {
+    for file in files(from) {
+        let target = to.join(file.strip_prefix(from).expect("it is in there"));
+        if !target.exists() {
+            std::fs::create_dir_all(target.parent().expect("it has one")).expect("it can be made");
+            std::fs::copy(&file, &target).expect("it can be copied");
+        }
+    }
+}

@@ -33,6 +33,10 @@ fn settlement() -> Settlement {
     Settlement { session: session_id(0x5e), collector: session_id(0xcc), survivors: vec![SnapshotId([0x5a; 32])] }
 }
 
+fn acquittal() -> Acquittal {
+    Acquittal { session: session_id(0x5e), by: session_id(0xcc), snapshot: SnapshotId([0x5a; 32]) }
+}
+
 fn trash() -> Trash {
     Trash { snapshot: SnapshotId([0x5a; 32]), forgotten: -7 }
 }
@@ -76,6 +80,15 @@ fn a_settlement_has_these_bytes_for_ever() {
     assert_eq!(hex(&said), format!("a30150{}0250{}03815820{}", "5e".repeat(16), "cc".repeat(16), "5a".repeat(32)));
     let decode = |session, collector| decode_settlement((session, collector), &said);
     assert_eq!(decode(session_id(0x5e), session_id(0xcc)), Ok(settlement()));
+    assert!(decode(session_id(0x5f), session_id(0xcc)).is_err() && decode(session_id(0x5e), session_id(0xcd)).is_err());
+}
+
+#[test]
+fn an_acquittal_has_these_bytes_for_ever() {
+    let said = encode_acquittal(&acquittal());
+    assert_eq!(hex(&said), format!("a30150{}0250{}035820{}", "5e".repeat(16), "cc".repeat(16), "5a".repeat(32)));
+    let decode = |session, by| decode_acquittal((session, by), &said);
+    assert_eq!(decode(session_id(0x5e), session_id(0xcc)), Ok(acquittal()));
     assert!(decode(session_id(0x5f), session_id(0xcc)).is_err() && decode(session_id(0x5e), session_id(0xcd)).is_err());
 }
 

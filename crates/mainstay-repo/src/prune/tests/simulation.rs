@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::fixtures::effort::Effort;
-use crate::fixtures::{FailingStore, draft, read_back, secret, store_files};
+use crate::fixtures::{FailingStore, Failure, copy_files, draft, read_back, secret, store_files};
 use crate::id::SnapshotId;
 use crate::keys::Secret;
 use crate::repair::{Means, OnLoss, RepairMode, RepairOptions};
@@ -197,6 +197,9 @@ fn forget_something(at: At<'_>, repository: &Repository) {
 }
 
 fn undelete_something(at: At<'_>, repository: &Repository) {
+    if at.lock().below(3) == 0 {
+        return acquit_something(at, repository);
+    }
     let mut world = at.lock();
     let Some(id) = world.any_of(at.side, |side| &side.forgotten) else { return };
     let files = world.sides[at.side].forgotten.remove(&id).unwrap_or_default();
@@ -207,6 +210,21 @@ fn undelete_something(at: At<'_>, repository: &Repository) {
     if undeleted.is_ok() {
         at.note(&mut world, "undeleted", "it is back");
         world.sides[at.side].kept.insert(id, files);
+    }
+}
+
+/// Brings back a snapshot that came after the fence of its session. Of one that a sync had brought everybody believed that it is there already.
+fn acquit_something(at: At<'_>, repository: &Repository) {
+    let Ok(listing) = repository.list_snapshots() else { return };
+    let Some(entry) = listing.void.first() else { return };
+    let undeleted = repository.undelete(entry.id);
+    let mut world = at.lock();
+    at.note(&mut world, "undelete", &format!("undelete {}, which is void: {undeleted:?}", entry.id.short()));
+    if undeleted.is_ok() {
+        at.note(&mut world, "acquitted", "it counts");
+        let files = world.contents[&entry.snapshot.sequence].clone();
+        world.sides[at.side].ever.insert(entry.id);
+        world.sides[at.side].kept.insert(entry.id, files);
     }
 }
 
@@ -243,7 +261,6 @@ fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
     let stores = [MemoryStore::default(), MemoryStore::default()];
     let first = create(stores[0].clone());
     let maintainer = super::blind::maintainer(&first);
-    first.create_copy(Arc::new(stores[1].clone())).unwrap();
     let world = Arc::new(Mutex::new(World {
         state: seed,
         last: 0,
@@ -254,6 +271,7 @@ fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
         counts: BTreeMap::new(),
         log: Vec::new(),
     }));
+    make_the_other(&world, (&first, &stores));
     for _ in 0..OPERATIONS {
         operate(&world, &stores, 0);
     }
@@ -262,6 +280,40 @@ fn simulate(seed: u64) -> BTreeMap<&'static str, u64> {
         end(&mut world, seed, &stores, side);
     }
     std::mem::take(&mut world.counts)
+}
+
+/// The other copy of the repository: one that was created as such, or the files of a moment in which a session was at work.
+fn make_the_other(world: &Shared, (first, stores): (&Repository, &[MemoryStore; 2])) {
+    let (is_mirror, call, liveness) = {
+        let mut world = world.lock().unwrap();
+        (world.below(3) == 0, world.below(40), world.process())
+    };
+    if !is_mirror {
+        return drop(first.create_copy(Arc::new(stores[1].clone())).unwrap());
+    }
+    let failing = FailingStore::new(stores[0].clone(), Failure::Never);
+    let [from, to] = stores.clone();
+    let copy = move || copy_files(&to, &from);
+    failing.before(call, copy.clone());
+    let at = At { world, side: 0, depth: 0 };
+    if let Ok(repository) = Repository::open(Arc::new(failing.clone()), &secret(), liveness) {
+        back_up_something(at, &repository);
+    }
+    if failing.calls() <= call {
+        copy();
+    }
+    let mut world = world.lock().unwrap();
+    at.note(&mut world, "mirrored", &format!("the files are copied before call {call}"));
+    // What was there already was confirmed there as well.
+    let listed: Vec<(SnapshotId, u64)> = {
+        let entries = open(stores[1].clone(), alive()).snapshots().unwrap();
+        entries.iter().map(|entry| (entry.id, entry.snapshot.sequence)).collect()
+    };
+    for (id, sequence) in listed {
+        let files = world.contents[&sequence].clone();
+        world.sides[1].ever.insert(id);
+        world.sides[1].kept.insert(id, files);
+    }
 }
 
 /// Everybody has gone; what is left is brought together, repaired and pruned.
