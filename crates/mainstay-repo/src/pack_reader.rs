@@ -46,6 +46,9 @@ pub(crate) fn read_object(store: &dyn Store, name: &str, verb: &'static str) -> 
     })
 }
 
+/// What gives what can be had of a block that is in no pack.
+pub type LastResort = Box<dyn Fn(BlockId, BlockKind) -> Result<Option<OpenBlock>> + Send + Sync>;
+
 /// The plaintext of a block, in a buffer that can be used again.
 #[derive(Debug, Default)]
 pub struct OpenBlock {
@@ -55,6 +58,12 @@ pub struct OpenBlock {
 }
 
 impl OpenBlock {
+    /// A thinned block, of its map and then the bytes that are there.
+    pub(crate) fn of_thinned(coded: &[u8]) -> Result<Self, Problem> {
+        let mut plain = Self::default();
+        plain.spread(coded).map(|()| plain)
+    }
+
     /// Length of the plaintext, with what was taken out.
     pub fn raw_len(&self) -> u64 {
         self.bytes.len() as u64
@@ -143,12 +152,18 @@ pub struct BlockReader {
     cached: Mutex<VecDeque<CachedBlock>>,
     /// For what the index has lost or leads to in vain; `None` if nothing counts but the copy that the index leads to.
     copies: Option<Copies>,
+    last_resort: Option<LastResort>,
 }
 
 impl BlockReader {
     pub(crate) fn new(store: Arc<dyn Store>, keys: Arc<Keys>, data_keys: Arc<DataKeys>, index: Arc<Index>) -> Self {
         let (cached, copies) = (Mutex::default(), Some(Copies::default()));
-        Self { store, keys, data_keys, index, cached, copies }
+        Self { store, keys, data_keys, index, cached, copies, last_resort: None }
+    }
+
+    /// The same, which asks for a block that no pack gives.
+    pub(crate) fn with_last_resort(self, last_resort: LastResort) -> Self {
+        Self { last_resort: Some(last_resort), ..self }
     }
 
     /// The same for whoever wants to rely on a block later: any copy but the one that the index leads to may be gone then.
@@ -319,7 +334,13 @@ impl BlockReader {
             return Ok(plain);
         }
         let mut plain = OpenBlock::default();
-        self.read_into((block, kind), bytes, &mut Vec::new(), &mut plain)?;
+        match self.read_into((block, kind), bytes.clone(), &mut Vec::new(), &mut plain) {
+            Err(error) if error.kind() == Kind::Corrupt => {
+                let found = self.last_resort.as_ref().map_or(Ok(None), |give| give(block, kind))?;
+                plain = found.filter(|found| found.holds(&bytes)).ok_or(error)?;
+            }
+            read => read?,
+        }
         let plain = Arc::new(plain);
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         if cached.len() >= CACHED_BLOCKS {

@@ -19,6 +19,7 @@ mod run;
 mod sidecars;
 mod sister;
 mod small;
+mod stored_again;
 mod treat;
 
 use crate::error::Result;
@@ -58,7 +59,7 @@ pub enum Means {
     /// Nothing was damaged that a snapshot needs and that is not stored elsewhere.
     #[default]
     Rest,
-    /// What was damaged in it was stored again since, and was put together from that.
+    /// What was damaged in it, or all of it where it is gone, was stored again since, and was put together from that.
     Chunks,
     /// It was made anew from what it is derived from.
     Derived,

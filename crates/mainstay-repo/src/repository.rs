@@ -317,12 +317,6 @@ impl Repository {
         Index::open(self.store.clone(), self.keys.clone(), absent, care)
     }
 
-    /// The same for whoever stores: what is known to be lost counts as absent too, so that it is stored again where a source
-    /// still has it.
-    pub(crate) fn index_without_losses(&self, absent: HashSet<PackId>, lost: BlockSet) -> Result<Arc<Index>> {
-        self.open_index(absent, Care::Tails).map(|index| index.without_blocks(lost).into())
-    }
-
     /// The sessions that count for nothing any more.
     pub fn fences(&self) -> Result<Fences> {
         Fences::read(&*self.store, &self.judge)

@@ -23,7 +23,9 @@ const BLOCK_ROWS: u64 = 1 << 19;
 /// Merges each group of [`FAN_IN`] or more tables of like size; answers how many tables were merged.
 pub fn merge_when_many(index: &Index) -> Result<usize> {
     let mut merged = 0;
-    let own: Vec<&Table> = index.chunks.iter().filter(|table| index.is_own(table)).collect();
+    // A merged table has one row of a chunk, and none of a block that is lost.
+    let is_left_alone = |table: &Table| table.sessions().iter().any(|session| index.left_alone.contains(session));
+    let own = index.chunks.iter().filter(|table| index.is_own(table) && !is_left_alone(table)).collect();
     for tables in groups(own, limits::TABLE_ROWS) {
         merge_chunks(index, &tables)?;
         merged += tables.len();

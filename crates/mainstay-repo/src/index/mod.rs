@@ -6,6 +6,7 @@
 mod cache;
 mod filter;
 mod merge;
+mod rows;
 mod table;
 mod writer;
 
@@ -106,6 +107,8 @@ pub struct Index {
     removed: RemovedPacks,
     /// Blocks that are not found though tables name them.
     absent: BlockSet,
+    /// Sessions of blocks whose chunks somebody may still ask for where no pack has them: a merge leaves tables that know one alone.
+    left_alone: HashSet<SessionId>,
     cache: PageCache,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<Keys>,
@@ -133,6 +136,11 @@ impl Index {
     /// The same index, in which these blocks are not found.
     pub fn without_blocks(self, absent: BlockSet) -> Self {
         Self { absent, ..self }
+    }
+
+    /// The same index, of which no table of chunks is merged that knows one of these sessions.
+    pub fn leaving_alone(self, left_alone: HashSet<SessionId>) -> Self {
+        Self { left_alone, ..self }
     }
 
     /// Opens the live tables among those named.
@@ -188,6 +196,7 @@ impl Index {
             lost,
             condemned: HashSet::new(),
             absent: BlockSet::default(),
+            left_alone: HashSet::new(),
             cache: PageCache::new(),
             store,
             keys,

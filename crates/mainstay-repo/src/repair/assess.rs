@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::Means;
 use super::inspect::{DamagedPack, Packs, Standing};
+use super::stored_again::chunk_elsewhere;
 use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::block::ChunkTable;
 use crate::format::names;
@@ -64,6 +65,8 @@ pub struct Assess<'r> {
     pub needed: Needed,
     /// Blocks that a sister has lent, or would lend.
     pub lent: BlockSet,
+    /// Blocks that were in no pack and are put together, or would be: what snapshots need of them.
+    pub rebuilt: BlockSet,
 }
 
 /// The bytes of a damaged pack, or those that parity gave back.
@@ -87,6 +90,7 @@ impl Assess<'_> {
                 let is_used = origin != Some(Origin::AsItIs) && self.needed.contains(row.block);
                 has_copies |= is_used;
                 is_lent |= is_used && self.lent.contains(row.block);
+                is_rebuilt |= is_used && self.rebuilt.contains(row.block);
                 continue;
             }
             is_rebuilt |= origin == Some(Origin::Chunks);
@@ -161,8 +165,8 @@ impl Assess<'_> {
 
     /// Whether a pack that is whole has a whole copy of a block.
     fn has_whole_copy(&self, row: &PackRow) -> Result<bool> {
-        // What a sister lends is whole, or the same pack.
-        if self.lent.contains(row.block) {
+        // What a sister lends is whole, or the same pack. What was rebuilt could not be had in any other way, and has all that is needed.
+        if self.lent.contains(row.block) || self.rebuilt.contains(row.block) {
             return Ok(true);
         }
         for place in self.copies(row)?.filter(|place| !place.thinned) {
@@ -251,21 +255,8 @@ impl Assess<'_> {
 
     /// A chunk from whichever place still has it.
     fn chunk(&self, row: &PackRow, id: &ChunkId) -> Result<Option<Vec<u8>>> {
-        for place in self.index.chunk_places_beside(id, row.block)? {
-            let range = place.offset..place.offset.saturating_add(place.len);
-            let read = self.blocks.read(place.block, row.kind, range);
-            let bytes = read.and_then(|block| block.range(place.block, place.offset, place.len).map(<[u8]>::to_vec));
-            match bytes {
-                Err(error) if error.kind() == Kind::Corrupt => {}
-                bytes => {
-                    let bytes = bytes?;
-                    if self.id_of(row, &bytes)? == *id {
-                        return Ok(Some(bytes));
-                    }
-                }
-            }
-        }
-        Ok(None)
+        let Self { index, blocks, repository, .. } = self;
+        chunk_elsewhere((index, blocks, &repository.keys), (row.block, row.kind), id)
     }
 
     /// The identifier of bytes in the domain that a block is of.

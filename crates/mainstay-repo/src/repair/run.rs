@@ -1,7 +1,8 @@
 //! A repair, step by step.
 //!
-//! Owns the order of the steps and what is known between them; [`missing`] finds what is in no pack.
+//! Owns the order of the steps and what is known between them; [`missing`] finds what is in no pack, [`made_up`] where else it is.
 
+mod made_up;
 mod missing;
 
 use std::collections::{BTreeMap, HashSet};
@@ -76,12 +77,7 @@ impl<'r> Run<'r> {
         (session, observer): (SessionId, &'r dyn PruneObserver),
         around: Surroundings,
     ) -> Result<Self> {
-        let condemned = around.condemned.snapshots();
-        let snapshots = match Snapshots::all_kept(repository, &condemned) {
-            // Another collector has removed a snapshot since it was listed.
-            Err(Error::Missing { .. }) => Snapshots::all_kept(repository, &condemned),
-            snapshots => snapshots,
-        }?;
+        let snapshots = kept_snapshots(repository, &around)?;
         let (known, report) = (repository.known_losses()?, RepairReport::default());
         Ok(Self { repository, sister, options, session, observer, around, snapshots, known, gives_up: false, report })
     }
@@ -108,6 +104,7 @@ impl<'r> Run<'r> {
         if let Some(sister) = self.sister {
             self.take_from(sister, &mut assess)?;
         }
+        self.take_what_was_stored_again(&mut assess)?;
         let mut treated = Treated::new(Treatment::new(self.repository, self.session));
         self.treat_all(&assess, &mut treated)?;
         self.observer.phase(PrunePhase::Finish);
@@ -122,7 +119,7 @@ impl<'r> Run<'r> {
         self.gives_up = self.decide(&lost)?;
         if self.applies() {
             // Packs that are gone and lack nothing any more need not be named.
-            let is_made_up_for = !assess.lent.is_empty() && lost.is_empty();
+            let is_made_up_for = !(assess.lent.is_empty() && assess.rebuilt.is_empty()) && lost.is_empty();
             let given_up = if self.gives_up || is_made_up_for { gone } else { HashSet::new() };
             let is_lost = |id: PackId, session| !self.gives_up && lost.contains_key(&names::pack(id, session));
             let damaged = assess.packs.damaged.iter().map(|pack| (pack.id, pack.session));
@@ -252,14 +249,20 @@ impl<'r> Run<'r> {
         }
         let sidecars = Sidecars::list(&*self.repository.store)?;
         let blocks = self.repository.block_reader(&index);
-        let lent = BlockSet::default();
-        let mut assess = Assess { repository: self.repository, index, blocks, packs, sidecars, needed, lent };
+        let (lent, rebuilt) = (BlockSet::default(), BlockSet::default());
+        let mut assess = Assess { repository: self.repository, index, blocks, packs, sidecars, needed, lent, rebuilt };
         if self.applies() && self.rescue_doomed(&assess)? {
-            assess.index = self.index()?;
-            assess.blocks = self.repository.block_reader(&assess.index);
-            assess.packs.whole.extend(packs_of(self.repository, self.session)?);
+            self.count_on_what_was_written(&mut assess)?;
         }
         Ok(assess)
+    }
+
+    /// Lets the packs that this repair has written and indexed count from now on.
+    fn count_on_what_was_written(&self, assess: &mut Assess<'_>) -> Result<()> {
+        assess.index = self.index()?;
+        assess.blocks = self.repository.block_reader(&assess.index);
+        assess.packs.whole.extend(packs_of(self.repository, self.session)?);
+        Ok(())
     }
 
     /// Copies what is needed of packs that are doomed and whole, as a prune does (C4); answers whether there was anything.
@@ -277,43 +280,6 @@ impl<'r> Run<'r> {
         let session = |name: &str| names::parse_data_key(name).ok().map(|key| key.session);
         let Some(lost) = session(object) else { return false };
         self.report.repaired.iter().any(|repaired| session(&repaired.object) == Some(lost))
-    }
-
-    /// Takes from a sister what would be lost.
-    fn take_from(&mut self, sister: &Repository, assess: &mut Assess<'_>) -> Result<()> {
-        let (mode, report) = (self.options.mode, self.report.clone());
-        self.options.mode = RepairMode::Show;
-        let lost = self.lost_alone(assess);
-        (self.options.mode, self.report) = (mode, report);
-        let (lost, mut wanted) = (lost?, BlockSet::default());
-        wanted.extend(lost.values().flatten().copied());
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        assess.lent = sister::take_blocks(self.repository, (sister, &assess.index), self.session, (&wanted, mode))?;
-        // Damaged packs are told of when they are treated; what is gone is made up for here.
-        let is_damaged = |object: &str| assess.packs.damaged.iter().any(|pack| pack.name == object);
-        let is_lent = |blocks: &[BlockId]| blocks.iter().all(|block| assess.lent.contains(*block));
-        let made_up_for = lost.into_iter().filter(|(object, blocks)| !is_damaged(object) && is_lent(blocks));
-        let made_up_for = made_up_for.map(|(object, _)| Repaired { object, means: Means::Sister });
-        self.report.repaired.extend(made_up_for);
-        if mode == RepairMode::Apply {
-            assess.index = self.index()?;
-            assess.blocks = self.repository.block_reader(&assess.index);
-            assess.packs.whole.extend(packs_of(self.repository, self.session)?);
-        }
-        Ok(())
-    }
-
-    /// What nothing here brings back.
-    fn lost_alone(&mut self, assess: &Assess<'_>) -> Result<BTreeMap<String, Vec<BlockId>>> {
-        let mut treated = Treated::new(Treatment::new(self.repository, self.session));
-        self.treat_all(assess, &mut treated)?;
-        let Treated { moved, mut lost, .. } = treated;
-        lost.values_mut().for_each(|blocks| blocks.retain(|block| !moved.contains(*block)));
-        lost.extend(self.judge_doomed(assess)?);
-        self.find_missing(assess, &moved, &mut lost)?;
-        Ok(lost)
     }
 
     /// Treats the damaged packs; what one of them lacks another one may have had.
@@ -415,6 +381,15 @@ impl<'r> Run<'r> {
         let is_accepted =
             self.gives_up || !blocks.is_empty() && blocks.iter().all(|block| self.known.accepted.contains(*block));
         Loss { object, blocks, is_accepted }
+    }
+}
+
+fn kept_snapshots(repository: &Repository, around: &Surroundings) -> Result<Snapshots> {
+    let condemned = around.condemned.snapshots();
+    match Snapshots::all_kept(repository, &condemned) {
+        // Another collector has removed a snapshot since it was listed.
+        Err(Error::Missing { .. }) => Snapshots::all_kept(repository, &condemned),
+        snapshots => snapshots,
     }
 }
 

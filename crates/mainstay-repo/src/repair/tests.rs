@@ -10,6 +10,7 @@ mod healing;
 mod losing;
 mod sidecars;
 mod sister;
+mod stored_again;
 
 use super::*;
 use crate::error::Kind;

@@ -199,14 +199,14 @@ fn plain_block(row: &PackRow, bytes: Vec<u8>, chunks: ChunkTable) -> PlainBlock<
 }
 
 /// A range in parts no longer than a chunk may be.
-fn pieces(range: Range<u32>) -> impl Iterator<Item = Range<u32>> {
+pub fn pieces(range: Range<u32>) -> impl Iterator<Item = Range<u32>> {
     let len = limits::CHUNK_LEN as u32;
     let end = range.end;
     range.step_by(len as usize).map(move |start| start..start.saturating_add(len).min(end))
 }
 
 /// What is there of a thinned block, as its chunk table tells.
-fn thin_map(table: &ChunkTable) -> Result<ThinMap> {
+pub fn thin_map(table: &ChunkTable) -> Result<ThinMap> {
     let raw_len = u32::try_from(table.raw_len()).map_err(|_| Error::Bug("a block beyond its limit".to_owned()))?;
     let (mut kept, mut at) = (Vec::<Range<u32>>::new(), 0);
     for (id, len) in &table.chunks {

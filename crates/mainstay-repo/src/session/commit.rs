@@ -16,10 +16,10 @@ use crate::format::names;
 use crate::format::refs::{self, BlockSet};
 use crate::format::snapshot::Snapshot;
 use crate::format::snapshot::frame::{self, SnapshotHeader};
-use crate::id::SnapshotId;
-use crate::index::{Care, merge_when_many};
+use crate::id::{SessionId, SnapshotId};
+use crate::index::{Care, Index, merge_when_many};
 use crate::keys::Right;
-use crate::repository::{SnapshotEntry, list, put};
+use crate::repository::{KnownLosses, SnapshotEntry, list, put};
 use crate::seal::random;
 
 /// Whether the presence of every block is confirmed before the snapshot is written, or believed because the snapshot
@@ -108,14 +108,31 @@ impl Session<'_> {
     }
 
     fn merge_tables(&self) -> Result<()> {
-        // A row that leads to what is lost must not outlive the one that leads to what was stored again.
-        let lost = self.repository.known_losses()?.blocks;
-        let index = self.repository.index_without_losses(self.repository.condemned()?.packs(), lost)?;
-        match merge_when_many(&index) {
+        // A row that leads to what is lost must not outlive the one that leads to what was stored again. Where the block may be put
+        // together from that, both stay, each in its table.
+        let known = self.repository.known_losses()?;
+        let index = self.repository.open_index_without(HashSet::new(), Care::Tails)?;
+        let left_alone = self.sessions_with_losses(&index, &known)?;
+        match merge_when_many(&index.without_blocks(known.blocks).leaving_alone(left_alone)) {
             // A damaged table is left as it is: its rows are found in packs.
             Err(error) if error.kind() == Kind::Corrupt => Ok(()),
             merged => merged.map(drop),
         }
+    }
+
+    /// The sessions of blocks that were lost, and not given up.
+    fn sessions_with_losses(&self, index: &Index, known: &KnownLosses) -> Result<HashSet<SessionId>> {
+        let lost = known.blocks.iter().filter(|block| !known.accepted.contains(*block));
+        let mut sessions: HashSet<SessionId> = lost.map(|block| block.session).collect();
+        if !self.lost_packs.is_empty() {
+            // No repair has told of them yet.
+            index.for_each_block(|block, place| {
+                if self.lost_packs.contains(&names::pack(place.pack, place.pack_session)) {
+                    sessions.insert(block.session);
+                }
+            })?;
+        }
+        Ok(sessions)
     }
 
     /// Ends a session that gets no snapshot; what it has stored is indexed, so that the next one finds it.

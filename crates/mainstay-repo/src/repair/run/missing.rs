@@ -38,6 +38,7 @@ impl Run<'_> {
         }
         let mut held = moved.clone();
         held.union(&assess.lent);
+        held.union(&assess.rebuilt);
         held.extend(lost.values().flatten().copied());
         index.for_each_block(|block, place| {
             if !damaged.contains(&place.pack) && !gone.contains_key(&place.pack) {

@@ -34,10 +34,18 @@ fn later() -> crate::lease::Liveness {
 }
 
 fn crash_everywhere(failure: impl Fn(u64) -> Failure) {
-    let (original, kept) = before_the_repair();
+    crash_while(before_the_repair(), 6, &failure);
+    crash_while(stored_again::gone_and_stored_again(), 1, &failure);
+}
+
+fn crash_while(
+    (original, kept): (MemoryStore, std::collections::BTreeMap<u64, Files>),
+    repaired: usize,
+    failure: &impl Fn(u64) -> Failure,
+) {
     let healthy = FailingStore::new(copy_of(&original), Failure::Never);
     let report = repair_over(&healthy).unwrap();
-    assert_eq!((report.repaired.len(), report.lost.len()), (6, 0), "{report:?}");
+    assert_eq!((report.repaired.len(), report.lost.len()), (repaired, 0), "{report:?}");
     for number in 0..healthy.calls() {
         let at = format!("{:?} of {}", failure(number), healthy.calls());
         let store = copy_of(&original);
