@@ -87,7 +87,7 @@ fn verify_says_what_parity_can_do() {
     assert!(problem().ends_with("; repairable from parity by `mainstay repair`"), "{}", problem());
     fixture.store.damage(&pack, |bytes| bytes[100_000..700_000].fill(0));
     assert!(problem().ends_with("; more is damaged than its parity can undo"), "{}", problem());
-    fixture.repository.drop_parity(None).unwrap();
+    fixture.repository.drop_parity(None, &Watch::of_repair(&NoProgress, &Cancel::default())).unwrap();
     assert!(!problem().contains("parity"), "{}", problem());
 }
 

@@ -1,15 +1,18 @@
 //! Adding and dropping parity, and how much of the repository has it.
 //!
-//! Owns which packs are meant. Parity is derived: it can go at any time, and be made anew from packs that are whole.
+//! Owns which packs are meant. Parity is derived: it can go, and be made anew, while its pack is whole. Invariant: no sidecar of a pack that is there
+//! goes before the pack was read and is what its name says.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+
+use super::inspect::{has_its_header, is_whole};
 
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::id::{PackId, SessionId};
 use crate::keys::Right;
 use crate::parity::{HealedPack, Sidecar, Sidecars, State, StoredBytes, Verdict, plan, require_whole, write_sidecar};
-use crate::prune::PruneObserver;
+use crate::prune::{PruneObserver, PrunePhase};
 use crate::repository::{
     AddedCopies, CopyCoverage, DroppedCopies, Repository, SmallDamage, SnapshotEntry, store_error,
 };
@@ -30,10 +33,12 @@ pub struct AddedParity {
 }
 
 /// What was dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct DroppedParity {
     pub packs: u64,
     pub bytes: u64,
+    /// Packs whose parity was kept because they are damaged: it may be all that heals them.
+    pub damaged: Vec<Error>,
     /// Second copies of small objects.
     pub copies: DroppedCopies,
 }
@@ -141,27 +146,69 @@ impl Repository {
         self.store.delete(name).map_err(|source| store_error("delete", name, source))
     }
 
-    /// Drops the parity of all packs with all second copies, or the parity of those that a snapshot needs.
-    pub fn drop_parity(&self, snapshot: Option<&SnapshotEntry>) -> Result<DroppedParity> {
+    /// Drops the parity of all packs with all second copies, or the parity of those that a snapshot needs; but for that of packs that are damaged.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] once a stop is asked for; what has gone by then was of packs that are whole.
+    pub fn drop_parity(&self, snapshot: Option<&SnapshotEntry>, observer: &dyn PruneObserver) -> Result<DroppedParity> {
         self.require(Right::Maintain, "drop parity")?;
         let _lease = self.begin_reading()?;
         let meant: Option<HashSet<PackId>> = match snapshot {
             Some(_) => Some(self.packs_of(snapshot)?.iter().map(|pack| pack.id).collect()),
             None => None,
         };
+        // Before the packs: parity follows its pack, so one that is not listed after its sidecar is gone.
         let sidecars = Sidecars::list(&*self.store)?;
-        let strangers = sidecars.strangers.iter().filter(|_| meant.is_none());
-        let of_packs = sidecars.packs().filter(|(pack, _)| meant.as_ref().is_none_or(|meant| meant.contains(pack)));
+        let is_meant = |pack: &PackId| meant.as_ref().is_none_or(|meant| meant.contains(pack));
+        let mut packs = BTreeMap::<PackId, Vec<Pack>>::new();
+        for pack in self.packs_of(None)? {
+            if is_meant(&pack.id) && !sidecars.of(pack.id).is_empty() {
+                packs.entry(pack.id).or_default().push(pack);
+            }
+        }
+        observer.phase(PrunePhase::Plan);
+        observer.expect(packs.len() as u64, packs.values().flatten().map(|pack| pack.len).sum());
         let mut dropped = DroppedParity::default();
-        for sidecar in of_packs.flat_map(|(_, objects)| objects).chain(strangers) {
+        for (id, objects) in sidecars.packs().filter(|(id, _)| is_meant(id)) {
+            let packs = packs.get(&id).map(Vec::as_slice).unwrap_or_default();
+            match self.damage_of(packs, observer)? {
+                Some(damage) => dropped.damaged.push(damage),
+                None => self.drop_sidecars(objects, &mut dropped)?,
+            }
+        }
+        if snapshot.is_none() {
+            self.drop_sidecars(&sidecars.strangers, &mut dropped)?;
+            dropped.copies = self.drop_copies()?;
+        }
+        Ok(dropped)
+    }
+
+    /// Reads a pack, under each name that it has; answers what is wrong with it, unless one of them is whole or it is gone.
+    fn damage_of(&self, packs: &[Pack], observer: &dyn PruneObserver) -> Result<Option<Error>> {
+        let mut damage = None;
+        for pack in packs {
+            observer.check()?;
+            let name = names::pack(pack.id, pack.session);
+            if !is_whole(self, &name, pack.id, observer)? {
+                if !self.is_gone(pack)? {
+                    damage = Some(Error::damaged("read", name, "its bytes do not match its name"));
+                }
+            } else if has_its_header(self, &name, pack.session)? {
+                damage = None;
+                break;
+            }
+        }
+        observer.advance(u64::from(!packs.is_empty()), 0);
+        Ok(damage)
+    }
+
+    fn drop_sidecars(&self, sidecars: &[Object], dropped: &mut DroppedParity) -> Result<()> {
+        for sidecar in sidecars {
             self.delete_sidecar(&sidecar.name)?;
             dropped.packs += 1;
             dropped.bytes += sidecar.len;
         }
-        if snapshot.is_none() {
-            dropped.copies = self.drop_copies()?;
-        }
-        Ok(dropped)
+        Ok(())
     }
 
     /// Says how much has parity, without reading any of it but its header.

@@ -90,14 +90,15 @@ pub fn inspect(repository: &Repository, around: &Surroundings, observer: &dyn Pr
 }
 
 /// Whether a pack that is whole bears the name of the session that it says.
-fn has_its_header(repository: &Repository, name: &str, session: SessionId) -> Result<bool> {
+pub(super) fn has_its_header(repository: &Repository, name: &str, session: SessionId) -> Result<bool> {
     let (bytes, expected) =
         (StoredBytes::open(&*repository.store, name.to_owned())?, encode_header(repository.id(), session));
     let mut header = expected;
     Ok(bytes.read_at(0, &mut header)? && header == expected)
 }
 
-fn is_whole(repository: &Repository, name: &str, id: PackId, observer: &dyn PruneObserver) -> Result<bool> {
+/// Reads a pack and tells how far it is; answers whether it is what its name says.
+pub(super) fn is_whole(repository: &Repository, name: &str, id: PackId, observer: &dyn PruneObserver) -> Result<bool> {
     let bytes = StoredBytes::open(&*repository.store, name.to_owned())?;
     is_pack(&bytes, id, &mut |read| {
         observer.advance(0, read);

@@ -75,6 +75,8 @@ Examples:
   mainstay parity drop";
 
 /// Remove parity, and with that of all packs the second copies; what they are of is not touched
+///
+/// Each pack is read first. Of one that is damaged the parity stays, since it may be all that heals it: run `mainstay repair`, and drop again.
 #[derive(clap::Args)]
 #[command(after_help = DROP_EXAMPLES)]
 struct Drop {
@@ -108,13 +110,18 @@ struct AddedFields {
     damaged: Vec<String>,
 }
 
+/// The last line of `drop --json`.
 #[derive(Serialize)]
 struct DroppedFields {
+    message_type: &'static str,
     packs_dropped: u64,
+    /// Damaged packs whose parity stays.
+    packs_kept: u64,
     copies_dropped: u64,
     /// Second copies of what is damaged or gone.
     copies_kept: u64,
     freed_bytes: u64,
+    damaged: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -207,18 +214,34 @@ fn small_objects(count: u64) -> String {
 fn run_drop(drop: &Drop, context: &Context) -> Result<ExitCode> {
     let opened = context.open()?;
     let snapshot = drop.part.find(&opened)?;
-    let dropped = opened.repository.drop_parity(snapshot.as_ref())?;
+    let mut long_run = LongRun::counting(context, Counted::Packs);
+    let watch = Watch::of_repair(&long_run.monitor, &long_run.requests.cancel);
+    let dropped = opened.repository.drop_parity(snapshot.as_ref(), &watch);
+    let dropped = long_run.end(dropped.map_err(mainstay_jobs::Error::from))?;
+    let printed = print_dropped(context, &dropped);
+    if dropped.damaged.is_empty() {
+        return conclude(printed, Ok(ExitCode::Success));
+    }
+    let packs = units::counted(dropped.damaged.len() as u64, "damaged pack", "damaged packs");
+    let kept = format!("kept the parity of {packs}, which may be all that heals what is there");
+    conclude(printed, Err(Failure::new(&catalogue::PARITY_KEPT, kept)))
+}
+
+fn print_dropped(context: &Context, dropped: &DroppedParity) -> Result<()> {
+    let damaged: Vec<String> = dropped.damaged.iter().map(ToString::to_string).collect();
     if context.output.is_json() {
-        context.output.document(&DroppedFields {
+        return context.output.message(&DroppedFields {
+            message_type: "summary",
             packs_dropped: dropped.packs,
+            packs_kept: damaged.len() as u64,
             copies_dropped: dropped.copies.objects,
             copies_kept: dropped.copies.kept,
             freed_bytes: dropped.bytes + dropped.copies.bytes,
-        })?;
-    } else {
-        context.output.outcome(&dropped_text(&dropped))?;
+            damaged,
+        });
     }
-    Ok(ExitCode::Success)
+    damaged.iter().for_each(|problem| context.output.warn(problem));
+    context.output.outcome(&dropped_text(dropped))
 }
 
 fn dropped_text(dropped: &DroppedParity) -> String {

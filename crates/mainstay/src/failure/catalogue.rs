@@ -68,6 +68,7 @@ catalogue! {
     INCOMPLETE_SYNC = "MS-1309", Incomplete, "repair the copy that lacks it, and synchronise again; everything else is there";
     INCOMPLETE_COPY = "MS-1310", Incomplete, "repair the repository that lacks it, and copy again; every other snapshot is copied";
     ARCHIVE_DAMAGED = "MS-1311", Damage, "bring the objects named above from another copy of the archive: they never change";
+    PARITY_KEPT = "MS-1312", Damage, "run `mainstay repair` first, which heals by it what can be healed, then drop the rest";
 
     NO_SNAPSHOT = "MS-1401", Failure, "list the snapshots with `mainstay snapshots`";
     NO_PATH = "MS-1402", Failure, "list the snapshot with `mainstay ls SNAP`, or search with `mainstay find PATTERN`";

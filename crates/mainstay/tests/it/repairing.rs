@@ -61,8 +61,8 @@ fn damage_within_the_parity_is_told_and_undone() {
     world.ok(&["check"]);
     assert_restores(&world, "latest", "out");
     assert_eq!(world.document(&["parity", "status"])["covered_packs"], 2, "the new pack has parity, too");
-    let dropped = world.document(&["parity", "drop"]);
-    assert_eq!(dropped["packs_dropped"], 2);
+    let dropped = world.lines(&["parity", "drop"]).pop().expect("a summary");
+    assert_eq!((&dropped["packs_dropped"], &dropped["packs_kept"]), (&2.into(), &0.into()));
 }
 
 #[test]
@@ -74,6 +74,26 @@ fn a_repair_of_a_whole_repository_changes_nothing() {
         assert!(world.ok(options).stdout.contains("whole, nothing to repair"));
         assert!(objects(&world) == before, "{options:?}");
     }
+}
+
+#[test]
+fn parity_that_a_damaged_pack_needs_is_not_dropped() {
+    let world = World::backed_up();
+    world.ok(&["parity", "add"]);
+    let pack = content_pack(&world);
+    damage(&pack, 1_000_000, 600);
+    let name = pack.file_name().expect("a name").to_str().expect("plain");
+    let dropped = world.fails(&["parity", "drop"], 4, "MS-1312");
+    assert!(dropped.stdout.contains("dropped the parity of 1 pack "), "{dropped:#?}");
+    assert!(dropped.stderr.contains(name) && dropped.stderr.contains("run `mainstay repair` first"), "{dropped:#?}");
+    let lines = world.lines(&["parity", "drop"]);
+    let [summary, error] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&summary["packs_dropped"], &summary["packs_kept"]), (&0.into(), &1.into()));
+    assert!(summary["damaged"][0].as_str().expect("a text").contains(name), "{summary}");
+    assert_eq!(error["code"], "MS-1312");
+    assert!(world.ok(&["repair"]).stdout.contains("from its parity"));
+    world.ok(&["parity", "drop"]);
+    assert_restores(&world, "latest", "out");
 }
 
 #[test]
@@ -184,7 +204,7 @@ fn second_copies_stand_in_for_what_opens_the_repository_and_heal_it() {
     damage(&key, 60, 3);
     let added = world.fails(&["parity", "add"], 4, "MS-1308");
     assert!(added.stderr.contains("no second copy was made of 1 damaged object"), "{added:#?}");
-    let dropped = world.document(&["parity", "drop"]);
+    let dropped = world.lines(&["parity", "drop"]).pop().expect("a summary");
     assert_eq!((&dropped["copies_dropped"], &dropped["copies_kept"]), (&4.into(), &1.into()));
     world.ok(&["repair"]);
     assert_restores(&world, "latest", "again");

@@ -180,11 +180,11 @@ fn of_a_damaged_object_no_copy_is_made_and_the_last_copy_is_not_dropped() {
     let repository = open(store.clone(), restarted());
     let added = repository.add_parity(None, 3, &Unobserved).unwrap().copies;
     assert_eq!((added.objects, added.damaged.len()), (0, 1));
-    let dropped = repository.drop_parity(None).unwrap().copies;
+    let dropped = repository.drop_parity(None, &Unobserved).unwrap().copies;
     assert_eq!((dropped.objects as usize, dropped.kept), (originals(&store).len() - 1, 1));
     assert!(bytes_of(&store, &names::second_copy(&key)) == whole);
     assert_eq!(means(&repository.repair(APPLY).unwrap()), [(key.as_str(), Means::SecondCopy)]);
-    let dropped = repository.drop_parity(None).unwrap().copies;
+    let dropped = repository.drop_parity(None, &Unobserved).unwrap().copies;
     assert_eq!((dropped.objects, dropped.kept, named(&store, names::COPIES).len()), (1, 0, 0));
 }
 
@@ -249,7 +249,7 @@ fn what_is_not_a_second_copy_is_told_and_goes_when_all_are_dropped() {
     store.put("copies/packs/00/notes", b"rot").unwrap();
     let repository = open(store.clone(), restarted());
     assert_eq!(repository.damaged_copies().unwrap().len(), 1);
-    repository.drop_parity(None).unwrap();
+    repository.drop_parity(None, &Unobserved).unwrap();
     assert_eq!(named(&store, names::COPIES), [""; 0]);
     assert!(repository.repair(APPLY).unwrap().repaired.is_empty());
 }

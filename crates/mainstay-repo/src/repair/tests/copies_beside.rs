@@ -22,7 +22,7 @@ fn add(store: &FailingStore) -> Result<AddedParity> {
 fn with_two_keys() -> (MemoryStore, crate::id::SlotId) {
     let (store, _) = with_copies();
     let repository = open(store.clone(), restarted());
-    repository.drop_parity(None).unwrap();
+    repository.drop_parity(None, &Unobserved).unwrap();
     let slot = repository.add_key(&another_secret(), "second", 1).unwrap().id;
     (store, slot)
 }
@@ -63,7 +63,7 @@ fn copies_that_are_made_at_any_moment_while_a_key_is_removed_do_not_stay() {
 fn copies_that_are_made_at_any_moment_of_a_prune_do_not_outlive_what_it_removes() {
     let (original, _) = with_copies();
     let repository = open(original.clone(), restarted());
-    repository.drop_parity(None).unwrap();
+    repository.drop_parity(None, &Unobserved).unwrap();
     let kept = files_of(&[("c", 9, 4000)]);
     back_up(&repository, 3, &kept).unwrap();
     let second = repository.snapshots().unwrap().remove(0).id;
@@ -109,8 +109,8 @@ fn a_removal_of_a_key_that_is_killed_at_any_call_leaves_no_copy_of_it() {
 fn making_and_dropping_copies_that_is_killed_at_any_call_breaks_nothing() {
     let (full, files) = with_copies();
     let bare = copy_of(&full);
-    open(bare.clone(), restarted()).drop_parity(None).unwrap();
-    let drop_all = |store: &FailingStore| opened(store)?.drop_parity(None).map(drop);
+    open(bare.clone(), restarted()).drop_parity(None, &Unobserved).unwrap();
+    let drop_all = |store: &FailingStore| opened(store)?.drop_parity(None, &Unobserved).map(drop);
     let add_all = |store: &FailingStore| add(store).map(drop);
     type Work<'w> = &'w dyn Fn(&FailingStore) -> Result<()>;
     let work: [(&MemoryStore, Work<'_>); 2] = [(&bare, &add_all), (&full, &drop_all)];
@@ -192,7 +192,7 @@ fn copies_that_are_dropped_at_any_moment_of_a_repair_lose_nothing_that_it_heals(
             let (begun, beside) = (failing.calls(), store.clone());
             failing.before(begun + call, move || {
                 let _ = Repository::open(Arc::new(beside), &secret(), restarted())
-                    .and_then(|beside| beside.drop_parity(None));
+                    .and_then(|beside| beside.drop_parity(None, &Unobserved));
             });
             let _ = repository.repair(APPLY);
             let is_over = failing.calls() <= begun + call;

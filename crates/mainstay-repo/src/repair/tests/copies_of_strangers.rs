@@ -255,6 +255,6 @@ fn a_copy_that_proves_nothing_goes_when_all_are_dropped() {
     put_copy(&store, &stray, b"rot");
     let repository = open(store.clone(), restarted());
     repository.prune().unwrap();
-    repository.drop_parity(None).unwrap();
+    repository.drop_parity(None, &Unobserved).unwrap();
     assert!(!store.names().contains(&names::second_copy(&stray)));
 }

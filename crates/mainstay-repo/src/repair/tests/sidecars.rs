@@ -18,7 +18,7 @@ fn parity_is_added_once_changed_and_dropped() {
     // Of a pack so small as that of the trees the parity is the same for both percentages.
     assert_eq!((added.packs, added.present), (1, 1));
     assert!(repository.parity_coverage(None).unwrap().parity_bytes > covered.parity_bytes * 2);
-    let dropped = repository.drop_parity(None).unwrap();
+    let dropped = repository.drop_parity(None, &Unobserved).unwrap();
     assert_eq!(dropped.packs, 2);
     assert_eq!(named(&store, "parity/"), [""; 0]);
     assert_eq!(repository.parity_coverage(None).unwrap().covered_packs, 0);
@@ -34,8 +34,8 @@ fn parity_can_be_for_what_one_snapshot_needs() {
     assert_eq!((added.packs, named(&store, "packs/").len()), (2, 4));
     let covered = |number: usize| repository.parity_coverage(Some(&entries[number])).unwrap().covered_packs;
     assert_eq!((covered(0), covered(1)), (0, 2));
-    assert_eq!(repository.drop_parity(Some(&entries[0])).unwrap().packs, 0);
-    assert_eq!(repository.drop_parity(Some(&entries[1])).unwrap().packs, 2);
+    assert_eq!(repository.drop_parity(Some(&entries[0]), &Unobserved).unwrap().packs, 0);
+    assert_eq!(repository.drop_parity(Some(&entries[1]), &Unobserved).unwrap().packs, 2);
 }
 
 #[test]
@@ -116,7 +116,74 @@ fn a_prune_takes_sidecars_along_with_their_packs() {
 fn statistics_count_parity() {
     let (_, repository, _) = with_parity(3);
     let with = repository.statistics().unwrap();
-    let dropped = repository.drop_parity(None).unwrap();
+    let dropped = repository.drop_parity(None, &Unobserved).unwrap();
     let without = repository.statistics().unwrap();
     assert!(with.other_bytes - without.other_bytes >= dropped.bytes - 1000);
+}
+
+#[test]
+fn the_parity_of_a_damaged_pack_is_not_dropped_and_heals_it_later() {
+    let (store, repository, files) = with_parity(3);
+    let content = content_pack(&store);
+    damage(&store, &content, 5000, 10);
+    let dropped = repository.drop_parity(None, &Unobserved).unwrap();
+    let [told] = dropped.damaged.as_slice() else { panic!("{dropped:?}") };
+    assert!(told.to_string().contains(&content), "{told}");
+    assert_eq!((dropped.packs, dropped.copies.kept), (1, 0), "the other pack is whole");
+    assert_eq!(named(&store, "parity/"), [sidecar_of(&store, names::parse_pack(&content).unwrap().0)]);
+    assert_eq!(means(&repository.repair(APPLY).unwrap()), [(content.as_str(), Means::Parity)]);
+    assert_snapshots(&repository, &snapshots(1, &files));
+    let dropped = repository.drop_parity(None, &Unobserved).unwrap();
+    assert!(dropped.damaged.is_empty() && named(&store, "parity/").is_empty(), "{dropped:?}");
+}
+
+#[test]
+fn a_drop_for_one_snapshot_asks_only_for_what_it_needs() {
+    let (store, repository, _) = with_parity(3);
+    damage(&store, &content_pack(&store), 5000, 10);
+    back_up(&repository, 2, &files_of(&[("other", 9, 400_000)])).unwrap();
+    let entries = repository.snapshots().unwrap();
+    repository.add_parity(Some(&entries[1]), 3, &Unobserved).unwrap();
+    let dropped = repository.drop_parity(Some(&entries[1]), &Unobserved).unwrap();
+    assert_eq!((dropped.packs, dropped.damaged.len()), (2, 0));
+    let dropped = repository.drop_parity(Some(&entries[0]), &Unobserved).unwrap();
+    assert_eq!((dropped.packs, dropped.damaged.len()), (1, 1));
+}
+
+#[test]
+fn parity_goes_whose_pack_is_gone_or_stands_whole_beside_a_copy_that_is_not() {
+    let (store, repository, _) = with_parity(3);
+    store.delete(&tree_pack(&store)).unwrap();
+    let content = content_pack(&store);
+    let (pack, _) = names::parse_pack(&content).unwrap();
+    let other = names::pack(pack, crate::id::SessionId([7; 16]));
+    store.put(&other, b"something else").unwrap();
+    let dropped = repository.drop_parity(None, &Unobserved).unwrap();
+    assert_eq!((dropped.packs, dropped.damaged.len()), (2, 0));
+    assert_eq!(named(&store, "parity/"), [""; 0]);
+}
+
+/// Asks to stop as soon as anything was read.
+#[derive(Default)]
+struct StopsAtOnce(std::sync::atomic::AtomicBool);
+
+impl PruneObserver for StopsAtOnce {
+    fn phase(&self, _: crate::prune::PrunePhase) {}
+    fn expect(&self, packs: u64, bytes: u64) {
+        assert!(packs == 2 && bytes > 0, "{packs} packs, {bytes} bytes");
+    }
+    fn advance(&self, _: u64, bytes: u64) {
+        self.0.fetch_or(bytes > 0, std::sync::atomic::Ordering::Relaxed);
+    }
+    fn is_cancelled(&self) -> bool {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[test]
+fn a_drop_hears_a_stop_before_the_sidecar_goes() {
+    let (store, repository, _) = with_parity(3);
+    let stopped = repository.drop_parity(None, &StopsAtOnce::default()).unwrap_err();
+    assert!(matches!(stopped, crate::error::Error::Cancelled), "{stopped}");
+    assert_eq!(named(&store, "parity/").len(), 2);
 }
