@@ -32,6 +32,9 @@ pub enum Kind {
     Bug,
 }
 
+/// How errors say that secrets are newer than those of the key in use. What is told of errors further on is their text, so this is a part of it.
+pub(crate) const ROTATED: &str = "they were rotated since it was opened, or an old key slot was put back";
+
 /// An error of the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -132,6 +135,12 @@ impl Error {
             Self::Random(_) | Self::Bug(_) => Kind::Bug,
             Self::SessionFailed { kind, .. } => *kind,
         }
+    }
+
+    /// Whether the text of an error, or of a finding that came of one, says that the key in use was left behind by a rotation: then nothing of the object
+    /// need be damaged, and a key with the newer secrets reads it.
+    pub fn tells_of_newer_secrets(text: &str) -> bool {
+        text.contains(ROTATED)
     }
 
     /// An error about an object whose bytes are not what they should be.

@@ -41,7 +41,9 @@ pub struct ErrorMessage<'a> {
 
 impl Failure {
     pub fn new(code: &'static Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, exit_code: None, help: None }
+        let message = message.into();
+        let hint = mainstay_repo::Error::tells_of_newer_secrets(&message).then(|| NEWER_SECRETS.to_owned());
+        Self { code, message, hint, exit_code: None, help: None }
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -145,20 +147,24 @@ impl From<mainstay_repo::Error> for Failure {
             E::Held { until, .. } => format!("{error} until {}", time::utc(*until)),
             _ => error.to_string(),
         };
-        Self { hint, ..Self::new(code, message) }
+        let failure = Self::new(code, message);
+        Self { hint: hint.or(failure.hint), ..failure }
     }
 }
 
 /// What to do where `latest` cannot be had: a person decides whether an older one will do.
 fn hint_of_lost(newest: Option<(mainstay_repo::SnapshotId, i64)>) -> String {
-    let readable = match newest {
+    match newest {
         Some((id, started)) => {
             format!("the newest that can be read is {} of {}: name it if it will do", id.short(), time::local(started))
         }
         None => "none that is meant can be read".to_owned(),
-    };
-    format!("{readable}; do not prune, and see `mainstay check`")
+    }
 }
+
+/// What to do where nothing but the key in use is out of date, as after a rotation that was killed.
+pub const NEWER_SECRETS: &str = "a key with the newer secrets reads it: take this one along by `mainstay key rotate --take-along FILE` with that; if no \
+                                 key has them, bring the newest objects of keys/slots back from another copy of the repository";
 
 /// No secret opens a repository whose key slots are gone.
 const NO_SLOTS_HINT: &str = "the objects of keys/slots are missing, and without them nothing can be read: bring them back from another copy \
@@ -212,7 +218,10 @@ impl From<mainstay_jobs::Error> for Failure {
             E::NoSnapshot { .. } => &catalogue::NO_SNAPSHOT,
             E::NoPath { .. } => &catalogue::NO_PATH,
             E::LostSnapshot { newest, .. } => {
-                return Self::new(&catalogue::DAMAGED, error.to_string()).with_hint(hint_of_lost(newest));
+                let failure = Self::new(&catalogue::DAMAGED, error.to_string());
+                let more = failure.hint.as_deref().unwrap_or("do not prune, and see `mainstay check`");
+                let hint = format!("{}; {more}", hint_of_lost(newest));
+                return failure.with_hint(hint);
             }
             E::NoSource { ref known, .. } => {
                 let failure = Self::new(&catalogue::NO_SNAPSHOT, error.to_string());

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::Keys;
 use super::domain::{Domain, seed_of};
 use super::rights::Right;
-use crate::error::{Error, Result};
+use crate::error::{Error, ROTATED, Result};
 use crate::format::config::Suite;
 use crate::format::envelope::{ObjectKind, associated_data};
 use crate::format::keys::{Purpose, StoredDataKey, WrappedKey};
@@ -154,8 +154,7 @@ impl Keys {
         let (wrapped_in, own) = (held.generation(), domain.secrets.generation());
         let secret = domain.secret_of(purpose, wrapped_in).ok_or_else(|| {
             Problem(format!(
-                "it is wrapped by secrets of generation {wrapped_in}, and this key has those of {own}: they were rotated \
-                 since it was opened, or an old key slot was put back"
+                "it is wrapped by secrets of generation {wrapped_in}, and this key has those of {own}: {ROTATED}"
             ))
         })?;
         let data = self.key_data(stored.session, purpose);

@@ -2,6 +2,9 @@
 //!
 //! Owns when a copy stands for the configuration or a key slot. Believes no copy for being there: the keys that open bind the
 //! repository and its suite. Invariant: no slot opens by a copy that is not listed itself while any is, since it may have been removed.
+//!
+//! Of a rotation that was killed a holder has two slots. Where the newer one is damaged the older one opens, and by it all that came since would look
+//! lost: so its copy opens, as long as it holds what the older one does.
 
 use std::sync::Arc;
 
@@ -51,7 +54,13 @@ fn believable_copy(store: &dyn Store) -> Result<Option<Config>> {
 pub fn unlock(store: &Arc<dyn Store>, config: Config, secret: &Secret, liveness: Liveness) -> Result<Repository> {
     let (slots, damaged) = readable_slots(&**store, config.repository)?;
     let refused = match Keys::unlock(config, &slots, secret) {
-        Ok((keys, slot)) => return Ok(Repository::assemble(store.clone(), keys, slot, liveness)),
+        Ok((keys, slot)) => {
+            let newer = newer_by_copy(store, secret, (&keys, slot), &damaged);
+            let (keys, despite) = newer.map_or((keys, None), |(newer, despite)| (newer, Some(despite)));
+            let mut opened = Repository::assemble(store.clone(), keys, slot, liveness);
+            opened.opened_despite.extend(despite);
+            return Ok(opened);
+        }
         Err(refused) => refused,
     };
     if slots.is_empty()
@@ -88,6 +97,28 @@ pub fn unlock(store: &Arc<dyn Store>, config: Config, secret: &Secret, liveness:
 
 fn is_of(name: &str, slot: SlotId) -> bool {
     names::parse_key_slot(name).is_ok_and(|(id, _)| id == slot)
+}
+
+/// Newer secrets of a holder whose slot with them is listed and damaged, by its second copy, and what is wrong with the slot.
+fn newer_by_copy(
+    store: &Arc<dyn Store>,
+    secret: &Secret,
+    (older, slot): (&Keys, SlotId),
+    damaged: &[Error],
+) -> Option<(Keys, String)> {
+    let is_newer = |name: &str| {
+        names::parse_key_slot(name).is_ok_and(|(id, generation)| id == slot && generation > older.generation())
+    };
+    let newer = damaged.iter().filter_map(|error| match error {
+        Error::Damaged { name, .. } if is_newer(name) => Some((name, error)),
+        _ => None,
+    });
+    let (names, errors): (Vec<&String>, Vec<&Error>) = newer.unzip();
+    let despite = errors.last()?.to_string();
+    let config = older.config();
+    let copies = read_slot_copies(store, config.repository, names.into_iter());
+    let (keys, opened) = Keys::unlock(*config, &copies, secret).ok()?;
+    (opened == slot && keys.go_on_from(older)).then_some((keys, despite))
 }
 
 /// The second copies of slots that are listed and damaged; of all, where no slot of the repository is listed.

@@ -3,10 +3,11 @@
 //! Owns the presentation of findings, which both commands share.
 
 use mainstay_jobs::check::{Finding, Severity};
+use mainstay_repo::names;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::failure::{Failure, Result, catalogue};
+use crate::failure::{Failure, NEWER_SECRETS, Result, catalogue};
 use crate::output::{escape, units};
 
 /// Paths of one finding that are shown; `--verbose` shows all that are known.
@@ -56,8 +57,25 @@ pub fn show(context: &Context, findings: &[Finding]) -> Result<()> {
 pub fn damage(findings: &[Finding]) -> Option<Failure> {
     let damage = findings.iter().filter(|finding| finding.severity == Severity::Damage).count() as u64;
     let count = units::counted(damage, "damaged object or structure", "damaged objects or structures");
-    (damage > 0).then(|| Failure::new(&catalogue::DAMAGE_FOUND, format!("the repository is not whole: {count}")))
+    let failure = Failure::new(&catalogue::DAMAGE_FOUND, format!("the repository is not whole: {count}"));
+    (damage > 0).then(|| with_cure(failure, findings))
 }
+
+/// Adds to the failure that findings end in the advice that fits, where the general one does not.
+pub fn with_cure(failure: Failure, findings: &[Finding]) -> Failure {
+    let damage = || findings.iter().filter(|finding| finding.severity == Severity::Damage);
+    if damage().any(|finding| mainstay_repo::Error::tells_of_newer_secrets(&finding.problem)) {
+        return failure.with_hint(NEWER_SECRETS);
+    }
+    if damage().all(|finding| names::parse_lease(&finding.object).is_ok()) {
+        return failure.with_hint(OF_LEASES);
+    }
+    failure
+}
+
+/// A lease is no data: nothing heals it, and nothing is lost with it.
+const OF_LEASES: &str = "run `mainstay prune`, which goes on without the session of a lease that cannot be read and takes it away; a backup that is at work \
+                         by it has to be run again";
 
 fn word(severity: Severity) -> &'static str {
     match severity {

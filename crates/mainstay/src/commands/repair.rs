@@ -100,7 +100,9 @@ fn ended(outcome: &RepairOutcome) -> Result<ExitCode> {
         return Ok(ExitCode::Success);
     }
     let count = units::counted(damage, "object or structure", "objects or structures");
-    Err(Failure::new(&catalogue::UNREPAIRED, format!("something is lost that nothing here brings back: {count}")))
+    let failure =
+        Failure::new(&catalogue::UNREPAIRED, format!("something is damaged that nothing here mends: {count}"));
+    Err(findings::with_cure(failure, &outcome.findings))
 }
 
 fn print(context: &Context, outcome: &RepairOutcome, (dry_run, long_run): (bool, &LongRun)) -> Result<()> {

@@ -211,6 +211,49 @@ fn second_copies_stand_in_for_what_opens_the_repository_and_heal_it() {
 }
 
 #[test]
+fn a_damaged_lease_is_told_with_the_command_that_takes_it_away() {
+    let world = World::backed_up();
+    let claims = files(&world.repository().join("coord/leases"));
+    let claim = claims.iter().find(|path| !path.ends_with("end")).expect("the lease of the backup");
+    damage(claim, 40, 3);
+    for command in ["check", "repair"] {
+        let ran = world.run(&[command]);
+        assert!(ran.code == 4 && ran.stderr.contains("hint: run `mainstay prune`"), "{command}: {ran:#?}");
+    }
+    world.ok(&["prune"]);
+    world.ok(&["check"]);
+    assert_restores(&world, "latest", "out");
+}
+
+#[test]
+fn a_key_that_a_rotation_left_behind_is_told_of_the_other_one() {
+    let world = World::backed_up();
+    let kits = files(&world.path(".config/mainstay"));
+    let is_kit = |path: &&PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().contains("recovery-kit"));
+    let kit = kits.iter().find(is_kit).and_then(|path| path.to_str()).expect("the recovery kit");
+    let slots = world.repository().join("keys/slots");
+    let before: Vec<_> = files(&slots).into_iter().map(|path| (std::fs::read(&path).expect("a slot"), path)).collect();
+    let rotated = world.document(&["key", "rotate", "--take-along", kit]);
+    let of_kit =
+        rotated["kept"].as_array().expect("keys").iter().find(|key| key["in_use"] == false).expect("the kit's");
+    // As if it had been killed when the own slot was there.
+    std::fs::remove_file(slots.join(format!("{}.1", of_kit["id"].as_str().expect("an id")))).expect("its new slot");
+    before.iter().for_each(|(bytes, path)| std::fs::write(path, bytes).expect("a slot"));
+    let large = |seed: u8| (0..2000_u32).map(|at| (at as u8).wrapping_mul(seed)).collect::<Vec<_>>();
+    world.write("docs/notes.md", &large(7));
+    world.ok(&["backup", "docs"]);
+    for command in [&["check"][..], &["verify"], &["repair"], &["prune"], &["restore", "latest", "--target", "out"]] {
+        let ran = world.run(&[&["--password-file", kit], command].concat());
+        assert!(ran.code == 4 && ran.stderr.contains("mainstay key rotate --take-along"), "{command:?}: {ran:#?}");
+        assert!(!ran.stderr.contains("--accept-loss"), "{command:?}: {ran:#?}");
+    }
+    world.ok(&["key", "rotate", "--take-along", kit]);
+    world.ok(&["--password-file", kit, "check"]);
+    world.ok(&["--password-file", kit, "restore", "latest", "--target", "out"]);
+    assert_eq!(std::fs::read(world.restored("out", "docs/notes.md")).expect("restored"), large(7));
+}
+
+#[test]
 fn a_loss_is_accepted_only_when_asked_and_costs_nothing_more() {
     let world = World::backed_up();
     let pack = content_pack(&world);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::fixtures::{alive, back_up, create, files_of, named, open, secret};
+use crate::fixtures::{alive, assert_snapshots, back_up, create, files_of, named, open, secret};
 use crate::keys::RecoveryCode;
 use crate::prune::Unobserved;
+use crate::repair::{OnLoss, RepairMode, RepairOptions};
 use crate::repository::OtherKeys;
 use crate::store::MemoryStore;
 
@@ -139,4 +140,70 @@ fn where_no_slot_is_left_second_copies_open_beside_what_is_no_slot() {
     named(&store, names::KEY_SLOTS).iter().for_each(|name| store.delete(name).unwrap());
     store.put("keys/slots/stray", b"stray").unwrap();
     assert_eq!(open(store, alive()).snapshots().unwrap().len(), 1);
+}
+
+/// A repository whose rotation ended when one's own new slot was there, with a snapshot that is sealed since, and second copies of all; and the
+/// secret of a holder who was left behind.
+fn left_by_a_rotation() -> (MemoryStore, Secret) {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    back_up(&repository, 1, &files_of(&[("a", 1, 1000)])).unwrap();
+    let text = RecoveryCode::generate().unwrap().to_text();
+    let slot = repository.add_key(&Secret::from_text(&text), "second", 1).unwrap().id;
+    let bytes = |name: String| (name.clone(), store.read(&name, u64::MAX).unwrap());
+    let before: Vec<_> = named(&store, names::KEY_SLOTS).into_iter().map(bytes).collect();
+    repository.rotate(&secret(), &[Secret::from_text(&text)], OtherKeys::Refuse).unwrap();
+    store.delete(&names::key_slot(slot, 1)).unwrap();
+    before.iter().for_each(|(name, bytes)| store.put(name, bytes).unwrap());
+    let repository = open(store.clone(), alive());
+    back_up(&repository, 2, &files_of(&[("b", 2, 2000)])).unwrap();
+    assert!(repository.add_parity(None, 3, &Unobserved).unwrap().copies.damaged.is_empty());
+    (store, Secret::from_text(&text))
+}
+
+#[test]
+fn by_the_copy_of_a_newer_slot_one_repair_heals_what_the_older_one_does_not_open() {
+    let (store, _) = left_by_a_rotation();
+    let whole = open(store.clone(), alive());
+    let slot = names::key_slot(whole.own_slot(), 1);
+    let session = whole.snapshots().unwrap().into_iter().find(|entry| entry.snapshot.sequence == 2).unwrap();
+    let key = names::data_key(session.snapshot.session, 1);
+    [&slot, &key].into_iter().for_each(|name| store.damage(name, |bytes| bytes[60] ^= 1));
+    let repository = open(store.clone(), alive());
+    assert!(matches!(repository.opened_despite(), [told] if told.contains(&slot)), "{:?}", repository.opened_despite());
+    let report = repository.repair(RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep }).unwrap();
+    let repaired: Vec<&str> = report.repaired.iter().map(|repaired| repaired.object.as_str()).collect();
+    assert!(repaired.contains(&&*slot) && repaired.contains(&&*key) && report.lost.is_empty(), "{report:?}");
+    let repository = open(store, alive());
+    assert_eq!(repository.opened_despite(), [""; 0]);
+    assert!(repository.damaged_small_objects().unwrap().is_empty());
+    let kept = [(1, files_of(&[("a", 1, 1000)])), (2, files_of(&[("b", 2, 2000)]))];
+    assert_snapshots(&repository, &kept.into());
+}
+
+#[test]
+fn a_newer_slot_opens_by_its_copy_only_while_it_is_listed_and_damaged() {
+    let (store, _) = left_by_a_rotation();
+    let slot = names::key_slot(open(store.clone(), alive()).own_slot(), 1);
+    store.delete(&slot).unwrap();
+    let repository = open(store.clone(), alive());
+    assert_eq!(repository.opened_despite(), [""; 0], "it may have been removed");
+    store.put(&slot, b"rot").unwrap();
+    assert_eq!(open(store.clone(), alive()).opened_despite().len(), 1);
+    store.damage(&names::second_copy(&slot), |bytes| bytes[60] ^= 1);
+    let repository = open(store, alive());
+    assert_eq!(repository.opened_despite(), [""; 0], "the older one opens as before");
+    assert!(Error::tells_of_newer_secrets(&repository.snapshots().unwrap_err().to_string()));
+}
+
+#[test]
+fn a_key_that_a_rotation_left_behind_says_so_and_damage_does_not() {
+    let (store, left) = left_by_a_rotation();
+    let repository = Repository::open(Arc::new(store.clone()), &left, alive()).unwrap();
+    let error = repository.snapshots().unwrap_err();
+    assert!(Error::tells_of_newer_secrets(&error.to_string()), "{error}");
+    let full = open(store.clone(), alive());
+    named(&store, names::DATA_KEYS).iter().for_each(|name| store.damage(name, |bytes| bytes[60] ^= 1));
+    let error = full.beside(full.store.clone()).snapshots().unwrap_err();
+    assert!(!Error::tells_of_newer_secrets(&error.to_string()), "{error}");
 }
