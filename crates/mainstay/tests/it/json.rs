@@ -140,6 +140,7 @@ fn every_example_has_the_shape_of_what_the_binary_prints() {
     documented.check_lines("export", &world.lines(&["export", "latest", "all.tar"]));
     documented.check_lines("sync", &world.lines(&["sync", "--to", "copy"]));
     check_copies(&mut documented, &world);
+    documented.check("key rotate", &world.document(&["key", "rotate", "--remove-others"]));
     documented.check_lines("parity drop", &world.lines(&["parity", "drop"]));
     damage(&world);
     let mut lines = world.lines(&["check"]);
