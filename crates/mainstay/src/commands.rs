@@ -41,6 +41,26 @@ use crate::arguments::Command;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::output::Shape;
+
+/// How a command prints JSON: what takes its time prints lines, everything else a document.
+pub fn shape(command: &Command) -> Shape {
+    match command {
+        Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Export(_)
+        | Command::Import(_)
+        | Command::Prune(_)
+        | Command::Check(_)
+        | Command::Verify(_)
+        | Command::Repair(_)
+        | Command::Sync(_)
+        | Command::Copy(_) => Shape::Lines,
+        Command::Archive(arguments) => arguments.shape(),
+        Command::Parity(arguments) => arguments.shape(),
+        _ => Shape::Document,
+    }
+}
 
 /// Runs a command.
 pub fn run(command: &Command, context: &Context) -> Result<ExitCode> {

@@ -14,7 +14,7 @@ use crate::arguments::Global;
 use crate::arguments::reach::{StorageClass, Way};
 use crate::failure::{Failure, Result, catalogue};
 use crate::location::Location;
-use crate::output::{Output, Talk};
+use crate::output::{Output, Shape, Talk};
 use crate::requests::Told;
 use crate::{defaults, key_file, machine, secrets};
 
@@ -50,6 +50,12 @@ impl Context {
     pub fn new(global: Global) -> Self {
         let output = global.output();
         Self { global, output, storage_class: StorageClass::default() }
+    }
+
+    /// The same for a command that prints JSON in this shape.
+    pub fn printing(mut self, shape: Shape) -> Self {
+        self.output.shape = shape;
+        self
     }
 
     /// The same, with the repository's packs going into a storage class where one is named.

@@ -1,7 +1,7 @@
 //! The snapshots of a repository as a command sees them: those that can be read, and those that cannot.
 //!
 //! Owns the rule that a snapshot that cannot be read, and a history that was rewound, are told of in every form of output, and
-//! that no command ends with 0 then. Which snapshot a text means is decided in `mainstay-jobs`.
+//! that no command ends with 0 that was asked for what they may be. Which snapshot a text means is decided in `mainstay-jobs`.
 
 use mainstay_jobs::select::Listed;
 use mainstay_repo::{Repository, Right, SnapshotEntry};
@@ -11,6 +11,15 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
 use crate::memory::{self, Rewinds};
 use crate::output::Output;
+
+/// What a command is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Snapshots that are named. Where each is found, those that cannot be read are others.
+    Named,
+    /// Whatever there is.
+    All,
+}
 
 /// What a repository lists.
 pub struct Listing<'a> {
@@ -60,9 +69,9 @@ impl<'a> Listing<'a> {
     }
 
     /// How a command ends that did what was asked.
-    pub fn exit_code(&self, otherwise: ExitCode) -> ExitCode {
+    pub fn exit_code(&self, asked: Asked, otherwise: ExitCode) -> ExitCode {
         self.rewinds.exit_code(match otherwise {
-            ExitCode::Success if !self.lost.is_empty() => ExitCode::Incomplete,
+            ExitCode::Success if asked == Asked::All && !self.lost.is_empty() => ExitCode::Incomplete,
             other => other,
         })
     }
@@ -80,19 +89,18 @@ impl std::ops::Deref for Listing<'_> {
     }
 }
 
-/// Runs a query over the snapshots. Its warnings stand before a text, and after a JSON document.
-pub fn query(opened: &Opened, output: &Output, run: impl FnOnce(&Listing<'_>) -> Result<ExitCode>) -> Result<ExitCode> {
+/// Runs a query over the snapshots, after its warnings.
+pub fn query(
+    opened: &Opened,
+    output: &Output,
+    asked: Asked,
+    run: impl FnOnce(&Listing<'_>) -> Result<ExitCode>,
+) -> Result<ExitCode> {
     let listing = Listing::read(opened)?;
-    if !output.is_json() {
-        listing.warn(output);
-    }
-    let ended = run(&listing);
-    if output.is_json() {
-        listing.warn(output);
-    }
-    match ended {
+    listing.warn(output);
+    match run(&listing) {
         // A reader that went away takes nothing back of how the run ended.
-        Err(failure) if failure.is_silent() => Ok(listing.exit_code(ExitCode::Success)),
-        ended => ended.map(|code| listing.exit_code(code)),
+        Err(failure) if failure.is_silent() => Ok(listing.exit_code(asked, ExitCode::Success)),
+        ended => ended.map(|code| listing.exit_code(asked, code)),
     }
 }

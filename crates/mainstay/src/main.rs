@@ -33,7 +33,7 @@ fn main() -> std::process::ExitCode {
     let ended = match arguments::parse(words) {
         Ok(Parsed::Text(text)) => early.result(&text).map(|()| ExitCode::Success).map_err(|error| (early, error)),
         Ok(Parsed::Command(arguments)) => {
-            let context = Context::new(arguments.global);
+            let context = Context::new(arguments.global).printing(commands::shape(&arguments.command));
             commands::run(&arguments.command, &context).map_err(|error| (context.output, error))
         }
         Err(error) => Err((early, error)),

@@ -1,7 +1,7 @@
 //! What a command prints: results on standard output, talk on standard error.
 //!
 //! Owns both streams, and the choice between text and JSON. Commands never print by themselves. Invariant: with `--json`
-//! standard output holds JSON only; text is escaped before it gets here.
+//! standard output holds JSON only, one document or lines; text is escaped before it gets here.
 
 pub mod color;
 pub mod encode;
@@ -45,10 +45,20 @@ struct WarningMessage<'a> {
     message: &'a str,
 }
 
+/// How a command prints JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One document and no more, so that warnings go to standard error.
+    Document,
+    /// Lines, warnings among them.
+    Lines,
+}
+
 /// The two streams and what may go to them.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
     pub format: Format,
+    pub shape: Shape,
     pub talk: Talk,
     paint_stdout: Paint,
     paint_stderr: Paint,
@@ -58,6 +68,7 @@ impl Output {
     pub fn new(format: Format, talk: Talk, choice: color::Choice) -> Self {
         Self {
             format,
+            shape: Shape::Lines,
             talk,
             paint_stdout: choice.paint(io::stdout().is_terminal()),
             paint_stderr: choice.paint(io::stderr().is_terminal()),
@@ -134,9 +145,15 @@ impl Output {
         }
     }
 
-    /// Tells of a problem as a line of JSON. A reader of standard output that went away is noticed at the result.
+    /// Tells of a problem as a line of JSON, which never stands beside a document. A reader of standard output that went away is noticed at the
+    /// result.
     pub fn warning_message(&self, path: &str, message: &str) {
-        let _ = self.message(&WarningMessage { message_type: "warning", path, message });
+        let warning = WarningMessage { message_type: "warning", path, message };
+        match self.shape {
+            Shape::Lines => drop(self.message(&warning)),
+            // Plain data always becomes JSON.
+            Shape::Document => line_to_stderr(&serde_json::to_string(&warning).unwrap_or_default()),
+        }
     }
 
     /// Tells why the command failed: on standard error, or as the last line of JSON.

@@ -13,6 +13,7 @@ mod verify;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
+use crate::output::Shape;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,6 +44,16 @@ enum Verb {
     Verify(verify::Arguments),
     Restore(restore::Arguments),
     ExtendHold(hold::Arguments),
+}
+
+impl Arguments {
+    /// How the verb prints JSON.
+    pub fn shape(&self) -> Shape {
+        match self.verb {
+            Verb::Create(_) | Verb::Verify(_) | Verb::Restore(_) => Shape::Lines,
+            Verb::List(_) | Verb::Show(_) | Verb::ExtendHold(_) => Shape::Document,
+        }
+    }
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {

@@ -15,7 +15,7 @@ use super::selection::OfSource;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::listing::query;
+use crate::listing::{Asked, query};
 use crate::output::encode::hex;
 use crate::output::escape;
 
@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         .filter(|path| !path.is_empty())
         .ok_or_else(|| Failure::usage(format!("print {}: expected SNAP:PATH", escape::text(text))))?;
     let opened = context.open_near_to(Right::Restore, "cat")?;
-    query(&opened, &context.output, |listing| {
+    query(&opened, &context.output, Asked::Named, |listing| {
         let entry = listing.find(text, arguments.source.name())?;
         print(context, &opened, entry, &path)
     })

@@ -18,7 +18,7 @@ use crate::arguments::reach::StorageClass;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::listing::{Listing, query};
+use crate::listing::{Asked, Listing, query};
 use crate::machine::SystemClock;
 use crate::memory::{self, Memory, Rewinds};
 use crate::output::{escape, units};
@@ -97,7 +97,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let from = context.open_to(Right::Restore, "copy")?;
     let to = open_target(arguments, &from, context)?;
     let rewinds = memory::look(&to, &context.output);
-    query(&from, &context.output, |listing| {
+    let asked = if arguments.snapshots.is_empty() { Asked::All } else { Asked::Named };
+    query(&from, &context.output, asked, |listing| {
         let wanted = wanted(arguments, listing)?;
         let held = standing(&to.repository, to.repository.list_snapshots()?.entries)?;
         let forgotten = match arguments.snapshots.is_empty() {

@@ -15,7 +15,7 @@ use super::selection::OfSource;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
-use crate::listing::{Listing, query};
+use crate::listing::{Asked, Listing, query};
 use crate::output::encode::PathFields;
 use crate::output::stream::{Relay, Stream};
 use crate::output::{escape, units};
@@ -88,7 +88,7 @@ struct Tally {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_near_to(Right::List, "diff")?;
-    query(&opened, &context.output, |listing| compare(arguments, context, &opened, listing))
+    query(&opened, &context.output, Asked::Named, |listing| compare(arguments, context, &opened, listing))
 }
 
 fn compare(arguments: &Arguments, context: &Context, opened: &Opened, listing: &Listing<'_>) -> Result<ExitCode> {

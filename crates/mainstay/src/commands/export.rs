@@ -17,7 +17,7 @@ use super::selection::Selection;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result};
-use crate::listing::query;
+use crate::listing::{Asked, query};
 use crate::location::quoted;
 use crate::output::units;
 
@@ -93,7 +93,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     }
     let (text, path) = arguments.selection.split()?;
     let opened = context.open_near_to(Right::Restore, "export")?;
-    query(&opened, &context.output, |listing| {
+    query(&opened, &context.output, Asked::Named, |listing| {
         let entry = listing.find(text, arguments.selection.source.name())?;
         let mut long_run = LongRun::begin(context);
         let format = arguments.format.unwrap_or(Format::of(&arguments.file));

@@ -12,7 +12,7 @@ use super::selection::OfSource;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
-use crate::listing::{Listing, query};
+use crate::listing::{Asked, Listing, query};
 use crate::output::stream::{Relay, Stream};
 use crate::output::{time, units};
 
@@ -55,7 +55,8 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let case = if arguments.ignore_case { Case::Ignored } else { Case::Sensitive };
     let pattern = Pattern::parse(&arguments.pattern, case)?;
     let opened = context.open_near_to(Right::List, "find")?;
-    query(&opened, &context.output, |listing| {
+    let asked = if arguments.snapshot.is_empty() { Asked::All } else { Asked::Named };
+    query(&opened, &context.output, asked, |listing| {
         listing.require_source(arguments.source.name())?;
         search(arguments, context, &opened, (&searched(arguments, listing)?, &pattern))
     })

@@ -16,7 +16,7 @@ use super::selection::OfSource;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::listing::{Listing, query};
+use crate::listing::{Asked, Listing, query};
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time, units};
 
@@ -52,7 +52,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         std::path::absolute(&arguments.path).map_err(|error| Failure::file("find", arguments.path.as_ref(), &error))?;
     let path = select::normalise(path.as_os_str().as_bytes())?;
     let opened = context.open_near_to(Right::List, "history")?;
-    query(&opened, &context.output, |listing| {
+    query(&opened, &context.output, Asked::All, |listing| {
         listing.require_source(arguments.source.name())?;
         show(arguments, context, &opened, (listing, &path))
     })

@@ -11,7 +11,7 @@ use super::selection::Selection;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
-use crate::listing::query;
+use crate::listing::{Asked, query};
 use crate::output::stream::{Relay, Stream};
 
 const EXAMPLES: &str = "\
@@ -37,7 +37,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let (text, path) = arguments.selection.split()?;
     let opened = context.open_near_to(Right::List, "ls")?;
-    query(&opened, &context.output, |listing| {
+    query(&opened, &context.output, Asked::Named, |listing| {
         let entry = listing.find(text, arguments.selection.source.name())?;
         show(arguments, context, &opened, (entry, &path.unwrap_or_default()))
     })

@@ -16,7 +16,7 @@ use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
 use crate::listing::Listing;
 use crate::output::progress::Counted;
-use crate::output::{escape, units};
+use crate::output::{Shape, escape, units};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -143,6 +143,16 @@ struct CoverageFields {
 
 fn percents() -> impl clap::builder::TypedValueParser<Value = u8> {
     clap::value_parser!(u8).range(i64::from(*PERCENTS.start())..=i64::from(*PERCENTS.end()))
+}
+
+impl Arguments {
+    /// How the verb prints JSON.
+    pub fn shape(&self) -> Shape {
+        match self.verb {
+            Verb::Add(_) | Verb::Drop(_) => Shape::Lines,
+            Verb::Status(_) => Shape::Document,
+        }
+    }
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {

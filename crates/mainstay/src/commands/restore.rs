@@ -20,7 +20,7 @@ use super::selection::Selection;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::listing::Listing;
+use crate::listing::{Asked, Listing};
 use crate::location::quoted;
 use crate::output::encode::PathFields;
 use crate::output::{Output, escape, units};
@@ -177,13 +177,12 @@ pub fn bring_back(
             let _ = std::fs::remove_dir(&target);
         }
     })?;
-    let warnings = report.warning_count + listing.lost.len() as u64;
-    let outcome = Outcome { entry, target: &target, report: &report, dry_run: arguments.dry_run, warnings };
+    let outcome = Outcome { entry, target: &target, report: &report, dry_run: arguments.dry_run };
     let printed = plan.print().and_then(|()| match context.output.is_json() {
         true => context.output.message(&outcome.summary(&long_run)),
         false => outcome.show(context, &long_run),
     });
-    conclude(printed, Ok(listing.exit_code(finish(context, &report))))
+    conclude(printed, Ok(listing.exit_code(Asked::Named, finish(context, &report))))
 }
 
 /// The same command again would refuse the target, which has something in it by now.
@@ -319,7 +318,6 @@ struct Outcome<'a> {
     target: &'a Path,
     report: &'a RestoreReport,
     dry_run: bool,
-    warnings: u64,
 }
 
 impl Outcome<'_> {
@@ -343,7 +341,7 @@ impl Outcome<'_> {
             verified_bytes: report.verified_bytes,
             set_id_dropped: report.left_out.set_id,
             security_dropped: report.left_out.security,
-            warnings: self.warnings,
+            warnings: report.warning_count,
             seconds_elapsed: long_run.elapsed().as_secs_f64(),
         }
     }

@@ -11,7 +11,7 @@ use crate::arguments::not_empty;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
-use crate::listing::query;
+use crate::listing::{Asked, query};
 use crate::machine;
 use crate::output::encode::PathFields;
 use crate::output::table::{Align, Table};
@@ -136,7 +136,7 @@ impl StatisticsFields {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_near_to(Right::List, "snapshots")?;
-    query(&opened, &context.output, |listing| {
+    query(&opened, &context.output, Asked::All, |listing| {
         let source = arguments.source.name();
         listing.require_source(source)?;
         let wanted = |entry: &&SnapshotEntry| {

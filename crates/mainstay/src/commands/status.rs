@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::Result;
-use crate::listing::Listing;
+use crate::listing::{Asked, Listing};
 use crate::location::quoted;
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time, units};
@@ -94,7 +94,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     };
     if context.output.is_json() {
         context.output.document(&fields)?;
-        return Ok(listing.exit_code(ExitCode::Success));
+        return Ok(listing.exit_code(Asked::All, ExitCode::Success));
     }
     context.output.table(&table(&sources, &places, now))?;
     context.output.result(&format!(
@@ -118,7 +118,7 @@ pub fn run(_: &Arguments, context: &Context) -> Result<ExitCode> {
     if kept.is_empty() {
         context.output.say(&format!("next: mainstay backup{} PATH", opened.location.flag()));
     }
-    Ok(listing.exit_code(ExitCode::Success))
+    Ok(listing.exit_code(Asked::All, ExitCode::Success))
 }
 
 fn source_fields<'a>(entries: &[&'a SnapshotEntry], places: &'a Places, now: i64) -> Option<SourceFields<'a>> {

@@ -162,8 +162,7 @@ impl World {
     pub fn document_of(&self, arguments: &[&str], code: i32) -> Value {
         let ran = self.run(&[arguments, &["--json"]].concat());
         assert_eq!(ran.code, code, "{ran:#?}");
-        let mut documents = serde_json::Deserializer::from_str(&ran.stdout).into_iter();
-        documents.next().expect("a document").unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
+        serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {ran:#?}"))
     }
 
     /// The lines that a command prints with `--json`.

@@ -20,7 +20,7 @@ use crate::commands::selection::OfSource;
 use crate::context::{Context, Opened};
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::listing::query;
+use crate::listing::{Asked, query};
 use crate::location::Location;
 use crate::output::{time, units};
 use crate::{machine, recovery_kit, secrets};
@@ -105,7 +105,7 @@ pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
         return Err(Failure::new(&catalogue::USAGE, message).with_hint("name another place, best on another disk"));
     }
     let holders = holders(arguments, secret)?;
-    query(&opened, &context.output, |listing| {
+    query(&opened, &context.output, Asked::Named, |listing| {
         let entry = listing.find(&arguments.snapshot, arguments.source.name())?;
         let until = arguments.hold.moment(entry.snapshot.ended)?;
         match arguments.format {

@@ -13,7 +13,7 @@ use super::super::selection::OfSource;
 use crate::context::Context;
 use crate::exit_code::ExitCode;
 use crate::failure::{Failure, Result, catalogue};
-use crate::listing::{Listing, query};
+use crate::listing::{Asked, Listing, query};
 use crate::output::table::{Align, Table};
 use crate::output::{escape, time};
 
@@ -96,7 +96,7 @@ impl State {
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::List, "show history")?;
-    query(&opened, &context.output, |listing| {
+    query(&opened, &context.output, Asked::All, |listing| {
         let wanted = arguments.source.name();
         listing.require_source(wanted)?;
         let removed = opened.repository.removed()?;
