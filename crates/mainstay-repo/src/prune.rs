@@ -222,12 +222,23 @@ impl Repository {
         watched: (i64, &dyn PruneObserver),
     ) -> Result<Inventory> {
         let take = || Inventory::take(self, around, Some(session), watched);
+        let complete = || {
+            let index = self.index_without(HashSet::new(), Care::AllPages)?;
+            complete_index(self, &index, &self.list_packs()?, &around.open)
+        };
         match take() {
+            // What was copied here once more lies in packs whose tables were superseded before.
+            Ok(inventory) if inventory.needs.lacks_void => {
+                if complete()? {
+                    take()
+                } else {
+                    Ok(inventory)
+                }
+            }
             // Another collector has removed a snapshot since it was listed, or two came and the listing has the second only.
             Err(Error::Missing { .. } | Error::HistoryGap { .. }) => take(),
             Err(Error::Damaged { .. } | Error::BlockMissing { .. }) if self.may_do_everything() => {
-                let index = self.index_without(HashSet::new(), Care::AllPages)?;
-                complete_index(self, &index, &self.list_packs()?, &around.open)?;
+                complete()?;
                 take()
             }
             taken => taken,

@@ -48,6 +48,8 @@ pub struct Needs {
     living: Option<Living>,
     /// Whether blocks may be thinned: two collectors at once would do it twice.
     pub may_thin: bool,
+    /// Whether a void snapshot needs blocks that no table names.
+    pub lacks_void: bool,
 }
 
 impl Needs {
@@ -79,7 +81,7 @@ impl Needs {
             live.extend(walked.iter().filter(|block| !gone.contains(*block)));
         }
         let lost = repository.known_losses()?.accepted;
-        Ok(Self { sight, index, live, lost, living, may_thin: true })
+        Ok(Self { sight, index, live, lost, living, may_thin: true, lacks_void: !gone.is_empty() })
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.

@@ -88,7 +88,9 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
     needed.extend(sidecars.filter(|name| names::parse_parity(name).is_ok_and(|(pack, _)| packs.contains(&pack))));
     // A session that was fenced may wake and go on writing under its key, and must find the fence.
     let fenced = store.names().into_iter().filter_map(|name| names::parse_fence(&name).ok());
-    needed.extend(fenced.map(|(session, _)| names::data_key(session, 0)));
+    let fenced: HashSet<SessionId> = fenced.map(|(session, _)| session).collect();
+    let keys = named(store, names::DATA_KEYS).into_iter();
+    needed.extend(keys.filter(|name| names::parse_data_key(name).is_ok_and(|key| fenced.contains(&key.session))));
     // A list with a snapshot that was taken back stays as long as that snapshot.
     let kept: HashSet<SnapshotId> = repository.snapshots().unwrap().iter().map(|entry| entry.id).collect();
     let lists = repository.condemned().unwrap().lists.into_iter();
