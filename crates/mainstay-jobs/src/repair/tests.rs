@@ -1,6 +1,6 @@
 //! Tests of what a repair tells: objects, snapshots, paths.
 
-use mainstay_repo::{BlockKind, Means};
+use mainstay_repo::{BlockKind, Means, Store as _, names};
 
 use super::*;
 use crate::NoProgress;
@@ -87,7 +87,11 @@ fn verify_says_what_parity_can_do() {
     assert!(problem().ends_with("; repairable from parity by `mainstay repair`"), "{}", problem());
     fixture.store.damage(&pack, |bytes| bytes[100_000..700_000].fill(0));
     assert!(problem().ends_with("; more is damaged than its parity can undo"), "{}", problem());
-    fixture.repository.drop_parity(None, &Watch::of_repair(&NoProgress, &Cancel::default())).unwrap();
+    let dropped = fixture.repository.drop_parity(None, &Watch::of_repair(&NoProgress, &Cancel::default())).unwrap();
+    assert_eq!(dropped.damaged.len(), 1, "the parity of a damaged pack stays");
+    for sidecar in fixture.store.list(names::PARITY).unwrap() {
+        fixture.store.delete(&sidecar.name).unwrap();
+    }
     assert!(!problem().contains("parity"), "{}", problem());
 }
 
