@@ -12,7 +12,7 @@ use super::treat::{pieces, thin_map};
 use crate::error::{Result, unless_damaged};
 use crate::format::block::{BlockKind, ChunkTable, ThinMap};
 use crate::format::limits;
-use crate::id::{BlockId, ChunkId, SessionId};
+use crate::id::{BlockId, ChunkId};
 use crate::index::Index;
 use crate::keys::Keys;
 use crate::pack_reader::{BlockReader, LastResort, OpenBlock};
@@ -34,16 +34,11 @@ impl Layouts {
     pub fn read(index: &Index, blocks: &[BlockId]) -> Result<Self> {
         let mut rows: HashMap<BlockId, Vec<Row>> = blocks.iter().map(|block| (*block, Vec::new())).collect();
         let wanted: HashSet<BlockId> = blocks.iter().copied().collect();
-        index.for_each_chunk_of(
-            &sessions(blocks),
-            |block| wanted.contains(&block),
-            |chunk, place| {
-                if let Some(rows) = rows.get_mut(&place.block).filter(|rows| rows.len() < ROWS_OF_A_BLOCK) {
-                    rows.push((place.offset, place.len, chunk));
-                }
-                Ok(())
-            },
-        )?;
+        index.for_each_chunk_of(&wanted, |chunk, place| {
+            if let Some(rows) = rows.get_mut(&place.block).filter(|rows| rows.len() < ROWS_OF_A_BLOCK) {
+                rows.push((place.offset, place.len, chunk));
+            }
+        })?;
         Ok(Self(rows))
     }
 
@@ -74,14 +69,9 @@ pub fn in_parts(index: &Index, blocks: impl Iterator<Item = BlockId>) -> Result<
     let blocks: Vec<BlockId> = blocks.collect();
     let mut counts: HashMap<BlockId, usize> = blocks.iter().map(|block| (*block, 0)).collect();
     let wanted: HashSet<BlockId> = blocks.iter().copied().collect();
-    index.for_each_chunk_of(
-        &sessions(&blocks),
-        |block| wanted.contains(&block),
-        |_, place| {
-            counts.entry(place.block).and_modify(|count| *count += 1);
-            Ok(())
-        },
-    )?;
+    index.for_each_chunk_of(&wanted, |_, place| {
+        counts.entry(place.block).and_modify(|count| *count += 1);
+    })?;
     let (mut parts, mut held) = (Vec::<Vec<BlockId>>::new(), 0);
     for block in blocks {
         let count = counts.get(&block).copied().unwrap_or_default();
@@ -98,10 +88,6 @@ pub fn in_parts(index: &Index, blocks: impl Iterator<Item = BlockId>) -> Result<
         }
     }
     Ok(parts)
-}
-
-fn sessions(blocks: &[BlockId]) -> HashSet<SessionId> {
-    blocks.iter().map(|block| block.session).collect()
 }
 
 /// What could be had of a block.

@@ -37,12 +37,8 @@ pub fn gone_and_stored_again() -> (MemoryStore, BTreeMap<u64, Files>) {
 
 /// Every row of a chunk in any of these blocks.
 fn rows_of(repository: &Repository, blocks: &[BlockId]) -> Vec<(ChunkId, ChunkPlace)> {
-    let (mut rows, sessions) = (Vec::new(), blocks.iter().map(|block| block.session).collect::<HashSet<_>>());
-    let push = |chunk, place| {
-        rows.push((chunk, place));
-        Ok(())
-    };
-    repository.index().unwrap().for_each_chunk_of(&sessions, |block| blocks.contains(&block), push).unwrap();
+    let (mut rows, blocks) = (Vec::new(), blocks.iter().copied().collect());
+    repository.index().unwrap().for_each_chunk_of(&blocks, |chunk, place| rows.push((chunk, place))).unwrap();
     rows
 }
 
