@@ -141,7 +141,9 @@ impl Repository {
         if inventory.needs.sight == Sight::Blind {
             removal.compare(&inventory.needs.live);
         }
-        self.forget_void(&inventory.snapshots)?;
+        // Nobody was told of these: they go when they have been held as long as forgotten ones.
+        let mut void = inventory.snapshots.void.iter().map(ProvedSnapshot::id);
+        void.try_for_each(|id| self.forget_void(id, (self.liveness.now)()))?;
         around.condemned.lists.iter().try_for_each(|list| removal.finish(list))?;
         removal.dead(&inventory.snapshots.forgotten, &plan.delete)?;
         let moved = Repack { repository: self, inventory: &inventory, session, observer }.run(&plan.repack)?;
@@ -169,12 +171,6 @@ impl Repository {
         let Removal { deleted, waiting_packs, waiting_bytes, awaited, .. } = removal;
         let waiting = Waiting { packs: waiting_packs, bytes: waiting_bytes, session: awaited };
         Ok(PruneReport { plan, left, reasons, deleted_objects: deleted, repacked_bytes, waiting })
-    }
-
-    /// Nobody was told of these snapshots: they go when they have been held as long as forgotten ones.
-    fn forget_void(&self, snapshots: &Snapshots) -> Result<()> {
-        let unmarked = snapshots.void.iter().filter(|entry| !entry.forgotten);
-        unmarked.map(ProvedSnapshot::id).try_for_each(|id| self.forget(id, (self.liveness.now)()))
     }
 
     /// Vouches for kept packs that open, and for which nobody does.

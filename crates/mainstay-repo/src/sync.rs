@@ -301,7 +301,7 @@ impl<'r> Sync<'r> {
     }
 
     /// The session that wrote a snapshot may be known here as well, in a mirror that was made while it was at work: then a collector may have fenced
-    /// it before the snapshot came, and a prune may have marked it as one that is void.
+    /// it before the snapshot came.
     fn acquit_if_fenced(&self, signed: &SignedSnapshot) -> Result<()> {
         let (here, place) = (self.here, signed.place);
         let is_fenced = is_fenced(&*here.store, &here.judge, signed.session)?;
@@ -309,7 +309,6 @@ impl<'r> Sync<'r> {
             return Ok(());
         }
         acquit(here, signed, self.session)?;
-        delete(&*here.store, &names::trash(place.id))?;
         self.refuse_if_fenced()
     }
 

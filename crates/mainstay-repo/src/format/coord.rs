@@ -193,6 +193,16 @@ pub struct Trash {
     /// When it was forgotten by the clock of whoever did it, nanoseconds since the Unix epoch.
     #[n(2)]
     pub forgotten: i64,
+    /// Whether a prune has put it for a snapshot that was void: then it says nothing of one that counts, whenever it was acquitted.
+    #[n(3)]
+    pub void: Option<bool>,
+}
+
+impl Trash {
+    /// Whether it is for a snapshot only as long as that is void.
+    pub fn is_of_void(&self) -> bool {
+        self.void == Some(true)
+    }
 }
 
 pub fn encode_trash(trash: &Trash) -> Vec<u8> {

@@ -111,11 +111,15 @@ fn index_of_present(repository: &Repository, condemned: HashSet<PackId>) -> Resu
 /// Makes sure that the keys of what a snapshot needs are here, and what is here of thinned blocks is all that it needs of them.
 ///
 /// # Errors
-/// [`Error::BlockMissing`] when something was taken out that it needs, or that nobody can tell; [`Error::Missing`] or [`Error::Damaged`] of a key.
+/// [`Error::BlockMissing`] when something was taken out that it needs; [`Error::Missing`] or [`Error::Damaged`] of a key, or when its trees do
+/// not tell what it needs.
 pub fn require_every_part(repository: &Repository, entry: &ProvedSnapshot, condemned: HashSet<PackId>) -> Result<()> {
     let snapshots = Snapshots { kept: vec![entry.clone()], ..Snapshots::default() };
     let index = index_of_present(repository, condemned)?;
     let needs = Needs::find(repository, index, &snapshots, &Unobserved)?;
+    if needs.living.is_none() {
+        return Err(Error::damaged("acquit snapshot", entry.signed.place.name(), "its trees cannot be read"));
+    }
     needs.live.sessions().try_for_each(|session| repository.data_keys.get(session).map(drop))?;
     match needs.lacking(repository)? {
         Some(block) => Err(Error::BlockMissing { block: block.to_string() }),

@@ -45,7 +45,7 @@ pub struct Needs {
     /// Blocks of which a repair has found no copy, and whose loss was accepted.
     pub lost: BlockSet,
     /// Which parts of them; unknown where a tree cannot be read, or may not be.
-    living: Option<Living>,
+    pub living: Option<Living>,
     /// Whether blocks may be thinned: two collectors at once would do it twice.
     pub may_thin: bool,
     /// Whether a void snapshot needs blocks that no table names.

@@ -199,8 +199,8 @@ impl<'r> Removal<'r> {
         Ok(())
     }
 
-    /// Looks which snapshots are needed that the inventory did not count as such: new ones, and forgotten ones whose mark is
-    /// gone.
+    /// Looks which snapshots are needed that the inventory did not count as such: new ones, forgotten ones whose mark is gone, and void
+    /// ones that were acquitted.
     fn snapshots_now(&self) -> Result<Now> {
         let marks = self.repository.marked()?;
         let listed = names_of(self.repository, names::SNAPSHOTS)?;
@@ -210,6 +210,11 @@ impl<'r> Removal<'r> {
         let forgotten = snapshots.forgotten.iter().map(ProvedSnapshot::id);
         known.extend(forgotten.filter(|id| marks.contains(id)));
         let mut now = Now { kept: snapshots.kept_ids(), needed: BlockSet::default() };
+        // Of one that was void the inventory did not see to everything that it needs.
+        let acquitted = snapshots.void.iter().filter(|entry| !fences.is_void(entry.signed.session, entry.id()));
+        for entry in acquitted {
+            now.kept.remove(&entry.id());
+        }
         for name in listed {
             let (source, sequence, id) =
                 names::parse_snapshot(&name).map_err(|problem| Error::damaged("list snapshots", &name, problem))?;

@@ -30,17 +30,18 @@ impl Snapshots {
         repository.confirm_history(&every)?;
         let now = (repository.liveness.now)();
         // It goes for good only by a mark that is whole, names it, and was signed by somebody who may forget.
-        let goes = |entry: &ProvedSnapshot| -> Result<bool> {
-            let mark = if entry.forgotten { repository.mark(entry.id())? } else { None };
+        let is_over = |entry: &ProvedSnapshot| -> Result<bool> {
+            let mark = repository.mark(entry.id())?;
             Ok(mark.is_some_and(|mark| now.saturating_sub(mark.forgotten) >= hold))
         };
         let mut snapshots = Self::default();
         for entry in every.entries {
-            if goes(&entry)? { snapshots.forgotten.push(entry) } else { snapshots.kept.push(entry) }
+            let goes = entry.forgotten && is_over(&entry)?;
+            if goes { snapshots.forgotten.push(entry) } else { snapshots.kept.push(entry) }
         }
         for entry in every.void {
-            let is_over = hold <= 0 || goes(&entry)?;
-            if is_over { snapshots.forgotten.push(entry) } else { snapshots.void.push(entry) }
+            let goes = hold <= 0 || is_over(&entry)?;
+            if goes { snapshots.forgotten.push(entry) } else { snapshots.void.push(entry) }
         }
         Ok(snapshots)
     }

@@ -91,6 +91,10 @@ fn garbage(store: &MemoryStore) -> Vec<String> {
     let fenced: HashSet<SessionId> = fenced.map(|(session, _)| session).collect();
     let keys = named(store, names::DATA_KEYS).into_iter();
     needed.extend(keys.filter(|name| names::parse_data_key(name).is_ok_and(|key| fenced.contains(&key.session))));
+    // A mark that a prune had put for a snapshot that was void goes with the snapshot.
+    let of_void = repository.snapshots().unwrap().into_iter().map(|entry| entry.id);
+    let of_void = of_void.filter(|id| repository.mark(*id).unwrap().is_some_and(|mark| mark.is_of_void()));
+    needed.extend(of_void.map(names::trash));
     // A list with a snapshot that was taken back stays as long as that snapshot.
     let kept: HashSet<SnapshotId> = repository.snapshots().unwrap().iter().map(|entry| entry.id).collect();
     let lists = repository.condemned().unwrap().lists.into_iter();

@@ -3,6 +3,7 @@
 //! Owns the order: a writer's lease, then the blocks, then the acquittal and the mark. What a collector has condemned stays forgotten.
 
 use super::inventory::require_every_part;
+use crate::condemned::CondemnedLists;
 use crate::error::{Error, Result};
 use crate::fence::{is_fenced, put_acquittal};
 use crate::format::coord::{Acquittal, Condemned, CondemnedPack};
@@ -30,7 +31,17 @@ impl Repository {
     }
 
     fn undelete_as(&self, session: SessionId, id: SnapshotId) -> Result<()> {
-        let (_lease, mut condemned) = take_lease(self, session)?;
+        let (_lease, condemned) = take_lease(self, session)?;
+        let secured = self.secure_forgotten((session, condemned), id)?;
+        self.take_back(session, &secured)
+    }
+
+    /// Finds the snapshot, and makes sure of everything that it needs, for a session whose lease names these lists.
+    fn secure_forgotten(
+        &self,
+        (session, mut condemned): (SessionId, CondemnedLists),
+        id: SnapshotId,
+    ) -> Result<Secured> {
         let every = self.proved_snapshots()?;
         let is_void = every.void.iter().any(|entry| entry.id() == id);
         let entry = every.entries.into_iter().chain(every.void).find(|entry| entry.id() == id);
@@ -56,9 +67,16 @@ impl Repository {
         if is_void {
             // Whoever thinned blocks may not have known it.
             require_every_part(self, &entry, condemned.packs())?;
-            acquit(self, &entry.signed, session)?;
         }
-        let mark = names::trash(id);
+        Ok(Secured { signed: entry.signed, is_void })
+    }
+
+    /// Lets a snapshot count of which everything is secured.
+    fn take_back(&self, session: SessionId, Secured { signed, is_void }: &Secured) -> Result<()> {
+        if *is_void {
+            acquit(self, signed, session)?;
+        }
+        let mark = names::trash(signed.place.id);
         self.store.delete(&mark).map_err(|source| store_error("delete", &mark, source))?;
         // Publish, then look: a collector that disregarded this session may have seen the mark.
         if is_fenced(&*self.store, &self.judge, session)? {
@@ -84,6 +102,12 @@ impl Repository {
         };
         Ok((!list.packs.is_empty()).then_some(list))
     }
+}
+
+/// A snapshot that is to come back, and has everything that it needs.
+struct Secured {
+    signed: SignedSnapshot,
+    is_void: bool,
 }
 
 /// Makes a snapshot count that would be void, for a session that has secured what it needs.

@@ -16,18 +16,27 @@ use crate::signer::sign_object;
 impl Repository {
     /// Marks a snapshot as forgotten; the next prune removes it.
     pub fn forget(&self, id: SnapshotId, now: i64) -> Result<()> {
+        self.put_mark(&coord::Trash { snapshot: id, forgotten: now, void: None })
+    }
+
+    /// Notes since when a void snapshot waits for its removal. Should somebody acquit it, the mark says nothing.
+    pub(crate) fn forget_void(&self, id: SnapshotId, now: i64) -> Result<()> {
+        self.put_mark(&coord::Trash { snapshot: id, forgotten: now, void: Some(true) })
+    }
+
+    fn put_mark(&self, mark: &coord::Trash) -> Result<()> {
         self.refuse_held("forget")?;
-        let (name, mark) = (names::trash(id), coord::Trash { snapshot: id, forgotten: now });
-        let said = coord::encode_trash(&mark);
+        let (id, name) = (mark.snapshot, names::trash(mark.snapshot));
+        let said = coord::encode_trash(mark);
         let bytes = sign_object(self.keys.signer(), self.id(), (ObjectKind::Trash, &said))?;
         let put_mark = || put(&*self.store, &name, &bytes);
         match self.with_reserve(put_mark) {
             Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
-                if self.mark(id)?.is_some() {
+                if self.mark(id)?.is_some_and(|known| mark.is_of_void() || !known.is_of_void()) {
                     // By a command before this one, or by the first try of this one: whether it lasts, nobody knows yet.
                     return self.make_durable(&name);
                 }
-                // A mark that says nothing stands in the way of a true one.
+                // A mark that says nothing, or less, stands in the way of a true one.
                 delete(&*self.store, &name)?;
                 self.with_reserve(put_mark)
             }
@@ -47,13 +56,13 @@ impl Repository {
     }
 
     /// The snapshots that are marked as forgotten. A mark that is damaged, or that nobody has signed who may, marks nothing: its
-    /// snapshot is kept.
+    /// snapshot is kept. Nor does one that a prune has put for a void snapshot.
     pub fn marked(&self) -> Result<HashSet<SnapshotId>> {
         let mut marked = HashSet::new();
         for object in list(&*self.store, names::TRASH)? {
             let id = object.name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
             if let Some(id) = id
-                && self.mark(id)?.is_some()
+                && self.mark(id)?.is_some_and(|mark| !mark.is_of_void())
             {
                 marked.insert(id);
             }

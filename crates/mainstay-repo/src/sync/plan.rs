@@ -102,7 +102,7 @@ impl Known {
             let place = signed.place;
             // One that is here and void is brought as if it were not here: what it lacks comes, and it is acquitted.
             let is_void = self.fences_here.is_void(signed.session, place.id);
-            if self.here.contains(&place.id) && !is_void {
+            if self.here.contains(&place.id) && (!is_void || self.marked_here.contains(&place.id)) {
                 // What is to go here needs nothing.
                 if !self.doomed_here.contains(&place.id) && !self.marked_here.contains(&place.id) {
                     present.push(signed.clone());

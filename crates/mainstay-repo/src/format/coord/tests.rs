@@ -38,7 +38,7 @@ fn acquittal() -> Acquittal {
 }
 
 fn trash() -> Trash {
-    Trash { snapshot: SnapshotId([0x5a; 32]), forgotten: -7 }
+    Trash { snapshot: SnapshotId([0x5a; 32]), forgotten: -7, void: None }
 }
 
 /// Header of a clear object of this kind in the repository of the tests.
@@ -98,6 +98,9 @@ fn a_trash_mark_has_these_bytes_for_ever() {
     assert_eq!(hex(&said), format!("a2015820{}0226", "5a".repeat(32)));
     assert_eq!(decode_trash(SnapshotId([0x5a; 32]), &said), Ok(trash()));
     assert!(decode_trash(SnapshotId([0x5b; 32]), &said).is_err());
+    let of_void = Trash { void: Some(true), ..trash() };
+    assert_eq!(hex(&encode_trash(&of_void)), format!("a3015820{}022603f5", "5a".repeat(32)));
+    assert!(of_void.is_of_void() && !trash().is_of_void());
 }
 
 #[test]

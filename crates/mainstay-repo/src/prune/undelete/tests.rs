@@ -2,13 +2,16 @@
 
 use crate::error::{Error, Kind};
 use crate::fence::{put_fence, put_settlement};
+use crate::fixtures::beside::{another, at_each_call, within};
 use crate::fixtures::{
-    Files, after, assert_snapshots, back_up, copy_of, create, files_of, named, open, seeded, session_id,
+    Files, after, alive, assert_snapshots, back_up, copy_of, create, files_of, named, open, process, seeded, session_id,
 };
 use crate::format::coord::{Fence, Settlement};
 use crate::format::history::RemovedSnapshot;
 use crate::format::names;
+use crate::prune::Unobserved;
 use crate::repository::{Repository, SnapshotEntry, SnapshotPlace};
+use crate::session::take_lease;
 use crate::store::{MemoryStore, Store};
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
@@ -65,7 +68,7 @@ fn a_snapshot_stays_until_its_hold_is_over() {
     let files = files_of(&[("a", 1, 1000)]);
     let id = back_up(&repository, 1, &files).unwrap().entry.id;
     repository.forget(id, crate::fixtures::CREATED).unwrap();
-    let prune_at = |time| open(store.clone(), after(time)).prune_observed(HOLD, &crate::prune::Unobserved).unwrap();
+    let prune_at = |time| open(store.clone(), after(time)).prune_observed(HOLD, &Unobserved).unwrap();
     for time in [-HOLD, 0, HOLD - 1] {
         let plan = prune_at(time).plan;
         assert_eq!((plan.held_snapshots, plan.snapshots.len()), (1, 0), "{time} ns later");
@@ -99,7 +102,7 @@ fn a_void_snapshot_of_which_everything_is_here_comes_back_and_stays() {
     let entry = back_up(&repository, 1, &files).unwrap().entry;
     make_void(&repository, &entry);
     // A prune that meets it holds it as if it had been forgotten.
-    repository.prune_observed(7 * DAY, &crate::prune::Unobserved).unwrap();
+    repository.prune_observed(7 * DAY, &Unobserved).unwrap();
     assert_eq!(named(&store, "trash/").len(), 1);
     repository.undelete(entry.id).unwrap();
     for _ in 0..2 {
@@ -116,7 +119,7 @@ fn a_void_snapshot_goes_when_its_hold_is_over() {
     let repository = create(store.clone());
     let entry = back_up(&repository, 1, &files_of(&[("a", 1, 600_000)])).unwrap().entry;
     make_void(&repository, &entry);
-    let prune_at = |time| open(store.clone(), after(time)).prune_observed(7 * DAY, &crate::prune::Unobserved).unwrap();
+    let prune_at = |time| open(store.clone(), after(time)).prune_observed(7 * DAY, &Unobserved).unwrap();
     for time in [0, 7 * DAY - 1] {
         assert!(prune_at(time).plan.snapshots.is_empty(), "{time} ns later");
         assert_eq!(named(&store, "snapshots/").len(), 1, "{time} ns later");
@@ -134,7 +137,7 @@ fn a_void_snapshot_that_lacks_a_block_stays_void_and_stops_no_prune() {
     make_void(&repository, &entry);
     let pack = named(&store, "packs/").into_iter().next().unwrap();
     store.delete(&pack).unwrap();
-    repository.prune_observed(7 * DAY, &crate::prune::Unobserved).unwrap();
+    repository.prune_observed(7 * DAY, &Unobserved).unwrap();
     let error = repository.undelete(entry.id).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt, "{error}");
     assert!(repository.snapshots().unwrap().is_empty());
@@ -162,4 +165,57 @@ fn a_void_snapshot_of_which_something_was_thinned_away_stays_void() {
     let error = repository.undelete(entry.id).unwrap_err();
     assert!(matches!(error, Error::BlockMissing { .. }), "{error}");
     assert!(repository.snapshots().unwrap().iter().all(|other| other.id != entry.id));
+}
+
+#[test]
+fn a_list_that_waited_takes_nothing_of_what_a_later_collector_saw_as_void() {
+    let original = MemoryStore::default();
+    let repository = create(original.clone());
+    let (first, second) = (files_of(&[("a", 1, 1000)]), files_of(&[("b", 2, 600_000)]));
+    back_up(&repository, 1, &first).unwrap();
+    let entry = back_up(&repository, 2, &second).unwrap().entry;
+    make_void(&repository, &entry);
+    let mut has_come_back = 0;
+    at_each_call(|call| {
+        let store = copy_of(&original);
+        let (undeleting, session) = (another(&store), session_id(0xdd));
+        let (_lease, condemned) = take_lease(&undeleting, session).unwrap();
+        let secured = undeleting.secure_forgotten((session, condemned), entry.id).unwrap();
+        // Its list has the void snapshot and its packs, and waits for the undeletion.
+        assert!(open(store.clone(), process(3, Some(1))).prune().unwrap().waiting.packs > 0);
+        let undelete = move |_: &MemoryStore| {
+            let undeleted = undeleting.take_back(session, &secured);
+            undeleting.leases().end(session).unwrap();
+            undeleted
+        };
+        let hold = |prune: &Repository| prune.prune_observed(7 * DAY, &Unobserved).map(drop);
+        let (pruned, undeleted) = within(&store, call, hold, undelete);
+        let Some(undeleted) = undeleted else { return false };
+        for days in [1, 9, 30] {
+            let later = open(store.clone(), after(days * DAY));
+            if undeleted.is_ok() {
+                let snapshots = later.snapshots().unwrap();
+                assert_eq!(snapshots.len(), 2, "before call {call}, {days} days later: {pruned:?}");
+                assert_snapshots(&later, &[(1, first.clone()), (2, second.clone())].into());
+            }
+            later.prune_observed(7 * DAY, &Unobserved).unwrap();
+        }
+        has_come_back += u32::from(undeleted.is_ok());
+        true
+    });
+    assert!(has_come_back > 0);
+}
+
+#[test]
+fn a_void_snapshot_whose_trees_cannot_be_read_stays_void() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    let entry = back_up(&repository, 1, &files_of(&[("a", 1, 600_000)])).unwrap().entry;
+    make_void(&repository, &entry);
+    for pack in named(&store, "packs/") {
+        store.damage(&pack, |bytes| bytes[40..120].fill(0));
+    }
+    let error = open(store.clone(), alive()).undelete(entry.id).unwrap_err();
+    assert_eq!(error.kind(), Kind::Corrupt, "{error}");
+    assert!(repository.snapshots().unwrap().is_empty());
 }

@@ -11,7 +11,7 @@ use crate::lease::Liveness;
 use crate::prune::tests::thinning::small;
 use crate::repository::SnapshotPlace;
 
-const DAY: i64 = 24 * 3600 * 1_000_000_000;
+pub const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 /// What is known of one of the repositories.
 #[derive(Default)]
