@@ -1,5 +1,5 @@
 //! Addresses of stores: `sqlite:///FILE`, `s3://BUCKET/PREFIX`, `gs://…`, `az://…`, `sftp://HOST/PATH`, `webdavs://HOST/PATH`,
-//! `postgresql://HOST/DATABASE`.
+//! `postgresql://HOST/DATABASE`, `opendal://SERVICE/ROOT`.
 //!
 //! Owns what is common to them; each kind has its form in a module of its own. Never reaches a store, and never holds a
 //! credential: an address is shown in messages, in recovery kits and to everybody who lists processes.
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 mod cloud;
 mod postgres;
+mod service;
 mod sftp;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,10 @@ mod webdav;
 
 pub use cloud::{Cloud, CloudAddress, Setting};
 pub use postgres::{Encryption, Host, PostgresAddress};
+pub use service::{Service, ServiceAddress, ServiceSetting};
 pub use sftp::{SftpAddress, USUAL_PORT};
+#[cfg(feature = "opendal")]
+pub(crate) use webdav::is_loopback;
 pub use webdav::{Security, WebdavAddress};
 
 /// Where a store is.
@@ -30,6 +34,7 @@ pub enum Address {
     Sftp(SftpAddress),
     Webdav(WebdavAddress),
     Postgres(PostgresAddress),
+    Service(ServiceAddress),
 }
 
 /// Why a text is no address, in words that follow the text.
@@ -47,6 +52,9 @@ impl Address {
         }
         if scheme == "postgresql" || scheme == "postgres" {
             return Some(PostgresAddress::parse(rest).map(Self::Postgres));
+        }
+        if scheme == "opendal" {
+            return Some(ServiceAddress::parse(cfg!(feature = "opendal"), rest).map(Self::Service));
         }
         if let Some(address) = WebdavAddress::parse(scheme, rest) {
             return Some(address.map(Self::Webdav));
@@ -70,7 +78,7 @@ impl Address {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
-            Self::Cloud(_) | Self::Sftp(_) | Self::Webdav(_) | Self::Postgres(_) => None,
+            Self::Cloud(_) | Self::Sftp(_) | Self::Webdav(_) | Self::Postgres(_) | Self::Service(_) => None,
         }
     }
 
@@ -92,6 +100,7 @@ impl Address {
             (Self::Sftp(own), Self::Sftp(other)) => own.holds(other),
             (Self::Webdav(own), Self::Webdav(other)) => own.holds(other),
             (Self::Postgres(own), Self::Postgres(other)) => own.is_same(other),
+            (Self::Service(own), Self::Service(other)) => own.holds(other),
             _ => self == other,
         }
     }
@@ -108,6 +117,7 @@ impl Address {
             Self::Sftp(sftp) => Self::Sftp(sftp.beneath(name)),
             Self::Webdav(webdav) => Self::Webdav(webdav.beneath(name)),
             Self::Postgres(schema) => Self::Postgres(schema.beneath(name)),
+            Self::Service(service) => Self::Service(service.beneath(name)),
         }
     }
 }
@@ -120,6 +130,7 @@ impl fmt::Display for Address {
             Self::Sftp(sftp) => sftp.fmt(f),
             Self::Webdav(webdav) => webdav.fmt(f),
             Self::Postgres(schema) => schema.fmt(f),
+            Self::Service(service) => service.fmt(f),
         }
     }
 }

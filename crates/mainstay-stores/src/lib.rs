@@ -1,5 +1,5 @@
 //! Where objects live, beside a directory: SQLite files, directories of other machines, S3 and other clouds, WebDAV servers,
-//! PostgreSQL.
+//! PostgreSQL, and, where it is built so, other services by OpenDAL.
 //!
 //! Owns the way from an address to a store. Each store keeps the contract of [`mainstay_repo::Store`] in its own module.
 
@@ -16,6 +16,8 @@ mod object_lock;
 mod patience;
 mod postgres;
 mod repeat;
+#[cfg(feature = "opendal")]
+mod services;
 mod settings;
 mod sftp;
 mod sqlite;
@@ -27,8 +29,8 @@ use std::sync::Arc;
 use mainstay_repo::Store;
 
 pub use address::{
-    Address, BadAddress, Cloud, CloudAddress, Encryption, Host, PostgresAddress, Security, Setting, SftpAddress,
-    WebdavAddress, decode_percent,
+    Address, BadAddress, Cloud, CloudAddress, Encryption, Host, PostgresAddress, Security, Service, ServiceAddress,
+    ServiceSetting, Setting, SftpAddress, WebdavAddress, decode_percent,
 };
 pub use ahead::Ahead;
 pub use cached::Cached;
@@ -37,6 +39,8 @@ pub use limits::Limits;
 pub use near::Near;
 pub use patience::Patience;
 pub use postgres::PostgresStore;
+#[cfg(feature = "opendal")]
+pub use services::ServiceStore;
 pub use settings::Surroundings;
 pub use sftp::{HostKey, SftpStore, Trust};
 pub use sqlite::SqliteStore;
@@ -53,5 +57,10 @@ pub fn open(address: &Address, surroundings: &Surroundings) -> io::Result<Arc<dy
         Address::Sftp(address) => Ok(Arc::new(SftpStore::new(address.clone(), surroundings)?)),
         Address::Webdav(address) => Ok(Arc::new(WebdavStore::new(address.clone(), surroundings)?)),
         Address::Postgres(address) => Ok(Arc::new(PostgresStore::new(address.clone(), surroundings)?)),
+        #[cfg(feature = "opendal")]
+        Address::Service(address) => Ok(Arc::new(ServiceStore::new(address.clone(), surroundings)?)),
+        // No such address is read in a build without it.
+        #[cfg(not(feature = "opendal"))]
+        Address::Service(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }

@@ -202,7 +202,7 @@ fn setting(address: &CloudAddress, setting: Setting) -> Option<&str> {
 
 /// A server is named with its scheme, and without credentials: an address is shown to everybody. What is no address would end
 /// in a panic where requests are made.
-fn require_server(server: &str) -> io::Result<()> {
+pub(crate) fn require_server(server: &str) -> io::Result<()> {
     let bad = |problem: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, problem.to_owned()));
     if !server.starts_with("https://") && !server.starts_with("http://") {
         return bad("expected http://HOST or https://HOST as the server");

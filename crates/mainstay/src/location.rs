@@ -49,7 +49,7 @@ pub struct Location {
 type Cover = Arc<dyn Fn(Arc<dyn Store>) -> Arc<dyn Store> + Send + Sync>;
 
 /// What other programs call a store in the form `name:rest`, without the slashes of an address.
-const FOREIGN_PREFIXES: [&str; 9] = ["s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone"];
+const FOREIGN_PREFIXES: [&str; 10] = ["s3", "sftp", "ssh", "rest", "b2", "azure", "gs", "swift", "rclone", "opendal"];
 
 const EMPTY_HINT: &str = "name a place: a path, sqlite:///FILE, sftp://USER@HOST/PATH, s3://BUCKET/PREFIX; for the default repository leave out --repo and unset MAINSTAY_REPO";
 
@@ -236,7 +236,10 @@ fn parse(text: &OsStr) -> Result<Place, Failure> {
 
 /// An address for a message: what stands before an `@` may be a password, and so may the value of a setting.
 fn without_secrets(text: &[u8]) -> Vec<u8> {
-    let Some(begin) = text.windows(3).position(|part| part == b"://").map(|at| at + 3) else { return text.to_owned() };
+    let behind_slashes = text.windows(3).position(|part| part == b"://").map(|at| at + 3);
+    // What OpenDAL's users may write.
+    let behind_colon = text.starts_with(b"opendal:").then_some(b"opendal:".len());
+    let Some(begin) = behind_slashes.or(behind_colon) else { return text.to_owned() };
     let mut shown = text.to_owned();
     if let Some(end) = shown.iter().rposition(|byte| *byte == b'@').filter(|end| *end > begin) {
         shown.splice(begin..end, *b"***");

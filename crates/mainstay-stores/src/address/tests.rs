@@ -222,3 +222,55 @@ fn a_storage_class_is_a_setting_of_buckets_that_have_some() {
         assert!(within(text, class).is_err(), "{text} {class}");
     }
 }
+
+fn service(text: &str) -> Result<String, String> {
+    let address = ServiceAddress::parse(true, text.strip_prefix("opendal:").unwrap().as_bytes());
+    address.map(|address| address.to_string()).map_err(|error| error.0)
+}
+
+#[test]
+fn a_service_is_named_with_a_root_and_settings_and_never_with_credentials() {
+    for text in [
+        "opendal://onedrive",
+        "opendal://dropbox/backups/laptop",
+        "opendal://swift/laptop?container=backups&endpoint=https://swift.example/v1/AUTH_me",
+    ] {
+        assert_eq!(service(text), Ok(text.to_owned()));
+    }
+    let swift = "opendal://swift/laptop?container=backups";
+    for (text, said) in [
+        ("opendal:swift", "expected opendal://SERVICE/ROOT, with one of the services dropbox, onedrive, swift"),
+        ("opendal://nothing/x", "expected opendal://SERVICE/ROOT"),
+        ("opendal://b2/x", "`b2` is not reached this way: it speaks the protocol of S3"),
+        ("opendal://swift/a//b", "in parts between slashes"),
+        ("opendal://swift/../b", "in parts between slashes"),
+        (&format!("{swift}&token=hush"), "OPENDAL_SWIFT_TOKEN hold them"),
+        (&format!("{swift}&TEMP_URL_KEY=hush"), "credentials do not belong into an address"),
+        (&format!("{swift}&endpoint=https://me:hush@swift.example"), "credentials have none"),
+        (&format!("{swift}&bucket=x"), "there is no such setting of `swift`; there are container, endpoint"),
+        (&format!("{swift}&container=b"), "stands there twice"),
+        ("opendal://onedrive?root=x", "the service `onedrive` has no settings in an address"),
+    ] {
+        let told = service(text).unwrap_err();
+        assert!(told.contains(said) && !told.contains("hush"), "{text}: {told}");
+    }
+    let lacking = ServiceAddress::parse(false, b"//swift/x?container=y").unwrap_err();
+    assert!(
+        lacking.0.contains("lacks the feature `opendal`") && lacking.0.contains("--features opendal"),
+        "{lacking:?}"
+    );
+}
+
+#[test]
+fn a_service_holds_what_is_beneath_its_root_by_the_same_settings() {
+    let address = |text: &str| Address::Service(ServiceAddress::parse(true, text.as_bytes()).unwrap());
+    let outer = address("//swift/a?container=b&endpoint=https://swift.example/");
+    let inner = outer.beneath("c");
+    assert_eq!(inner.to_string(), "opendal://swift/a/c?container=b&endpoint=https://swift.example");
+    assert!(outer.holds(&inner) && outer.holds(&outer) && outer.is_same(&outer) && !inner.holds(&outer));
+    assert!(!outer.is_same(&inner) && !outer.holds(&address("//swift/ab?container=b&endpoint=https://swift.example")));
+    assert!(!outer.holds(&address("//swift/a/c?container=x&endpoint=https://swift.example")));
+    assert!(
+        address("//onedrive").holds(&address("//onedrive/a")) && !address("//onedrive").holds(&address("//dropbox/a"))
+    );
+}

@@ -57,10 +57,7 @@ impl WebdavAddress {
 
     /// Whether the server is this machine, so that nobody is in between.
     pub fn is_loopback(&self) -> bool {
-        let number = self.host.trim_start_matches('[').trim_end_matches(']');
-        self.host == "localhost"
-            || number.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-            || number.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
+        is_loopback(&self.host)
     }
 
     /// Whether another address names the same objects. By TLS or without is how they are reached, but for the port.
@@ -90,6 +87,14 @@ impl fmt::Display for WebdavAddress {
         write!(f, "{}://{}{port}/", self.security.scheme(), self.host)?;
         f.write_str(&encode_percent(self.path.join("/").as_bytes()))
     }
+}
+
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let number = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || number.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+        || number.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn parse(security: Security, rest: &[u8]) -> Result<WebdavAddress, BadAddress> {

@@ -32,6 +32,7 @@ fn other_kinds_of_stores_are_named_in_the_error() {
         "sftp:user@host:/path",
         "https://example.org/x",
         "rclone:remote:x",
+        "opendal:swift:x",
         "host:/srv/backup",
         "me@host:/srv/backup",
     ] {
@@ -59,9 +60,14 @@ fn a_quoted_path_is_one_word_of_a_shell() {
 
 #[test]
 fn no_password_of_an_address_is_shown() {
-    for text in
-        ["postgresql://me:hush@db/x", "postgres://me:hush@db", "ftp://me:hush@h/x?password=hush", "s3://k:hush@b/x"]
-    {
+    for text in [
+        "postgresql://me:hush@db/x",
+        "postgres://me:hush@db",
+        "ftp://me:hush@h/x?password=hush",
+        "s3://k:hush@b/x",
+        "opendal:swift?token=hush",
+        "opendal://swift/x?token=hush",
+    ] {
         let failure = Location::find(Some(OsStr::new(text)), Patience::default()).map(|_| ()).expect_err(text);
         assert!(!failure.message.contains("hush"), "{}", failure.message);
     }

@@ -4,6 +4,8 @@
 
 mod ceph;
 mod postgres;
+#[cfg(feature = "opendal")]
+mod swift;
 mod webdav;
 
 use crate::servers::{S3, assert_restores};

@@ -14,6 +14,8 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_mainstay");
 /// A home directory that is removed at the end; commands run in it.
 pub struct World {
     directory: tempfile::TempDir,
+    /// What commands find in their environment beside the usual.
+    variables: Vec<(String, String)>,
 }
 
 /// What a command printed and how it ended.
@@ -26,12 +28,12 @@ pub struct Ran {
 
 impl World {
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory for the test") }
+        Self { directory: tempfile::tempdir().expect("a directory for the test"), variables: Vec::new() }
     }
 
     /// A home in memory where the system has such a place: for tests that run hundreds of commands.
     pub fn in_memory() -> Self {
-        Self { directory: Self::directory_in_memory() }
+        Self { directory: Self::directory_in_memory(), variables: Vec::new() }
     }
 
     pub fn directory_in_memory() -> tempfile::TempDir {
@@ -64,6 +66,12 @@ impl World {
         let start = written();
         while written() < start + std::time::Duration::from_millis(40) {}
         std::fs::remove_file(self.path("clock")).expect("the file is there");
+    }
+
+    /// Has every later command find a variable.
+    #[cfg(feature = "opendal")]
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn home(&self) -> &Path {
@@ -128,6 +136,7 @@ impl World {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             // Tests that forget want to see it gone; the hold has tests of its own.
             .envs([("TZ", "UTC"), ("LANG", "C.UTF-8"), ("TERM", "xterm"), ("MAINSTAY_HOLD", "0d")])
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home())
             .stdin(Stdio::null());
         command

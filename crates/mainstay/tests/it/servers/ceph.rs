@@ -1,4 +1,5 @@
-//! A Ceph cluster of one node that a test starts for itself: a monitor, a disk in memory, and the object gateway that speaks S3.
+//! A Ceph cluster of one node that a test starts for itself: a monitor, a disk in memory, and the object gateway that speaks S3
+//! and Swift.
 //!
 //! Owns its processes and its buckets, and looking into these past the binary. Tries nothing.
 
@@ -19,7 +20,7 @@ pub enum Keeps {
 }
 
 pub struct Ceph {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     processes: Vec<Child>,
     port: u16,
 }
@@ -34,10 +35,7 @@ impl Ceph {
         }
         let (cluster, disk) = (uuid(), uuid());
         std::fs::write(root.join("ceph.conf"), configuration(root, &cluster, ports)).expect("a file");
-        let run = |program: &str, words: &[&str]| {
-            let ran = command(root, program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-            assert!(ran.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
-        };
+        let run = |program: &str, words: &[&str]| run(root, program, words);
         let spawn = |program: &str, words: &[&str]| {
             let mut process = command(root, program);
             process.args(["-f"]).args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server")
@@ -60,7 +58,7 @@ impl Ceph {
             std::thread::yield_now();
         }
         world.write(".aws/credentials", b"[default]\naws_access_key_id = key\naws_secret_access_key = secret\n");
-        Self { _folder: folder, processes, port: ports[1] }
+        Self { folder, processes, port: ports[1] }
     }
 
     /// The address of a repository in it.
@@ -75,6 +73,28 @@ impl Ceph {
             let on = "VersioningConfiguration={'Status': 'Enabled'}";
             self.ask(&format!("s3.put_bucket_versioning(Bucket={bucket:?}, {on})"));
         }
+    }
+
+    /// Makes a user of Swift and a container, and answers with the address of the account and a token for it.
+    #[cfg(feature = "opendal")]
+    pub fn swift(&self, container: &str) -> (String, String) {
+        let user = ["--uid=me", "--subuser=me:swift"];
+        run(self.folder.path(), "radosgw-admin", &[&["subuser", "create", "--access=full"], &user[..]].concat());
+        let key = ["key", "create", "--key-type=swift", "--secret=hush"];
+        run(self.folder.path(), "radosgw-admin", &[&key[..], &user[..]].concat());
+        let ask = format!(
+            "import urllib.request as web\n\
+             who = {{'X-Auth-User': 'me:swift', 'X-Auth-Key': 'hush'}}\n\
+             said = web.urlopen(web.Request('http://127.0.0.1:{}/auth/v1.0', headers=who)).headers\n\
+             account, token = said['X-Storage-Url'], said['X-Auth-Token']\n\
+             place = account + '/{container}'\n\
+             web.urlopen(web.Request(place, method='PUT', headers={{'X-Auth-Token': token}}))\n\
+             print(account, token)",
+            self.port
+        );
+        let said = self.ask(&ask);
+        let (account, token) = said.trim().split_once(' ').expect("an address and a token");
+        (account.to_owned(), token.to_owned())
     }
 
     /// What boto3, which Amazon keeps, prints after some lines of Python; `s3` is its client.
@@ -98,6 +118,11 @@ impl Drop for Ceph {
             let _ = process.wait();
         }
     }
+}
+
+fn run(root: &Path, program: &str, words: &[&str]) {
+    let ran = command(root, program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(ran.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
 fn command(root: &Path, program: &str) -> Command {
