@@ -41,8 +41,8 @@ fn given_by_systemd(name: &str) -> Option<PathBuf> {
 
 /// The variables that the tools of providers read, as far as they are text; secrets of others are nobody's business.
 pub fn variables() -> Vec<(String, String)> {
-    const PREFIXES: [&str; 4] = ["AWS_", "GOOGLE_", "AZURE_", "WEBDAV_"];
-    const NAMES: [&str; 4] = ["HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK"];
+    const PREFIXES: [&str; 5] = ["AWS_", "GOOGLE_", "AZURE_", "WEBDAV_", "OPENDAL_"];
+    const NAMES: [&str; 6] = ["HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "OS_AUTH_TOKEN", "OS_STORAGE_URL"];
     const OF_POSTGRESQL: [&str; 6] =
         ["PGUSER", "PGPASSWORD", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"];
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
