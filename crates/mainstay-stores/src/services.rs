@@ -38,6 +38,8 @@ const UPLOADS: usize = 4;
 /// Objects in a service.
 pub struct ServiceStore {
     inner: Arc<Inner>,
+    /// What is known of the service.
+    caveat: Option<&'static str>,
 }
 
 struct Inner {
@@ -55,11 +57,12 @@ impl ServiceStore {
     /// When settings or credentials are missing or contradict each other.
     pub fn new(address: ServiceAddress, surroundings: &Surroundings) -> io::Result<Self> {
         let remote = connect::remote(&address, surroundings)?;
-        Ok(Self::over(address.to_string(), Box::new(remote), surroundings.patience))
+        let store = Self::over(address.to_string(), Box::new(remote), surroundings.patience);
+        Ok(Self { caveat: Some(address.service.caveat()), ..store })
     }
 
     fn over(location: String, remote: Box<dyn Remote>, patience: Patience) -> Self {
-        Self { inner: Arc::new(Inner { location, remote, patience, witness: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { location, remote, patience, witness: Mutex::default() }), caveat: None }
     }
 }
 
@@ -209,6 +212,7 @@ impl Store for ServiceStore {
                     .to_owned(),
             );
         }
+        caveats.extend(self.caveat.map(str::to_owned));
         caveats
     }
 }

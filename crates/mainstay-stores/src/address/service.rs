@@ -78,6 +78,17 @@ impl Service {
         }
     }
 
+    /// What is known of it that nobody can try from here.
+    pub fn caveat(self) -> &'static str {
+        match self {
+            Self::Swift => {
+                "OpenStack's own server, on several machines, may list late what was put while one of them was away, and \
+                `prune` deletes by what is listed: keep a copy elsewhere (Ceph's gateway lists at once)"
+            }
+            Self::Dropbox | Self::OneDrive => "it was not tried on the real service: keep a copy elsewhere",
+        }
+    }
+
     /// Where OpenDAL's other users have the value of a key.
     pub fn variable(self, key: &str) -> String {
         format!("OPENDAL_{}_{}", self.name(), key).to_ascii_uppercase()

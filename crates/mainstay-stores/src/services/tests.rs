@@ -126,14 +126,8 @@ fn a_folder_that_its_own_folder_told_of_is_listed_again_when_it_seems_empty() {
         store.put(name, b"x").unwrap();
     }
     let remote_faults = [(Call::List, Fault::None), (Call::List, Fault::Empty)];
-    let store = ServiceStore {
-        inner: Arc::new(Inner {
-            location: String::new(),
-            remote: Box::new(Faulty::with(in_memory_of(&store), &remote_faults)),
-            patience: hasty(),
-            witness: Mutex::default(),
-        }),
-    };
+    let remote = Faulty::with(in_memory_of(&store), &remote_faults);
+    let store = ServiceStore::over(String::new(), Box::new(remote), hasty());
     assert_eq!(names_of(&store.list("packs/").unwrap()), ["packs/aa/one", "packs/bb/two"]);
 }
 
@@ -271,6 +265,7 @@ fn what_a_service_lacks_is_told() {
     let Some(Ok(Address::Service(address))) = Address::parse(scheme, rest.as_bytes()) else { panic!("an address") };
     let surroundings = [("OPENDAL_ONEDRIVE_ACCESS_TOKEN".to_owned(), "hush".to_owned())];
     let store = ServiceStore::new(address, &Surroundings::new(surroundings)).unwrap();
-    assert!(store.caveats()[1].contains("only if new"), "{:?}", store.caveats());
+    let caveats = store.caveats();
+    assert!(caveats[1].contains("only if new") && caveats[2].contains("not tried"), "{caveats:?}");
     assert_eq!(store.location(), "opendal://onedrive");
 }

@@ -5,10 +5,12 @@
 pub mod ceph;
 pub mod lossy;
 pub mod postgres;
+#[cfg(feature = "opendal")]
+pub mod swift;
 pub mod webdav;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -138,6 +140,11 @@ impl Drop for S3 {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A port of this machine that nobody listens on.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 /// The address that a server tells behind these words.

@@ -3,10 +3,11 @@
 //!
 //! Owns its processes and its buckets, and looking into these past the binary. Tries nothing.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::free_port;
 use crate::reader::python;
 use crate::world::World;
 
@@ -132,10 +133,6 @@ fn command(root: &Path, program: &str) -> Command {
         command.arg("-c").arg(root.join("ceph.conf"));
     }
     command
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
 fn uuid() -> String {

@@ -1,12 +1,14 @@
-//! A repository by OpenDAL in Swift, as Ceph's object gateway speaks it.
+//! A repository by OpenDAL in Swift: OpenStack's own, and as Ceph's object gateway speaks it.
 //!
 //! Owns its life there, and what is told of credentials and places that are none. Built with the feature `opendal`.
 
 use super::world;
+use crate::servers::assert_restores;
 use crate::servers::ceph::Ceph;
+use crate::servers::swift::OpenStack;
 
 #[test]
-fn swift_keeps_every_promise_but_the_bonus_and_holds_a_repository_as_a_directory_does() {
+fn swift_of_ceph_keeps_every_promise_but_the_bonus_and_holds_a_repository_as_a_directory_does() {
     let mut world = world();
     let server = Ceph::start(&world);
     let (account, token) = server.swift("backups");
@@ -39,4 +41,20 @@ fn swift_keeps_every_promise_but_the_bonus_and_holds_a_repository_as_a_directory
     assert!(nowhere.code != 0 && nowhere.stderr.contains("there is no such place"), "{nowhere:#?}");
     let secret = world.fails(&["--repo", &format!("{repository}&token=hush-hush"), "snapshots"], 2, "MS-1003");
     assert!(!secret.all().contains("hush-hush"), "{secret:#?}");
+}
+
+#[test]
+fn swift_of_openstack_keeps_every_promise_but_the_bonus_and_holds_a_repository() {
+    let mut world = world();
+    let server = OpenStack::with_container("backups");
+    world.set("OS_STORAGE_URL", &server.account());
+    world.set("OS_AUTH_TOKEN", "nobody-asks");
+    let place = "opendal://swift/x?container=backups";
+    let said = world.ok(&["store", "validate", place, "--size", "1MiB", "--objects", "60"]).stdout;
+    assert!(said.contains("fit for a repository") && said.contains("no      conditional-creation"), "{said}");
+    assert!(said.contains("list"), "{said}");
+    world.ok(&["--repo", place, "init"]);
+    world.ok(&["--repo", place, "backup", "docs"]);
+    assert!(world.ok(&["--repo", place, "check"]).all().contains("sound"));
+    assert_restores(&world, place, "out");
 }
