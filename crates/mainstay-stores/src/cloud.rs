@@ -28,7 +28,7 @@ use crate::settings::{self, Client, Surroundings};
 use novelty::Conditions;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Threads that carry requests: they wait, and hash what is signed.
 const THREADS: usize = 2;

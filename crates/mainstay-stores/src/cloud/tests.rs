@@ -1,6 +1,6 @@
 //! Tests of what an answer means; the contract itself is tried on servers.
 
-mod server;
+pub mod server;
 
 use super::*;
 use server::{Answer, scripted, scripted_with};

@@ -78,16 +78,18 @@ impl HttpTransport for Transport {
     }
 }
 
-/// What a service cannot mean otherwise.
+/// What every service means by a status alone.
 fn refuse(status: StatusCode) -> opendal::Result<()> {
+    let answered = || format!("the service answered {status}");
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-            let message = format!("the service answered {status}");
-            Err(Error::new(ErrorKind::RateLimited, message).set_temporary())
+            Err(Error::new(ErrorKind::RateLimited, answered()).set_temporary())
         }
         StatusCode::INSUFFICIENT_STORAGE | StatusCode::PAYLOAD_TOO_LARGE => {
             Err(Error::new(ErrorKind::Unexpected, NO_SPACE))
         }
+        StatusCode::NOT_IMPLEMENTED => Err(Error::new(ErrorKind::Unsupported, answered())),
+        status if status.is_server_error() => Err(Error::new(ErrorKind::Unexpected, answered()).set_temporary()),
         _ => Ok(()),
     }
 }

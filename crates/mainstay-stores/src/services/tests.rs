@@ -2,6 +2,7 @@
 //! by the tests of the binary.
 
 mod faulty;
+mod requests;
 
 use std::io::ErrorKind as Kind;
 use std::time::Duration;

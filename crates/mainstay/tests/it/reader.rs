@@ -33,7 +33,10 @@ pub fn python() -> &'static Path {
 
 fn has_packages(python: &Path) -> bool {
     let mut command = Command::new(python);
-    command.args(["-c", "import cryptography, moto, swift, wsgidav, zstandard"]).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["-c", "import cryptography, moto, swift, wsgidav, zstandard"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 

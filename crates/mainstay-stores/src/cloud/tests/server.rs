@@ -25,14 +25,20 @@ pub fn scripted(answers: Vec<Answer>) -> (CloudStore, JoinHandle<Vec<String>>) {
 
 /// The same, with another end of the address.
 pub fn scripted_with(more: &str, answers: Vec<Answer>) -> (CloudStore, JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let rest = format!("//bucket/p?endpoint=http://{}{more}", listener.local_addr().unwrap());
+    let (server, requests) = serve(answers);
+    let rest = format!("//bucket/p?endpoint={server}{more}");
     let Some(Ok(Address::Cloud(address))) = Address::parse("s3", rest.as_bytes()) else { panic!("{rest}") };
     let keys = [("AWS_ACCESS_KEY_ID", "key"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     let keys = keys.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let store = CloudStore::new(address, &Surroundings::new(keys)).unwrap();
+    (CloudStore::new(address, &Surroundings::new(keys)).unwrap(), requests)
+}
+
+/// The server alone: its address, and its thread.
+pub fn serve(answers: Vec<Answer>) -> (String, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("http://{}", listener.local_addr().unwrap());
     let serve = move || answers.into_iter().map(|answer| serve_one(&listener, answer)).collect();
-    (store, std::thread::spawn(serve))
+    (server, std::thread::spawn(serve))
 }
 
 fn serve_one(listener: &TcpListener, answer: Answer) -> String {
