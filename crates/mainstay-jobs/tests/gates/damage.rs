@@ -13,6 +13,9 @@ use crate::effort::{Draws, Effort, Figures};
 use crate::journal_store::JournalStore;
 use crate::reference::{Noticed, Outcome, Reference};
 
+/// An object of a store, as [`JournalStore`] holds it.
+type NamedBytes<'a> = (&'a Arc<str>, &'a Arc<[u8]>);
+
 /// What was noticed, by kind of object.
 #[derive(Default)]
 struct Tally {
@@ -71,20 +74,17 @@ fn kind_of(name: &str) -> String {
     }
 }
 
-/// Objects of which every bit is flipped even in the short form; of the others one bit of each byte. Each flip is a whole
-/// check and verify, and what is signed has a few hundred bytes of certificates.
+/// Objects of which every bit is flipped and every length cut even in the short form: what is signed has a few hundred bytes
+/// of certificates.
 fn is_small(bytes: &[u8]) -> bool {
     bytes.len() <= 320
 }
 
-/// Which bits of an object the short form flips. Of a second copy few: they are decoded as those are of which it is a copy.
+/// Which bits of an object the short form flips while all else is whole, each of which is a check and verify of everything: one
+/// of each byte. Of a second copy fewer: they are decoded as those are of which it is a copy.
 fn bits_to_flip(name: &str, bytes: &[u8]) -> impl Iterator<Item = usize> {
-    let (is_small, is_copy) = (is_small(bytes), name.starts_with(names::COPIES));
-    let step = if is_copy { 8 } else { 1 };
-    (0..bytes.len()).step_by(step).flat_map(move |byte| {
-        let bits = if is_small && !is_copy { 0..8 } else { byte / step % 8..byte / step % 8 + 1 };
-        bits.map(move |bit| byte * 8 + bit)
-    })
+    let step = if name.starts_with(names::COPIES) { 8 } else { 1 };
+    (0..bytes.len()).step_by(step).map(move |byte| byte * 8 + byte / step % 8)
 }
 
 fn flipped(bytes: &[u8], bit: usize) -> Arc<[u8]> {
@@ -93,7 +93,7 @@ fn flipped(bytes: &[u8], bit: usize) -> Arc<[u8]> {
     flipped.into()
 }
 
-fn flip(reference: &Reference, store: &JournalStore, (name, bytes): (&Arc<str>, &Arc<[u8]>), bit: usize) -> Outcome {
+fn flip(reference: &Reference, store: &JournalStore, (name, bytes): NamedBytes, bit: usize) -> Outcome {
     store.exchange(name, Some(flipped(bytes, bit)));
     let outcome = reference.outcome(store, &[name]);
     store.exchange(name, Some(bytes.clone()));
@@ -104,13 +104,13 @@ fn flip(reference: &Reference, store: &JournalStore, (name, bytes): (&Arc<str>, 
 fn every_flipped_bit_is_noticed_in_the_right_object() {
     let effort = Effort::asked();
     let mut figures = Figures::of("flipped bits");
-    let (kinds, tally) =
-        if effort.is_long() { flips_in_many_references(effort) } else { every_flip_of_one_reference() };
+    let (kinds, tally) = if effort.is_long() { flips_in_many_references(effort) } else { flips_of_one_reference() };
     figures.add(kinds.len() as u64, "kinds of objects");
     tally.publish(figures, effort);
 }
 
-fn every_flip_of_one_reference() -> (BTreeSet<String>, Tally) {
+/// One bit of each byte alone, and every bit of what is small while others are damaged too.
+fn flips_of_one_reference() -> (BTreeSet<String>, Tally) {
     let reference = Reference::new(0);
     let store = JournalStore::with(reference.objects.clone());
     let mut tally = Tally::default();
@@ -119,6 +119,9 @@ fn every_flip_of_one_reference() -> (BTreeSet<String>, Tally) {
             let outcome = flip(&reference, &store, object, bit);
             tally.note(object.0, outcome, || format!("{}, bit {} of byte {}", object.0, bit % 8, bit / 8));
         }
+    }
+    for objects in groups_of(reference.objects.iter().filter(|(_, bytes)| is_small(bytes))) {
+        tally.add(flip_together(&reference, &objects));
     }
     (reference.objects.keys().map(|name| kind_of(name)).collect(), tally)
 }
@@ -133,6 +136,12 @@ fn group_of(name: &str) -> &str {
     groups.into_iter().find(|group| name.starts_with(group)).unwrap_or("all others")
 }
 
+fn groups_of<'a>(objects: impl Iterator<Item = NamedBytes<'a>>) -> Vec<Vec<NamedBytes<'a>>> {
+    let mut groups = BTreeMap::<&str, Vec<_>>::new();
+    objects.for_each(|object| groups.entry(group_of(object.0)).or_default().push(object));
+    groups.into_values().collect()
+}
+
 /// Every bit of references of other seeds, on all processors; bits of all objects of a group together.
 fn flips_in_many_references(effort: Effort) -> (BTreeSet<String>, Tally) {
     let total = Mutex::new((BTreeSet::new(), Tally::default()));
@@ -141,10 +150,8 @@ fn flips_in_many_references(effort: Effort) -> (BTreeSet<String>, Tally) {
     let work = || {
         while locked().1.damages < MANY_FLIPS || effort.goes_on() {
             let reference = Reference::new(effort.seed(round.fetch_add(1, Ordering::Relaxed)));
-            let mut groups = BTreeMap::<&str, Vec<(&Arc<str>, &Arc<[u8]>)>>::new();
-            reference.objects.iter().for_each(|object| groups.entry(group_of(object.0)).or_default().push(object));
-            for objects in groups.values() {
-                locked().1.add(flip_together(&reference, objects));
+            for objects in groups_of(reference.objects.iter()) {
+                locked().1.add(flip_together(&reference, &objects));
             }
             locked().0.extend(reference.objects.keys().map(|name| kind_of(name)));
             println!("{} bits flipped", locked().1.damages);
@@ -159,7 +166,7 @@ fn flips_in_many_references(effort: Effort) -> (BTreeSet<String>, Tally) {
 
 /// Flips every bit of these objects, one of each at a time. Whichever is not named then, because the damage of another hides
 /// it, is damaged alone.
-fn flip_together(reference: &Reference, objects: &[(&Arc<str>, &Arc<[u8]>)]) -> Tally {
+fn flip_together(reference: &Reference, objects: &[NamedBytes]) -> Tally {
     let store = JournalStore::with(reference.objects.clone());
     let mut tally = Tally::default();
     let longest = objects.iter().map(|(_, bytes)| bytes.len() * 8).max().unwrap_or_default();
