@@ -84,7 +84,8 @@ pub fn plan_forget(
     }
     let cutoff = rules.within.map(|span| cutoff(&zoned(now, zone), span)).transpose()?;
     let mut sources = BTreeMap::<&str, Vec<&SnapshotEntry>>::new();
-    for entry in snapshots.iter().filter(|entry| !entry.forgotten) {
+    // One that nobody has confirmed stays, and makes no other one superfluous.
+    for entry in snapshots.iter().filter(|entry| !entry.forgotten && !entry.unconfirmed) {
         sources.entry(&entry.snapshot.source).or_default().push(entry);
     }
     let mut plan = ForgetPlan::default();

@@ -1,17 +1,21 @@
-//! What is doomed: the condemned lists that are in the store.
+//! What is doomed: what the condemned lists name that are in the store, and packs that were removed and are there again.
 //!
-//! Owns reading them. Puts none and deletes none: a collector does.
+//! Owns reading the lists. Puts none and deletes none: a collector does.
 
 use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result};
-use crate::format::coord::{Condemned, CondemnedKey, decode_condemned};
+use crate::format::coord::{Condemned, CondemnedKey, CondemnedPack, decode_condemned};
 use crate::format::envelope::ObjectKind;
+use crate::format::history::RemovedPacks;
 use crate::format::names::{self, DataKeyName};
 use crate::id::{PackId, SessionId, SnapshotId, TableId};
 use crate::pack_reader::read_object;
 use crate::signer::Judge;
 use crate::store::Store;
+
+/// The list of packs that came back, which is in no store.
+pub const RETURNED: TableId = TableId([0; TableId::LEN]);
 
 /// The condemned lists of a repository, as they were listed.
 #[derive(Debug, Default)]
@@ -65,6 +69,21 @@ impl CondemnedLists {
             }
         }
         Ok(sessions)
+    }
+
+    /// Adds the packs of these that are recorded as removed, as if a list named them: where files were copied back, a collector that sleeps since
+    /// it recorded them deletes them when it wakes. Answers whether there are any.
+    pub fn add_returned<'n>(&mut self, removed: &RemovedPacks, packs: impl IntoIterator<Item = &'n String>) -> bool {
+        let known = self.packs();
+        let packs = packs.into_iter().filter_map(|name| names::parse_pack(name).ok());
+        let returned = packs.filter(|(id, _)| removed.contains(*id) && !known.contains(id));
+        let packs: Vec<CondemnedPack> = returned.map(|(id, session)| CondemnedPack { id, session }).collect();
+        let is_any = !packs.is_empty();
+        if is_any {
+            let (snapshots, considered, keys) = (Vec::new(), Vec::new(), Vec::new());
+            self.lists.push(Condemned { id: RETURNED, packs, snapshots, considered, keys });
+        }
+        is_any
     }
 
     pub fn is_empty(&self) -> bool {

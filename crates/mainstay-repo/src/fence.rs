@@ -85,11 +85,9 @@ impl Fences {
         self.fenced.contains(&session)
     }
 
-    /// Whether a snapshot of a fenced session is named by its settlements, or acquitted: no settlement makes it void any more, but one
-    /// that nobody could make who looked.
-    pub fn counts(&self, session: SessionId, snapshot: SnapshotId) -> bool {
-        let survives = self.survivors.get(&session).is_some_and(|survivors| survivors.contains(&snapshot));
-        survives || self.acquitted.contains(&(session, snapshot))
+    /// Whether a settlement could make a snapshot void, be it one that a collector makes late which has slept since it listed the snapshots.
+    pub fn needs_acquittal(&self, session: SessionId, snapshot: SnapshotId) -> bool {
+        self.is_fenced(session) && !self.acquitted.contains(&(session, snapshot))
     }
 
     /// Whether a snapshot came after the fence of its session, and nobody has acquitted it.

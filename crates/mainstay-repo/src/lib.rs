@@ -58,8 +58,8 @@ pub use repair::{
 };
 pub use repository::{
     AddedCopies, Beside, Break, Chain, CopyCoverage, DroppedCopies, KeySlots, KnownLosses, Link, Listing, Locked,
-    LostSnapshot, OtherKeys, ReadLease, Removed, Repository, Rewind, RotationReport, Seen, SignedSnapshot, SmallDamage,
-    SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
+    LostSnapshot, Marks, OtherKeys, ReadLease, Removed, Repository, Rewind, RotationReport, Seen, SignedSnapshot,
+    SmallDamage, SnapshotEntry, SnapshotPlace, Statistics, WriterMay,
 };
 pub use session::{Draft, Effort, Permits, Presence, Session, SessionReport, Sharing};
 pub use signer::Holder;

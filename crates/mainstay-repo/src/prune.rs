@@ -203,7 +203,8 @@ impl Repository {
         if !condemned.is_empty() {
             self.with_reserve(|| leases.acknowledge(&mut lease, condemned.ids()))?;
         }
-        let around = Surroundings::settle(self, condemned, session)?;
+        let mut around = Surroundings::settle(self, condemned, session)?;
+        around.condemned.add_returned(&self.removed()?.packs, &around.packs);
         if around.open.is_empty() {
             self.store.clear_staging().map_err(|source| store_error("clear", "unfinished objects", source))?;
         }

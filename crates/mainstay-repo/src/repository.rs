@@ -43,6 +43,7 @@ use crate::store::{Object, Store, Vacancy, is_absent, is_lost_on_disk, is_presen
 pub(crate) use archived::{read_holds, read_manifest};
 pub use chain::{Break, Chain, Link};
 pub use copies::{AddedCopies, CopyCoverage, DroppedCopies};
+pub use forgetting::Marks;
 pub use history::{Beside, Removed};
 pub(crate) use listing::{AllSnapshots, ProvedSnapshot};
 pub use listing::{Listing, LostSnapshot, SnapshotPlace};
@@ -62,6 +63,8 @@ pub struct SnapshotEntry {
     pub snapshot: Snapshot,
     /// Forgotten, and still here until the next prune.
     pub forgotten: bool,
+    /// A session has let it count, and has not confirmed that it is whole.
+    pub unconfirmed: bool,
 }
 
 /// What is found where a repository was to be created.

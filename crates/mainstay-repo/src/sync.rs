@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::fence::is_fenced;
 use crate::format::refs::BlockSet;
 use crate::format::{limits, names};
-use crate::id::SessionId;
+use crate::id::{SessionId, SnapshotId};
 use crate::lease::OwnLease;
 use crate::pack_reader::read_object;
 use crate::prune::{PruneObserver, PrunePhase, acquit};
@@ -26,7 +26,7 @@ use crate::repository::{
 };
 use crate::seal::random;
 use crate::session::take_lease;
-use crate::store::{Store, is_present};
+use crate::store::{Store, is_absent, is_present};
 
 use blocks::Blocks;
 use keys::KeysAtHand;
@@ -168,12 +168,12 @@ impl<'r> Sync<'r> {
     ) -> Result<Self> {
         here.confirm_signer()?;
         observer.phase(PrunePhase::Plan);
-        let (lease, condemned) = take_lease(here, session)?;
+        let (lease, mut condemned) = take_lease(here, session)?;
         let reading = there.begin_reading()?;
         let known = Known::look((here, there), &condemned)?;
         here.keep_secrets()?;
         let keys = KeysAtHand::list(here, there, &condemned)?;
-        let blocks = Blocks::open((here, there), session, &condemned)?;
+        let blocks = Blocks::open((here, there), session, &mut condemned)?;
         let report = SyncReport::default();
         Ok(Self { here, there, session, lease, _reading: reading, known, keys, blocks, observer, report })
     }
@@ -184,8 +184,10 @@ impl<'r> Sync<'r> {
         self.report = SyncReport { present: present.len() as u64, ..SyncReport::from(plan) };
         self.observer.phase(PrunePhase::Rewrite);
         self.observer.expect((wanted.len() + present.len()) as u64, 0);
+        let ids: Vec<SnapshotId> = present.iter().chain(&wanted).map(|signed| signed.place.id).collect();
         self.bring(present, Self::look_through)?;
         self.bring(wanted, Self::gather)?;
+        self.record_arrivals(ids)?;
         // What seems to be missing may have been taken away because this session was taken for gone.
         self.refuse_if_fenced()?;
         self.report.blocks = self.blocks.brought;
@@ -272,16 +274,37 @@ impl<'r> Sync<'r> {
         Ok(())
     }
 
+    /// Records those of these snapshots as having come that are here and are recorded as being elsewhere, by another sync at the same time, or since
+    /// the one died that brought them: their absence would be no loss.
+    fn record_arrivals(&self, ids: Vec<SnapshotId>) -> Result<()> {
+        let recorded = plan::recorded_elsewhere(&self.here.removed()?, ids);
+        let mut arrived = Vec::new();
+        for gone in recorded {
+            let name = names::snapshot(gone.source, gone.sequence, gone.id);
+            match self.here.store.len(&name) {
+                Ok(_) => arrived.push(gone),
+                Err(source) if is_absent(&source) => {}
+                Err(source) => return Err(store_error("read", &name, source)),
+            }
+        }
+        self.here.record(arrived)
+    }
+
     fn put_snapshot(&mut self, signed: &SignedSnapshot, map: &[u8]) -> Result<()> {
         let place = signed.place;
         let before = self.known.before(signed)?;
         if !before.is_empty() {
+            let ids: Vec<SnapshotId> = before.iter().map(|gone| gone.id).collect();
             self.here.record(before)?;
+            // Publish, then look: another sync may have brought one meanwhile.
+            self.record_arrivals(ids)?;
         }
         let (store, name) = (&*self.here.store, names::refs(place.id));
         let bytes = read_object(&*self.there.store, &place.name(), "read snapshot")?;
         SignedSnapshot::check(self.here.id(), &place.name(), &bytes)?;
         self.refuse_if_fenced()?;
+        // Until this session has looked for its fence for the last time: should it sleep or die here, the next sync brings it anew.
+        self.here.begin_to_count(place.id, self.session)?;
         if self.known.is_fenced_here(signed.session) {
             // Before it comes: should this sync die here, no prune finds it void.
             self.acquit_if_fenced(signed)?;
@@ -296,16 +319,17 @@ impl<'r> Sync<'r> {
             self.here.record(vec![arrived])?;
         }
         self.acquit_if_fenced(signed)?;
+        self.here.confirm_counting(place.id)?;
         self.report.brought.push(place);
         Ok(())
     }
 
     /// The session that wrote a snapshot may be known here as well, in a mirror that was made while it was at work: then a collector may have fenced
-    /// it before the snapshot came.
+    /// it before the snapshot came. That a settlement names the snapshot says nothing: another one may come that does not.
     fn acquit_if_fenced(&self, signed: &SignedSnapshot) -> Result<()> {
         let (here, place) = (self.here, signed.place);
         let is_fenced = is_fenced(&*here.store, &here.judge, signed.session)?;
-        if !is_fenced || here.fences()?.counts(signed.session, place.id) {
+        if !is_fenced || !here.fences()?.needs_acquittal(signed.session, place.id) {
             return Ok(());
         }
         acquit(here, signed, self.session)?;

@@ -178,7 +178,8 @@ impl<'a> Ancestry<'a> {
             |entry: &&SnapshotEntry| entry.snapshot.source == options.source && run.repository.is_own(&entry.snapshot);
         let own = || history.entries.iter().filter(is_own);
         let last = own().max_by_key(|entry| entry.snapshot.sequence);
-        let kept = || own().filter(|entry| !entry.forgotten);
+        // One that nobody has confirmed may lack what it says.
+        let kept = || own().filter(|entry| !entry.forgotten && !entry.unconfirmed);
         let last_kept = kept().max_by_key(|entry| entry.snapshot.sequence);
         let last_full = kept()
             .filter(|entry| entry.snapshot.backup_type == BackupType::Full)

@@ -9,5 +9,6 @@ mod lost;
 mod rights;
 mod telling;
 mod types;
+mod unconfirmed;
 mod wide;
 mod writing;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use mainstay_repo::store::Object;
 use mainstay_repo::{
-    BlockId, BlockKind, BlockSet, Error as RepositoryError, Fences, Index, KnownLosses, PackId, Repository, SessionId,
-    SnapshotEntry, SnapshotId, names,
+    BlockId, BlockKind, BlockSet, Error as RepositoryError, Fences, Index, KnownLosses, Marks, PackId, Repository,
+    SessionId, SnapshotEntry, SnapshotId, names,
 };
 
 use super::finding::{Finding, count};
@@ -77,13 +77,18 @@ impl Inventory {
         let maps = Maps::list(repository)?;
         let listed = list(repository, names::SNAPSHOTS)?;
         let marks: HashSet<String> = list(repository, names::TRASH)?.into_iter().map(|object| object.name).collect();
-        let forgotten = repository.marked()?;
-        let (mut snapshots, mut void) =
-            read_snapshots((repository, &repository.fences()?), &listed, &forgotten, findings);
+        let said = repository.marks()?;
+        let (mut snapshots, mut void) = read_snapshots((repository, &repository.fences()?), &listed, &said, findings);
         // What a prune has begun to remove needs nothing any more.
         let doomed = repository.doomed_snapshots()?;
         void.retain(|entry| !doomed.contains(&entry.id));
         findings.extend(void.iter().map(|entry| note_void(repository, entry)));
+        findings.extend(
+            snapshots
+                .iter()
+                .filter(|held| held.entry.unconfirmed)
+                .map(|held| note_unconfirmed(repository, &held.entry)),
+        );
         void.extend(snapshots.extract_if(.., |held| doomed.contains(&held.entry.id)).map(|held| held.entry));
         maps.report_orphans(&listed, &marks, &snapshots, findings);
         let mut tables = list(repository, names::INDEX)?;
@@ -277,7 +282,7 @@ impl Maps {
 fn read_snapshots(
     (repository, fences): (&Repository, &Fences),
     listed: &[Object],
-    forgotten: &HashSet<SnapshotId>,
+    marks: &Marks,
     findings: &mut Vec<Finding>,
 ) -> (Vec<Held>, Vec<SnapshotEntry>) {
     let mut entries = Vec::with_capacity(listed.len());
@@ -293,7 +298,8 @@ fn read_snapshots(
         match repository.read_snapshot(source, sequence, id) {
             Ok(snapshot) => {
                 let is_void = fences.is_void(snapshot.session, id);
-                let entry = SnapshotEntry { id, snapshot, forgotten: forgotten.contains(&id) };
+                let (forgotten, unconfirmed) = (marks.forgotten.contains(&id), marks.unconfirmed.contains(&id));
+                let entry = SnapshotEntry { id, snapshot, forgotten, unconfirmed };
                 // Nobody was told of one that came after the fence of its session; it goes with a prune.
                 if is_void { void.push(entry) } else { entries.push(entry) }
             }
@@ -315,6 +321,17 @@ fn note_void(repository: &Repository, entry: &SnapshotEntry) -> Finding {
     let problem = format!(
         "it counts for nothing, since it came after the backup that wrote it was taken for dead: `mainstay undelete {}` makes it count if \
          all that it needs is here, and prune removes it as if it had been forgotten",
+        entry.id.short()
+    );
+    Finding::note(names::snapshot(place.source, place.sequence, place.id), problem).in_snapshots([entry.id])
+}
+
+/// Who let it count was taken for dead before it could say so.
+fn note_unconfirmed(repository: &Repository, entry: &SnapshotEntry) -> Finding {
+    let place = repository.place_of(entry);
+    let problem = format!(
+        "nobody has confirmed that all it needs is here, since who brought it, or brought it back, did not come to its end: the next \
+         synchronisation does, or `mainstay undelete {}`",
         entry.id.short()
     );
     Finding::note(names::snapshot(place.source, place.sequence, place.id), problem).in_snapshots([entry.id])

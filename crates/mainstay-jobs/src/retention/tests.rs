@@ -40,6 +40,7 @@ fn history(times: &[i64]) -> Vec<SnapshotEntry> {
             id: id(number),
             snapshot: snapshot("home", number.into(), *time, Content::default()),
             forgotten: false,
+            unconfirmed: false,
         })
         .collect();
     linked(entries)

@@ -10,7 +10,7 @@ fn entry(id: u8, source: &str, sequence: u64, started: i64) -> SnapshotEntry {
     let mut bytes = [id; 32];
     bytes[31] = sequence as u8;
     let snapshot = snapshot(source, sequence, started, Content::default());
-    SnapshotEntry { id: SnapshotId(bytes), snapshot, forgotten: false }
+    SnapshotEntry { id: SnapshotId(bytes), snapshot, forgotten: false, unconfirmed: false }
 }
 
 fn problem(error: Error) -> String {

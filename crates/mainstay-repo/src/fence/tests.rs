@@ -79,7 +79,7 @@ fn what_a_stranger_says_of_a_session_says_nothing() {
         let fences = Fences::read(&store, &judge).unwrap();
         assert!(!fences.is_settled(session_id(1)) && !fences.is_fenced(session_id(1)), "{name}");
         assert!(!fences.is_void(session_id(1), snapshot(7)) && !is_fenced(&store, &judge, session_id(1)).unwrap());
-        assert!(!fences.counts(session_id(1), snapshot(7)), "{name}");
+        assert!(!fences.needs_acquittal(session_id(1), snapshot(7)), "{name}");
     }
 }
 
@@ -107,7 +107,7 @@ fn an_acquitted_snapshot_counts_whatever_settlements_say() {
     let fences = Fences::read(&store, &judge).unwrap();
     let is_void = |number| fences.is_void(session_id(1), snapshot(number));
     assert_eq!([7, 8, 9].map(is_void), [false, true, true]);
-    assert!(fences.counts(session_id(1), snapshot(7)) && !fences.counts(session_id(1), snapshot(8)));
+    assert!(!fences.needs_acquittal(session_id(1), snapshot(7)) && fences.needs_acquittal(session_id(1), snapshot(8)));
     assert!(fences.is_settled(session_id(1)) && is_fenced(&store, &judge, session_id(1)).unwrap());
 }
 
@@ -120,5 +120,5 @@ fn a_damaged_acquittal_makes_nothing_void_and_makes_nothing_count() {
     store.damage(&names::acquittal(session_id(1), session_id(5)), |bytes| bytes[30] ^= 1);
     let fences = Fences::read(&store, &judge).unwrap();
     assert!(!fences.is_void(session_id(1), snapshot(7)) && !fences.is_void(session_id(1), snapshot(9)));
-    assert!(!fences.counts(session_id(1), snapshot(7)));
+    assert!(fences.needs_acquittal(session_id(1), snapshot(7)));
 }

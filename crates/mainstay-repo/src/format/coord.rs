@@ -193,13 +193,17 @@ pub struct Trash {
     /// When it was forgotten by the clock of whoever did it, nanoseconds since the Unix epoch.
     #[n(2)]
     pub forgotten: i64,
-    /// Whether a prune has put it for a snapshot that was void: then it says nothing of one that counts, whenever it was acquitted.
+    /// Whether it is no user's: a prune has put it for a snapshot that was void, or a session for one that it lets count. Then it does not
+    /// say that a snapshot that counts is forgotten, but that nobody has confirmed it.
     #[n(3)]
     pub void: Option<bool>,
+    /// The session that lets the snapshot count.
+    #[n(4)]
+    pub session: Option<SessionId>,
 }
 
 impl Trash {
-    /// Whether it is for a snapshot only as long as that is void.
+    /// Whether it forgets a snapshot only as long as that is void.
     pub fn is_of_void(&self) -> bool {
         self.void == Some(true)
     }

@@ -87,7 +87,7 @@ fn coordination_as_stored() -> Vec<Seed> {
     vec![
         ("coordination", "condemned", coord::encode_condemned(&condemned)),
         ("coordination", "intent", body(&coord::encode_intent(REPOSITORY, &intent))),
-        ("coordination", "trash", to_cbor(&Trash { snapshot: SNAPSHOT, forgotten: 55, void: None })),
+        ("coordination", "trash", to_cbor(&Trash { snapshot: SNAPSHOT, forgotten: 55, void: None, session: None })),
         ("fences", "fence", to_cbor(&Fence { session, collector })),
         ("fences", "settlement", to_cbor(&settlement)),
         ("fences", "acquittal", to_cbor(&Acquittal { session, by: collector, snapshot: SNAPSHOT })),

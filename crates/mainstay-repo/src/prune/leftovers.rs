@@ -105,7 +105,14 @@ impl<'r> Leftovers<'r> {
         self.repository.make_durable(names::SNAPSHOTS)?;
         let ids = self.maps_and_marks.iter().filter_map(|name| name.rsplit_once('/'));
         let ids = ids.filter_map(|(_, id)| SnapshotId::from_hex(id).ok()).filter(|id| !present.contains(id));
-        removal.without_snapshot(ids.collect())
+        let mut over = BTreeSet::new();
+        for id in ids {
+            // A session that was fenced may wake and bring its snapshot: that must not look confirmed then, and finds its map here.
+            if self.repository.mark(id)?.is_none_or(|mark| mark.session.is_none()) {
+                over.insert(id);
+            }
+        }
+        removal.without_snapshot(over)
     }
 
     fn remove_tables(&self, index: &Index, removal: &mut Removal<'_>) -> Result<()> {

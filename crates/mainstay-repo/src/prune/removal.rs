@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::plan::PackUse;
 use super::snapshots::Snapshots;
 use super::surroundings::{Surroundings, names_of};
-use crate::condemned::CondemnedLists;
+use crate::condemned::{CondemnedLists, RETURNED};
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Condemned, CondemnedKey, CondemnedPack, CondemnedSnapshot, encode_condemned};
 use crate::format::envelope::ObjectKind;
@@ -182,7 +182,7 @@ impl<'r> Removal<'r> {
         }
         let are_keys_gone = self.data_keys(list, &condemned)?;
         self.waiting_packs += held.len() as u64;
-        if held.is_empty() && stay.is_empty() && are_keys_gone {
+        if held.is_empty() && stay.is_empty() && are_keys_gone && list.id != RETURNED {
             self.finished.push(list.id);
         }
         Ok(())

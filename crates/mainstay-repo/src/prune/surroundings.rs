@@ -19,7 +19,7 @@ use crate::store::Object;
 pub struct Surroundings {
     pub condemned: CondemnedLists,
     /// Names of packs, listed before the leases: the session of one of them is at work only if it is in `open`.
-    packs: HashSet<String>,
+    pub packs: HashSet<String>,
     /// The sessions that are at work.
     pub open: OpenLeases,
 }

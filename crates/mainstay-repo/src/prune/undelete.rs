@@ -1,15 +1,15 @@
 //! Undeleting: taking back that a snapshot was forgotten, or that it came after the fence of its session.
 //!
-//! Owns the order: a writer's lease, then the blocks, then the acquittal and the mark. What a collector has condemned stays forgotten.
+//! Owns the order: a writer's lease, then the blocks, then the mark and the acquittal. What a collector has condemned stays forgotten.
 
 use super::inventory::require_every_part;
 use crate::condemned::CondemnedLists;
 use crate::error::{Error, Result};
 use crate::fence::{is_fenced, put_acquittal};
-use crate::format::coord::{Acquittal, Condemned, CondemnedPack};
+use crate::format::coord::Acquittal;
 use crate::format::names;
-use crate::id::{SessionId, SnapshotId, TableId};
-use crate::repository::{Removed, Repository, SignedSnapshot, store_error};
+use crate::id::{SessionId, SnapshotId};
+use crate::repository::{Repository, SignedSnapshot};
 use crate::seal::random;
 use crate::session::{Wanted, take_lease};
 
@@ -46,68 +46,62 @@ impl Repository {
         let is_void = every.void.iter().any(|entry| entry.id() == id);
         let entry = every.entries.into_iter().chain(every.void).find(|entry| entry.id() == id);
         let entry = entry.ok_or_else(|| Error::Missing { verb: "undelete snapshot", name: id.to_string() })?;
-        if !entry.forgotten && !is_void {
+        let is_acquitted = self.fences()?.needs_acquittal(entry.signed.session, id);
+        // Nobody has seen to what it needs, or whoever did was taken for gone.
+        let is_doubtful = is_void || entry.unconfirmed;
+        if !entry.forgotten && !is_doubtful && !is_acquitted {
             return Err(Error::Invalid(format!("undelete snapshot {}: it is not forgotten", id.short())));
         }
         if condemned.lists.iter().flat_map(|list| &list.snapshots).any(|snapshot| snapshot.id == id) {
             return Err(Error::Condemned { snapshot: id.short() });
         }
         // The list may be lost by which it was removed, and what it recorded stands.
-        let removed = self.removed()?;
+        let mut removed = self.removed()?;
+        // What was removed here is not known.
+        if let Some(damage) = removed.damaged.pop() {
+            return Err(damage);
+        }
         if removed.was_here(id) {
             return Err(Error::Condemned { snapshot: id.short() });
         }
-        if is_void {
-            condemned.lists.extend(self.returned_packs(&removed)?);
-        }
-        if !condemned.is_empty() || is_void {
+        let packs: Vec<String> = self.list_packs()?.into_iter().map(|pack| pack.name).collect();
+        condemned.add_returned(&removed.packs, &packs);
+        if !condemned.is_empty() || is_doubtful {
             let blocks = self.reference_map(id, &entry.signed.references)?.iter().collect();
             Wanted { blocks, believed: Some(id), found: None }.secure(self, session, &condemned)?;
         }
-        if is_void {
+        if is_doubtful {
             // Whoever thinned blocks may not have known it.
             require_every_part(self, &entry, condemned.packs())?;
         }
-        Ok(Secured { signed: entry.signed, is_void })
+        Ok(Secured { signed: entry.signed, is_forgotten: entry.forgotten, is_acquitted })
     }
 
     /// Lets a snapshot count of which everything is secured.
-    fn take_back(&self, session: SessionId, Secured { signed, is_void }: &Secured) -> Result<()> {
-        if *is_void {
-            acquit(self, signed, session)?;
+    fn take_back(&self, session: SessionId, secured: &Secured) -> Result<()> {
+        let id = secured.signed.place.id;
+        // From now on, or from the acquittal on, it counts, and nobody has confirmed it: should this session be gone by then, it may lack something.
+        match secured.is_forgotten {
+            true => self.take_back_mark(id, session)?,
+            false => self.begin_to_count(id, session)?,
         }
-        let mark = names::trash(signed.place.id);
-        self.store.delete(&mark).map_err(|source| store_error("delete", &mark, source))?;
+        if secured.is_acquitted {
+            acquit(self, &secured.signed, session)?;
+        }
         // Publish, then look: a collector that disregarded this session may have seen the mark.
         if is_fenced(&*self.store, &self.judge, session)? {
             return Err(Error::Fenced { verb: "undelete snapshot", session: session.short() });
         }
-        Ok(())
-    }
-
-    /// Packs that were removed and have come back, where files were copied: a collector that sleeps may remove them again, so they count as doomed.
-    fn returned_packs(&self, removed: &Removed) -> Result<Option<Condemned>> {
-        let listed = self.list_packs()?;
-        let packs = listed.iter().filter_map(|pack| names::parse_pack(&pack.name).ok());
-        let packs: Vec<CondemnedPack> = packs
-            .filter(|(id, _)| removed.packs.contains(*id))
-            .map(|(id, session)| CondemnedPack { id, session })
-            .collect();
-        let list = Condemned {
-            id: TableId([0; TableId::LEN]),
-            packs,
-            snapshots: Vec::new(),
-            considered: Vec::new(),
-            keys: Vec::new(),
-        };
-        Ok((!list.packs.is_empty()).then_some(list))
+        self.confirm_counting(id)
     }
 }
 
 /// A snapshot that is to come back, and has everything that it needs.
 struct Secured {
     signed: SignedSnapshot,
-    is_void: bool,
+    is_forgotten: bool,
+    /// Whether it will be.
+    is_acquitted: bool,
 }
 
 /// Makes a snapshot count that would be void, for a session that has secured what it needs.
@@ -118,9 +112,9 @@ pub fn acquit(repository: &Repository, signed: &SignedSnapshot, by: SessionId) -
     let (session, snapshot) = (signed.session, signed.place.id);
     let acquittal = Acquittal { session, by, snapshot };
     repository.with_reserve(|| put_acquittal(&*repository.store, &repository.keys, &acquittal))?;
-    match repository.fences()?.counts(session, snapshot) {
-        true => Ok(()),
-        false => {
+    match repository.fences()?.needs_acquittal(session, snapshot) {
+        false => Ok(()),
+        true => {
             let problem = "it was written, and does not say that the snapshot counts";
             Err(Error::damaged("acquit snapshot", names::acquittal(session, by), problem))
         }

@@ -1,34 +1,72 @@
 //! Forgetting: the marks of snapshots that go with a later prune.
 //!
-//! Owns putting and reading them. A mark counts only if somebody has signed it who may record removals: who may write to the store and
+//! Owns putting and reading them, and those of snapshots that are to count and that nobody has confirmed. A mark counts only if somebody has signed it who may record removals: who may write to the store and
 //! no more can make none.
 
 use std::collections::HashSet;
 
-use super::{Repository, delete, list, put};
+use super::{Repository, delete, list, put, store_error};
 use crate::error::{Error, Kind, Result};
 use crate::format::envelope::ObjectKind;
 use crate::format::{coord, names};
-use crate::id::SnapshotId;
+use crate::id::{SessionId, SnapshotId};
 use crate::pack_reader::read_object;
 use crate::signer::sign_object;
+
+/// What marks say of snapshots.
+#[derive(Default)]
+pub struct Marks {
+    pub forgotten: HashSet<SnapshotId>,
+    /// Those that nobody has confirmed yet, if they count: whoever lets one count has it marked until it has looked for its fence.
+    pub unconfirmed: HashSet<SnapshotId>,
+}
 
 impl Repository {
     /// Marks a snapshot as forgotten; the next prune removes it.
     pub fn forget(&self, id: SnapshotId, now: i64) -> Result<()> {
-        self.put_mark(&coord::Trash { snapshot: id, forgotten: now, void: None })
+        self.put_mark(&coord::Trash { snapshot: id, forgotten: now, void: None, session: None })
     }
 
-    /// Notes since when a void snapshot waits for its removal. Should somebody acquit it, the mark says nothing.
+    /// Notes since when a void snapshot waits for its removal. Should somebody acquit it, it is not forgotten by that.
     pub(crate) fn forget_void(&self, id: SnapshotId, now: i64) -> Result<()> {
-        self.put_mark(&coord::Trash { snapshot: id, forgotten: now, void: Some(true) })
+        self.put_mark(&coord::Trash { snapshot: id, forgotten: now, void: Some(true), session: None })
+    }
+
+    /// Notes that a session is about to let a snapshot count that is not forgotten.
+    pub(crate) fn begin_to_count(&self, id: SnapshotId, session: SessionId) -> Result<()> {
+        self.put_mark(&self.mark_of_arrival(id, session))
+    }
+
+    /// The same in the place of the mark by which it is forgotten: from now on it counts.
+    pub(crate) fn take_back_mark(&self, id: SnapshotId, session: SessionId) -> Result<()> {
+        let bytes = self.signed_mark(&self.mark_of_arrival(id, session))?;
+        let name = names::trash(id);
+        let replace = || self.store.replace(&name, &bytes).map_err(|source| store_error("replace", &name, source));
+        self.with_reserve(replace)
+    }
+
+    /// Says that a snapshot that counts is whole: whoever says it has looked for its fence. The mark of a user who has forgotten it meanwhile
+    /// stays.
+    pub(crate) fn confirm_counting(&self, id: SnapshotId) -> Result<()> {
+        match self.mark(id)? {
+            Some(mark) if !mark.is_of_void() => Ok(()),
+            _ => delete(&*self.store, &names::trash(id)),
+        }
+    }
+
+    fn mark_of_arrival(&self, id: SnapshotId, session: SessionId) -> coord::Trash {
+        let now = (self.liveness.now)();
+        coord::Trash { snapshot: id, forgotten: now, void: Some(true), session: Some(session) }
+    }
+
+    fn signed_mark(&self, mark: &coord::Trash) -> Result<Vec<u8>> {
+        sign_object(self.keys.signer(), self.id(), (ObjectKind::Trash, &coord::encode_trash(mark)))
     }
 
     fn put_mark(&self, mark: &coord::Trash) -> Result<()> {
         self.refuse_held("forget")?;
         let (id, name) = (mark.snapshot, names::trash(mark.snapshot));
-        let said = coord::encode_trash(mark);
-        let bytes = sign_object(self.keys.signer(), self.id(), (ObjectKind::Trash, &said))?;
+        let bytes = self.signed_mark(mark)?;
         let put_mark = || put(&*self.store, &name, &bytes);
         match self.with_reserve(put_mark) {
             Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -55,18 +93,23 @@ impl Repository {
         Ok(said.and_then(|said| coord::decode_trash(id, &said)).ok())
     }
 
-    /// The snapshots that are marked as forgotten. A mark that is damaged, or that nobody has signed who may, marks nothing: its
-    /// snapshot is kept. Nor does one that a prune has put for a void snapshot.
+    /// The snapshots that are marked as forgotten.
     pub fn marked(&self) -> Result<HashSet<SnapshotId>> {
-        let mut marked = HashSet::new();
+        self.marks().map(|marks| marks.forgotten)
+    }
+
+    /// What the marks say that are listed. One that is damaged, or that nobody has signed who may, says nothing: its snapshot is kept.
+    pub fn marks(&self) -> Result<Marks> {
+        let mut marks = Marks::default();
         for object in list(&*self.store, names::TRASH)? {
             let id = object.name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
-            if let Some(id) = id
-                && self.mark(id)?.is_some_and(|mark| !mark.is_of_void())
-            {
-                marked.insert(id);
+            let Some(id) = id else { continue };
+            match self.mark(id)? {
+                Some(mark) if mark.is_of_void() => drop(marks.unconfirmed.insert(id)),
+                Some(_) => drop(marks.forgotten.insert(id)),
+                None => {}
             }
         }
-        Ok(marked)
+        Ok(marks)
     }
 }

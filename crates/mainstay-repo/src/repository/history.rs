@@ -231,7 +231,7 @@ impl Repository {
         let void = every.void.iter().map(|entry| link(entry, true));
         let chain = Chain::new(listed.chain(void).chain(removed.links()));
         let ids: HashSet<SnapshotId> = every.entries.iter().chain(&every.void).map(ProvedSnapshot::id).collect();
-        if let Some(lost) = self.snapshot_lost_but_for_its_copy(|id| ids.contains(&id) || removed.contains(id))? {
+        if let Some(lost) = self.snapshot_lost_but_for_its_copy(|id| ids.contains(&id) || removed.was_here(id))? {
             let problem = "it is gone, and its second copy tells that nobody has removed it";
             return Err(Error::damaged("confirm the history", lost.name(), problem));
         }

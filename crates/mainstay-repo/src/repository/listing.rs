@@ -71,6 +71,8 @@ pub(crate) struct ProvedSnapshot {
     pub signed: SignedSnapshot,
     /// Forgotten, and still here until the next prune.
     pub forgotten: bool,
+    /// It counts, and nobody has confirmed it.
+    pub unconfirmed: bool,
 }
 
 impl ProvedSnapshot {
@@ -117,17 +119,18 @@ impl Repository {
     /// The same, with what is wrong with those that cannot be read.
     pub(crate) fn proved_snapshots(&self) -> Result<AllSnapshots> {
         // In the order of `list_snapshots`, for the same reasons.
-        let marked = self.marked()?;
+        let marks = self.marks()?;
         let mut every = AllSnapshots::default();
         for object in list(&*self.store, names::SNAPSHOTS)? {
             match parse_place(&object.name).and_then(|place| self.read_counted(place)) {
                 Ok(signed) => {
-                    let forgotten = marked.contains(&signed.place.id);
-                    every.entries.push(ProvedSnapshot { signed, forgotten });
+                    let id = signed.place.id;
+                    let (forgotten, unconfirmed) = (marks.forgotten.contains(&id), marks.unconfirmed.contains(&id));
+                    every.entries.push(ProvedSnapshot { signed, forgotten, unconfirmed });
                 }
                 Err(error) if is_of(&error, &object.name) => every.vanished = Some(error),
                 Err(error) if error.kind() == Kind::Corrupt => {
-                    every.lost.push(LostSnapshot::new(object.name, error, &marked));
+                    every.lost.push(LostSnapshot::new(object.name, error, &marks.forgotten));
                 }
                 Err(error) => return Err(error),
             }
@@ -153,12 +156,13 @@ impl Repository {
     /// Every snapshot, as far as this key may look.
     pub fn list_snapshots(&self) -> Result<Listing> {
         // Marks first: a mark goes after its snapshot, so what is listed and has none is not about to vanish.
-        let marked = self.marked()?;
+        let marks = self.marks()?;
         let mut listing = Listing::default();
         for object in list(&*self.store, names::SNAPSHOTS)? {
             match parse_place(&object.name).and_then(|place| self.read_as_allowed(place)) {
                 Ok(Looked::Read(snapshot)) => listing.entries.push(SnapshotEntry {
-                    forgotten: marked.contains(&snapshot.0),
+                    forgotten: marks.forgotten.contains(&snapshot.0),
+                    unconfirmed: marks.unconfirmed.contains(&snapshot.0),
                     id: snapshot.0,
                     snapshot: snapshot.1,
                 }),
@@ -170,7 +174,7 @@ impl Repository {
                 // Pruned since it was listed.
                 Err(error) if is_of(&error, &object.name) => {}
                 Err(error) if error.kind() == Kind::Corrupt => {
-                    listing.lost.push(LostSnapshot::new(object.name, error, &marked));
+                    listing.lost.push(LostSnapshot::new(object.name, error, &marks.forgotten));
                 }
                 Err(error) => return Err(error),
             }

@@ -30,7 +30,7 @@ pub fn present_index(
     repository: &Repository,
     packs: &[Object],
     open: &OpenLeases,
-    condemned: &CondemnedLists,
+    condemned: &mut CondemnedLists,
 ) -> Result<(Arc<Index>, Vec<String>)> {
     // What the lease names counts as absent even if its list is gone by now, and with it a pack that is listed still.
     let mut index = repository.open_index_without(condemned.packs(), Care::BlockPages)?;
@@ -44,7 +44,8 @@ pub fn present_index(
     // is removed later was not doomed when it was, and waits for this session.
     let (known_losses, removed) = both(&*repository.store, || repository.known_losses(), || repository.removed());
     let (known_losses, removed) = (known_losses?.blocks, removed?.packs);
-    if absent.is_empty() && known_losses.is_empty() {
+    let has_returned = condemned.add_returned(&removed, packs.iter().map(|pack| &pack.name));
+    if absent.is_empty() && known_losses.is_empty() && !has_returned {
         return Ok((index.without_removed(removed).into(), Vec::new()));
     }
     // What another session published since the listing is no loss, and what a prune was about to delete none either.

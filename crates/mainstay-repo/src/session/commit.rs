@@ -99,7 +99,7 @@ impl Session<'_> {
         // The snapshot is there. A lease that cannot be ended stands until this process is gone, which others can see.
         let _ = self.repository.leases().end(self.id);
         Ok(SessionReport {
-            entry: SnapshotEntry { id, snapshot, forgotten: false },
+            entry: SnapshotEntry { id, snapshot, forgotten: false, unconfirmed: false },
             packs: packed.packs,
             stored_bytes: packed.stored_bytes,
             new_bytes,

@@ -105,7 +105,7 @@ impl<'r> Session<'r> {
     }
 
     fn begin_as(id: SessionId, repository: &'r Repository, sharing: Sharing) -> Result<Self> {
-        let (lease, condemned) = take_lease(repository, id)?;
+        let (lease, mut condemned) = take_lease(repository, id)?;
         // Packs before the index: a pack that is listed was there when the tables are read. Snapshots before it, too: what they
         // refer to is indexed before they appear.
         let store = &*repository.store;
@@ -115,7 +115,7 @@ impl<'r> Session<'r> {
             || both(store, || repository.leases().open_leases(id), || repository.list_snapshots()),
         );
         let (open, listing) = (open?, listing?);
-        let (index, lost_packs) = present_index(repository, &packs?, &open, &condemned)?;
+        let (index, lost_packs) = present_index(repository, &packs?, &open, &mut condemned)?;
         repository.keep_secrets()?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         let name = names::data_key(id, stored.generation());

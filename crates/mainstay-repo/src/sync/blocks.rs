@@ -47,7 +47,7 @@ impl<'r> Blocks<'r> {
     pub fn open(
         (here, there): (&'r Repository, &'r Repository),
         session: SessionId,
-        condemned: &CondemnedLists,
+        condemned: &mut CondemnedLists,
     ) -> Result<Self> {
         let open = here.leases().open_leases(session)?;
         let (own, _) = present_index(here, &here.list_packs()?, &open, condemned)?;

@@ -11,16 +11,19 @@ use crate::format::history::RemovedSnapshot;
 use crate::format::names;
 use crate::id::{SessionId, SnapshotId};
 use crate::repository::{
-    AllSnapshots, LostSnapshot, ProvedSnapshot, Removed, Repository, SignedSnapshot, SnapshotPlace, list,
+    AllSnapshots, LostSnapshot, Marks, ProvedSnapshot, Removed, Repository, SignedSnapshot, SnapshotPlace, list,
 };
 
 /// What is known of both histories.
 pub struct Known {
     /// Snapshots that are here, readable or not.
     here: HashSet<SnapshotId>,
-    /// Snapshots that condemned lists name here, and those that are forgotten here.
+    maps_here: HashSet<SnapshotId>,
+    /// Snapshots that were here, as their second copies tell, and that nobody has removed.
+    lost_here: HashSet<SnapshotId>,
+    /// Snapshots that condemned lists name here.
     doomed_here: HashSet<SnapshotId>,
-    marked_here: HashSet<SnapshotId>,
+    marks_here: Marks,
     removed_here: Removed,
     fences_here: Fences,
     there: AllSnapshots,
@@ -38,6 +41,12 @@ pub struct Plan {
     pub removed: Vec<SnapshotPlace>,
     pub forgotten: u64,
     pub left_out: Vec<(SnapshotPlace, Error)>,
+}
+
+/// What is to be recorded of snapshots that are here, and that are recorded as being elsewhere.
+pub fn recorded_elsewhere(removed: &Removed, ids: impl IntoIterator<Item = SnapshotId>) -> Vec<RemovedSnapshot> {
+    let recorded = ids.into_iter().filter_map(|id| removed.get(id)).filter(|known| known.elsewhere == Some(true));
+    recorded.map(|known| RemovedSnapshot { elsewhere: Some(false), ..*known }).collect()
 }
 
 impl Known {
@@ -64,11 +73,17 @@ impl Known {
         if let Some(damage) = removed_here.damaged.pop() {
             return Err(damage);
         }
-        let (doomed_here, marked_here) = (condemned.snapshots(), here.marked()?);
+        let maps = list(&*here.store, names::REFS)?.into_iter();
+        let maps_here = maps.filter_map(|map| SnapshotId::from_hex(map.name.strip_prefix(names::REFS)?).ok()).collect();
+        let copied = here.copied_snapshots()?.into_iter().map(|signed| signed.place.id);
+        let lost_here = copied.filter(|id| !ids.contains(id) && !removed_here.was_here(*id)).collect();
+        let (doomed_here, marks_here) = (condemned.snapshots(), here.marks()?);
         Ok(Self {
             here: ids,
+            maps_here,
+            lost_here,
             doomed_here,
-            marked_here,
+            marks_here,
             removed_here,
             fences_here: here.fences()?,
             there: theirs,
@@ -98,13 +113,12 @@ impl Known {
         let lost = std::mem::take(&mut self.there.lost);
         let mut left_out: Vec<_> =
             lost.into_iter().filter_map(|lost: LostSnapshot| Some((lost.place?, lost.error))).collect();
-        for ProvedSnapshot { signed, forgotten: is_forgotten } in &self.there.entries {
+        for ProvedSnapshot { signed, forgotten: is_forgotten, .. } in &self.there.entries {
             let place = signed.place;
-            // One that is here and void is brought as if it were not here: what it lacks comes, and it is acquitted.
-            let is_void = self.fences_here.is_void(signed.session, place.id);
-            if self.here.contains(&place.id) && (!is_void || self.marked_here.contains(&place.id)) {
+            let is_forgotten_here = self.marks_here.forgotten.contains(&place.id);
+            if self.here.contains(&place.id) && (is_forgotten_here || self.is_whole_here(signed)) {
                 // What is to go here needs nothing.
-                if !self.doomed_here.contains(&place.id) && !self.marked_here.contains(&place.id) {
+                if !self.doomed_here.contains(&place.id) && !is_forgotten_here {
                     present.push(signed.clone());
                 }
             } else if self.doomed_here.contains(&place.id) {
@@ -122,6 +136,15 @@ impl Known {
         Ok(Plan { wanted, present, removed, forgotten, left_out })
     }
 
+    /// Whether a snapshot that is here has its map, counts, come what may, and nobody doubts that it is whole. One that does not is brought as if it
+    /// were not here: what it lacks comes, and it is acquitted.
+    fn is_whole_here(&self, signed: &SignedSnapshot) -> bool {
+        let id = signed.place.id;
+        let has_come_back = self.removed_here.was_here(id);
+        let needs_acquittal = self.fences_here.needs_acquittal(signed.session, id);
+        self.maps_here.contains(&id) && !needs_acquittal && !has_come_back && !self.marks_here.unconfirmed.contains(&id)
+    }
+
     fn is_explained(&self, id: SnapshotId) -> bool {
         self.here.contains(&id) || self.removed_here.contains(id) || self.recorded.contains(&id)
     }
@@ -130,13 +153,18 @@ impl Known {
     /// gap.
     ///
     /// # Errors
-    /// [`Error::HistoryGap`] when it is not known there either.
+    /// [`Error::HistoryGap`] when it is not known there either; [`Error::Damaged`] when it was here and is lost: its absence is not explained away.
     pub fn before(&mut self, signed: &SignedSnapshot) -> Result<Vec<RemovedSnapshot>> {
         let (mut before, mut after, mut next) = (Vec::new(), signed.place, signed.previous);
         while let Some(id) = next.filter(|id| !self.is_explained(*id)) {
             let Some(gone) = self.links_there.get(&id) else {
                 return Err(Error::HistoryGap { missing: id.to_string(), after: after.name() });
             };
+            if self.lost_here.contains(&id) {
+                let name = names::snapshot(gone.source, gone.sequence, id);
+                let problem = "it is gone here, and its second copy tells that nobody has removed it";
+                return Err(Error::damaged("bring what was made after a snapshot", name, problem));
+            }
             let gone = RemovedSnapshot { elsewhere: Some(true), ..*gone };
             after = SnapshotPlace { source: gone.source, sequence: gone.sequence, id };
             next = gone.previous;

@@ -1,5 +1,6 @@
 //! Synchronising two copies of a repository: what comes, what stays away, and that nothing on either side is lost by it.
 
+mod arrivals;
 mod beside;
 mod crash;
 mod fetching;

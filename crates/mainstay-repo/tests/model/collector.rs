@@ -25,6 +25,7 @@ pub enum At {
     ListPacksAgain,
     ReadCondemned,
     PutRescued,
+    PutMarksOfVoid,
     PutFirstList,
     PutMoved,
     PutSecondList,
@@ -65,8 +66,9 @@ pub struct Collector {
     pub seen: Packs,
     /// Sessions to fence and to settle.
     pub silent: Set,
-    /// Marks or snapshots of the last listing.
+    /// Marks or snapshots of the last listing, and marks of void ones.
     pub listing: Set,
+    pub void_listing: Set,
     pub looks_again: bool,
     /// Snapshots that go.
     pub goes: Set,
@@ -89,6 +91,8 @@ pub struct Collector {
     /// What C3 found: snapshots that are needed, those that were forgotten, and the packs in which it counts copies.
     pub kept: Set,
     pub forgotten: Set,
+    /// Void ones that stay for now.
+    pub held: Set,
     pub relied_on: Packs,
 }
 
@@ -101,6 +105,7 @@ impl Collector {
             seen: 0,
             silent: 0,
             listing: 0,
+            void_listing: 0,
             looks_again: false,
             goes: 0,
             blocks: 0,
@@ -115,6 +120,7 @@ impl Collector {
             keys_done: false,
             kept: 0,
             forgotten: 0,
+            held: 0,
             relied_on: 0,
         }
     }
@@ -161,6 +167,7 @@ pub fn step(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> O
         At::ListPacksAgain => plan(rules, world, collector, choice)?,
         At::ReadCondemned => read_condemned(rules, world, collector),
         At::PutRescued => put_rescued(rules, world, collector),
+        At::PutMarksOfVoid => put_marks_of_void(rules, world, collector),
         At::PutFirstList => put_first_list(rules, world, collector),
         At::PutMoved => put_moved(world, collector),
         At::PutSecondList => put_second_list(rules, world, collector),
@@ -209,12 +216,24 @@ fn list_packs(world: &mut World, collector: usize) -> At {
 pub fn first_listing(rules: &Rules, world: &mut World, collector: usize) {
     let listing = if rules.has(Flaw::MarksListedLast) { world.counted() } else { world.marks };
     world.collectors[collector].listing = listing;
+    world.collectors[collector].void_listing = world.void_marks;
 }
 
-/// The second one: snapshots and marks.
-pub fn second_listing(rules: &Rules, world: &mut World, collector: usize) -> (Set, Set) {
-    let first = std::mem::take(&mut world.collectors[collector].listing);
-    if rules.has(Flaw::MarksListedLast) { (first, world.marks) } else { (world.counted(), first) }
+/// What the two listings show.
+pub struct Seen {
+    pub counted: Set,
+    pub void: Set,
+    pub marks: Set,
+    pub void_marks: Set,
+}
+
+/// The second one.
+pub fn second_listing(rules: &Rules, world: &mut World, collector: usize) -> Seen {
+    let own = &mut world.collectors[collector];
+    let (first, void_marks) = (std::mem::take(&mut own.listing), std::mem::take(&mut own.void_listing));
+    let (counted, marks) =
+        if rules.has(Flaw::MarksListedLast) { (first, world.marks) } else { (world.counted(), first) };
+    Seen { counted, void: world.snapshots & !world.counted(), marks, void_marks }
 }
 
 fn list_marks(rules: &Rules, world: &mut World, collector: usize) -> At {
@@ -223,9 +242,11 @@ fn list_marks(rules: &Rules, world: &mut World, collector: usize) -> At {
 }
 
 fn list_snapshots(rules: &Rules, world: &mut World, collector: usize) -> At {
-    let (listed, marks) = second_listing(rules, world, collector);
+    let Seen { counted, void, marks, .. } = second_listing(rules, world, collector);
     let own = &mut world.collectors[collector];
-    (own.kept, own.forgotten, own.goes) = (listed & !marks, listed & marks, listed & marks);
+    let is_holding = rules.holding >> collector & 1 == 1;
+    own.goes = if is_holding { 0 } else { counted & marks | void };
+    (own.kept, own.held, own.forgotten) = (counted & !own.goes, void & !own.goes, own.goes);
     own.blocks = rules.needs_of(own.kept);
     At::ListPacksAgain
 }
@@ -265,7 +286,11 @@ fn plan(rules: &Rules, world: &mut World, collector: usize, choice: u8) -> Optio
         digits /= 3;
     }
     let good = good_packs(rules, world, collector);
-    let needed = world.collectors[collector].blocks;
+    // What a void snapshot that is held lacks stops nobody.
+    let blocks = world.blocks_of(good);
+    let own = &mut world.collectors[collector];
+    own.blocks |= rules.needs_of(own.held) & blocks;
+    let needed = own.blocks;
     let stays = world.blocks_of(good & !drop);
     let is_allowed = (drop == 0 || rules.drops_copies) && (moved == 0 || rules.moves) && moved.count_ones() <= 1;
     let missing = needed & !world.blocks_of(good);
@@ -310,6 +335,12 @@ fn put_rescued(rules: &Rules, world: &mut World, collector: usize) -> At {
 fn begin_lists(rules: &Rules, world: &mut World, collector: usize) -> At {
     let own = &mut world.collectors[collector];
     (own.seen, own.looks_again) = (0, false);
+    if own.held == 0 { next_list(rules, world, collector) } else { At::PutMarksOfVoid }
+}
+
+/// The hold of a void snapshot begins; where a mark is there, that stays.
+fn put_marks_of_void(rules: &Rules, world: &mut World, collector: usize) -> At {
+    world.void_marks |= world.collectors[collector].held & !world.marks;
     next_list(rules, world, collector)
 }
 

@@ -48,6 +48,7 @@ pub fn forgettable(rules: &Rules, world: &World) -> Set {
 pub fn forget(rules: &Rules, world: &mut World, choice: u8) -> Option<()> {
     let snapshot = members(u16::from(forgettable(rules, world))).nth(usize::from(choice))?;
     world.marks |= 1 << snapshot;
+    world.void_marks &= !(1 << snapshot);
     world.forgotten |= 1 << snapshot;
     world.forgets -= 1;
     Some(())

@@ -39,7 +39,7 @@ fn list_of(world: &World, collector: usize) -> usize {
 fn leave(rules: &Rules, world: &mut World, collector: usize) -> At {
     let own = &mut world.collectors[collector];
     (own.list, own.left_snapshots, own.left_packs, own.stays) = (0, 0, 0, false);
-    (own.listing, own.blocks, own.left_keys) = (0, 0, 0);
+    (own.listing, own.void_listing, own.blocks, own.left_keys) = (0, 0, 0, 0);
     next_list(rules, world, collector)
 }
 
@@ -59,14 +59,19 @@ fn list_marks(rules: &Rules, world: &mut World, collector: usize) -> At {
     At::FinishListSnapshots
 }
 
-/// F2: snapshots that are needed, of which C3 did not know it, and what of the list goes.
+/// F2: snapshots that are needed, of which C3 did not know it, acquitted ones among them, and what of the list goes.
 fn list_snapshots(rules: &Rules, world: &mut World, collector: usize) -> At {
-    let (listed, marks) = second_listing(rules, world, collector);
+    let seen = second_listing(rules, world, collector);
     let named = world.list_snapshots[list_of(world, collector)];
     let own = &mut world.collectors[collector];
-    let new = listed & !own.kept & !(own.forgotten & marks);
-    let stay = if rules.has(Flaw::KeptSnapshotsOfListsGo) { new } else { listed & own.kept | new };
-    own.left_snapshots = named & !stay & (listed | marks);
+    let known = own.kept | if rules.has(Flaw::HeldCountsAsKept) { own.held } else { 0 };
+    let marks = seen.marks | if rules.has(Flaw::MarkOfVoidCounts) { seen.void_marks } else { 0 };
+    let new = seen.counted & !known & !(own.forgotten & marks);
+    let stay = match rules.has(Flaw::KeptSnapshotsOfListsGo) {
+        true => new,
+        false => seen.counted & known | own.held & seen.void | new,
+    };
+    own.left_snapshots = named & !stay & (seen.counted | seen.void | seen.marks | seen.void_marks);
     own.stays = named & stay != 0;
     own.blocks = rules.needs_of(new);
     if rules.has(Flaw::NoLookAtLists) { At::FinishListPacks } else { At::FinishListLists }
@@ -126,8 +131,9 @@ fn delete_snapshot(world: &mut World, collector: usize) -> At {
 
 fn delete_mark(world: &mut World, collector: usize) -> At {
     let left = &mut world.collectors[collector].left_snapshots;
-    world.marks &= !(1 << lowest(u16::from(*left)));
+    let snapshot = lowest(u16::from(*left));
     *left &= *left - 1;
+    world.delete_mark(snapshot);
     next_deletion(world, collector)
 }
 

@@ -2,8 +2,12 @@
 //!
 //! Owns one test a flaw. A flaw that the model does not find shows a step that is not needed, or a model that is blind.
 
+use crate::copied::Copied;
 use crate::rules::{Flaw, Rules};
-use crate::settings::{RECEIVE, SECOND_COPIES, SYNC, TWO_COLLECTORS, TWO_WRITERS, UNDELETE, UNDELETE_TWICE};
+use crate::settings::{
+    ACQUIT, ACQUIT_BY_SYNC, ACQUIT_BY_SYNC_BESIDE_TWO, RECEIVE, SECOND_COPIES, SYNC, TWO_COLLECTORS, TWO_WRITERS,
+    UNDELETE, UNDELETE_TWICE,
+};
 use crate::{break_a_promise, exhaust};
 
 const LOSS: &str = "confirmed snapshots are whole";
@@ -114,6 +118,37 @@ fn the_model_finds_a_prune_that_is_refused_when_nobody_looks_again() {
 #[test]
 fn the_model_finds_a_loss_when_a_list_goes_before_its_snapshots() {
     assert_loss(UNDELETE_TWICE, Flaw::ListDeletedBeforeSnapshots);
+}
+
+#[test]
+fn the_model_finds_a_loss_when_a_sync_does_not_look_whether_the_session_of_its_snapshot_was_fenced() {
+    assert_loss(ACQUIT_BY_SYNC, Flaw::NoLookForFenceOfSnapshot);
+}
+
+#[test]
+fn the_model_finds_a_loss_when_what_a_settlement_names_is_not_acquitted() {
+    assert_loss(ACQUIT_BY_SYNC_BESIDE_TWO, Flaw::SettlementIsBelieved);
+}
+
+#[test]
+fn the_model_finds_a_snapshot_without_blocks_when_it_is_acquitted_unsecured() {
+    let settings = Rules { copied: Some(Copied { blocks: 0, is_void: true }), ..ACQUIT };
+    assert_broken("counted snapshots are whole", settings, [Flaw::AcquittedUnsecured, Flaw::Nothing]);
+}
+
+#[test]
+fn the_model_finds_a_loss_when_what_is_doomed_is_acquitted() {
+    assert_loss(ACQUIT, Flaw::DoomedIsAcquitted);
+}
+
+#[test]
+fn the_model_finds_a_loss_when_the_mark_of_a_void_snapshot_counts() {
+    assert_loss(ACQUIT, Flaw::MarkOfVoidCounts);
+}
+
+#[test]
+fn the_model_finds_a_loss_when_what_was_held_void_counts_as_seen_to() {
+    assert_loss(ACQUIT, Flaw::HeldCountsAsKept);
 }
 
 #[test]

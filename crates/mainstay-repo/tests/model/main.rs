@@ -8,6 +8,7 @@
 //! `MAINSTAY_MODEL=long` runs the larger settings too.
 
 mod collector;
+mod copied;
 mod errands;
 mod fences;
 mod finish;
@@ -59,6 +60,9 @@ impl Protocol {
         for (writer, needs) in writers.iter_mut().zip(rules.writers) {
             writer.at = if needs == 0 { writer::At::Away } else { writer::At::PutLease };
         }
+        if rules.copied.is_some() {
+            writers[0].at = writer::At::Away;
+        }
         if rules.undeletes > 0 {
             writers[world::UNDELETER].at = writer::At::PutLease;
         }
@@ -75,6 +79,7 @@ impl Protocol {
             list_keys: [0; LISTS],
             snapshots: old,
             marks: if rules.begins_forgotten { old } else { 0 },
+            void_marks: 0,
             keys: if rules.has_data_keys() { 0 } else { Set::MAX },
             leases: [Lease::default(); SESSIONS],
             confirmed: old,
@@ -88,6 +93,7 @@ impl Protocol {
         };
         let packs = rules.old_packs.iter().enumerate().filter(|(_, blocks)| **blocks != 0);
         packs.for_each(|(pack, blocks)| world.put_pack(pack, *blocks, 0));
+        rules.copied.into_iter().for_each(|copied| copied.leave_in(&mut world));
         world
     }
 }
@@ -103,7 +109,7 @@ impl Model for Protocol {
     fn actions(&self, world: &World, steps: &mut Vec<Step>) {
         let mut add = |actor, choices| steps.extend((0..choices).map(|choice| Step { actor, choice }));
         for writer in 0..WRITERS {
-            add(Actor::Writer(writer), u8::from(writer::is_enabled(world, writer)));
+            add(Actor::Writer(writer), u8::from(writer::is_enabled(&self.rules, world, writer)));
         }
         for collector in 0..world::SWEEPER {
             add(Actor::Collector(collector), collector::choices(&self.rules, world, collector));
@@ -138,6 +144,7 @@ impl Model for Protocol {
             ),
             (rules.undeletes > 0, Property::sometimes("a snapshot comes back", promises::a_snapshot_comes_back)),
             (rules.syncer, Property::sometimes("a snapshot is synced", promises::a_snapshot_is_synced)),
+            (rules.copied.is_some(), Property::sometimes("a snapshot is acquitted", promises::a_snapshot_is_acquitted)),
         ];
         let mut properties = vec![
             Property::always("confirmed snapshots are whole", promises::confirmed_snapshots_are_whole),

@@ -84,8 +84,14 @@ pub fn a_writer_confirms_beside_a_list(model: &Protocol, world: &World) -> bool 
     model.rules.writers != [0, 0] && written != 0 && world.lists != 0
 }
 
-pub fn a_snapshot_comes_back(_: &Protocol, world: &World) -> bool {
-    world.writers[UNDELETER].at == writer::At::Ended && world.forgotten >> OLD & 1 == 0
+pub fn a_snapshot_comes_back(model: &Protocol, world: &World) -> bool {
+    let given_back = world.confirmed & !world.forgotten;
+    world.writers[UNDELETER].at == writer::At::Ended && given_back >> model.rules.target(UNDELETER) & 1 == 1
+}
+
+pub fn a_snapshot_is_acquitted(_: &Protocol, world: &World) -> bool {
+    let is_acquitted = world.leases.iter().any(|lease| lease.void && lease.acquitted);
+    is_acquitted && world.confirmed & world.counted() != 0
 }
 
 pub fn a_snapshot_is_synced(_: &Protocol, world: &World) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Owns the settings of one model. A flaw is a way to break the protocol that must be found out.
 
-use crate::world::Set;
+use crate::copied::{Copied, ITS_SNAPSHOT};
+use crate::world::{OLD, Set, UNDELETER, snapshot_of};
 
 /// One way to do it wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,18 @@ pub enum Flaw {
     MarksListedLast,
     /// A prune is refused at once when something that it needs is gone.
     RefusesAtOnce,
+    /// A sync does not look whether the session of its snapshot was fenced.
+    NoLookForFenceOfSnapshot,
+    /// What a settlement names is not acquitted.
+    SettlementIsBelieved,
+    /// What is void is acquitted without a look at what it needs.
+    AcquittedUnsecured,
+    /// What a list names is acquitted all the same.
+    DoomedIsAcquitted,
+    /// The mark of a void snapshot counts when the snapshot does.
+    MarkOfVoidCounts,
+    /// A snapshot that was held counts as seen to, though it was acquitted since.
+    HeldCountsAsKept,
     /// Data keys are deleted when no pack holds a block that is sealed under them, and nobody is at work.
     DataKeysGo,
 }
@@ -67,6 +80,11 @@ pub struct Rules {
     pub old_packs: [Set; 2],
     /// Blocks that the old snapshot needs; 0 if there is none.
     pub old_snapshot: Set,
+    /// The first writer was at work elsewhere when the files of its repository were copied, and is not at work here; the second one is a sync
+    /// that brings its snapshot, and an undeletion brings back that one.
+    pub copied: Option<Copied>,
+    /// Collectors to which what was forgotten, and is void, is held still.
+    pub holding: Set,
     /// Whether the old snapshot is forgotten at the beginning.
     pub begins_forgotten: bool,
     /// How many marks are put, and on which snapshots.
@@ -93,6 +111,8 @@ impl Rules {
             undeletes: 0,
             syncer: false,
             receivers: 0,
+            copied: None,
+            holding: 0,
             old_packs: [0, 0],
             old_snapshot: 0,
             begins_forgotten: false,
@@ -115,6 +135,15 @@ impl Rules {
 
     pub fn has_data_keys(&self) -> bool {
         self.data_keys || self.has(Flaw::DataKeysGo)
+    }
+
+    /// The snapshot that a writer brings.
+    pub fn target(&self, writer: usize) -> usize {
+        match (writer, self.copied) {
+            (_, Some(_)) => ITS_SNAPSHOT,
+            (UNDELETER, None) => OLD,
+            (_, None) => snapshot_of(writer),
+        }
     }
 
     /// Blocks that these snapshots need.

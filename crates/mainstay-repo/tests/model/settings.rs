@@ -3,6 +3,7 @@
 //! Owns who takes part in each. Sets are bit sets: of blocks, of snapshots (0 old, 1 and 2 of the writers), of sessions (0
 //! and 1 writers, 2 undelete, 3 and 4 collectors, 5 syncer).
 
+use crate::copied::Copied;
 use crate::rules::Rules;
 
 const WRITERS_FENCED: u8 = 0b00_0011;
@@ -160,7 +161,40 @@ pub const SYNC_BESIDE_TWO: Rules = Rules {
     ..Rules::named("writer, 2 collectors, syncer")
 };
 
-pub const SHORT: [Rules; 11] = [
+/// Files were copied while a backup was at work; its snapshot came later and is void, and somebody undeletes it. One collector holds what is void.
+pub const ACQUIT: Rules = Rules {
+    writers: [1, 0],
+    copied: Some(Copied { blocks: 1, is_void: true }),
+    holding: 0b10,
+    collectors: 2,
+    undeletes: 1,
+    forgets: 1,
+    forgettable: 0b010,
+    fenceable: UNDELETE_FENCED | FIRST_COLLECTOR_FENCED,
+    ..Rules::named("2 collectors, undelete of what is void")
+};
+
+/// The same with a sync that brings the snapshot, and nobody had fenced its session before.
+pub const ACQUIT_BY_SYNC: Rules = Rules {
+    writers: [1, 1],
+    copied: Some(Copied { blocks: 1, is_void: false }),
+    receivers: 0b10,
+    collectors: 1,
+    undeletes: 0,
+    fenceable: WRITERS_FENCED,
+    name: "sync that brings what may be void, collector",
+    ..ACQUIT
+};
+
+pub const ACQUIT_BY_SYNC_BESIDE_TWO: Rules = Rules {
+    collectors: 2,
+    forgets: 0,
+    fenceable: WRITERS_FENCED | FIRST_COLLECTOR_FENCED,
+    name: "sync that brings what may be void, 2 collectors",
+    ..ACQUIT_BY_SYNC
+};
+
+pub const SHORT: [Rules; 13] = [
     TWO_WRITERS,
     TWO_COLLECTORS,
     SECOND_COPIES,
@@ -172,6 +206,9 @@ pub const SHORT: [Rules; 11] = [
     TWO_AND_TWO,
     MIXED_PACKS,
     DATA_KEYS,
+    ACQUIT,
+    ACQUIT_BY_SYNC,
 ];
 
-pub const LONG: [Rules; 4] = [TWO_AND_TWO_FENCED, EVERYBODY, SYNC_BESIDE_TWO, DATA_KEYS_BESIDE_TWO];
+pub const LONG: [Rules; 5] =
+    [TWO_AND_TWO_FENCED, EVERYBODY, SYNC_BESIDE_TWO, DATA_KEYS_BESIDE_TWO, ACQUIT_BY_SYNC_BESIDE_TWO];

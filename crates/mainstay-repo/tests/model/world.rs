@@ -18,7 +18,7 @@ pub const SESSIONS: usize = 7;
 pub const WRITERS: usize = 3;
 pub const COLLECTORS: usize = 3;
 
-/// The third writer is no backup: it brings the old snapshot back.
+/// The third writer is no backup: it brings a snapshot back.
 pub const UNDELETER: usize = 2;
 /// The third collector comes only when everybody else has stopped.
 pub const SWEEPER: usize = 2;
@@ -30,7 +30,7 @@ pub const fn session_of_collector(collector: usize) -> usize {
     [3, 4, 6][collector]
 }
 
-/// The snapshot that a writer writes.
+/// The snapshot that the session of a writer writes.
 pub const fn snapshot_of(writer: usize) -> usize {
     writer + 1
 }
@@ -62,6 +62,8 @@ pub struct Lease {
     pub settled: bool,
     /// A settlement does not name the snapshot of the session.
     pub void: bool,
+    /// Somebody has acquitted it.
+    pub acquitted: bool,
     /// Lists that the lease names.
     pub named: Set,
 }
@@ -82,7 +84,9 @@ pub struct World {
     /// Writers whose data keys each list names.
     pub list_keys: [Set; LISTS],
     pub snapshots: Set,
+    /// Marks of snapshots that a user forgot, and those that a collector put for void ones: a name holds one of the two.
     pub marks: Set,
+    pub void_marks: Set,
     /// Writers whose data key is in the store; all of them where data keys are left out.
     pub keys: Set,
     pub leases: [Lease; SESSIONS],
@@ -130,10 +134,15 @@ impl World {
         members(u16::from(lists)).fold(0, |snapshots, list| snapshots | self.list_snapshots[list])
     }
 
-    /// Snapshots in the store that no settlement voids.
+    /// Snapshots in the store that no settlement voids, or that were acquitted.
     pub fn counted(&self) -> Set {
-        let void = (0..UNDELETER).filter(|writer| self.leases[*writer].void);
+        let void = (0..UNDELETER).filter(|writer| self.leases[*writer].void && !self.leases[*writer].acquitted);
         void.fold(self.snapshots, |snapshots, writer| snapshots & !(1 << snapshot_of(writer)))
+    }
+
+    pub fn delete_mark(&mut self, snapshot: usize) {
+        self.marks &= !(1 << snapshot);
+        self.void_marks &= !(1 << snapshot);
     }
 
     /// Data keys that these lists name.

@@ -35,7 +35,7 @@ fn with_forged(mut entries: Vec<SnapshotEntry>, count: u32, time: impl Fn(u32) -
         let mut forged = snapshot("home", place.into(), time(number), Content::default());
         forged.host = format!("host {}", number % 7);
         forged.tags = vec!["release".to_owned()];
-        entries.push(SnapshotEntry { id: id(place), snapshot: forged, forgotten: false });
+        entries.push(SnapshotEntry { id: id(place), snapshot: forged, forgotten: false, unconfirmed: false });
     }
     linked(entries)
 }
@@ -101,7 +101,7 @@ fn a_snapshot_slipped_into_the_past_takes_no_place() {
         let mut forged =
             snapshot("home", entry.snapshot.sequence + 1, entry.snapshot.started + HOUR, Content::default());
         forged.previous = Some(entry.id);
-        SnapshotEntry { id: id(100_000 + number as u32), snapshot: forged, forgotten: false }
+        SnapshotEntry { id: id(100_000 + number as u32), snapshot: forged, forgotten: false, unconfirmed: false }
     });
     let all: Vec<SnapshotEntry> = slipped.chain(entries.iter().cloned()).collect();
     assert_nothing_is_pushed_out(&all, "slipped in");

@@ -38,7 +38,7 @@ fn acquittal() -> Acquittal {
 }
 
 fn trash() -> Trash {
-    Trash { snapshot: SnapshotId([0x5a; 32]), forgotten: -7, void: None }
+    Trash { snapshot: SnapshotId([0x5a; 32]), forgotten: -7, void: None, session: None }
 }
 
 /// Header of a clear object of this kind in the repository of the tests.
@@ -101,6 +101,10 @@ fn a_trash_mark_has_these_bytes_for_ever() {
     let of_void = Trash { void: Some(true), ..trash() };
     assert_eq!(hex(&encode_trash(&of_void)), format!("a3015820{}022603f5", "5a".repeat(32)));
     assert!(of_void.is_of_void() && !trash().is_of_void());
+    let arriving = Trash { session: Some(session_id(0x5e)), ..of_void };
+    let said = format!("a4015820{}022603f50450{}", "5a".repeat(32), "5e".repeat(16));
+    assert_eq!(hex(&encode_trash(&arriving)), said);
+    assert_eq!(decode_trash(SnapshotId([0x5a; 32]), &encode_trash(&arriving)), Ok(arriving));
 }
 
 #[test]

@@ -99,8 +99,12 @@ fn a_snapshot_goes_for_good_only_by_a_mark_that_is_whole_names_it_and_was_signed
     let by_a_stranger = |store: &MemoryStore, repository: &Repository| {
         let (mark, stranger) = (named(store, "trash/").remove(0), crate::fixtures::holder());
         let id = SnapshotId::from_hex(mark.strip_prefix(names::TRASH).unwrap()).unwrap();
-        let said =
-            crate::format::coord::encode_trash(&crate::format::coord::Trash { snapshot: id, forgotten: 0, void: None });
+        let said = crate::format::coord::encode_trash(&crate::format::coord::Trash {
+            snapshot: id,
+            forgotten: 0,
+            void: None,
+            session: None,
+        });
         let kind = crate::format::envelope::ObjectKind::Trash;
         let signature = stranger.signer().sign(&crate::format::signed::signed(kind, repository.id(), &said));
         let signed = (stranger.signer().certificates(), signature);

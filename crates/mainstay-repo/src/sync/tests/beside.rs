@@ -1,6 +1,7 @@
 //! A sync beside other sessions: each stands still before each of its calls to the store while another one runs.
 
 use super::*;
+use crate::SnapshotEntry;
 use crate::fixtures::beside::{another, at_each_call, weeks_later, within};
 
 /// Two that were pruned apart: a snapshot here is forgotten of which one that comes needs blocks.
@@ -57,6 +58,53 @@ fn a_sync_that_stands_still_anywhere_while_a_prune_runs_loses_nothing() {
             pruned.is_some()
         });
     }
+}
+
+/// Blocks are whole here for a snapshot that is forgotten: what is to come needs other parts of them than what stays.
+fn in_parts() -> (MemoryStore, MemoryStore, BTreeMap<u64, Files>) {
+    let (there, here) = (MemoryStore::default(), MemoryStore::default());
+    let repository = create(there.clone());
+    let first = back_up_next(&there, 1, &small(0..120));
+    repository.create_copy(Arc::new(here.clone())).unwrap();
+    sync(&here, &there).unwrap();
+    let (come, stay) = (small((0..120).step_by(3)), small((1..120).step_by(4)));
+    back_up_next(&there, 2, &come);
+    back_up_next(&here, 3, &stay);
+    open(here.clone(), alive()).forget(first, 0).unwrap();
+    (there, here, [(2, come), (3, stay)].into())
+}
+
+#[test]
+fn what_a_sync_brings_that_was_taken_for_gone_is_not_there_already_for_the_next_one() {
+    let mut doubtful = 0;
+    at_each_call(|call| {
+        let (there, here, kept) = in_parts();
+        let prune = move |store: &MemoryStore| (0..2).all(|_| weeks_later(store).prune().is_ok());
+        let from = open(there.clone(), alive());
+        // Where it was removed by then it does not come again.
+        let first = from.snapshots().unwrap()[0].id;
+        from.forget(first, 0).unwrap();
+        let (synced, pruned) = within(&here, call, |here| here.sync_from(&from, &Unobserved), prune);
+        let at = format!("call {call}: {synced:?}, {pruned:?}");
+        let repository = open(here.clone(), restarted());
+        if synced.is_err() {
+            let (listed, _) = repository.readable_snapshots().unwrap();
+            let is_sure = |entry: &&SnapshotEntry| entry.snapshot.sequence == 2 && !entry.unconfirmed;
+            doubtful += u32::from(listed.iter().any(|entry| entry.unconfirmed));
+            for entry in listed.iter().filter(is_sure) {
+                assert_eq!(read_back(&repository, entry).unwrap(), kept[&2], "{at}");
+            }
+        }
+        let report = sync(&here, &there).unwrap();
+        assert!(report.left_out.is_empty(), "{at}: {report:?}");
+        let listed = repository.snapshots().unwrap();
+        assert!(listed.iter().all(|entry| !entry.unconfirmed), "{at}");
+        assert_snapshots(&repository, &kept);
+        repository.prune().unwrap_or_else(|error| panic!("{at}: {error}"));
+        assert_snapshots(&repository, &kept);
+        pruned.is_some()
+    });
+    assert!(doubtful > 0, "nobody was taken for gone between the snapshot and its confirmation");
 }
 
 #[test]

@@ -67,6 +67,45 @@ fn a_snapshot_that_is_fenced_at_any_moment_of_a_sync_comes_and_counts() {
 }
 
 #[test]
+fn a_settlement_that_comes_late_makes_nothing_void_that_a_sync_has_confirmed() {
+    let (there, original, late, kept) = mirrored_at_work();
+    let mut last = 0;
+    for (is_copied_first, is_settled_by_another) in [(false, false), (true, true)] {
+        for call in 0.. {
+            let here = copy_of(&original);
+            let failing = FailingStore::new(here.clone(), Failure::Never);
+            let (beside, from) = (here.clone(), there.clone());
+            failing.before(call, move || {
+                if is_copied_first {
+                    copy_files(&beside, &from);
+                    // It was copied before its session had ended.
+                    let ends = named(&beside, "coord/leases/").into_iter().filter(|name| name.ends_with("/end"));
+                    ends.for_each(|end| beside.delete(&end).unwrap());
+                }
+                if is_settled_by_another {
+                    prune_after(&beside, 0);
+                }
+                let report = mirror(&beside).sync_from(&open(from, restarted()), &Unobserved).unwrap();
+                assert!(report.left_out.is_empty(), "{report:?}");
+            });
+            let sleeper = open(failing.clone(), restarted()).prune_observed(7 * DAY, &Unobserved);
+            if failing.calls() <= call {
+                break;
+            }
+            last = last.max(call);
+            let at = format!("before call {call}, {is_copied_first}, {is_settled_by_another}: {sleeper:?}");
+            for days in [0, 30] {
+                let snapshots = mirror(&here).snapshots().unwrap();
+                assert!(snapshots.iter().any(|entry| entry.id == late), "{at}, day {days}");
+                assert_snapshots(&mirror(&here), &kept);
+                prune_after(&here, days);
+            }
+        }
+    }
+    assert!(last > 20, "only {last} calls were interrupted");
+}
+
+#[test]
 fn a_snapshot_whose_session_was_fenced_before_is_brought_once() {
     for is_repair in [false, true] {
         let (there, here, late, kept) = mirrored_at_work();
