@@ -170,7 +170,7 @@ impl Repository {
         wraps.into_iter().find(is_newer).map_or(Ok(()), |name| {
             Err(Error::Invalid(format!(
                 "rotate secrets: {name} is wrapped by newer ones, and no key slot with those is there: bring it back by `mainstay repair`, \
-                 with --from another copy of the repository if need be; what opens by nothing can be forgotten and pruned"
+                 with --from another copy of the repository if need be"
             )))
         })
     }
