@@ -116,8 +116,12 @@ pub fn tell_copies(repository: &Repository, findings: &mut [Finding]) {
         let object = finding.object.as_str();
         if names::parse_key_slot(object).is_ok_and(|(slot, _)| unlisted.contains(&slot)) {
             finding.problem.push_str("; `mainstay key remove` deletes the copy");
-        } else if repository.has_whole_copy(object).unwrap_or_default() {
+        } else if repository.is_repairable_by_copy(object).unwrap_or_default() {
             finding.problem.push_str("; repairable from its second copy by `mainstay repair`");
+        } else if names::parse_key_change(object).is_ok() {
+            finding
+                .problem
+                .push_str("; `mainstay prune` takes it away, or, if its session did not end, `mainstay key rotate`");
         }
     }
 }

@@ -15,7 +15,7 @@ use std::fmt::Debug;
 use crate::compress::expand;
 use crate::format::block::{BLOCK_HEADER_LEN, BlockHeader, ChunkTable, Codec, THINNED_LEN, ThinMap};
 use crate::format::envelope::{ObjectKind, decode_clear, encode_clear};
-use crate::format::names::{self, FenceName, LeaseName, TableKind};
+use crate::format::names::{self, FenceName, KeyChangeName, LeaseName, TableKind};
 use crate::format::pack::{PACK_FOOTER_LEN, PackFooter, encode_directory};
 use crate::format::parity::{ParityHeader, sum_of};
 use crate::format::signature::{self, SigningRights};
@@ -291,8 +291,9 @@ fn fences(input: &[u8]) -> bool {
     let put = assert_survives(fence(input), |value| fence(&coord::encode_fence(value)));
     let settlement = |bytes: &[u8]| coord::decode_settlement(names, bytes);
     let _ = Judge::new(REPOSITORY).open_object(ObjectKind::Settlement, &framed(ObjectKind::Settlement, input));
-    let change = |bytes: &[u8]| coord::decode_key_change(SESSION, bytes);
-    let changes = assert_survives(change(input), |value| change(&coord::encode_key_change(value)));
+    let change = |part, bytes: &[u8]| coord::decode_key_change((SESSION, part), bytes);
+    let again = |part| assert_survives(change(part, input), |value| change(part, &coord::encode_key_change(value)));
+    let changes = again(KeyChangeName::Begins) || again(KeyChangeName::Removes);
     let acquittal = |bytes: &[u8]| coord::decode_acquittal(names, bytes);
     let acquits = assert_survives(acquittal(input), |value| acquittal(&coord::encode_acquittal(value)));
     let settles = assert_survives(settlement(input), |value| settlement(&coord::encode_settlement(value)));
@@ -317,6 +318,10 @@ fn object_names(input: &[u8]) -> bool {
         names::parse_losses(text).map(names::losses),
         names::parse_hold(text).map(names::hold),
         names::parse_parity(text).map(|(pack, header)| names::parity(pack, header)),
+        names::parse_key_change(text).map(|(session, part)| match part {
+            KeyChangeName::Begins => names::key_change(session),
+            KeyChangeName::Removes => names::key_removal(session),
+        }),
         names::parse_fence(text).map(|(session, part)| match part {
             FenceName::Fence(collector) => names::fence(session, collector),
             FenceName::Settlement(collector) => names::settlement(session, collector),

@@ -67,6 +67,7 @@ fn kind_of(name: &str) -> String {
     let parts: Vec<&str> = folder.split('/').take(2).collect();
     match name {
         _ if name.starts_with("index/") => name.get(..8).unwrap_or(name).to_owned(),
+        _ if name.ends_with("-removes") => "coord/keys/…-removes".to_owned(),
         _ if name.ends_with("-acquits") => "coord/fences/…-acquits".to_owned(),
         _ if name.ends_with("/end") => "coord/leases/…/end".to_owned(),
         _ if name.starts_with("packs/") || name.starts_with("snapshots/") => parts[0].to_owned(),

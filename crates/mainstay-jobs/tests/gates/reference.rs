@@ -98,7 +98,7 @@ impl Reference {
         let second = Process::FIRST.after_kill();
         objects = killed((&objects, &ledger), Prune, Process::FIRST, names::CONDEMNED);
         objects = killed((&objects, &ledger), Backup, second, names::REFS);
-        objects = killed((&objects, &ledger), RemoveKey, second, names::KEY_CHANGES);
+        objects = killed((&objects, &ledger), RemoveKey, second, "-removes");
         let store = JournalStore::with(objects);
         for command in [Backup, Forget] {
             ledger = command
@@ -254,13 +254,13 @@ fn with_parity_and_losses(objects: Objects, ledger: &Ledger) -> Option<Objects> 
 }
 
 /// The store after a command was killed right behind its first object of such a name.
-fn killed((objects, ledger): (&Objects, &Ledger), command: Command, process: Process, prefix: &str) -> Objects {
+fn killed((objects, ledger): (&Objects, &Ledger), command: Command, process: Process, part: &str) -> Objects {
     let store = JournalStore::with(objects.clone());
     command.run(Arc::new(store.clone()), process, ledger).expect("a gate begins with what is healthy");
     let mut left = objects.clone();
     for operation in store.take_operations() {
         operation.apply(&mut left);
-        if matches!(&operation, Operation::Put(name, _) if name.starts_with(prefix)) {
+        if matches!(&operation, Operation::Put(name, _) if name.contains(part)) {
             break;
         }
     }

@@ -4,10 +4,10 @@
 //! intents are signed by somebody who may remove; of those, what is said stands here, and `signed` owns the frame around it.
 
 use super::envelope::{ObjectKind, decode_clear, encode_clear};
-use super::names::DataKeyName;
+use super::names::{DataKeyName, KeyChangeName};
 use super::refs::{BlockSet, decode_set, encode_set};
 use super::{Decoded, Problem, from_cbor, to_cbor};
-use crate::id::{PackId, RepositoryId, SessionId, SnapshotId, SourceId, TableId};
+use crate::id::{PackId, RepositoryId, SessionId, SlotId, SnapshotId, SourceId, TableId};
 
 /// A session's checkpoint: the blocks that its snapshot will need, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,12 +222,25 @@ pub fn decode_trash(snapshot: SnapshotId, said: &[u8]) -> Decoded<Trash> {
     Ok(trash)
 }
 
-/// That a session is changing keys, for as long as its lease is open.
+/// That a session is changing keys; or, before it deletes any slot, which ones.
 #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 #[cbor(map)]
 pub struct KeyChange {
     #[n(1)]
     pub session: SessionId,
+    /// The slots that go. From when this is there they count for nobody as keys that are left, whatever becomes of the session.
+    #[n(2)]
+    pub removes: Option<Vec<DoomedSlot>>,
+}
+
+/// A slot as its name says. Names of slots never come back, so whoever deletes one late deletes no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct DoomedSlot {
+    #[n(1)]
+    pub id: SlotId,
+    #[n(2)]
+    pub generation: u32,
 }
 
 pub fn encode_key_change(change: &KeyChange) -> Vec<u8> {
@@ -235,10 +248,13 @@ pub fn encode_key_change(change: &KeyChange) -> Vec<u8> {
 }
 
 /// The same as of a fence.
-pub fn decode_key_change(session: SessionId, said: &[u8]) -> Decoded<KeyChange> {
+pub fn decode_key_change((session, part): (SessionId, KeyChangeName), said: &[u8]) -> Decoded<KeyChange> {
     let change: KeyChange = from_cbor("change of keys", said)?;
     if change.session != session {
         return Err(Problem(format!("it is of session {}", change.session)));
+    }
+    if change.removes.is_some() != (part == KeyChangeName::Removes) {
+        return Err(Problem::new("it names slots, or none, otherwise than its name says"));
     }
     Ok(change)
 }

@@ -315,9 +315,28 @@ pub fn key_change(session: SessionId) -> String {
     format!("{KEY_CHANGES}{session}")
 }
 
-pub fn parse_key_change(name: &str) -> Decoded<SessionId> {
-    let session = name.strip_prefix(KEY_CHANGES).and_then(|session| SessionId::from_hex(session).ok());
-    session.ok_or_else(|| Problem(format!("{name:?} is not the name of a change of keys")))
+/// Which slots it deletes.
+pub fn key_removal(session: SessionId) -> String {
+    format!("{KEY_CHANGES}{session}-removes")
+}
+
+/// What a session says of a change of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyChangeName {
+    /// That it has begun.
+    Begins,
+    /// Which slots go.
+    Removes,
+}
+
+pub fn parse_key_change(name: &str) -> Decoded<(SessionId, KeyChangeName)> {
+    let wrong = || Problem(format!("{name:?} is not the name of a change of keys"));
+    let file = name.strip_prefix(KEY_CHANGES).ok_or_else(wrong)?;
+    let (session, part) = match file.strip_suffix("-removes") {
+        Some(session) => (session, KeyChangeName::Removes),
+        None => (file, KeyChangeName::Begins),
+    };
+    Ok((SessionId::from_hex(session).map_err(|_| wrong())?, part))
 }
 
 pub fn parse_intent(name: &str) -> Decoded<(SessionId, u32)> {

@@ -84,12 +84,15 @@ fn coordination_as_stored() -> Vec<Seed> {
     let lease = Lease { session, number: 2, role: Role::Collector, claim, seen: vec![LIST], renewed: 55 };
     let intent = Intent { session, number: 1, blocks };
     let settlement = Settlement { session, collector, survivors: vec![SNAPSHOT] };
+    let key_removal =
+        coord::KeyChange { session, removes: Some(vec![coord::DoomedSlot { id: SlotId([3; 8]), generation: 12 }]) };
     vec![
         ("coordination", "condemned", coord::encode_condemned(&condemned)),
         ("coordination", "intent", body(&coord::encode_intent(REPOSITORY, &intent))),
         ("coordination", "trash", to_cbor(&Trash { snapshot: SNAPSHOT, forgotten: 55, void: None, session: None })),
         ("fences", "fence", to_cbor(&Fence { session, collector })),
         ("fences", "settlement", to_cbor(&settlement)),
+        ("fences", "key-removal", coord::encode_key_change(&key_removal)),
         ("fences", "acquittal", to_cbor(&Acquittal { session, by: collector, snapshot: SNAPSHOT })),
         ("lease", "claim", to_cbor(&lease)),
         ("lease", "end", to_cbor(&SESSION)),
@@ -158,6 +161,8 @@ fn as_text() -> Vec<Seed> {
         ("fence", names::fence(SESSION, COLLECTOR)),
         ("settlement", names::settlement(SESSION, COLLECTOR)),
         ("acquittal", names::acquittal(SESSION, COLLECTOR)),
+        ("key-change", names::key_change(SESSION)),
+        ("key-removal", names::key_removal(SESSION)),
     ];
     let spaced = today.replace("mainstayrepository", "mainstay repository");
     let others = [

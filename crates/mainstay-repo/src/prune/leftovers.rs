@@ -74,15 +74,18 @@ impl<'r> Leftovers<'r> {
         })
     }
 
-    /// Leases, intents and changes of keys of sessions that have ended or are settled, and what is no lease by its name: nobody is behind it. The
-    /// end of a lease goes last: half a lease must not look open.
+    /// Leases and intents of sessions that have ended or are settled, changes of keys that are over, and what is no lease by its name: nobody is
+    /// behind it. The end of a lease goes last: half a lease must not look open.
     fn remove_leases(&self, fences: &Fences, removal: &mut Removal<'_>) -> Result<()> {
         let parsed = |name: &String| names::parse_lease(name).ok();
         let ended = self.leases.iter().filter_map(parsed).filter(|(_, part)| *part == LeaseName::End);
         let ended: HashSet<SessionId> = ended.map(|(session, _)| session).collect();
         let is_over = |session: SessionId| ended.contains(&session) || fences.is_settled(session);
-        let changes = self.key_changes.iter().filter(|name| names::parse_key_change(name).is_ok_and(is_over));
+        let leased: HashSet<SessionId> = self.leases.iter().filter_map(parsed).map(|(session, _)| session).collect();
+        let is_open = |session: SessionId| leased.contains(&session) && !is_over(session);
+        let changes = self.repository.changes_that_are_over(&self.key_changes, (&ended, is_open))?;
         changes
+            .iter()
             .chain(self.leases.iter().filter(|name| parsed(name).is_none()))
             .try_for_each(|name| removal.delete(name))?;
         let mut over: Vec<(&String, SessionId)> = Vec::new();

@@ -65,7 +65,7 @@ pub fn take_small(
         small::damaged_twice(repository, small::is_replaceable)?.into_iter().filter(is_taken).collect();
     let mut wanted = damaged.clone();
     wanted.extend(missing_keys(repository, &sound, &damaged)?);
-    wanted.extend(missing_slots(repository, &sound)?);
+    wanted.extend(missing_slots(repository, &sound, means)?);
     if means == Means::SecondCopy {
         // A sister's may tell of what was removed there.
         wanted.extend(missing_records(repository, &sound)?);
@@ -136,10 +136,14 @@ fn missing_keys(repository: &Repository, sound: &Sound, damaged: &BTreeSet<Strin
     Ok(lent.filter(|name| session_of(name).is_some_and(is_missing)).cloned().collect())
 }
 
-/// Key slots, where none is here: of several that one is not here says that it was removed.
-fn missing_slots(repository: &Repository, sound: &Sound) -> Result<Vec<String>> {
-    let is_any_here = !listed(repository, names::KEY_SLOTS)?.is_empty();
-    Ok(if is_any_here { Vec::new() } else { sound.in_folder(names::KEY_SLOTS).cloned().collect() })
+/// Key slots, where none is here: of several that one is not here says that it was removed, but for a newer one of a holder whose older slot is
+/// here.
+fn missing_slots(repository: &Repository, sound: &Sound, means: Means) -> Result<Vec<String>> {
+    match (listed(repository, names::KEY_SLOTS)?.is_empty(), means) {
+        (true, _) => Ok(sound.in_folder(names::KEY_SLOTS).cloned().collect()),
+        (false, Means::SecondCopy) => repository.slots_lost_beside_older(),
+        (false, _) => Ok(Vec::new()),
+    }
 }
 
 /// Records of removal that are not here. One that was replaced says nothing but what others say, too.

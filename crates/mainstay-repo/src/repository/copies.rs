@@ -96,9 +96,13 @@ impl Repository {
             return Ok(added);
         }
         let copies = self.second_copies();
-        let listed = self.listed_copies()?;
+        let (listed, differing) = (self.listed_copies()?, self.differing_slot_copies()?);
         for name in self.listed_small()?.into_keys() {
             check()?;
+            if differing.contains(&name) {
+                added.damaged.extend(self.compare_copy(&copies, &name)?);
+                continue;
+            }
             let bytes = match self.judge(&name)? {
                 Judged::Whole(bytes) => bytes,
                 Judged::Gone => continue,
@@ -145,14 +149,15 @@ impl Repository {
     /// Drops all second copies but those that may be the last of what they are copies of.
     pub(crate) fn drop_copies(&self) -> Result<DroppedCopies> {
         let (superfluous, copies) = (self.superfluous_copies()?, self.second_copies());
+        let differing = self.differing_slot_copies()?;
         let mut dropped = DroppedCopies::default();
         for object in list(&*self.store, names::COPIES)? {
             let name = object.name.strip_prefix(names::COPIES).unwrap_or_default();
-            if names::has_second_copy(name)
+            let is_last = names::has_second_copy(name)
                 && !superfluous.contains(name)
                 && !matches!(self.judge(name)?, Judged::Whole(_))
-                && matches!(copies.judge(name)?, Judged::Whole(_))
-            {
+                && matches!(copies.judge(name)?, Judged::Whole(_));
+            if is_last || differing.contains(name) {
                 dropped.kept += 1;
                 continue;
             }
@@ -216,11 +221,26 @@ impl Repository {
         }
     }
 
-    /// The objects that are whole and whose second copies are not the same.
-    pub(crate) fn stale_copies(&self) -> Result<Vec<String>> {
+    /// The key slots that are whole and whose second copies are whole, and others, while there is a data key that does not open: it may open by
+    /// such a copy and by nothing else, so none is replaced or deleted.
+    pub(crate) fn differing_slot_copies(&self) -> Result<BTreeSet<String>> {
         let copies = self.second_copies();
+        let mut differing = BTreeSet::new();
+        for object in list(&*copies.store, names::KEY_SLOTS)? {
+            if let (Judged::Whole(own), Judged::Whole(copy)) = (self.judge(&object.name)?, copies.judge(&object.name)?)
+                && own != copy
+            {
+                differing.insert(object.name);
+            }
+        }
+        Ok(if differing.is_empty() || !self.has_closed_data_key()? { BTreeSet::new() } else { differing })
+    }
+
+    /// The objects that are whole and whose second copies are not the same, and may be.
+    pub(crate) fn stale_copies(&self) -> Result<Vec<String>> {
+        let (copies, differing) = (self.second_copies(), self.differing_slot_copies()?);
         let mut stale = Vec::new();
-        for name in self.listed_copies()?.into_keys() {
+        for name in self.listed_copies()?.into_keys().filter(|name| !differing.contains(name)) {
             if self.compare_copy(&copies, &name)?.is_some() && matches!(self.judge(&name)?, Judged::Whole(_)) {
                 stale.push(name);
             }
@@ -234,6 +254,18 @@ impl Repository {
             Judged::Whole(bytes) => self.put_copy(&self.second_copies(), name, &bytes).map(drop),
             Judged::Damaged(_) | Judged::Gone => Ok(()),
         }
+    }
+
+    /// Whether a repair makes an object that is damaged or gone whole by its second copy.
+    pub fn is_repairable_by_copy(&self, name: &str) -> Result<bool> {
+        if !self.has_whole_copy(name)? {
+            return Ok(false);
+        }
+        let slots = list(&*self.store, names::KEY_SLOTS)?;
+        let is_other = slots.is_empty() || slots.iter().any(|slot| slot.name == name);
+        Ok(is_other
+            || names::parse_key_slot(name).is_err()
+            || self.slots_lost_beside_older()?.iter().any(|lost| lost == name))
     }
 
     /// Whether the second copy of an object is whole.

@@ -6,9 +6,10 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::key_change::{ChangeOfKeys, Going, Takes};
 use super::{ReadLease, Repository, delete, list, put, readable_slots, store_error};
 use crate::error::{Error, Kind, Result};
-use crate::format::coord::CondemnedKey;
+use crate::format::coord::{CondemnedKey, DoomedSlot};
 use crate::format::names::DataKeyName;
 use crate::format::{keys as stored_keys, names};
 use crate::id::{DomainId, SessionId, SlotId};
@@ -75,12 +76,14 @@ impl Repository {
         self.require_all("rotate secrets")?;
         self.refuse_sealed("rotate secrets")?;
         self.may_rotate(others, rest)?;
-        let change = self.begin_changing_keys("rotate secrets")?;
+        let mut change = self.begin_changing_keys("rotate secrets")?;
         // Once more, now that nobody else changes them.
         self.may_rotate(others, rest)?;
         let next = self.keys.rotated()?;
+        change.refuse_if_fenced("rotate secrets")?;
         let kept = self.publish_next(&next, own, others)?;
         let next = Self::assemble(self.store.clone(), next, self.slot, self.liveness.clone());
+        next.refuse_if_wrapped_by_others("rotate secrets")?;
         let Renewal { rewrapped, superseded, damaged } = next.renew_data_keys()?;
         let mut report =
             RotationReport { generation: next.keys.generation(), rewrapped, damaged, ..Default::default() };
@@ -89,7 +92,7 @@ impl Repository {
         } else {
             next.delete_superseded(&superseded)?;
         }
-        next.shut_out_others(kept, &mut report)?;
+        next.shut_out_others(&mut change, kept, &mut report)?;
         let is_writer = |slot: &KeySlot| slot.rights.has(Right::Write) && !slot.rights.has(Right::Restore);
         report.writers = next.key_slots()?.slots.into_iter().filter(is_writer).collect();
         Ok(report)
@@ -97,25 +100,40 @@ impl Repository {
 
     /// Deletes the slots with older secrets that read, of whoever has none with these. What could not be wrapped anew may open by those of others,
     /// so then only one's own go.
-    fn shut_out_others(&self, kept: Vec<KeySlot>, report: &mut RotationReport) -> Result<()> {
+    fn shut_out_others(
+        &self,
+        change: &mut ChangeOfKeys<'_>,
+        kept: Vec<KeySlot>,
+        report: &mut RotationReport,
+    ) -> Result<()> {
         // Publish, then look: before the others go one's own is sure to last.
         self.keep_secrets()?;
         let is_done = report.damaged.is_empty();
-        for slot in kept.iter().filter(|slot| is_done || slot.id == self.slot) {
-            self.delete_slot(slot.id, Some(slot.generation))?;
-        }
         let is_old = |slot: &KeySlot| slot.rights.has(Right::Restore) && slot.generation < self.keys.generation();
         let is_kept = |slot: &KeySlot| kept.iter().any(|kept| kept.id == slot.id);
-        let others = self.key_slots()?.slots.into_iter().filter(|slot| is_old(slot) && !is_kept(slot)).collect();
-        report.kept = kept;
+        let others: Vec<KeySlot> =
+            self.key_slots()?.slots.into_iter().filter(|slot| is_old(slot) && !is_kept(slot)).collect();
+        let shut_out: &[KeySlot] = if is_done { &others } else { &[] };
+        let mut slots = Vec::new();
+        for slot in kept.iter().filter(|slot| is_done || slot.id == self.slot).chain(shut_out) {
+            slots.extend(self.slots_of(slot.id, Some(self.keys.generation()))?);
+        }
         if !is_done {
-            report.stayed = others;
-            return Ok(());
+            self.spare_other_copies(&mut slots)?;
         }
-        for slot in others {
-            self.delete_slot(slot.id, None)?;
-            report.removed.push(slot);
+        change.delete_slots(&Going { verb: "rotate secrets", slots: &slots, takes: Takes::AReader, fresh: &kept })?;
+        if is_done {
+            change.clear_unread()?;
         }
+        report.kept = kept;
+        *(if is_done { &mut report.removed } else { &mut report.stayed }) = others;
+        Ok(())
+    }
+
+    /// Leaves those out whose second copies are of other secrets: a data key may open by those.
+    fn spare_other_copies(&self, slots: &mut Vec<DoomedSlot>) -> Result<()> {
+        let differing = self.differing_slot_copies()?;
+        slots.retain(|slot| !differing.contains(&names::key_slot(slot.id, slot.generation)));
         Ok(())
     }
 
@@ -129,15 +147,86 @@ impl Repository {
         Ok(())
     }
 
-    /// A key with older secrets than another has cannot go on from them.
+    /// A key with older secrets than another has cannot go on from them; nor from where the slot with newer ones was lost: what it would draw
+    /// would be of the same generation, and open nothing that those sealed.
     fn refuse_if_rotated(&self) -> Result<()> {
         let newer = self.key_slots()?.whole()?.into_iter().find(|slot| slot.generation > self.keys.generation());
-        newer.map_or(Ok(()), |slot| {
+        if let Some(slot) = newer {
             let by = format!("{} ({})", slot.id.short(), slot.label);
-            Err(Error::Invalid(format!(
+            return Err(Error::Invalid(format!(
                 "rotate secrets: they were rotated by another key, which alone can go on: {by}"
+            )));
+        }
+        if let Some(slot) = self.newer_copies()?.first() {
+            let copy = names::second_copy(&names::key_slot(slot.id, slot.generation));
+            return Err(Error::Invalid(format!(
+                "rotate secrets: {copy} holds newer ones, and its slot is not there: `mainstay repair` puts it back; if it is nobody's, delete it \
+                 where the repository lies"
+            )));
+        }
+        let wraps = list(&*self.store, names::DATA_KEYS)?.into_iter().map(|object| object.name);
+        let is_newer =
+            |name: &String| names::parse_data_key(name).is_ok_and(|wrap| wrap.generation > self.keys.generation());
+        wraps.into_iter().find(is_newer).map_or(Ok(()), |name| {
+            Err(Error::Invalid(format!(
+                "rotate secrets: {name} is wrapped by newer ones, and no key slot with those is there: bring it back by `mainstay repair`, \
+                 with --from another copy of the repository if need be"
             )))
         })
+    }
+
+    /// Refuses where a data key is whole, is of the generation of these secrets, and does not open by them: then others have secrets of that
+    /// generation, too, and whose slots are to be relied on nobody can tell.
+    pub(super) fn refuse_if_wrapped_by_others(&self, verb: &'static str) -> Result<()> {
+        let generation = self.keys.generation();
+        if generation == 0 {
+            return Ok(());
+        }
+        for object in list(&*self.store, names::DATA_KEYS)? {
+            let Ok(wrap) = names::parse_data_key(&object.name) else { continue };
+            if wrap.generation == generation && self.is_whole_and_closed(&wrap)? {
+                return Err(Error::Invalid(format!(
+                    "{verb}: {} is wrapped by other secrets than those of the key in use: open the repository by the key that wrapped it",
+                    object.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a wrap is as it was written, and does not open.
+    fn is_whole_and_closed(&self, wrap: &DataKeyName) -> Result<bool> {
+        let bytes = match read_object(&*self.store, &wrap.name(), "read data key") {
+            Err(error) if error.kind() == Kind::Corrupt => return Ok(false),
+            bytes => bytes?,
+        };
+        let stored = stored_keys::decode_data_key(self.id(), (wrap.session, wrap.generation), &bytes);
+        Ok(stored.is_ok_and(|stored| self.keys.open_data_key(&stored).is_err()))
+    }
+
+    /// Whether there is a data key of which some wrap is whole and none opens: what opens it may be in the copy of a slot alone.
+    pub(crate) fn has_closed_data_key(&self) -> Result<bool> {
+        if !self.may_do_everything() {
+            // Nobody can tell.
+            return Ok(true);
+        }
+        let mut keys = BTreeMap::<SessionId, Vec<DataKeyName>>::new();
+        for object in list(&*self.store, names::DATA_KEYS)? {
+            if let Ok(wrap) = names::parse_data_key(&object.name) {
+                keys.entry(wrap.session).or_default().push(wrap);
+            }
+        }
+        for wraps in keys.into_values() {
+            if wraps.iter().any(|wrap| self.data_keys.read_wrap(wrap).is_ok()) {
+                continue;
+            }
+            for wrap in &wraps {
+                if self.is_whole_and_closed(wrap)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn open_other(&self, secret: &Secret) -> Result<(Keys, SlotId)> {

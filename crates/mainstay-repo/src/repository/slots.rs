@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::key_change::{Going, Takes};
 use super::small_objects::{SmallDamage, is_left_over};
 use super::{Repository, delete, list, put, stand_in};
 use crate::error::{Error, Result};
 use crate::format::{keys as stored_keys, names};
 use crate::id::{RepositoryId, SlotId};
-use crate::keys::{KeySlot, Recipient, Rights, Secret};
+use crate::keys::{KeySlot, Recipient, Right, Secret};
 use crate::pack_reader::read_object;
 use crate::store::{Store, is_bad_sector};
 
@@ -113,32 +114,47 @@ impl Repository {
     pub fn remove_key(&self, id: SlotId) -> Result<()> {
         self.require_all("remove key")?;
         self.refuse_held("remove key")?;
-        let _change = self.begin_changing_keys("remove key")?;
+        let mut change = self.begin_changing_keys("remove key")?;
         let known = self.key_slots()?;
-        let damaged: HashSet<SlotId> = known.damaged_holders().collect();
-        if !known.slots.iter().any(|slot| slot.id == id) && !damaged.contains(&id) {
-            return match self.unlisted_keys()?.contains(&id) {
-                true => self.delete_slot(id, None),
-                false => Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) }),
-            };
-        }
-        if known.slots.iter().any(|slot| slot.id == id && slot.generation > self.keys.generation()) {
+        let slots = self.slots_of(id, None)?;
+        let is_damaged = known.damaged_holders().any(|damaged| damaged == id);
+        let listed = known.slots.iter().find(|slot| slot.id == id);
+        let takes = match listed {
+            Some(slot) if !slot.rights.has(Right::Restore) && !is_damaged => Takes::Nothing,
+            None if !is_damaged => {
+                if !self.unlisted_keys()?.contains(&id) {
+                    return Err(Error::Missing { verb: "remove key", name: names::key_slot(id, 0) });
+                }
+                Takes::Nothing
+            }
+            _ => Takes::AReader,
+        };
+        let is_newer = |slot: &KeySlot| slot.generation > self.keys.generation();
+        if listed.is_some_and(is_newer) || self.newer_copies()?.iter().any(|slot| slot.id == id) {
             return Err(Error::Invalid(
                 "remove key: its secrets are newer than those of the key in use; open the repository by one that has them"
                     .to_owned(),
             ));
         }
-        // One with older secrets than another opens nothing that is wrapped by newer ones; one that is damaged is none to rely on, whatever
-        // its copy says.
-        let newest = known.slots.iter().map(|slot| slot.generation).max().unwrap_or_default();
-        let is_current =
-            |slot: &KeySlot| slot.rights == Rights::ALL && slot.generation == newest && !damaged.contains(&slot.id);
-        if !known.slots.iter().any(|slot| slot.id != id && is_current(slot)) {
-            return Err(Error::Invalid(
-                "remove key: it is the last one that may restore, and without it nothing could be read".to_owned(),
-            ));
+        let going = Going { verb: "remove key", slots: &slots, takes, fresh: &[] };
+        if takes == Takes::AReader {
+            change.look_who_is_left(&going)?;
+            self.refuse_if_wrapped_by_others("remove key")?;
         }
-        self.delete_slot(id, None)
+        change.delete_slots(&going)
+    }
+
+    /// Second copies of slots with newer secrets than these, of which the slots are not listed.
+    pub(super) fn newer_copies(&self) -> Result<Vec<KeySlot>> {
+        let listed: HashSet<String> =
+            list(&*self.store, names::KEY_SLOTS)?.into_iter().map(|object| object.name).collect();
+        let copies = list(&*self.second_copies().store, names::KEY_SLOTS)?.into_iter().map(|object| object.name);
+        let is_newer = |name: &String| {
+            names::parse_key_slot(name).is_ok_and(|(_, generation)| generation > self.keys.generation())
+        };
+        let names: Vec<String> = copies.filter(|name| is_newer(name) && !listed.contains(name)).collect();
+        let whole = stand_in::read_slot_copies(&self.store, self.id(), names.iter());
+        Ok(whole.iter().map(KeySlot::from).collect())
     }
 
     /// Holders of whom no slot is listed and a second copy is: it was lost, or removed just while it was copied.
@@ -150,19 +166,6 @@ impl Repository {
         let listed: HashSet<SlotId> =
             listed.filter_map(|object| names::parse_key_slot(&object.name).ok()).map(|(id, _)| id).collect();
         Ok(holders.filter(|id| !listed.contains(id)).collect())
-    }
-
-    /// Deletes the slots of a holder, the oldest first, and those before a generation only, if one is given; copies of slots that are not
-    /// listed, too.
-    pub(super) fn delete_slot(&self, id: SlotId, before: Option<u32>) -> Result<()> {
-        let mut listed = list(&*self.store, names::KEY_SLOTS)?;
-        listed.extend(list(&*self.second_copies().store, names::KEY_SLOTS)?);
-        let parsed = listed.into_iter().filter_map(|object| names::parse_key_slot(&object.name).ok());
-        let is_meant = |(slot, generation): &(SlotId, u32)| *slot == id && before.is_none_or(|end| *generation < end);
-        let mut generations: Vec<u32> = parsed.filter(is_meant).map(|(_, generation)| generation).collect();
-        generations.sort_unstable();
-        generations.dedup();
-        generations.into_iter().try_for_each(|generation| delete(&*self.store, &names::key_slot(id, generation)))
     }
 }
 

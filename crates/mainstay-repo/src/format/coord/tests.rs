@@ -108,6 +108,23 @@ fn a_trash_mark_has_these_bytes_for_ever() {
 }
 
 #[test]
+fn a_change_of_keys_has_these_bytes_for_ever() {
+    let begins = KeyChange { session: session_id(0x5e), removes: None };
+    let said = encode_key_change(&begins);
+    assert_eq!(hex(&said), format!("a10150{}", "5e".repeat(16)));
+    let decode = |part, said: &[u8]| decode_key_change((session_id(0x5e), part), said);
+    assert_eq!(decode(KeyChangeName::Begins, &said), Ok(begins));
+    assert!(decode(KeyChangeName::Removes, &said).is_err());
+    let removes = vec![DoomedSlot { id: SlotId([7; 8]), generation: 2 }];
+    let removal = KeyChange { session: session_id(0x5e), removes: Some(removes) };
+    let said = encode_key_change(&removal);
+    assert_eq!(hex(&said), format!("a20150{}0281a20148{}0202", "5e".repeat(16), "07".repeat(8)));
+    assert_eq!(decode(KeyChangeName::Removes, &said), Ok(removal));
+    assert!(decode(KeyChangeName::Begins, &said).is_err());
+    assert!(decode_key_change((session_id(0x5f), KeyChangeName::Removes), &said).is_err());
+}
+
+#[test]
 fn every_damage_to_an_object_of_coordination_is_noticed() {
     let bytes = encode_intent(REPOSITORY, &intent());
     assert_every_damage_is_noticed(&bytes, |bytes| decode_intent(REPOSITORY, bytes));

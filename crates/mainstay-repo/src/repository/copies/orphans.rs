@@ -7,9 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Repository, SmallDamage, list};
 use crate::error::{Error, Result};
+use crate::format::coord::DoomedSlot;
+use crate::format::keys::StoredSlot;
 use crate::format::names::{self, DataKeyName};
 use crate::id::{SessionId, SnapshotId};
-use crate::repository::{Removed, SignedSnapshot, SnapshotPlace};
+use crate::repository::{Removed, SignedSnapshot, SnapshotPlace, readable_slots, stand_in};
 use crate::store::is_absent;
 
 /// What a copy without its object tells.
@@ -55,6 +57,27 @@ impl Repository {
         let orphans = self.orphans()?.into_iter();
         let is_slot = |name: &String| names::parse_key_slot(name).is_ok();
         Ok(orphans.filter(|(_, orphan)| *orphan != Orphan::Lost).map(|(name, _)| name).filter(is_slot).collect())
+    }
+
+    /// Slots that were lost beside an older one of their holder, and have a whole copy. They were not removed: whoever removes a holder deletes the
+    /// oldest slot first, and says before which go.
+    pub(crate) fn slots_lost_beside_older(&self) -> Result<Vec<String>> {
+        let lost = self.copies_of_unlisted_slots()?;
+        if lost.is_empty() {
+            return Ok(lost);
+        }
+        let doomed = self.doomed_slots(None)?;
+        let copies = stand_in::read_slot_copies(&self.store, self.id(), lost.iter());
+        // After all that: of a removal that began meanwhile the older slot is gone by now, or the name was seen.
+        let (listed, _) = readable_slots(&*self.store, self.id())?;
+        let was_lost = |copy: &&StoredSlot| {
+            let place = DoomedSlot { id: copy.id, generation: copy.generation() };
+            let mut own =
+                listed.iter().filter(|slot| slot.id == copy.id && slot.public_key == copy.public_key).peekable();
+            let is_newest = own.peek().is_some() && own.all(|slot| slot.generation() < copy.generation());
+            is_newest && copy.generation() >= self.keys.generation() && !doomed.names(place)
+        };
+        Ok(copies.iter().filter(was_lost).map(|copy| names::key_slot(copy.id, copy.generation())).collect())
     }
 
     /// Objects that are not there and have a second copy. That the configuration is not there is told with all others.

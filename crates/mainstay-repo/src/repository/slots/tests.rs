@@ -196,6 +196,103 @@ fn a_newer_slot_opens_by_its_copy_only_while_it_is_listed_and_damaged() {
     assert!(Error::tells_of_newer_secrets(&repository.snapshots().unwrap_err().to_string()));
 }
 
+/// The same, and the slot with the newer secrets is lost but for its copy.
+fn with_lost_newer_slot() -> (MemoryStore, Secret, String) {
+    let (store, left) = left_by_a_rotation();
+    let slot = names::key_slot(open(store.clone(), alive()).own_slot(), 1);
+    store.delete(&slot).unwrap();
+    (store, left, slot)
+}
+
+fn assert_both_snapshots(store: &MemoryStore) {
+    let kept = [(1, files_of(&[("a", 1, 1000)])), (2, files_of(&[("b", 2, 2000)]))];
+    assert_snapshots(&open(store.clone(), alive()), &kept.into());
+}
+
+const APPLY: RepairOptions = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep };
+
+#[test]
+fn a_newer_slot_that_was_lost_comes_back_from_its_copy() {
+    let (store, left, slot) = with_lost_newer_slot();
+    for opened in [open(store.clone(), alive()), Repository::open(Arc::new(store.clone()), &left, alive()).unwrap()] {
+        store.delete(&slot).unwrap();
+        let report = opened.repair(APPLY).unwrap();
+        assert!(report.repaired.iter().any(|repaired| repaired.object == slot), "{report:?}");
+        assert_both_snapshots(&store);
+    }
+    assert!(open(store, alive()).damaged_copies().unwrap().is_empty());
+}
+
+#[test]
+fn a_lost_slot_that_a_removal_names_or_of_another_holder_does_not_come_back() {
+    let (store, left, slot) = with_lost_newer_slot();
+    let opened = Repository::open(Arc::new(store.clone()), &left, alive()).unwrap();
+    let copy = names::second_copy(&slot);
+    let bytes = store.read(&copy, u64::MAX).unwrap();
+    // A name that is another's, whose key is not that of the older slot.
+    let place = names::key_slot(opened.own_slot(), 1);
+    store.put(&names::second_copy(&place), &bytes).unwrap();
+    let session = crate::fixtures::session_id(0x5e);
+    let (id, generation) = names::parse_key_slot(&slot).unwrap();
+    let removes = Some(vec![crate::format::coord::DoomedSlot { id, generation }]);
+    let said = crate::format::coord::encode_key_change(&crate::format::coord::KeyChange { session, removes });
+    let kind = crate::format::envelope::ObjectKind::KeyChange;
+    let signed = crate::signer::sign_object(opened.keys.signer(), opened.id(), (kind, &said)).unwrap();
+    store.put(&names::key_removal(session), &signed).unwrap();
+    opened.repair(APPLY).unwrap();
+    assert!(!store.names().contains(&slot) && !store.names().contains(&place));
+}
+
+#[test]
+fn nothing_is_rotated_or_removed_past_newer_secrets_whose_slot_was_lost() {
+    let (store, left, slot) = with_lost_newer_slot();
+    let keys = |store: &MemoryStore| [named(store, "keys/"), named(store, "copies/keys/")];
+    let before = keys(&store);
+    let repository = open(store.clone(), alive());
+    for rest in [OtherKeys::Refuse, OtherKeys::Remove] {
+        let refused = repository.rotate(&secret(), std::slice::from_ref(&left), rest).unwrap_err();
+        assert!(refused.to_string().contains(&names::second_copy(&slot)), "{refused}");
+    }
+    let other = Repository::open(Arc::new(store.clone()), &left, alive()).unwrap();
+    let refused = other.remove_key(repository.own_slot()).unwrap_err();
+    assert!(refused.to_string().contains("newer"), "{refused}");
+    assert_eq!(keys(&store), before);
+    // Without its copy as well.
+    store.delete(&names::second_copy(&slot)).unwrap();
+    let refused = repository.rotate(&secret(), &[], OtherKeys::Remove).unwrap_err();
+    assert!(refused.to_string().contains("is wrapped by newer ones"), "{refused}");
+}
+
+#[test]
+fn the_copy_of_a_slot_with_the_secrets_that_open_a_data_key_outlives_the_slot_that_took_its_place() {
+    let (store, _, slot) = with_lost_newer_slot();
+    let copy = names::second_copy(&slot);
+    let bytes = store.read(&copy, u64::MAX).unwrap();
+    // What a rotation did that did not look: other secrets under the same name.
+    let apart = crate::fixtures::copy_of(&store);
+    for name in named(&apart, names::DATA_KEYS).into_iter().filter(|name| name.ends_with(".1")) {
+        apart.delete(&name).unwrap();
+    }
+    apart.delete(&copy).unwrap();
+    open(apart.clone(), alive()).rotate(&secret(), &[], OtherKeys::Remove).unwrap();
+    store.put(&slot, &apart.read(&slot, u64::MAX).unwrap()).unwrap();
+    let repository = open(store.clone(), alive());
+    let _ = repository.repair(APPLY);
+    let added = repository.add_parity(None, 3, &Unobserved).unwrap();
+    assert!(added.copies.damaged.iter().any(|error| error.to_string().contains(&slot)), "{:?}", added.copies.damaged);
+    let _ = repository.drop_parity(None, &Unobserved);
+    let known = repository.key_slots().unwrap().slots;
+    let other = known.iter().find(|slot| slot.id != repository.own_slot()).unwrap().id;
+    let refused = repository.remove_key(other).unwrap_err();
+    assert!(refused.to_string().contains("wrapped by other secrets"), "{refused}");
+    repository.rotate(&secret(), &[], OtherKeys::Remove).unwrap();
+    let _ = open(store.clone(), alive()).prune();
+    assert_eq!(store.read(&copy, u64::MAX).unwrap(), bytes);
+    store.replace(&slot, &bytes).unwrap();
+    store.delete(&slot.replace(".1", ".2")).unwrap();
+    assert_both_snapshots(&store);
+}
+
 #[test]
 fn a_key_that_a_rotation_left_behind_says_so_and_damage_does_not() {
     let (store, left) = left_by_a_rotation();
