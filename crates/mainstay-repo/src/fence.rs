@@ -111,7 +111,12 @@ impl Fences {
     /// that nobody could make who looked.
     pub fn counts(&self, session: SessionId, snapshot: SnapshotId) -> bool {
         let survives = self.survivors.get(&session).is_some_and(|survivors| survivors.contains(&snapshot));
-        survives || self.acquittals_of(session).any(|acquitted| acquitted == Some(snapshot))
+        survives || self.is_acquitted(session, snapshot)
+    }
+
+    /// Whether somebody has acquitted a snapshot, whatever settlements say.
+    pub fn is_acquitted(&self, session: SessionId, snapshot: SnapshotId) -> bool {
+        self.acquittals_of(session).any(|acquitted| acquitted == Some(snapshot))
     }
 
     fn acquittals_of(&self, session: SessionId) -> impl Iterator<Item = Option<SnapshotId>> {

@@ -42,6 +42,7 @@ use crate::session::{complete_index, vouch_if_it_opens};
 use crate::store::Object;
 
 use inventory::Inventory;
+pub(crate) use inventory::require_every_part;
 use leftovers::Leftovers;
 pub(crate) use living::Living;
 use needs::Sight;

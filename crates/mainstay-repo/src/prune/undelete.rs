@@ -86,7 +86,7 @@ impl Repository {
     }
 
     /// Packs that were removed and have come back, where files were copied: a collector that sleeps may remove them again, so they count as doomed.
-    fn returned_packs(&self, removed: &Removed) -> Result<Option<Condemned>> {
+    pub(crate) fn returned_packs(&self, removed: &Removed) -> Result<Option<Condemned>> {
         let listed = self.list_packs()?;
         let packs = listed.iter().filter_map(|pack| names::parse_pack(&pack.name).ok());
         let packs: Vec<CondemnedPack> = packs
