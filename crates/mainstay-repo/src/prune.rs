@@ -225,7 +225,7 @@ impl Repository {
         };
         match take() {
             // What was copied here once more lies in packs whose tables were superseded before.
-            Ok(inventory) if inventory.needs.lacks_void => {
+            Ok(inventory) if !inventory.needs.lacked_by_void.is_empty() => {
                 if complete()? {
                     take()
                 } else {
