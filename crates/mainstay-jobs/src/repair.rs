@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 
 use mainstay_repo::{
-    Loss, OnLoss, RepairMode, RepairOptions, RepairReport, Repository, TreeReader, Verdict, names, store::Object,
+    Loss, OnLoss, RepairMode, RepairOptions, RepairReport, Repository, SmallDamage, TreeReader, Verdict, names,
+    store::Object,
 };
 
 use crate::check::{self, Breakage, Finding, Inventory, Severity};
@@ -72,13 +73,27 @@ pub fn repair(
     }
     for damage in repository.damaged_small_objects()?.into_iter().chain(repository.damaged_copies()?) {
         if !told.contains(damage.name.as_str()) {
-            findings.push(Finding::damage(&damage.name, damage.error.to_string()));
+            findings.push(finding_of_small(&damage, &report));
         }
     }
     let trees = TreeReader::new(repository.block_reader(&inventory.index));
     check::trace(&trees, &inventory.snapshots, &breakages, &mut findings, cancel)?;
     check::sort_findings(&mut findings);
     Ok(RepairOutcome { report, findings })
+}
+
+/// An acquittal by which snapshots count stays, whatever is given up.
+fn finding_of_small(damage: &SmallDamage, report: &RepairReport) -> Finding {
+    match report.resting.iter().find(|resting| resting.acquittal == damage.name) {
+        Some(resting) => {
+            let problem = format!(
+                "{}; snapshots count by it of which something is damaged or gone, so it stays: repair once more when they are whole, or forget them",
+                damage.error
+            );
+            Finding::damage(&damage.name, problem).in_snapshots(resting.snapshots.iter().copied())
+        }
+        None => Finding::damage(&damage.name, damage.error.to_string()),
+    }
 }
 
 fn finding_of(loss: &Loss, options: RepairOptions) -> Finding {

@@ -4,6 +4,9 @@
 //! collector does. A session is settled when some collector has written down which snapshots it found after the fence; of several
 //! settlements only what all of them name counts, and what was acquitted since (docs/concurrency.md). All are signed by whoever may
 //! remove: a stranger who may write to the store makes nobody's snapshot void.
+//!
+//! An acquittal counts by its second copy as well: what it says is true for ever, so no copy of it is out of date, and whoever deletes one
+//! that is damaged deletes its copy first.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +21,7 @@ use crate::id::{SessionId, SnapshotId};
 use crate::keys::Keys;
 use crate::pack_reader::read_object;
 use crate::signer::{Judge, sign_object};
-use crate::store::Store;
+use crate::store::{Store, is_lost_on_disk};
 
 /// Every fence and settlement of a repository, as it was listed.
 #[derive(Default)]
@@ -27,9 +30,9 @@ pub struct Fences {
     fenced: HashSet<SessionId>,
     /// Of each settled session the snapshots that all its settlements name.
     survivors: HashMap<SessionId, HashSet<SnapshotId>>,
-    acquitted: HashSet<(SessionId, SnapshotId)>,
-    /// Sessions with an acquittal that cannot be read: which snapshot counts nobody knows, so none of them is void.
-    perhaps_acquitted: HashSet<SessionId>,
+    /// Of each session the snapshots that were acquitted, by who did. Where one cannot be read nobody knows which snapshot counts, so none of
+    /// that session is void.
+    acquitted: HashMap<SessionId, HashMap<SessionId, Option<SnapshotId>>>,
 }
 
 impl Fences {
@@ -53,7 +56,29 @@ impl Fences {
                 _ => {}
             }
         }
+        // Where nothing is void they would change nothing.
+        if !fences.survivors.is_empty() {
+            fences.read_copies(store, judge)?;
+        }
         Ok(fences)
+    }
+
+    /// Listed after what they are copies of, so one whose object is put meanwhile is read with it the next time.
+    fn read_copies(&mut self, store: &dyn Store, judge: &Judge) -> Result<()> {
+        for object in list(store, &names::second_copy(names::FENCES))? {
+            let name = object.name.strip_prefix(names::COPIES).unwrap_or_default();
+            let Ok((session, part @ FenceName::Acquittal(by))) = names::parse_fence(name) else { continue };
+            let is_known = |known: &HashMap<SessionId, Option<SnapshotId>>| known.get(&by).is_some_and(Option::is_some);
+            if self.acquitted.get(&session).is_some_and(is_known) {
+                continue;
+            }
+            match hear(store, judge, &object.name, part) {
+                // Given up, or dropped, since it was listed.
+                Err(Error::Missing { .. }) | Ok(Heard::Nothing) => {}
+                heard => self.acquit((session, by), &heard?),
+            }
+        }
+        Ok(())
     }
 
     fn acquit(&mut self, names: (SessionId, SessionId), heard: &Heard) {
@@ -61,10 +86,7 @@ impl Fences {
             Heard::Said(said) => decode_acquittal(names, said).ok(),
             Heard::Perhaps | Heard::Nothing => None,
         };
-        match acquittal {
-            Some(acquittal) => drop(self.acquitted.insert((acquittal.session, acquittal.snapshot))),
-            None => drop(self.perhaps_acquitted.insert(names.0)),
-        }
+        self.acquitted.entry(names.0).or_default().insert(names.1, acquittal.map(|acquittal| acquittal.snapshot));
     }
 
     fn add(&mut self, settled: Settlement) {
@@ -87,13 +109,27 @@ impl Fences {
 
     /// Whether a settlement could make a snapshot void, be it one that a collector makes late which has slept since it listed the snapshots.
     pub fn needs_acquittal(&self, session: SessionId, snapshot: SnapshotId) -> bool {
-        self.is_fenced(session) && !self.acquitted.contains(&(session, snapshot))
+        self.is_fenced(session) && !self.is_acquitted(session, snapshot)
+    }
+
+    /// Whether somebody has acquitted a snapshot, whatever settlements say.
+    pub fn is_acquitted(&self, session: SessionId, snapshot: SnapshotId) -> bool {
+        self.acquittals_of(session).any(|acquitted| acquitted == Some(snapshot))
+    }
+
+    fn acquittals_of(&self, session: SessionId) -> impl Iterator<Item = Option<SnapshotId>> {
+        self.acquitted.get(&session).into_iter().flat_map(HashMap::values).copied()
     }
 
     /// Whether a snapshot came after the fence of its session, and nobody has acquitted it.
     pub fn is_void(&self, session: SessionId, snapshot: SnapshotId) -> bool {
+        self.is_settled_away(session, snapshot) && self.acquittals_of(session).all(|acquitted| acquitted.is_some())
+    }
+
+    /// Whether it would be void if what cannot be read of acquittals were not there.
+    pub fn is_settled_away(&self, session: SessionId, snapshot: SnapshotId) -> bool {
         let came_after = self.survivors.get(&session).is_some_and(|survivors| !survivors.contains(&snapshot));
-        came_after && !self.acquitted.contains(&(session, snapshot)) && !self.perhaps_acquitted.contains(&session)
+        came_after && !self.is_acquitted(session, snapshot)
     }
 }
 
@@ -126,6 +162,7 @@ fn hear(store: &dyn Store, judge: &Judge, name: &str, part: FenceName) -> Result
         FenceName::Acquittal(_) => ObjectKind::Acquittal,
     };
     let bytes = match read_object(store, name, "read fence") {
+        Err(Error::Store { source, .. }) if is_lost_on_disk(&source) => return Ok(Heard::Perhaps),
         Err(error) if error.kind() == Kind::Corrupt => return Ok(Heard::Perhaps),
         bytes => bytes?,
     };
@@ -163,7 +200,14 @@ pub fn put_settlement(store: &dyn Store, keys: &Keys, settled: &Settlement) -> R
 pub fn put_acquittal(store: &dyn Store, keys: &Keys, acquittal: &Acquittal) -> Result<()> {
     let said = encode_acquittal(acquittal);
     let bytes = sign_object(keys.signer(), keys.config().repository, (ObjectKind::Acquittal, &said))?;
-    put_once(store, names::acquittal(acquittal.session, acquittal.by), &bytes)
+    let name = names::acquittal(acquittal.session, acquittal.by);
+    put_once(store, name.clone(), &bytes)?;
+    if !list(store, names::COPIES)?.is_empty() {
+        // Without it the acquittal says the same, and `parity add` makes it: for its sake nothing fails. What may be deleted meanwhile is
+        // damaged, and nobody deletes what was just put.
+        let _ = store.put(&names::second_copy(&name), &bytes);
+    }
+    Ok(())
 }
 
 /// Writes what may have been written already.

@@ -54,7 +54,7 @@ pub use parity::{DEFAULT_PERCENT, PERCENTS, Verdict};
 pub use prune::{PackUse, PruneObserver, PrunePhase, PrunePlan, PruneReport, Waiting, plan_prune};
 pub use repair::{
     AddedParity, DroppedParity, Loss, Means, OnLoss, ParityCoverage, RepairMode, RepairOptions, RepairReport, Repaired,
-    SidecarDepth,
+    Resting, SidecarDepth,
 };
 pub use repository::{
     AddedCopies, Beside, Break, Chain, CopyCoverage, DroppedCopies, KeySlots, KnownLosses, Link, Listing, Locked,

@@ -42,6 +42,7 @@ use crate::session::{complete_index, vouch_if_it_opens};
 use crate::store::Object;
 
 use inventory::Inventory;
+pub(crate) use inventory::require_every_part;
 use leftovers::Leftovers;
 pub(crate) use living::Living;
 use needs::Sight;
@@ -225,7 +226,7 @@ impl Repository {
         };
         match take() {
             // What was copied here once more lies in packs whose tables were superseded before.
-            Ok(inventory) if inventory.needs.lacks_void => {
+            Ok(inventory) if !inventory.needs.lacked_by_void.is_empty() => {
                 if complete()? {
                     take()
                 } else {

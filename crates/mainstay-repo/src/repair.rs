@@ -9,6 +9,7 @@
 //! somewhere else, but for what a caller gives up by [`OnLoss::Accept`], and then the loss is written down before. A crash at
 //! any point leaves what was readable readable, and the next repair finishes the work. What is whole is not touched.
 
+mod acquittals;
 mod assess;
 mod copies;
 mod coverage;
@@ -24,13 +25,14 @@ mod treat;
 
 use crate::error::Result;
 use crate::format::names;
-use crate::id::{BlockId, SessionId};
+use crate::id::{BlockId, SessionId, SnapshotId};
 use crate::prune::{PruneObserver, Surroundings, Unobserved};
 use crate::repository::Repository;
 use crate::seal::random;
 
 pub use coverage::{AddedParity, DroppedParity, ParityCoverage, SidecarDepth};
 use run::Run;
+use small::PutAway;
 
 /// Whether a repair repairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,15 @@ pub struct Loss {
     pub is_accepted: bool,
 }
 
+/// A damaged acquittal that stays, since snapshots may count by it alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resting {
+    /// The object.
+    pub acquittal: String,
+    /// Something of each of them is damaged or gone, so it cannot be said anew that it counts.
+    pub snapshots: Vec<SnapshotId>,
+}
+
 /// What a repair did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepairReport {
@@ -97,6 +108,7 @@ pub struct RepairReport {
     pub bytes: u64,
     pub repaired: Vec<Repaired>,
     pub lost: Vec<Loss>,
+    pub resting: Vec<Resting>,
     /// Damaged packs of sessions that are at work: nothing is done about them before these have ended.
     pub left: Vec<String>,
     /// Packs under the name of another session: somebody has put them, and nobody can open them.
@@ -138,7 +150,7 @@ impl Repository {
         self.require_all("repair")?;
         let session = SessionId(random()?);
         let repair = |around| {
-            let mended = self.mend_small(sister, options)?;
+            let mended = self.mend_small(sister, options, session)?;
             let run = Run::new((self, sister), options, (session, observer), around)?;
             run.after(mended).run()
         };
@@ -156,7 +168,7 @@ impl Repository {
     }
 
     /// Makes small objects whole, and their second copies.
-    fn mend_small(&self, sister: Option<&Self>, options: RepairOptions) -> Result<Vec<Repaired>> {
+    fn mend_small(&self, sister: Option<&Self>, options: RepairOptions, session: SessionId) -> Result<PutAway> {
         let mut mended: Vec<Repaired> = Vec::new();
         let mut note = |more: Vec<Repaired>| {
             for one in more {
@@ -174,11 +186,12 @@ impl Repository {
         if let Some(sister) = sister {
             note(sister::take_small(self, (sister, Means::Sister), options.mode)?);
         }
-        note(small::put_away(self, options)?);
+        let PutAway { repaired, resting } = small::put_away(self, options, session)?;
+        note(repaired);
         if has_copies {
             note(copies::mend(self, options.mode)?);
         }
-        Ok(mended)
+        Ok(PutAway { repaired: mended, resting })
     }
 
     /// Takes away what is left of a lease that has ended, so that a repair of what is whole leaves no trace. Its end goes last:

@@ -112,6 +112,37 @@ fn an_acquitted_snapshot_counts_whatever_settlements_say() {
 }
 
 #[test]
+fn an_acquittal_counts_by_its_second_copy_as_it_does_itself() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    settle((&store, &keys), 2, &[]);
+    acquit((&store, &keys), 5, 7);
+    let name = names::acquittal(session_id(1), session_id(5));
+    let (copy, bytes) = (names::second_copy(&name), store.read(&name, u64::MAX).unwrap());
+    let is_void = |number| Fences::read(&store, &judge).unwrap().is_void(session_id(1), snapshot(number));
+    store.put(&copy, &bytes).unwrap();
+    store.damage(&name, |bytes| bytes[30] ^= 1);
+    assert_eq!([7, 8].map(is_void), [false, true], "its copy tells what it was about");
+    store.delete(&name).unwrap();
+    assert_eq!([7, 8].map(is_void), [false, true], "it is lost");
+    store.damage(&copy, |bytes| bytes[30] ^= 1);
+    assert_eq!([7, 8].map(is_void), [false, false], "nobody knows what it was about");
+    store.put(&name, &bytes).unwrap();
+    assert_eq!([7, 8].map(is_void), [false, true], "a damaged copy of what is whole says nothing");
+}
+
+#[test]
+fn an_acquittal_gets_its_second_copy_at_once_where_there_are_copies() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let copy_of = |by| names::second_copy(&names::acquittal(session_id(1), session_id(by)));
+    acquit((&store, &keys), 5, 7);
+    assert!(!store.names().contains(&copy_of(5)), "nobody has asked for copies");
+    store.put(&names::second_copy(names::CONFIG), b"{}").unwrap();
+    acquit((&store, &keys), 6, 8);
+    assert!(store.names().contains(&copy_of(6)));
+}
+
+#[test]
 fn a_damaged_acquittal_makes_nothing_void_and_makes_nothing_count() {
     let (store, keys) = (MemoryStore::default(), holder());
     let judge = Judge::new(keys.config().repository);

@@ -32,7 +32,7 @@ pub const MANIFEST: &str = "archive/manifest";
 /// Second copies of small objects, each under the name of what it is a copy of.
 pub const COPIES: &str = "copies/";
 /// The folders of what has second copies, beside the configuration.
-pub const COPIED: [&str; 4] = [KEY_SLOTS, DATA_KEYS, SNAPSHOTS, HISTORY];
+pub const COPIED: [&str; 5] = [KEY_SLOTS, DATA_KEYS, SNAPSHOTS, HISTORY, FENCES];
 
 /// How long an archive is held.
 pub const HOLDS: &str = "archive/holds/";
@@ -60,6 +60,7 @@ pub fn has_second_copy(name: &str) -> bool {
         || parse_data_key(name).is_ok()
         || parse_snapshot(name).is_ok()
         || parse_removal(name).is_ok()
+        || is_acquittal(name)
 }
 
 pub fn second_copy(name: &str) -> String {
@@ -295,6 +296,11 @@ pub enum FenceName {
     Fence(SessionId),
     Settlement(SessionId),
     Acquittal(SessionId),
+}
+
+/// Of what is under `coord/fences/`, only this is lost with its object: whoever finds no settlement puts another one.
+pub fn is_acquittal(name: &str) -> bool {
+    matches!(parse_fence(name), Ok((_, FenceName::Acquittal(_))))
 }
 
 pub fn parse_fence(name: &str) -> Decoded<(SessionId, FenceName)> {

@@ -50,6 +50,7 @@ impl Inventory {
             let (rescued, lacking) = rescue_condemned(repository, around, session, &needs)?;
             held = lacking;
             if !rescued.is_empty() {
+                needs.count(&rescued);
                 needs.index = index_of_present(repository, around.condemned.packs())?;
             }
         }
@@ -151,12 +152,14 @@ fn rescue_condemned(
     }
     let mut wanted = Vec::new();
     let rescued = rescue((repository, repository), collector, &condemned, |listing, row, _| {
+        // What only void snapshots need is rescued too, and holds no pack where it cannot be.
+        let is_lacked = needs.lacked_by_void.contains(row.block);
         let is_wanted =
             needs.live.contains(row.block) && !needs.has_copy_as_good(repository, (&listing.object(), row))?;
         if is_wanted {
             wanted.push((listing.id, row.block));
         }
-        Ok(is_wanted)
+        Ok(is_wanted || is_lacked)
     })?;
     lacking.extend(wanted.into_iter().filter(|(_, block)| !rescued.contains(*block)).map(|(pack, _)| pack));
     Ok((rescued, lacking))

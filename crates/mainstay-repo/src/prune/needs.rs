@@ -48,8 +48,8 @@ pub struct Needs {
     pub living: Option<Living>,
     /// Whether blocks may be thinned: two collectors at once would do it twice.
     pub may_thin: bool,
-    /// Whether a void snapshot needs blocks that no table names.
-    pub lacks_void: bool,
+    /// Blocks that only void snapshots need, and of which no table names a copy outside doomed packs.
+    pub lacked_by_void: BlockSet,
 }
 
 impl Needs {
@@ -64,9 +64,9 @@ impl Needs {
         for entry in &snapshots.kept {
             live.union(&repository.reference_map(entry.id(), &entry.signed.references)?);
         }
-        let mut gone = BlockSet::default();
+        let mut lacked = BlockSet::default();
         for entry in &snapshots.void {
-            add_what_is_here((&mut live, &mut gone), (repository, &index), entry)?;
+            add_what_is_here((&mut live, &mut lacked), (repository, &index), entry)?;
         }
         let sight = Sight::of(repository);
         let mut living = None;
@@ -78,10 +78,19 @@ impl Needs {
         if let Some(living) = &living {
             let mut walked = BlockSet::default();
             living.add_blocks(&mut walked);
-            live.extend(walked.iter().filter(|block| !gone.contains(*block)));
+            live.extend(walked.iter().filter(|block| !lacked.contains(*block)));
         }
         let lost = repository.known_losses()?.accepted;
-        Ok(Self { sight, index, live, lost, living, may_thin: true, lacks_void: !gone.is_empty() })
+        Ok(Self { sight, index, live, lost, living, may_thin: true, lacked_by_void: lacked })
+    }
+
+    /// Counts blocks from now on that were rescued, those that only void snapshots need among them.
+    pub fn count(&mut self, rescued: &BlockSet) {
+        let (back, lacked): (Vec<BlockId>, Vec<BlockId>) =
+            self.lacked_by_void.iter().partition(|block| rescued.contains(*block));
+        self.live.extend(back.into_iter());
+        self.lacked_by_void = BlockSet::default();
+        self.lacked_by_void.extend(lacked.into_iter());
     }
 
     /// Whether this pack is the one whose copy of a needed block counts.
@@ -155,9 +164,10 @@ impl Needs {
     }
 }
 
-/// A void snapshot may lack anything: what is left of it stays, and what is gone stops nobody.
+/// A void snapshot may lack anything: what is left of it stays, in doomed packs as well as far as it can be rescued, and what is gone stops
+/// nobody.
 fn add_what_is_here(
-    (live, gone): (&mut BlockSet, &mut BlockSet),
+    (live, lacked): (&mut BlockSet, &mut BlockSet),
     (repository, index): (&Repository, &Index),
     entry: &ProvedSnapshot,
 ) -> Result<()> {
@@ -168,7 +178,7 @@ fn add_what_is_here(
         match index.find_block(block)? {
             Some(_) => drop(live.insert(block)),
             None if live.contains(block) => {}
-            None => drop(gone.insert(block)),
+            None => drop(lacked.insert(block)),
         }
     }
     Ok(())

@@ -14,6 +14,7 @@ mod plan;
 mod simulation;
 mod stopping;
 mod thinning;
+mod void;
 
 use std::collections::HashSet;
 

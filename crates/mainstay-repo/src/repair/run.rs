@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::assess::{Assess, Assessment, Needed, Rescued, Subject};
 use super::inspect::{DamagedPack, Standing, inspect};
+use super::small::PutAway;
 use super::treat::Treatment;
 use super::{Loss, Means, OnLoss, RepairMode, RepairOptions, RepairReport, Repaired};
 use super::{losses, maps, sidecars, sister};
@@ -83,8 +84,9 @@ impl<'r> Run<'r> {
     }
 
     /// The same after something was made whole already, or would be.
-    pub fn after(mut self, repaired: Vec<Repaired>) -> Self {
-        self.report.repaired.extend(repaired);
+    pub fn after(mut self, mended: PutAway) -> Self {
+        self.report.repaired.extend(mended.repaired);
+        self.report.resting = mended.resting;
         self
     }
 

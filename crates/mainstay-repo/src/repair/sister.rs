@@ -24,7 +24,7 @@ use crate::repository::{Repository, SnapshotPlace, store_error};
 use crate::session::rescue;
 use crate::store::{Object, Store, is_absent, is_lost_on_disk};
 
-/// Objects that are taken as they are, in this order: what opens others comes first.
+/// Objects that are taken as they are, in this order: what opens others comes first. Acquittals are, too.
 const TAKEN: [&str; 3] = [names::KEY_SLOTS, names::DATA_KEYS, names::HISTORY];
 
 impl Repository {
@@ -60,15 +60,18 @@ pub fn take_small(
         }
         Ok(())
     };
-    let is_taken = |name: &String| name == names::CONFIG || TAKEN.iter().any(|folder| name.starts_with(folder));
+    let is_taken = |name: &String| {
+        name == names::CONFIG || TAKEN.iter().any(|folder| name.starts_with(folder)) || names::is_acquittal(name)
+    };
     let damaged: BTreeSet<String> =
         small::damaged_twice(repository, small::is_replaceable)?.into_iter().filter(is_taken).collect();
     let mut wanted = damaged.clone();
     wanted.extend(missing_keys(repository, &sound, &damaged)?);
     wanted.extend(missing_slots(repository, &sound, means)?);
     if means == Means::SecondCopy {
-        // A sister's may tell of what was removed there.
-        wanted.extend(missing_records(repository, &sound)?);
+        // A sister's may tell of what was removed there, or is whole there.
+        wanted.extend(missing(repository, &sound, names::HISTORY)?);
+        wanted.extend(missing(repository, &sound, names::FENCES)?);
     }
     let mut proved = BTreeSet::new();
     for name in wanted.into_iter().filter(|name| sound.has(name)) {
@@ -146,10 +149,11 @@ fn missing_slots(repository: &Repository, sound: &Sound, means: Means) -> Result
     }
 }
 
-/// Records of removal that are not here. One that was replaced says nothing but what others say, too.
-fn missing_records(repository: &Repository, sound: &Sound) -> Result<Vec<String>> {
-    let present: HashSet<String> = listed(repository, names::HISTORY)?.into_iter().collect();
-    Ok(sound.in_folder(names::HISTORY).filter(|name| !present.contains(*name)).cloned().collect())
+/// Records of removal that are not here, or acquittals. A record that was replaced says nothing but what others say, too, and an acquittal what
+/// is true for ever.
+fn missing(repository: &Repository, sound: &Sound, folder: &str) -> Result<Vec<String>> {
+    let present: HashSet<String> = listed(repository, folder)?.into_iter().collect();
+    Ok(sound.in_folder(folder).filter(|name| !present.contains(*name)).cloned().collect())
 }
 
 /// Whether it may be taken that an object is of this copy of the repository.

@@ -2,30 +2,50 @@
 //!
 //! Owns which: a wrap of data keys beside another one that opens, and, if that is accepted, a record of removal, a mark of forgetting, a list
 //! of losses, and what fenced a session that is not at work. What a record said is lost with it: what it explained is missing from then on, and
-//! given up by itself; a snapshot whose mark goes is not forgotten. Nothing goes that was damaged in one reading only.
+//! given up by itself; a snapshot whose mark goes is not forgotten. An acquittal goes when what it may have said was said anew, or when no snapshot
+//! here counts by it. Nothing goes that was damaged in one reading only.
 
 use std::collections::HashSet;
 
-use super::{Means, OnLoss, RepairMode, RepairOptions, Repaired};
+use super::acquittals::{self, Renewed};
+use super::{Means, OnLoss, RepairMode, RepairOptions, Repaired, Resting};
 use crate::error::{Error, Kind, Result};
-use crate::format::names::{self, DataKeyName};
+use crate::format::names::{self, DataKeyName, FenceName};
 use crate::id::SessionId;
 use crate::repository::{Repository, delete, list};
 use crate::store::is_bad_sector;
 
-/// Puts them away, or says which would be.
-pub fn put_away(repository: &Repository, options: RepairOptions) -> Result<Vec<Repaired>> {
-    let mut put_away = Vec::new();
+/// What became of them.
+#[derive(Default)]
+pub struct PutAway {
+    pub repaired: Vec<Repaired>,
+    /// Acquittals that stay.
+    pub resting: Vec<Resting>,
+}
+
+/// Puts them away, or says which would be, for the repair of this session.
+pub fn put_away(repository: &Repository, options: RepairOptions, session: SessionId) -> Result<PutAway> {
+    let mut put_away = PutAway::default();
+    let accepts = options.on_loss == OnLoss::Accept;
     for object in damaged_twice(repository, is_damaged)? {
-        let means = match names::parse_data_key(&object) {
-            Ok(wrap) if opens_without(repository, wrap)? => Means::Copies,
-            Err(_) if options.on_loss == OnLoss::Accept && can_be_given_up(repository, &object)? => Means::GivenUp,
+        let renewed = match names::parse_fence(&object) {
+            Ok((of, FenceName::Acquittal(_))) => acquittals::renew(repository, of, (session, options.mode))?,
+            _ => Renewed::Nothing,
+        };
+        let means = match (names::parse_data_key(&object), renewed) {
+            (Ok(wrap), _) if opens_without(repository, wrap)? => Means::Copies,
+            (Err(_), Renewed::All) => Means::Derived,
+            (Err(_), Renewed::Lacking(snapshots)) => {
+                put_away.resting.push(Resting { acquittal: object, snapshots });
+                continue;
+            }
+            (Err(_), Renewed::Nothing) if accepts && can_be_given_up(repository, &object)? => Means::GivenUp,
             _ => continue,
         };
         if options.mode == RepairMode::Apply {
             delete(&*repository.store, &object)?;
         }
-        put_away.push(Repaired { object, means });
+        put_away.repaired.push(Repaired { object, means });
     }
     Ok(put_away)
 }

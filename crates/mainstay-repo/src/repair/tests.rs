@@ -1,5 +1,6 @@
 //! Tests of parity in a repository and of repair: what is damaged, by what it becomes whole, and what is lost.
 
+mod acquittals;
 mod beside;
 mod copies;
 mod copies_beside;

@@ -93,6 +93,7 @@ impl Repository {
             _ if is_of(names::KEY_SLOTS) => keys::decode_slot(self.id(), names::parse_key_slot(name)?, bytes).map(drop),
             _ if is_of(names::DATA_KEYS) => look_at_data_key(self, name, bytes),
             _ if is_of(names::HISTORY) => look_at_removal(self, name, bytes),
+            _ if is_of(names::FENCES) => look_at_fence(self, name, bytes),
             _ => {
                 let proved = SignedSnapshot::check(self.id(), name, bytes);
                 proved.map(drop).map_err(|error| Problem(error.to_string()))

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::error::Error;
+use crate::fence::{put_fence, put_settlement};
 use crate::fixtures::bad_sectors::{BadSectors, Sector};
+use crate::fixtures::session_id;
+use crate::format::coord::{Fence, Settlement};
 use crate::keys::{RecoveryCode, Secret};
 use crate::repository::OtherKeys;
 
@@ -22,6 +25,22 @@ pub fn with_copies() -> (MemoryStore, Files) {
     let added = repository.add_parity(None, 3, &Unobserved).unwrap();
     assert_eq!((added.copies.present, added.copies.damaged.len()), (0, 0));
     assert_eq!(added.copies.objects as usize, originals(&store).len());
+    (store, files)
+}
+
+/// The same, whose snapshot counts only because it was acquitted.
+fn with_an_acquittal() -> (MemoryStore, Files) {
+    let (store, files) = with_copies();
+    let repository = open(store.clone(), restarted());
+    let entry = repository.snapshots().unwrap().remove(0);
+    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
+    put_fence(&store, &repository.keys, &Fence { session, collector }).unwrap();
+    let settled = Settlement { session, collector, survivors: Vec::new() };
+    put_settlement(&store, &repository.keys, &settled).unwrap();
+    assert!(repository.snapshots().unwrap().is_empty(), "it is void");
+    repository.undelete(entry.id).unwrap();
+    assert!(originals(&store).iter().any(|name| names::is_acquittal(name)));
+    assert_eq!(named(&store, names::COPIES).len(), originals(&store).len(), "the acquittal has a copy already");
     (store, files)
 }
 
@@ -55,10 +74,10 @@ pub fn another_secret() -> Secret {
 
 #[test]
 fn every_small_object_comes_back_from_its_second_copy() {
-    let (original, files) = with_copies();
-    let kinds = [names::CONFIG, names::KEY_SLOTS, names::DATA_KEYS, names::SNAPSHOTS, names::HISTORY];
+    let (original, files) = with_an_acquittal();
+    let kinds = [names::CONFIG].into_iter().chain(names::COPIED);
     let all = originals(&original);
-    assert!(kinds.iter().all(|kind| all.iter().any(|name| name.starts_with(kind))), "{all:?}");
+    kinds.for_each(|kind| assert!(all.iter().any(|name| name.starts_with(kind)), "{kind} of {all:?}"));
     for name in all {
         let whole = bytes_of(&original, &name);
         let mut damages: Vec<Option<Vec<u8>>> = vec![None, Some(Vec::new()), Some(whole[..whole.len() / 2].to_vec())];
@@ -133,7 +152,7 @@ fn with_the_configuration_and_the_only_slot_damaged_everything_restores_and_repa
 
 #[test]
 fn a_small_object_on_a_bad_sector_is_damaged_and_its_copy_lends() {
-    let (store, _) = with_copies();
+    let (store, _) = with_an_acquittal();
     for name in originals(&store) {
         let bad = BadSectors::new(store.clone(), &name, 20..30, Sector::Unreadable);
         let repository = open(bad, restarted());
@@ -148,7 +167,7 @@ fn a_small_object_on_a_bad_sector_is_damaged_and_its_copy_lends() {
 
 #[test]
 fn copies_are_made_once_of_what_is_whole_and_anew_where_they_differ() {
-    let (store, _) = with_copies();
+    let (store, _) = with_an_acquittal();
     let repository = open(store.clone(), restarted());
     let all = originals(&store).len() as u64;
     let copies = repository.add_parity(None, 3, &Unobserved).unwrap().copies;
@@ -329,4 +348,26 @@ fn the_loss_of_a_snapshot_with_a_whole_second_copy_is_not_accepted() {
     assert!(matches!(repository.accept_loss(place), Err(Error::Invalid(_))));
     repository.repair(APPLY).unwrap();
     assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
+}
+
+#[test]
+fn a_snapshot_whose_acquittal_is_lost_stays_as_long_as_that_has_a_second_copy() {
+    let (original, files) = with_an_acquittal();
+    let acquittal = originals(&original).into_iter().find(|name| names::is_acquittal(name)).unwrap();
+    for is_gone in [true, false] {
+        let store = copy_of(&original);
+        match is_gone {
+            true => store.delete(&acquittal).unwrap(),
+            false => damage(&store, &acquittal, 60, 1),
+        }
+        let repository = open(store.clone(), restarted());
+        assert_snapshots(&repository, &snapshots(2, &files));
+        let told = repository.damaged_small_objects().unwrap().len() + repository.damaged_copies().unwrap().len();
+        assert_eq!(told, 1);
+        repository.prune().unwrap();
+        assert_snapshots(&repository, &snapshots(2, &files));
+        assert_eq!(means(&repository.repair(APPLY).unwrap()), [(acquittal.as_str(), Means::SecondCopy)]);
+        open(store.clone(), restarted()).drop_parity(None, &Unobserved).unwrap();
+        assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
+    }
 }
