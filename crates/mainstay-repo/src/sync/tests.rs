@@ -3,6 +3,7 @@
 mod beside;
 mod crash;
 mod fetching;
+mod losses;
 mod strangers;
 mod void;
 
