@@ -168,6 +168,7 @@ impl Repository {
             Err(error) if error.kind() == Kind::NoSpace => {}
             vouched => vouched?,
         }
+        self.with_reserve(|| self.withdraw_healed_losses())?;
         let (reasons, repacked_bytes) = (moved.reasons, moved.bytes);
         let Removal { deleted, waiting_packs, waiting_bytes, awaited, .. } = removal;
         let waiting = Waiting { packs: waiting_packs, bytes: waiting_bytes, session: awaited };

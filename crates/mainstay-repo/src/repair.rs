@@ -14,7 +14,6 @@ mod assess;
 mod copies;
 mod coverage;
 mod inspect;
-mod losses;
 mod maps;
 mod run;
 mod sidecars;

@@ -11,6 +11,7 @@ mod key_change;
 mod listing;
 mod locked;
 mod losses;
+mod lost_keys;
 mod reading;
 mod rotation;
 mod seen;

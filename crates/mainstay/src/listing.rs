@@ -4,7 +4,7 @@
 //! that no command ends with 0 that was asked for what they may be. Which snapshot a text means is decided in `mainstay-jobs`.
 
 use mainstay_jobs::select::Listed;
-use mainstay_repo::{Repository, Right, SnapshotEntry};
+use mainstay_repo::{Repository, Right, SnapshotEntry, SnapshotId};
 
 use crate::context::Opened;
 use crate::exit_code::ExitCode;
@@ -37,11 +37,11 @@ impl<'a> Listing<'a> {
         Ok(Self { repository, listed, rewinds })
     }
 
-    /// The same for whoever must know every snapshot.
+    /// The same for rules, which judge by every snapshot: none is left out that cannot be read but those that are forgotten.
     pub fn read_whole(opened: &'a Opened) -> Result<Self> {
         let mut listing = Self::read(opened)?;
-        match listing.listed.lost.pop() {
-            Some(lost) => Err(lost.error.into()),
+        match listing.listed.lost.iter().rposition(|lost| !lost.forgotten) {
+            Some(lost) => Err(listing.listed.lost.swap_remove(lost).error.into()),
             None => Ok(listing),
         }
     }
@@ -49,6 +49,11 @@ impl<'a> Listing<'a> {
     /// Finds the snapshot that `text` means, of the source if one is named.
     pub fn find(&self, text: &str, source: Option<&str>) -> Result<&SnapshotEntry> {
         Ok(self.listed().find(text, source)?)
+    }
+
+    /// Finds the snapshot that `text` names to be forgotten, be it one that cannot be read.
+    pub fn find_to_forget(&self, text: &str, source: Option<&str>) -> Result<SnapshotId> {
+        Ok(self.listed().find_to_forget(text, source)?)
     }
 
     /// Makes sure that a source that was named has snapshots.

@@ -57,6 +57,18 @@ impl Rows {
     }
 }
 
+/// What a repair found lost, but for what is there again.
+fn standing_losses(repository: &Repository, index: &Arc<Index>) -> Result<KnownLosses> {
+    let mut known = repository.known_losses()?;
+    let healed = repository.healed_losses(index, &known)?;
+    for blocks in [&mut known.blocks, &mut known.accepted] {
+        let mut left = BlockSet::default();
+        left.extend(blocks.iter().filter(|block| !healed.contains(*block)));
+        *blocks = left;
+    }
+    Ok(known)
+}
+
 /// Everything that was read.
 pub struct Inventory {
     /// Newest first.
@@ -96,7 +108,7 @@ impl Inventory {
         let packs = list_packs(repository, findings)?;
         let (mut rows, index) = read_rows(repository, (index, tables), &packs, findings)?;
         add_unnamed_packs(repository, &index, &packs, &mut rows)?;
-        let losses = repository.known_losses()?;
+        let losses = standing_losses(repository, &index)?;
         Ok(Self { snapshots, void, index, rows, packs, losses })
     }
 

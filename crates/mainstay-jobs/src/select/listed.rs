@@ -3,7 +3,7 @@
 //! Owns the rule: `latest` never stands for an older snapshot than the newest one that is there, and the digits of a lost
 //! snapshot never for nothing. Whoever brings files back at night must hear that the newest ones are not among them.
 
-use mainstay_repo::{LostSnapshot, Repository, SnapshotEntry, SnapshotPlace};
+use mainstay_repo::{LostSnapshot, Repository, SnapshotEntry, SnapshotId, SnapshotPlace};
 
 use super::{Reference, find_snapshot, history};
 use crate::{Error, Result};
@@ -30,6 +30,29 @@ impl<'a> Listed<'a> {
         let Some(lost) = lost else { return found };
         let newest = history(self.entries, source).last().map(|entry| (entry.id, entry.snapshot.started));
         Err(Error::LostSnapshot { text: text.to_owned(), cause: lost.error.to_string(), newest })
+    }
+
+    /// Finds the snapshot that is to be forgotten: also one that cannot be read, if its digits are given, it alone begins so, and it proves
+    /// where it stands.
+    ///
+    /// # Errors
+    /// Those of [`Self::find`].
+    pub fn find_to_forget(&self, text: &str, source: Option<&str>) -> Result<SnapshotId> {
+        let unfound = match self.find(text, source) {
+            Ok(entry) => return Ok(entry.id),
+            Err(error) => error,
+        };
+        let Ok(Reference::Prefix(prefix)) = Reference::parse(text) else { return Err(unfound) };
+        let is_named = |id: SnapshotId| id.to_string().starts_with(&prefix);
+        let is_named_place = |place: &SnapshotPlace| is_named(place.id);
+        let lost = self.lost_of(source, &is_named_place);
+        let named =
+            self.lost.iter().filter_map(|lost| lost.place.as_ref()).filter(|place| is_named_place(place)).count();
+        let is_alone = named == 1 && self.entries.iter().all(|entry| !is_named(entry.id));
+        match lost.filter(|_| is_alone) {
+            Some(lost) if self.repository.proves_itself(lost)? => lost.place.map(|place| place.id).ok_or(unfound),
+            _ => Err(unfound),
+        }
     }
 
     /// Whether any snapshot, forgotten or lost ones included, is of the source.

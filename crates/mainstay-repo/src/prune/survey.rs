@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::needs::{Needs, Sight};
 use super::plan::PackUse;
 use super::surroundings::names_of;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::block::BlockKind;
 use crate::format::names;
 use crate::format::pack::PackRow;
@@ -82,7 +82,9 @@ impl<'r> Survey<'r> {
             Some(used) if used.is_needed => self.dead_bytes(pack, listing.as_ref(), used)?,
             _ => pack.len,
         };
-        if dead > 0 && self.stands_in((pack, id), listing.as_ref())? {
+        if dead > 0
+            && (self.stands_in((pack, id), listing.as_ref())? || self.holds_what_nobody_opens(listing.as_ref())?)
+        {
             return judged(pack.len);
         }
         if used.is_none() {
@@ -108,6 +110,18 @@ impl<'r> Survey<'r> {
                 key => drop(key?),
             }
             if !self.needs.index.is_vouched(self.repository.keys.domain_of(session), id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something in a pack is needed that cannot be moved, since its data key is lost, and that was accepted: then the pack stays as it
+    /// is for as long as that is needed, and nobody need be told at each prune.
+    fn holds_what_nobody_opens(&self, listing: Option<&PackListing>) -> Result<bool> {
+        let rows = listing.into_iter().flat_map(|listing| &listing.rows);
+        for row in rows.filter(|row| self.needs.live.contains(row.block) && self.needs.lost.contains(row.block)) {
+            if unless_damaged(self.repository.data_keys.get(row.block.session))?.is_none() {
                 return Ok(true);
             }
         }

@@ -13,7 +13,7 @@ use super::inspect::{DamagedPack, Standing, inspect};
 use super::small::PutAway;
 use super::treat::Treatment;
 use super::{Loss, Means, OnLoss, RepairMode, RepairOptions, RepairReport, Repaired};
-use super::{losses, maps, sidecars, sister};
+use super::{maps, sidecars, sister};
 use crate::error::{Error, Kind, Result};
 use crate::format::names;
 use crate::format::refs::BlockSet;
@@ -372,7 +372,7 @@ impl<'r> Run<'r> {
         let (mut blocks, mut accepted) = (BlockSet::default(), BlockSet::default());
         blocks.extend(lost.values().flatten().copied());
         accepted.extend(blocks.iter().filter(|block| self.is_accepted(*block)));
-        losses::write_down(self.repository, &self.known, blocks, accepted)
+        self.repository.write_down_losses(&self.known, blocks, accepted)
     }
 
     fn is_accepted(&self, block: BlockId) -> bool {

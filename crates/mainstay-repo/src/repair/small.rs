@@ -1,18 +1,18 @@
 //! Small objects that are damaged and that nothing can mend, but that can be done without.
 //!
 //! Owns which: a wrap of data keys beside another one that opens, and, if that is accepted, a record of removal, a mark of forgetting, a list
-//! of losses, and what fenced a session that is not at work. What a record said is lost with it: what it explained is missing from then on, and
-//! given up by itself; a snapshot whose mark goes is not forgotten. An acquittal goes when what it may have said was said anew, or when no snapshot
-//! here counts by it. Nothing goes that was damaged in one reading only.
+//! of losses, what fenced a session that is not at work, and a wrap of data keys that are lost and of which no snapshot is left. What a record
+//! said is lost with it: what it explained is missing from then on, and given up by itself; a snapshot whose mark goes is not forgotten. An
+//! acquittal goes when what it may have said was said anew, or when no snapshot here counts by it. Nothing goes that was damaged in one reading only.
 
 use std::collections::HashSet;
 
 use super::acquittals::{self, Renewed};
 use super::{Means, OnLoss, RepairMode, RepairOptions, Repaired, Resting};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::names::{self, DataKeyName, FenceName};
 use crate::id::SessionId;
-use crate::repository::{Repository, delete, list};
+use crate::repository::{Repository, SnapshotPlace, delete, list};
 use crate::store::is_bad_sector;
 
 /// What became of them.
@@ -34,6 +34,7 @@ pub fn put_away(repository: &Repository, options: RepairOptions, session: Sessio
         };
         let means = match (names::parse_data_key(&object), renewed) {
             (Ok(wrap), _) if opens_without(repository, wrap)? => Means::Copies,
+            (Ok(wrap), _) if accepts && serves_nobody(repository, wrap)? => Means::GivenUp,
             (Err(_), Renewed::All) => Means::Derived,
             (Err(_), Renewed::Lacking(snapshots)) => {
                 put_away.resting.push(Resting { acquittal: object, snapshots });
@@ -59,6 +60,22 @@ fn can_be_given_up(repository: &Repository, object: &str) -> Result<bool> {
         return Ok(!open.at_work().contains(&session));
     }
     Ok([names::HISTORY, names::TRASH, names::LOSSES].iter().any(|folder| object.starts_with(folder)))
+}
+
+/// Whether what a damaged wrap holds is lost, and no snapshot waits for it. Beside a writer nothing is given up.
+fn serves_nobody(repository: &Repository, damaged: DataKeyName) -> Result<bool> {
+    if repository.leases().open_leases(SessionId([0; 16]))?.may_write() || !repository.is_key_lost(damaged.session)? {
+        return Ok(false);
+    }
+    for object in list(&*repository.store, names::SNAPSHOTS)? {
+        // Whose one is that proves nothing is not known.
+        let Ok((source, sequence, id)) = names::parse_snapshot(&object.name) else { return Ok(false) };
+        match unless_damaged(repository.read_proof(SnapshotPlace { source, sequence, id }))? {
+            Some(signed) if signed.session != damaged.session => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
 }
 
 /// Those that are damaged, as `is_damage` judges, whenever they are read: a disk may have read badly a moment ago.

@@ -155,8 +155,8 @@ impl Repository {
             let name = object.name.strip_prefix(names::COPIES).unwrap_or_default();
             let is_last = names::has_second_copy(name)
                 && !superfluous.contains(name)
-                && !matches!(self.judge(name)?, Judged::Whole(_))
-                && matches!(copies.judge(name)?, Judged::Whole(_));
+                && copies.is_whole_for_anybody(name)?
+                && !self.is_whole_without(name, &copies)?;
             if is_last || differing.contains(name) {
                 dropped.kept += 1;
                 continue;
@@ -166,6 +166,27 @@ impl Repository {
             dropped.bytes += object.len;
         }
         Ok(dropped)
+    }
+
+    /// Whether an object is whole, so that its copy can go. Of what newer secrets open than this key holds it must be the same.
+    fn is_whole_without(&self, name: &str, copies: &Self) -> Result<bool> {
+        match self.judge(name)? {
+            Judged::Whole(_) => Ok(true),
+            Judged::Damaged(error) if Error::tells_of_newer_secrets(&error.to_string()) => {
+                let read = |repository: &Self| unless_damaged(read_object(&*repository.store, name, "read"));
+                Ok(read(self)? == read(copies)?)
+            }
+            Judged::Damaged(_) | Judged::Gone => Ok(false),
+        }
+    }
+
+    /// Whether an object is whole for this key, or perhaps for one with newer secrets.
+    fn is_whole_for_anybody(&self, name: &str) -> Result<bool> {
+        Ok(match self.judge(name)? {
+            Judged::Whole(_) => true,
+            Judged::Damaged(error) => Error::tells_of_newer_secrets(&error.to_string()),
+            Judged::Gone => false,
+        })
     }
 
     /// Says how much has second copies; reads none.

@@ -19,7 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::history::{self, Removal, RemovedPacks, RemovedSnapshot};
 use crate::format::signature::SigningRights;
 use crate::format::{Problem, names};
-use crate::id::{SnapshotId, TableId};
+use crate::id::{SessionId, SnapshotId, TableId};
 use crate::pack_reader::read_object;
 use crate::seal::random;
 use crate::store::is_lost_on_disk;
@@ -246,7 +246,7 @@ impl Repository {
     }
 
     /// Records a snapshot as removed that is gone without having been pruned, or void, so that the history is whole without it; one
-    /// that cannot be read goes.
+    /// that cannot be read goes, and so does one whose data key is lost, unless a session is at work that may write.
     ///
     /// # Errors
     /// When it is there: then it is forgotten like any other.
@@ -261,12 +261,17 @@ impl Repository {
         // Read once more: a disk may have read badly a moment ago.
         let is_lost = listing.lost.iter().any(is_damaged)
             && self.read_proof(gone).is_err_and(|error| error.kind() == Kind::Corrupt);
-        if self.has_whole_copy(&gone.name())? {
+        let closed = if is_lost { None } else { self.proof_without_key(gone, &listing.lost)? };
+        if closed.is_some() && self.leases().open_leases(SessionId([0; 16]))?.may_write() {
+            let message = format!("accept the loss of snapshot {}: a session is at work that may write", gone.id);
+            return Err(Error::Invalid(message));
+        }
+        if closed.is_none() && self.has_whole_copy(&gone.name())? {
             let message =
                 format!("accept the loss of snapshot {}: its second copy is whole, by which repair heals it", gone.id);
             return Err(Error::Invalid(message));
         }
-        let known = links.iter().find(|link| link.id == gone.id && !is_lost);
+        let known = links.iter().find(|link| link.id == gone.id && !is_lost && closed.is_none());
         if known.is_some_and(|link| !link.is_removed) {
             return Err(Error::Invalid(format!("accept the loss of snapshot {}: it is there", gone.id)));
         }
@@ -274,10 +279,11 @@ impl Repository {
         let is_before =
             |link: &&Link| link.source == gone.source && link.sequence < gone.sequence && link.id != gone.id;
         let nearest = || links.iter().rfind(is_before).map(|link| link.id);
-        let previous = known.map_or_else(nearest, |void| void.previous);
+        let proved = closed.as_ref().map(|signed| signed.previous).or(known.map(|void| void.previous));
+        let previous = proved.unwrap_or_else(nearest);
         let SnapshotPlace { source, sequence, id } = gone;
         self.record(vec![RemovedSnapshot { source, sequence, id, previous, elsewhere: None }])?;
-        if is_lost {
+        if is_lost || closed.is_some() {
             // What it needed is not known to anybody but its map, and goes with it.
             [gone.name(), names::refs(id), names::trash(id)].iter().try_for_each(|name| delete(&*self.store, name))?;
         }

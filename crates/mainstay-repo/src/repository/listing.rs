@@ -122,7 +122,7 @@ impl Repository {
         let marks = self.marks()?;
         let mut every = AllSnapshots::default();
         for object in list(&*self.store, names::SNAPSHOTS)? {
-            match parse_place(&object.name).and_then(|place| self.read_counted(place)) {
+            match parse_place(&object.name).and_then(|place| self.read_counted_or_marked(place, &marks.forgotten)) {
                 Ok(signed) => {
                     let id = signed.place.id;
                     let (forgotten, unconfirmed) = (marks.forgotten.contains(&id), marks.unconfirmed.contains(&id));
@@ -140,6 +140,20 @@ impl Repository {
         every.void = every.entries.extract_if(.., is_void).collect();
         every.entries.sort_by_key(|entry| (entry.signed.place.source, entry.signed.place.sequence, entry.id()));
         Ok(every)
+    }
+
+    /// The same as [`Self::read_counted`]; of one that is marked the data key need not be there: whoever marked it has named it, and it goes with
+    /// its key or without.
+    fn read_counted_or_marked(&self, place: SnapshotPlace, marked: &HashSet<SnapshotId>) -> Result<SignedSnapshot> {
+        match self.read_counted(place) {
+            Err(error) if error.kind() == Kind::Corrupt && marked.contains(&place.id) => {
+                match self.lacks_its_key(place)? {
+                    true => self.read_proof(place),
+                    false => Err(error),
+                }
+            }
+            read => read,
+        }
     }
 
     /// The snapshots that can be read, and what is wrong with the others: for whoever only reads or adds. Those that this

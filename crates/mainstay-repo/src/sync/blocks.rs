@@ -222,7 +222,9 @@ impl<'r> Blocks<'r> {
                 self.missing.insert(block);
             }
         }
-        self.copies.finish()
+        self.copies.finish()?;
+        // Nobody has accepted that what came is lost again.
+        self.here.withdraw_healed_losses()
     }
 
     /// Where whole copies are, by pack, and how long they are together.

@@ -4,6 +4,7 @@ mod arrivals;
 mod beside;
 mod crash;
 mod fetching;
+mod losses;
 mod strangers;
 mod void;
 

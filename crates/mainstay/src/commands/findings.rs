@@ -70,8 +70,15 @@ pub fn with_cure(failure: Failure, findings: &[Finding]) -> Failure {
     if damage().all(|finding| names::parse_lease(&finding.object).is_ok()) {
         return failure.with_hint(OF_LEASES);
     }
+    if damage().all(|finding| names::parse_snapshot(&finding.object).is_ok()) {
+        return failure.with_hint(OF_SNAPSHOTS);
+    }
     failure
 }
+
+/// What can be had elsewhere comes first.
+const OF_SNAPSHOTS: &str = "bring it back from a second copy or another copy of the repository, by `mainstay repair` or `mainstay repair --from`; or give each snapshot that is \
+                            named up by `mainstay prune --accept-loss ID`, or drop it by `mainstay forget ID`";
 
 /// A lease is no data: nothing heals it, and nothing is lost with it.
 const OF_LEASES: &str = "run `mainstay prune`, which goes on without the session of a lease that cannot be read and takes it away; a backup that is at work \

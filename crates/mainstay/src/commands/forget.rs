@@ -30,7 +30,7 @@ Examples:
 /// Drop snapshots; the space is freed by prune
 ///
 /// A snapshot stays if one rule wants it, and the newest of each source always stays. Counts are per source. Snapshots
-/// named on the command line are dropped whatever they are.
+/// named on the command line are dropped whatever they are, one that cannot be read as well if its head proves where it stands.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -99,13 +99,17 @@ struct KeepFields {
 #[derive(Serialize)]
 struct ForgetFields {
     snapshot: String,
-    source: String,
-    started: String,
+    /// Not known of one that cannot be read.
+    source: Option<String>,
+    started: Option<String>,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Maintain, "forget")?;
-    let listing = Listing::read_whole(&opened)?;
+    let listing = match arguments.snapshots.is_empty() {
+        true => Listing::read_whole(&opened)?,
+        false => Listing::read(&opened)?,
+    };
     listing.rewinds.refuse("forget")?;
     let plan = plan(arguments, &opened.repository, &listing)?;
     let entries = &listing.entries;
@@ -145,8 +149,7 @@ fn plan(arguments: &Arguments, repository: &Repository, listing: &Listing<'_>) -
     }
     if !arguments.snapshots.is_empty() {
         let named = arguments.snapshots.iter();
-        let named = named.map(|text| select::find_snapshot(entries, text, source).map(|entry| entry.id));
-        let mut forget = named.collect::<mainstay_jobs::Result<Vec<SnapshotId>>>()?;
+        let mut forget = named.map(|text| listing.find_to_forget(text, source)).collect::<Result<Vec<SnapshotId>>>()?;
         forget.sort_unstable();
         forget.dedup();
         return Ok(ForgetPlan { keep: Vec::new(), forget });
@@ -197,6 +200,11 @@ fn show(arguments: &Arguments, context: &Context, entries: &[SnapshotEntry], pla
         let source = format!("{} #{}", escape::text(&entry.snapshot.source), entry.snapshot.sequence);
         table.push(vec![mark.to_owned(), entry.id.short(), time::local(entry.snapshot.started), source, reason]);
     }
+    let is_read = |id: &SnapshotId| entries.iter().any(|entry| entry.id == *id);
+    for id in plan.forget.iter().filter(|id| !is_read(id)) {
+        let unknown = || "-".to_owned();
+        table.push(vec!["forget".to_owned(), id.short(), unknown(), unknown(), "it cannot be read".to_owned()]);
+    }
     if !arguments.dry_run && context.output.talk == Talk::Quiet {
         return Ok(());
     }
@@ -212,11 +220,13 @@ fn show(arguments: &Arguments, context: &Context, entries: &[SnapshotEntry], pla
 
 fn fields(arguments: &Arguments, entries: &[SnapshotEntry], plan: &ForgetPlan, pruned: Option<PruneFields>) -> Fields {
     let keep = plan.keep.iter().map(|(id, reasons)| KeepFields { snapshot: id.to_string(), reasons: reasons.clone() });
-    let forgotten = entries.iter().filter(|entry| plan.forget.contains(&entry.id));
-    let forget = forgotten.map(|entry| ForgetFields {
-        snapshot: entry.id.to_string(),
-        source: entry.snapshot.source.clone(),
-        started: time::utc(entry.snapshot.started),
+    let forget = plan.forget.iter().map(|id| {
+        let entry = entries.iter().find(|entry| entry.id == *id);
+        ForgetFields {
+            snapshot: id.to_string(),
+            source: entry.map(|entry| entry.snapshot.source.clone()),
+            started: entry.map(|entry| time::utc(entry.snapshot.started)),
+        }
     });
     Fields { dry_run: arguments.dry_run, keep: keep.collect(), forget: forget.collect(), prune: pruned }
 }

@@ -371,3 +371,31 @@ fn a_snapshot_whose_acquittal_is_lost_stays_as_long_as_that_has_a_second_copy() 
         assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
     }
 }
+
+#[test]
+fn the_copy_of_a_damaged_data_key_is_kept_by_whoever_holds_older_secrets_and_opens_neither() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    let kit = RecoveryCode::generate().unwrap().to_text();
+    let kit = || Secret::from_text(&kit);
+    repository.add_key(&kit(), "kit", 1).unwrap();
+    let slots: Vec<_> =
+        named(&store, names::KEY_SLOTS).into_iter().map(|name| (bytes_of(&store, &name), name)).collect();
+    open(store.clone(), restarted()).rotate(&secret(), &[], OtherKeys::Remove).unwrap();
+    for (bytes, name) in slots {
+        let _ = store.put(&name, &bytes);
+    }
+    let files = files_of(&[("a", 2, 3000)]);
+    back_up(&open(store.clone(), alive()), 1, &files).unwrap();
+    open(store.clone(), restarted()).add_parity(None, 3, &Unobserved).unwrap();
+    let whole = copy_of(&store);
+    let key = only(&store, names::DATA_KEYS);
+    damage(&store, &key, 60, 1);
+    let older = Repository::open(Arc::new(store.clone()), &kit(), restarted()).unwrap();
+    assert_eq!(older.drop_parity(None, &Unobserved).unwrap().copies.kept, 1);
+    open(store.clone(), restarted()).repair(APPLY).unwrap();
+    assert_snapshots(&open(store, restarted()), &snapshots(1, &files));
+    // Where the object is whole for those who open it, its copy goes.
+    let older = Repository::open(Arc::new(whole), &kit(), restarted()).unwrap();
+    assert_eq!(older.drop_parity(None, &Unobserved).unwrap().copies.kept, 0);
+}
