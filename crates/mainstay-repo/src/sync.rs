@@ -304,7 +304,7 @@ impl<'r> Sync<'r> {
         SignedSnapshot::check(self.here.id(), &place.name(), &bytes)?;
         self.refuse_if_fenced()?;
         // Until this session has looked for its fence for the last time: should it sleep or die here, the next sync brings it anew.
-        self.here.begin_to_count(place.id, self.session)?;
+        self.here.begin_to_count(place.id, Some(self.session))?;
         if self.known.is_fenced_here(signed.session) {
             // Before it comes: should this sync die here, no prune finds it void.
             self.acquit_if_fenced(signed)?;

@@ -197,7 +197,7 @@ pub struct Trash {
     /// say that a snapshot that counts is forgotten, but that nobody has confirmed it.
     #[n(3)]
     pub void: Option<bool>,
-    /// The session that lets the snapshot count.
+    /// The session that brings the snapshot and lets it count.
     #[n(4)]
     pub session: Option<SessionId>,
 }

@@ -82,8 +82,8 @@ impl Repository {
         let id = secured.signed.place.id;
         // From now on, or from the acquittal on, it counts, and nobody has confirmed it: should this session be gone by then, it may lack something.
         match secured.is_forgotten {
-            true => self.take_back_mark(id, session)?,
-            false => self.begin_to_count(id, session)?,
+            true => self.take_back_mark(id)?,
+            false => self.begin_to_count(id, None)?,
         }
         if secured.is_acquitted {
             acquit(self, &secured.signed, session)?;

@@ -32,14 +32,15 @@ impl Repository {
         self.put_mark(&coord::Trash { snapshot: id, forgotten: now, void: Some(true), session: None })
     }
 
-    /// Notes that a session is about to let a snapshot count that is not forgotten.
-    pub(crate) fn begin_to_count(&self, id: SnapshotId, session: SessionId) -> Result<()> {
+    /// Notes that somebody is about to let a snapshot count that is not forgotten; its session, if that brings the snapshot: then the mark stays
+    /// without it.
+    pub(crate) fn begin_to_count(&self, id: SnapshotId, session: Option<SessionId>) -> Result<()> {
         self.put_mark(&self.mark_of_arrival(id, session))
     }
 
     /// The same in the place of the mark by which it is forgotten: from now on it counts.
-    pub(crate) fn take_back_mark(&self, id: SnapshotId, session: SessionId) -> Result<()> {
-        let bytes = self.signed_mark(&self.mark_of_arrival(id, session))?;
+    pub(crate) fn take_back_mark(&self, id: SnapshotId) -> Result<()> {
+        let bytes = self.signed_mark(&self.mark_of_arrival(id, None))?;
         let name = names::trash(id);
         let replace = || self.store.replace(&name, &bytes).map_err(|source| store_error("replace", &name, source));
         self.with_reserve(replace)
@@ -54,9 +55,9 @@ impl Repository {
         }
     }
 
-    fn mark_of_arrival(&self, id: SnapshotId, session: SessionId) -> coord::Trash {
+    fn mark_of_arrival(&self, id: SnapshotId, session: Option<SessionId>) -> coord::Trash {
         let now = (self.liveness.now)();
-        coord::Trash { snapshot: id, forgotten: now, void: Some(true), session: Some(session) }
+        coord::Trash { snapshot: id, forgotten: now, void: Some(true), session }
     }
 
     fn signed_mark(&self, mark: &coord::Trash) -> Result<Vec<u8>> {
