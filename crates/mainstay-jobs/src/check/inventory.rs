@@ -147,11 +147,20 @@ impl Inventory {
             if let Some(error) = repository.data_key_problem(session)? {
                 let blocks: BTreeSet<BlockId> =
                     maps().flat_map(BlockSet::iter).filter(|block| block.session == session).collect();
+                let (object, is_accepted) = (names::data_key(session, 0), self.is_accepted(&blocks));
                 breakages.push(Breakage::blocks(findings.len(), blocks));
-                findings.push(Finding::damage(names::data_key(session, 0), error.to_string()));
+                findings.push(match is_accepted {
+                    true => Finding::note(object, format!("{error}; that was accepted")),
+                    false => Finding::damage(object, error.to_string()),
+                });
             }
         }
         Ok(())
+    }
+
+    /// Whether somebody has accepted that all of these are lost.
+    fn is_accepted(&self, blocks: &BTreeSet<BlockId>) -> bool {
+        blocks.iter().all(|block| self.losses.accepted.contains(*block))
     }
 
     /// The object that holds a block, as far as the index knows.
@@ -171,8 +180,9 @@ impl Inventory {
         let mut by_object = BTreeMap::<String, Vec<BlockId>>::new();
         for block in self.losses.blocks.iter().filter(is_needed) {
             match (self.rows.holds_any(block), self.losses.accepted.contains(block)) {
-                (false, true) => accepted.push(block),
-                (true, _) => by_object.entry(self.object_of(block)).or_default().push(block),
+                // What is in a pack nevertheless does not open there.
+                (_, true) => accepted.push(block),
+                (true, false) => by_object.entry(self.object_of(block)).or_default().push(block),
                 // It is reported with what is missing.
                 (false, false) => {}
             }

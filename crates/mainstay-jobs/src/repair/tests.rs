@@ -74,6 +74,23 @@ fn an_accepted_loss_is_a_note_of_repair_and_check() {
 }
 
 #[test]
+fn what_a_lost_data_key_took_is_a_note_once_it_is_accepted() {
+    let (fixture, _) = fixture();
+    let first = fixture.reopen().entries().into_iter().find(|entry| entry.snapshot.sequence == 1).unwrap();
+    fixture.store.delete(&names::data_key(first.snapshot.session, 0)).unwrap();
+    let checked = |fixture: &Fixture| check(&fixture.reopen().repository, &NoProgress, &Cancel::default()).unwrap();
+    assert!(!run(&fixture.reopen(), RepairMode::Apply, OnLoss::Keep).is_sound() && !checked(&fixture).is_sound());
+    run(&fixture.reopen(), RepairMode::Apply, OnLoss::Accept);
+    let fixture = fixture.reopen();
+    let source = fixture.repository.source_id(&first.snapshot.source);
+    fixture.repository.accept_loss(mainstay_repo::SnapshotPlace { source, sequence: 1, id: first.id }).unwrap();
+    let again = run(&fixture.reopen(), RepairMode::Apply, OnLoss::Keep);
+    assert!(again.is_sound(), "{:?}", again.findings);
+    assert!(checked(&fixture).is_sound(), "{:?}", checked(&fixture).findings);
+    assert!(checked(&fixture).findings.iter().any(|finding| finding.paths.iter().any(|path| path == "/dir/large")));
+}
+
+#[test]
 fn verify_says_what_parity_can_do() {
     let (fixture, _) = fixture();
     let pack = shared_pack(&fixture);

@@ -46,12 +46,14 @@ pub struct Assessment {
 /// What is needed; everything, where a reference map cannot be had.
 pub struct Needed {
     pub blocks: BlockSet,
+    /// What void snapshots need. What is gone of it stops nobody; what is here, damaged or not, does not go, since somebody may take them back.
+    pub by_void: BlockSet,
     pub is_known: bool,
 }
 
 impl Needed {
     pub fn contains(&self, block: BlockId) -> bool {
-        !self.is_known || self.blocks.contains(block)
+        !self.is_known || self.blocks.contains(block) || self.by_void.contains(block)
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use super::assess::Needed;
 use super::{Means, RepairMode, Repaired};
-use crate::error::{Kind, Result};
+use crate::error::{Kind, Result, unless_damaged};
 use crate::format::names;
 use crate::format::refs::{self, BlockSet};
 use crate::index::Care;
@@ -16,7 +16,8 @@ use crate::tree_reader::TreeReader;
 
 /// What snapshots need, and the maps that were made anew or could be.
 pub fn read_maps(repository: &Repository, snapshots: &Snapshots, mode: RepairMode) -> Result<(Needed, Vec<Repaired>)> {
-    let mut needed = Needed { blocks: BlockSet::default(), is_known: snapshots.unreadable.is_empty() };
+    let (blocks, by_void, is_known) = (BlockSet::default(), BlockSet::default(), snapshots.unreadable.is_empty());
+    let mut needed = Needed { blocks, by_void, is_known };
     let mut repaired = Vec::new();
     for entry in &snapshots.kept {
         match repository.reference_map(entry.id(), &entry.signed.references) {
@@ -29,6 +30,11 @@ pub fn read_maps(repository: &Repository, snapshots: &Snapshots, mode: RepairMod
                 None => needed.is_known = false,
             },
             Err(error) => return Err(error),
+        }
+    }
+    for entry in &snapshots.void {
+        if let Some(blocks) = unless_damaged(repository.reference_map(entry.id(), &entry.signed.references))? {
+            needed.by_void.union(&blocks);
         }
     }
     Ok((needed, repaired))

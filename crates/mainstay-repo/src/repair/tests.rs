@@ -12,6 +12,7 @@ mod losing;
 mod sidecars;
 mod sister;
 mod stored_again;
+mod void;
 
 use super::*;
 use crate::error::Kind;
