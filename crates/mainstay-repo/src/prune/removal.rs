@@ -221,8 +221,8 @@ impl<'r> Removal<'r> {
             if known.contains(&id) || now.kept.contains(&id) {
                 continue;
             }
-            let signed = self.repository.read_counted(SnapshotPlace { source, sequence, id })?;
-            if !fences.is_void(signed.session, id) {
+            let place = SnapshotPlace { source, sequence, id };
+            if let Some(signed) = self.repository.read_unless_void(place, &fences)? {
                 now.needed.union(&self.repository.reference_map(id, &signed.references)?);
                 now.kept.insert(id);
             }

@@ -138,6 +138,13 @@ impl Repository {
         let fences = self.fences()?;
         let is_void = |entry: &mut ProvedSnapshot| fences.is_void(entry.signed.session, entry.id());
         every.void = every.entries.extract_if(.., is_void).collect();
+        for lost in std::mem::take(&mut every.lost) {
+            let void = lost.place.map_or(Ok(None), |place| self.void_without_key(place, &fences))?;
+            match void {
+                Some(signed) => every.void.push(ProvedSnapshot { signed, forgotten: lost.forgotten }),
+                None => every.lost.push(lost),
+            }
+        }
         every.entries.sort_by_key(|entry| (entry.signed.place.source, entry.signed.place.sequence, entry.id()));
         Ok(every)
     }

@@ -4,7 +4,8 @@
 //! the same of where the snapshot stands. Believes nothing before it is proved.
 
 use super::{Link, Repository, SnapshotPlace};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, unless_damaged};
+use crate::fence::Fences;
 use crate::format::envelope::ObjectKind;
 use crate::format::signature::SigningRights;
 use crate::format::snapshot::Snapshot;
@@ -167,6 +168,22 @@ impl Repository {
         let name = || names::snapshot(place.source, place.sequence, place.id);
         self.require_signer_of_domain(&signed).map_err(|problem| Error::damaged("read snapshot", name(), problem))?;
         Ok(signed)
+    }
+
+    /// The same of one that is not void: what is may lack everything, its data key as well.
+    pub(crate) fn read_unless_void(&self, place: SnapshotPlace, fences: &Fences) -> Result<Option<SignedSnapshot>> {
+        let signed = self.read_proof(place)?;
+        match fences.is_void(signed.session, place.id) {
+            true => Ok(None),
+            false => self.read_counted(place).map(Some),
+        }
+    }
+
+    /// What a void snapshot proves of which the data key is missing or damaged.
+    pub(crate) fn void_without_key(&self, place: SnapshotPlace, fences: &Fences) -> Result<Option<SignedSnapshot>> {
+        let Some(signed) = unless_damaged(self.read_proof(place))? else { return Ok(None) };
+        let is_void = fences.is_void(signed.session, place.id);
+        Ok((is_void && unless_damaged(self.data_keys.get(signed.session))?.is_none()).then_some(signed))
     }
 
     /// Of a session whose data key was read.

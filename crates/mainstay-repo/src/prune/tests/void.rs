@@ -62,3 +62,20 @@ fn what_cannot_be_rescued_for_a_void_snapshot_holds_no_pack() {
     let [first, _] = files;
     assert_snapshots(&repository, &[(1, first)].into());
 }
+
+#[test]
+fn a_void_snapshot_whose_data_key_is_gone_stops_no_prune_and_goes_when_its_hold_is_over() {
+    let (store, repository) = new_repository();
+    let files = files_of(&[("a", 1, 1000)]);
+    back_up(&repository, 1, &files).unwrap();
+    let late = back_up(&repository, 2, &files_of(&[("b", 2, 600_000)])).unwrap().entry;
+    make_void(&repository, &late);
+    store.delete(&names::data_key(late.snapshot.session, 0)).unwrap();
+    let repository = open(store.clone(), restarted());
+    repository.prune_observed(7 * DAY, &Unobserved).unwrap();
+    assert!(store.names().contains(&repository.place_of(&late).name()), "it is held");
+    assert_eq!(repository.undelete(late.id).unwrap_err().kind(), Kind::Corrupt);
+    repository.prune().unwrap();
+    assert_eq!(named(&store, names::SNAPSHOTS).len(), 1);
+    assert_snapshots(&repository, &[(1, files)].into());
+}
