@@ -183,7 +183,11 @@ impl Repository {
             note(sister::take_small(self, (&self.lending_copies()?, Means::SecondCopy), options.mode)?);
         }
         if let Some(sister) = sister {
-            note(sister::take_small(self, (sister, Means::Sister), options.mode)?);
+            let taken = sister::take_small(self, (sister, Means::Sister), options.mode)?;
+            if options.mode == RepairMode::Apply {
+                acquittals::acquit_returned(self, &taken, session)?;
+            }
+            note(taken);
         }
         let PutAway { repaired, resting } = small::put_away(self, options, session)?;
         note(repaired);

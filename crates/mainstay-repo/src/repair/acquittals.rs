@@ -7,13 +7,14 @@ use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result};
 use crate::fence::{Fences, is_fenced};
+use crate::format::names;
 use crate::id::{SessionId, SnapshotId};
 use crate::index::Care;
 use crate::prune::{acquit, require_every_part};
-use crate::repository::{ProvedSnapshot, Repository};
+use crate::repository::{ProvedSnapshot, Repository, SnapshotPlace};
 use crate::session::Wanted;
 
-use super::RepairMode;
+use super::{RepairMode, Repaired};
 
 /// What became of the snapshots that count by a damaged acquittal.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +51,19 @@ pub fn renew(repository: &Repository, session: SessionId, (by, mode): (SessionId
         (true, true) => Renewed::All,
         (true, false) => Renewed::Nothing,
     })
+}
+
+/// Acquits what a sister has lent and is void: it was here and counted, as its map tells, before its object and the end of its lease were lost. This
+/// repair looks after what it needs, like after that of any snapshot, and names what it lacks.
+pub fn acquit_returned(repository: &Repository, taken: &[Repaired], by: SessionId) -> Result<()> {
+    for name in taken.iter().map(|repaired| &repaired.object) {
+        let Ok((source, sequence, id)) = names::parse_snapshot(name) else { continue };
+        let signed = repository.read_proof(SnapshotPlace { source, sequence, id })?;
+        if repository.fences()?.is_void(signed.session, id) {
+            acquit(repository, &signed, by)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a snapshot is void but for an acquittal that cannot be read.

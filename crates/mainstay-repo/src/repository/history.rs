@@ -261,6 +261,15 @@ impl Repository {
         // Read once more: a disk may have read badly a moment ago.
         let is_lost = listing.lost.iter().any(is_damaged)
             && self.read_proof(gone).is_err_and(|error| error.kind() == Kind::Corrupt);
+        // Its bytes under another name as well, where they prove nothing: nothing is lost with that.
+        let mut whole = listing
+            .entries
+            .iter()
+            .map(|entry| self.place_of(entry))
+            .chain(listing.proved.iter().map(|signed| signed.place));
+        if is_lost && whole.any(|place| place.id == gone.id && place != gone) {
+            return delete(&*self.store, &gone.name());
+        }
         let closed = if is_lost { None } else { self.proof_without_key(gone, &listing.lost)? };
         if closed.is_some() && self.leases().open_leases(SessionId([0; 16]))?.may_write() {
             let message = format!("accept the loss of snapshot {}: a session is at work that may write", gone.id);

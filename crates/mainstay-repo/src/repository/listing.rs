@@ -141,7 +141,9 @@ impl Repository {
         for lost in std::mem::take(&mut every.lost) {
             let void = lost.place.map_or(Ok(None), |place| self.void_without_key(place, &fences))?;
             match void {
-                Some(signed) => every.void.push(ProvedSnapshot { signed, forgotten: lost.forgotten }),
+                Some(signed) => {
+                    every.void.push(ProvedSnapshot { signed, forgotten: lost.forgotten, unconfirmed: false });
+                }
                 None => every.lost.push(lost),
             }
         }

@@ -322,6 +322,39 @@ fn a_snapshot_that_is_lost_with_the_end_of_its_lease_comes_back_from_its_second_
 }
 
 #[test]
+fn a_snapshot_that_is_lost_with_the_end_of_its_lease_comes_back_from_a_sister_and_counts() {
+    let (store, files) = with_copies();
+    named(&store, names::COPIES).iter().for_each(|copy| store.delete(copy).unwrap());
+    let sister = copy_of(&store);
+    let newest = named(&store, names::SNAPSHOTS).pop().unwrap();
+    store.delete(&newest).unwrap();
+    let leases = named(&store, names::LEASES);
+    leases.iter().filter(|name| name.ends_with("/end")).for_each(|end| store.delete(end).unwrap());
+    let later = || open(store.clone(), crate::lease::Liveness { boot: b"later".to_vec(), ..alive() });
+    let lender = later().open_sister(Arc::new(sister)).unwrap();
+    assert_eq!(later().repair_from(Some(&lender), APPLY, &Unobserved).unwrap().lost, []);
+    assert_snapshots(&later(), &snapshots(2, &files));
+    later().prune().unwrap();
+    assert_snapshots(&later(), &snapshots(2, &files));
+}
+
+#[test]
+fn the_loss_of_a_stray_copy_takes_nothing_of_the_snapshot() {
+    let (store, files) = with_copies();
+    let newest = named(&store, names::SNAPSHOTS).pop().unwrap();
+    let (source, sequence, id) = names::parse_snapshot(&newest).unwrap();
+    let stray = crate::repository::SnapshotPlace { source, sequence: sequence + 7, id };
+    let bytes = bytes_of(&store, &newest);
+    store.put(&names::snapshot(stray.source, stray.sequence, stray.id), &bytes).unwrap();
+    let repository = open(store.clone(), restarted());
+    repository.prune().unwrap_err();
+    repository.accept_loss(stray).unwrap();
+    assert!(!repository.removed().unwrap().contains(id));
+    repository.prune().unwrap();
+    assert_snapshots(&open(store, restarted()), &snapshots(2, &files));
+}
+
+#[test]
 fn the_snapshot_of_a_writer_comes_back_from_its_second_copy() {
     let store = MemoryStore::default();
     let repository = create(store.clone());
