@@ -166,12 +166,13 @@ impl<'r> Blocks<'r> {
         if own.is_empty() || own.iter().any(|copy| !copy.thinned) {
             return Ok(own.is_empty());
         }
-        for copy in self.theirs.copies(block)? {
-            if !copy.thinned || !self.is_here(block, &own, &copy)? {
-                return Ok(true);
-            }
+        let theirs = self.theirs.copies(block)?;
+        // Nobody can say then that what is thinned here has what this snapshot needs.
+        let mut lacks = theirs.is_empty();
+        for copy in theirs {
+            lacks = lacks || !copy.thinned || !self.is_here(block, &own, &copy)?;
         }
-        Ok(false)
+        Ok(lacks)
     }
 
     /// Whether one of our copies that opens is the very one that is there: the nonce in its header says so.

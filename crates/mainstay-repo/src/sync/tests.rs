@@ -142,6 +142,27 @@ fn blocks_that_both_have_thinned_in_their_own_ways_serve_the_snapshots_of_both()
 }
 
 #[test]
+fn a_snapshot_stays_away_of_which_a_block_is_lost_there_and_thinned_here() {
+    let (there, here) = (MemoryStore::default(), MemoryStore::default());
+    let repository = create(there.clone());
+    let first = back_up_next(&there, 1, &small(0..40));
+    let even = small((0..40).step_by(2));
+    back_up_next(&there, 2, &even);
+    repository.create_copy(Arc::new(here.clone())).unwrap();
+    sync(&here, &there).unwrap();
+    forget_and_prune(&here, first);
+    let odd = back_up_next(&there, 3, &small((1..40).step_by(2)));
+    let content = named(&there, "packs/").into_iter().max_by_key(|name| there.len(name).unwrap()).unwrap();
+    there.delete(&content).unwrap();
+    let accept = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Accept };
+    open(there.clone(), restarted()).repair(accept).unwrap();
+    let report = sync(&here, &there).unwrap();
+    let left_out: Vec<SnapshotId> = report.left_out.iter().map(|(place, _)| place.id).collect();
+    assert_eq!((ids(&report), left_out), (vec![], vec![odd]));
+    assert_snapshots(&open(here, restarted()), &[(2, even)].into());
+}
+
+#[test]
 fn what_was_removed_here_stays_away_and_what_is_forgotten_there_does_not_come() {
     let (there, here, kept) = with_copy();
     sync(&here, &there).unwrap();
