@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-CONTENT, TREE, CHUNK_TABLE, SNAPSHOT, DATA_KEY, KEY_SLOT, TRASH = 1, 2, 3, 6, 7, 8, 15
+CONTENT, TREE, CHUNK_TABLE, SNAPSHOT, DATA_KEY, KEY_SLOT = 1, 2, 3, 6, 7, 8
 FILE, DIRECTORY, SYMLINK, ENTER = 1, 2, 3, os.O_DIRECTORY | os.O_NOFOLLOW
 SPECIAL = {4: stat.S_IFCHR, 5: stat.S_IFBLK, 6: stat.S_IFIFO, 7: stat.S_IFSOCK}
 BLOCK_LIMIT, CHUNK_LIMIT, OBJECT_LIMIT, DEPTH_LIMIT, CACHED_BLOCKS = 4 << 20, 1 << 20, 256 << 20, 16384, 32
@@ -167,7 +167,7 @@ class Repository:
 
     def snapshots(self):
         """(id, fields, forgotten) of every snapshot, oldest first; a clock that was set back makes none older."""
-        forgotten, found = set(filter(self.forgets, self.names("trash"))), []
+        forgotten, found = {mark for mark in self.names("trash") if self.read(mark)[28:29] == b"\xa2"}, []  # no key 3
         for name in (name for source in self.names("snapshots") for name in self.names(source)):
             sequence, _, id = os.path.basename(name).partition("-")
             snapshot = self.snapshot(name)
@@ -175,9 +175,6 @@ class Repository:
             found.append((id, snapshot, f"trash/{id}" in forgotten))
         earlier = lambda one, other: one[1][1] == other[1][1] and other[1][2] <= one[1][2]
         return sorted(found, key=lambda one: max((e[1][6], e[1][2]) for e in found if earlier(one, e)))
-
-    def forgets(self, mark):  # one with key 3 is of a snapshot that is void, or that nobody has confirmed
-        return 3 not in cbor(self.clear(mark, TRASH)[1])
 
     def snapshot(self, name):
         head = (data := self.read(name))[: 144 + int.from_bytes(data[140:144], "little")]
