@@ -75,8 +75,13 @@ impl Known {
         }
         let maps = list(&*here.store, names::REFS)?.into_iter();
         let maps_here = maps.filter_map(|map| SnapshotId::from_hex(map.name.strip_prefix(names::REFS)?).ok()).collect();
-        let copied = here.copied_snapshots()?.into_iter().map(|signed| signed.place.id);
-        let lost_here = copied.filter(|id| !ids.contains(id) && !removed_here.was_here(*id)).collect();
+        let is_known = |id| ids.contains(&id) || removed_here.was_here(id);
+        // All second copies are read only where one is left alone.
+        let copied = match here.snapshot_lost_but_for_its_copy(is_known)? {
+            Some(_) => here.copied_snapshots()?,
+            None => Vec::new(),
+        };
+        let lost_here = copied.into_iter().map(|signed| signed.place.id).filter(|id| !is_known(*id)).collect();
         let (doomed_here, marks_here) = (condemned.snapshots(), here.marks()?);
         Ok(Self {
             here: ids,
