@@ -9,6 +9,7 @@ pub mod postgres;
 pub mod swift;
 pub mod webdav;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -142,9 +143,15 @@ impl Drop for S3 {
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of this machine that nobody listens on, below those that the system gives to outgoing connections: among these, who asks
+/// again and again whether the server is there by now would come to be connected to himself.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+    const FIRST: u16 = 12_000;
+    const COUNT: u16 = 20_000;
+    // Tests run in processes of their own, several at once, which must not all try the same one.
+    let drawn = (RandomState::new().build_hasher().finish() % u64::from(COUNT)) as u16;
+    let mut ports = (0..COUNT).map(|at| FIRST + (drawn + at) % COUNT);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
 }
 
 /// The address that a server tells behind these words.

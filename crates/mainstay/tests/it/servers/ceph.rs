@@ -11,6 +11,11 @@ use super::free_port;
 use crate::reader::python;
 use crate::world::World;
 
+const STARTS: u32 = 4;
+/// Of one step of a start; all of them together take ten.
+const LONGEST_SECONDS: u64 = 60;
+const LINES_TOLD: usize = 30;
+
 /// What a bucket keeps.
 #[derive(Clone, Copy, Debug)]
 pub enum Keeps {
@@ -28,38 +33,100 @@ pub struct Ceph {
 
 impl Ceph {
     /// Starts one, and puts the keys to it where the AWS tools have theirs.
+    ///
+    /// A client of Ceph that asks before it has been told which cluster it talks to is refused, or is never answered; and a port that
+    /// was free may be taken by the time that a server wants it. So a start that fails is tried again as a whole.
     pub fn start(world: &World) -> Self {
+        let mut told = String::new();
+        for _ in 0..STARTS {
+            match Self::start_once() {
+                Ok(server) => {
+                    world.write(
+                        ".aws/credentials",
+                        b"[default]\naws_access_key_id = key\naws_secret_access_key = secret\n",
+                    );
+                    return server;
+                }
+                Err(problem) => told = problem,
+            }
+        }
+        panic!("{told}");
+    }
+
+    fn start_once() -> Result<Self, String> {
         let folder = tempfile::tempdir().expect("a directory");
-        let (root, ports) = (folder.path(), [free_port(), free_port()]);
+        let [of_monitor, port] = [free_port(), free_port()];
+        let mut server = Self { folder, processes: Vec::new(), port };
+        let root = server.folder.path().to_owned();
         for part in ["mon/a", "osd", "run", "log", "rgw", "crash"] {
             std::fs::create_dir_all(root.join(part)).expect("a directory");
         }
         let (cluster, disk) = (uuid(), uuid());
-        std::fs::write(root.join("ceph.conf"), configuration(root, &cluster, ports)).expect("a file");
-        let run = |program: &str, words: &[&str]| run(root, program, words);
-        let spawn = |program: &str, words: &[&str]| {
-            let mut process = command(root, program);
-            process.args(["-f"]).args(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a server")
-        };
+        std::fs::write(root.join("ceph.conf"), configuration(&root, &cluster, [of_monitor, port])).expect("a file");
         let map = root.join("monmap").display().to_string();
-        let monitor = format!("v1:127.0.0.1:{}", ports[0]);
-        run("monmaptool", &["--create", "--clobber", "--fsid", &cluster, "--addv", "a", &monitor, &map]);
-        run("ceph-mon", &["--mkfs", "-i", "a", "--monmap", &map]);
-        let mut processes = vec![spawn("ceph-mon", &["-i", "a"])];
-        run("ceph-osd", &["-i", "0", "--mkfs", "--osd-uuid", &disk]);
-        run("ceph", &["--connect-timeout", "60", "osd", "new", &disk, "0"]);
-        processes.push(spawn("ceph-osd", &["-i", "0"]));
-        run("ceph", &["osd", "crush", "add", "osd.0", "1.0", "root=default", "host=here"]);
+        let monitor = format!("v1:127.0.0.1:{of_monitor}");
+        server.run("monmaptool", &["--create", "--clobber", "--fsid", &cluster, "--addv", "a", &monitor, &map])?;
+        server.run("ceph-mon", &["--mkfs", "-i", "a", "--monmap", &map])?;
+        server.spawn("ceph-mon", &["-i", "a"]);
+        server.run("ceph-osd", &["-i", "0", "--mkfs", "--osd-uuid", &disk])?;
+        server.run("ceph", &["osd", "new", &disk, "0"])?;
+        server.spawn("ceph-osd", &["-i", "0"]);
+        server.run("ceph", &["osd", "crush", "add", "osd.0", "1.0", "root=default", "host=here"])?;
         let user = ["user", "create", "--uid=me", "--display-name=me", "--access-key=key", "--secret-key=secret"];
-        run("radosgw-admin", &user);
-        processes.push(spawn("radosgw", &["-n", "client.rgw"]));
+        server.run("radosgw-admin", &user)?;
+        server.spawn("radosgw", &["-n", "client.rgw"]);
+        server.wait_for_the_gateway()?;
+        Ok(server)
+    }
+
+    /// Runs a program to its end, which those of Ceph never reach where the monitor is gone: they look for it for ever.
+    fn run(&self, program: &str, words: &[&str]) -> Result<(), String> {
+        let mut limited = Command::new("timeout");
+        limited.arg(LONGEST_SECONDS.to_string()).arg(program).args(self.of_cluster(program)).args(words);
+        let ran = limited.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+        if ran.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&ran.stderr);
+        Err(format!("{program} {words:?}: {}: {said}\n{}", ran.status, self.logs()))
+    }
+
+    fn spawn(&mut self, program: &str, words: &[&str]) {
+        let mut command = Command::new(program);
+        command.args(self.of_cluster(program)).arg("-f").args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        self.processes.push(command.spawn().unwrap_or_else(|error| panic!("{program}: {error}")));
+    }
+
+    fn of_cluster(&self, program: &str) -> Vec<String> {
+        // Maps of a cluster are made before there is one.
+        if program == "monmaptool" {
+            return Vec::new();
+        }
+        vec!["-c".to_owned(), self.folder.path().join("ceph.conf").display().to_string()]
+    }
+
+    fn wait_for_the_gateway(&self) -> Result<(), String> {
         let begun = std::time::Instant::now();
-        while TcpStream::connect(("127.0.0.1", ports[1])).is_err() {
-            assert!(begun.elapsed().as_secs() < 120, "the gateway does not listen");
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if begun.elapsed().as_secs() > LONGEST_SECONDS {
+                return Err(format!("the gateway does not listen\n{}", self.logs()));
+            }
             std::thread::yield_now();
         }
-        world.write(".aws/credentials", b"[default]\naws_access_key_id = key\naws_secret_access_key = secret\n");
-        Self { folder, processes, port: ports[1] }
+        Ok(())
+    }
+
+    /// The last lines that each part of the cluster has written.
+    fn logs(&self) -> String {
+        let mut told = String::new();
+        for entry in std::fs::read_dir(self.folder.path().join("log")).into_iter().flatten().flatten() {
+            let bytes = std::fs::read(entry.path()).unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes);
+            let lines: Vec<&str> = text.lines().collect();
+            told += &format!("{}:\n", entry.path().display());
+            lines.iter().skip(lines.len().saturating_sub(LINES_TOLD)).for_each(|line| told += &format!("  {line}\n"));
+        }
+        told
     }
 
     /// The address of a repository in it.
@@ -80,9 +147,9 @@ impl Ceph {
     #[cfg(feature = "opendal")]
     pub fn swift(&self, container: &str) -> (String, String) {
         let user = ["--uid=me", "--subuser=me:swift"];
-        run(self.folder.path(), "radosgw-admin", &[&["subuser", "create", "--access=full"], &user[..]].concat());
+        self.run("radosgw-admin", &[&["subuser", "create", "--access=full"], &user[..]].concat()).expect("a user");
         let key = ["key", "create", "--key-type=swift", "--secret=hush"];
-        run(self.folder.path(), "radosgw-admin", &[&key[..], &user[..]].concat());
+        self.run("radosgw-admin", &[&key[..], &user[..]].concat()).expect("a key");
         let ask = format!(
             "import urllib.request as web\n\
              who = {{'X-Auth-User': 'me:swift', 'X-Auth-Key': 'hush'}}\n\
@@ -121,24 +188,11 @@ impl Drop for Ceph {
     }
 }
 
-fn run(root: &Path, program: &str, words: &[&str]) {
-    let ran = command(root, program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(ran.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&ran.stderr));
-}
-
-fn command(root: &Path, program: &str) -> Command {
-    let mut command = Command::new(program);
-    // Maps of a cluster are made before there is one.
-    if program != "monmaptool" {
-        command.arg("-c").arg(root.join("ceph.conf"));
-    }
-    command
-}
-
 fn uuid() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/uuid").expect("Linux").trim().to_owned()
 }
 
+/// The monitor is told to go on however full the disk is: by itself it ends at 95 % of it, without a word to who waits for it.
 fn configuration(root: &Path, cluster: &str, [monitor, gateway]: [u16; 2]) -> String {
     let root = root.display();
     format!(
@@ -162,8 +216,8 @@ osd_pool_default_pgp_num = 1
 osd_pool_default_pg_autoscale_mode = off
 osd_crush_chooseleaf_type = 0
 mon_allow_pool_size_one = true
-mon_data_avail_crit = 1
-mon_data_avail_warn = 2
+mon_data_avail_crit = -1
+mon_data_avail_warn = -1
 [mon.a]
 mon_data = {root}/mon/a
 mon_addr = 127.0.0.1:{monitor}

@@ -37,8 +37,7 @@ impl Postgres {
         assert!(made.is_ok_and(|status| status.success()), "initdb");
         let pgpass = world.write(".pgpass", b"*:*:postgres:me:hush\n");
         std::fs::set_permissions(pgpass, PermissionsExt::from_mode(0o600)).expect("it is ours");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.expect("a port").port();
+        let port = super::free_port();
         let process = spawn(&data, port, settings);
         Self { folder, process, port, settings }
     }
