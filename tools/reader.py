@@ -167,7 +167,7 @@ class Repository:
 
     def snapshots(self):
         """(id, fields, forgotten) of every snapshot, oldest first; a clock that was set back makes none older."""
-        forgotten, found = {mark for mark in self.names("trash") if self.read(mark)[28:29] == b"\xa2"}, []  # no key 3
+        forgotten, found = {m for m in self.names("trash") if cbor_item(self.read(m), 28, 0)[0].get(3) is not True}, []
         for name in (name for source in self.names("snapshots") for name in self.names(source)):
             sequence, _, id = os.path.basename(name).partition("-")
             snapshot = self.snapshot(name)

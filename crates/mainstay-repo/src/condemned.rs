@@ -14,8 +14,8 @@ use crate::pack_reader::read_object;
 use crate::signer::Judge;
 use crate::store::Store;
 
-/// The list of packs that came back, which is in no store.
-pub const RETURNED: TableId = TableId([0; TableId::LEN]);
+/// The list of packs that came back, until a prune has put one.
+const RETURNED: TableId = TableId([0; TableId::LEN]);
 
 /// The condemned lists of a repository, as they were listed.
 #[derive(Debug, Default)]
@@ -84,6 +84,12 @@ impl CondemnedLists {
             self.lists.push(Condemned { id: RETURNED, packs, snapshots, considered, keys });
         }
         is_any
+    }
+
+    /// The lists that are in the store, and packs that came back and that none of them names.
+    pub fn put_and_returned(&self) -> (impl Iterator<Item = &Condemned>, &[CondemnedPack]) {
+        let returned = self.lists.iter().find(|list| list.id == RETURNED);
+        (self.lists.iter().filter(|list| list.id != RETURNED), returned.map_or(&[], |list| &list.packs))
     }
 
     pub fn is_empty(&self) -> bool {

@@ -10,18 +10,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::format::coord::{
     Acquittal, Fence, Settlement, decode_acquittal, decode_settlement, encode_acquittal, encode_fence,
     encode_settlement,
 };
 use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, FenceName};
+use crate::heard::{self, Heard};
 use crate::id::{SessionId, SnapshotId};
 use crate::keys::Keys;
-use crate::pack_reader::read_object;
 use crate::signer::{Judge, sign_object};
-use crate::store::{Store, is_lost_on_disk};
+use crate::store::Store;
 
 /// Every fence and settlement of a repository, as it was listed.
 #[derive(Default)]
@@ -81,7 +81,7 @@ impl Fences {
         Ok(())
     }
 
-    fn acquit(&mut self, names: (SessionId, SessionId), heard: &Heard) {
+    fn acquit(&mut self, names: (SessionId, SessionId), heard: &Heard<Vec<u8>>) {
         let acquittal = match heard {
             Heard::Said(said) => decode_acquittal(names, said).ok(),
             Heard::Perhaps | Heard::Nothing => None,
@@ -145,32 +145,13 @@ pub fn is_fenced(store: &dyn Store, judge: &Judge, session: SessionId) -> Result
     Ok(false)
 }
 
-/// What a fence or settlement says.
-enum Heard {
-    /// Somebody has put it who may.
-    Said(Vec<u8>),
-    /// It is damaged or cannot be read: somebody may have put it who may.
-    Perhaps,
-    /// It is whole, and was signed by nobody who may: a stranger has put it.
-    Nothing,
-}
-
-fn hear(store: &dyn Store, judge: &Judge, name: &str, part: FenceName) -> Result<Heard> {
+fn hear(store: &dyn Store, judge: &Judge, name: &str, part: FenceName) -> Result<Heard<Vec<u8>>> {
     let kind = match part {
         FenceName::Fence(_) => ObjectKind::Fence,
         FenceName::Settlement(_) => ObjectKind::Settlement,
         FenceName::Acquittal(_) => ObjectKind::Acquittal,
     };
-    let bytes = match read_object(store, name, "read fence") {
-        Err(Error::Store { source, .. }) if is_lost_on_disk(&source) => return Ok(Heard::Perhaps),
-        Err(error) if error.kind() == Kind::Corrupt => return Ok(Heard::Perhaps),
-        bytes => bytes?,
-    };
-    Ok(match judge.open_object(kind, &bytes) {
-        Ok(said) => Heard::Said(said),
-        Err(_) if judge.is_whole(kind, &bytes) => Heard::Nothing,
-        Err(_) => Heard::Perhaps,
-    })
+    heard::hear((store, judge), (kind, name, "read fence"), |said| Ok(said.to_vec()))
 }
 
 /// Puts a fence: whatever the session publishes from now on does not count. Whoever puts it settles the session next.

@@ -15,6 +15,7 @@ mod fixtures;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;
+mod heard;
 mod id;
 mod index;
 mod keys;

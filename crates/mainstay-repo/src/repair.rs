@@ -15,6 +15,7 @@ mod copies;
 mod coverage;
 mod inspect;
 mod maps;
+mod returned;
 mod run;
 mod sidecars;
 mod sister;
@@ -151,7 +152,11 @@ impl Repository {
         let repair = |around| {
             let mended = self.mend_small(sister, options, session)?;
             let run = Run::new((self, sister), options, (session, observer), around)?;
-            run.after(mended).run()
+            let report = run.after(mended).run()?;
+            if options.mode == RepairMode::Apply {
+                returned::confirm(self, session)?;
+            }
+            Ok(report)
         };
         if options.mode == RepairMode::Show {
             let _lease = self.begin_reading()?;
@@ -180,14 +185,11 @@ impl Repository {
         if has_copies {
             // Before anything is taken from them: a snapshot wants the copy of its key.
             note(copies::mend(self, options.mode)?);
-            note(sister::take_small(self, (&self.lending_copies()?, Means::SecondCopy), options.mode)?);
+            let copies = (&self.lending_copies()?, Means::SecondCopy);
+            note(sister::take_small(self, copies, (session, options.mode))?);
         }
         if let Some(sister) = sister {
-            let taken = sister::take_small(self, (sister, Means::Sister), options.mode)?;
-            if options.mode == RepairMode::Apply {
-                acquittals::acquit_returned(self, &taken, session)?;
-            }
-            note(taken);
+            note(sister::take_small(self, (sister, Means::Sister), (session, options.mode))?);
         }
         let PutAway { repaired, resting } = small::put_away(self, options, session)?;
         note(repaired);

@@ -164,16 +164,16 @@ impl Judge {
         Ok(Holder { slot: holder.slot, label: holder.label, rights: holder.rights })
     }
 
-    /// Whether such an object is one, whoever has signed it.
-    pub fn is_whole(&self, kind: ObjectKind, bytes: &[u8]) -> bool {
-        signed::decode(kind, self.repository, bytes).is_ok()
-    }
-
     /// What such an object says, if somebody has signed it who may say it.
     pub fn open_object(&self, kind: ObjectKind, bytes: &[u8]) -> Decoded<Vec<u8>> {
         let object = signed::decode(kind, self.repository, bytes)?;
         self.judge(&object.certificates, SigningRights::REMOVALS, &object.signed, &object.signature)?;
         Ok(object.said)
+    }
+
+    /// Whether such an object is one, whoever has signed it.
+    pub fn is_whole(&self, kind: ObjectKind, bytes: &[u8]) -> bool {
+        signed::decode(kind, self.repository, bytes).is_ok()
     }
 
     fn trace(&self, certificates: &[Certificate]) -> Decoded<Statement> {

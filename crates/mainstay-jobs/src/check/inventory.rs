@@ -352,8 +352,8 @@ fn note_void(repository: &Repository, entry: &SnapshotEntry) -> Finding {
 fn note_unconfirmed(repository: &Repository, entry: &SnapshotEntry) -> Finding {
     let place = repository.place_of(entry);
     let problem = format!(
-        "nobody has confirmed that all it needs is here, since who brought it, or brought it back, did not come to its end: the next \
-         synchronisation does, or `mainstay undelete {}`",
+        "nobody has confirmed that all it needs is here, since who brought it, or brought it back, did not come to the end: the next \
+         synchronisation does, or `mainstay repair`, or `mainstay undelete {}`",
         entry.id.short()
     );
     Finding::note(names::snapshot(place.source, place.sequence, place.id), problem).in_snapshots([entry.id])

@@ -73,7 +73,11 @@ pub fn plan_copy<'e>(
     (to, held): (RepositoryId, &[SnapshotEntry]),
     forgotten: Forgotten,
 ) -> CopyPlan<'e> {
-    let counts = |entry: &&SnapshotEntry| !entry.forgotten || forgotten == Forgotten::StaysAway;
+    let counts = |entry: &&SnapshotEntry| match entry.forgotten {
+        true => forgotten == Forgotten::StaysAway,
+        // Nobody says that it is whole.
+        false => !entry.unconfirmed,
+    };
     let copies: HashMap<Origin, SnapshotId> =
         held.iter().filter(counts).map(|entry| (origin_of(to, entry), entry.id)).collect();
     let mut plan = CopyPlan::default();
@@ -136,7 +140,7 @@ pub fn copy(run: &CopyRun<'_>, plan: &CopyPlan<'_>, all: &[SnapshotEntry]) -> Re
     let held = standing(run.to, run.to.list_snapshots()?.entries)?;
     let mut copies: HashMap<Origin, SnapshotId> = held
         .iter()
-        .filter(|entry| !entry.forgotten && run.to.is_own(&entry.snapshot))
+        .filter(|entry| !entry.forgotten && !entry.unconfirmed && run.to.is_own(&entry.snapshot))
         .map(|entry| (origin_of(run.to.id(), entry), entry.id))
         .collect();
     let mut report = CopyReport::default();

@@ -219,6 +219,22 @@ fn a_copy_that_was_forgotten_comes_again_only_when_it_is_asked_for() {
 }
 
 #[test]
+fn a_copy_that_nobody_has_confirmed_is_made_again() {
+    let (from, _) = Ground::in_memory();
+    from.write("file", b"bytes");
+    from.back_up(Requested::Full);
+    let to = Target::new();
+    run_copy(&from, &to, Forgotten::StaysAway).unwrap();
+    let (originals, mut held) = (from.repository.list_snapshots().unwrap().entries, to.held());
+    for unconfirmed in [false, true] {
+        held[0].unconfirmed = unconfirmed;
+        let wanted = originals.iter().collect();
+        let plan = plan_copy((from.repository.id(), wanted), (to.repository.id(), &held), Forgotten::StaysAway);
+        assert_eq!(plan.missing.len(), usize::from(unconfirmed));
+    }
+}
+
+#[test]
 fn a_copy_of_a_copy_and_a_copy_that_comes_back_are_known() {
     let (from, _) = Ground::in_memory();
     from.write("file", b"bytes");

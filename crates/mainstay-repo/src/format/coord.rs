@@ -193,8 +193,9 @@ pub struct Trash {
     /// When it was forgotten by the clock of whoever did it, nanoseconds since the Unix epoch.
     #[n(2)]
     pub forgotten: i64,
-    /// Whether it is no user's: a prune has put it for a snapshot that was void, or a session for one that it lets count. Then it does not
-    /// say that a snapshot that counts is forgotten, but that nobody has confirmed it.
+    /// True where it is no user's: a prune has put it for a snapshot that was void, or a session for one that it lets count. Then it does not
+    /// say that a snapshot that counts is forgotten, but that nobody has confirmed it. False where it is forgotten, and took the place of
+    /// such a mark, or of one that was damaged.
     #[n(3)]
     pub void: Option<bool>,
     /// The session that brings the snapshot and lets it count.
@@ -206,6 +207,11 @@ impl Trash {
     /// Whether it forgets a snapshot only as long as that is void.
     pub fn is_of_void(&self) -> bool {
         self.void == Some(true)
+    }
+
+    /// Whether nobody has confirmed the snapshot, should it count.
+    pub fn is_of_unconfirmed(&self) -> bool {
+        self.void.is_some()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::fence::Fences;
 use crate::format::coord::CondemnedKey;
 use crate::format::names::{self, DataKeyName, LeaseName, TableKind};
+use crate::heard::Heard;
 use crate::id::{SessionId, SnapshotId, TableId};
 use crate::index::{Care, Index};
 use crate::repository::Repository;
@@ -111,7 +112,13 @@ impl<'r> Leftovers<'r> {
         let mut over = BTreeSet::new();
         for id in ids {
             // A session that was fenced may wake and bring its snapshot: that must not look confirmed then, and finds its map here.
-            if self.repository.mark(id)?.is_none_or(|mark| mark.session.is_none()) {
+            // So may one whose mark is damaged.
+            let may_come = match self.repository.hear_mark(id)? {
+                Heard::Said(mark) => mark.session.is_some(),
+                Heard::Perhaps => true,
+                Heard::Nothing => false,
+            };
+            if !may_come {
                 over.insert(id);
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::plan::PackUse;
 use super::snapshots::Snapshots;
 use super::surroundings::{Surroundings, names_of};
-use crate::condemned::{CondemnedLists, RETURNED};
+use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::{Condemned, CondemnedKey, CondemnedPack, CondemnedSnapshot, encode_condemned};
 use crate::format::envelope::ObjectKind;
@@ -121,28 +121,38 @@ impl<'r> Removal<'r> {
         self.condemn(Vec::new(), &[], keys)
     }
 
+    /// Puts a list of packs that came back: until there is one no lease can name it, and they wait for everybody.
+    pub fn returned(&mut self, packs: &[CondemnedPack]) -> Result<()> {
+        self.put_list(Vec::new(), packs.to_vec(), Vec::new())
+    }
+
     fn condemn(&mut self, snapshots: Vec<CondemnedSnapshot>, packs: &[PackUse], keys: Vec<CondemnedKey>) -> Result<()> {
+        let before = self.waiting_packs;
+        let doomed = packs.iter().map(|pack| CondemnedPack { id: pack.id, session: pack.session });
+        self.put_list(snapshots, doomed.collect(), keys)?;
+        if self.waiting_packs > before {
+            self.waiting_bytes += packs.iter().map(|pack| pack.len).sum::<u64>();
+        }
+        Ok(())
+    }
+
+    fn put_list(
+        &mut self,
+        snapshots: Vec<CondemnedSnapshot>,
+        packs: Vec<CondemnedPack>,
+        keys: Vec<CondemnedKey>,
+    ) -> Result<()> {
         if snapshots.is_empty() && packs.is_empty() && keys.is_empty() {
             return Ok(());
         }
-        let list = Condemned {
-            id: TableId(random()?),
-            packs: packs.iter().map(|pack| CondemnedPack { id: pack.id, session: pack.session }).collect(),
-            snapshots,
-            considered: self.snapshots.kept_ids().into_iter().collect(),
-            keys,
-        };
+        let considered = self.snapshots.kept_ids().into_iter().collect();
+        let list = Condemned { id: TableId(random()?), packs, snapshots, considered, keys };
         let said = encode_condemned(&list);
         let bytes = sign_object(self.repository.keys.signer(), self.repository.id(), (ObjectKind::Condemned, &said))?;
         self.known_lists.insert(list.id);
         let name = names::condemned(list.id);
         self.repository.with_reserve(|| put(&*self.repository.store, &name, &bytes))?;
-        let before = self.waiting_packs;
-        self.finish(&list)?;
-        if self.waiting_packs > before {
-            self.waiting_bytes += packs.iter().map(|pack| pack.len).sum::<u64>();
-        }
-        Ok(())
+        self.finish(&list)
     }
 
     /// Deletes what is on a list as far as that is safe now; the rest is for a later prune.
@@ -182,7 +192,7 @@ impl<'r> Removal<'r> {
         }
         let are_keys_gone = self.data_keys(list, &condemned)?;
         self.waiting_packs += held.len() as u64;
-        if held.is_empty() && stay.is_empty() && are_keys_gone && list.id != RETURNED {
+        if held.is_empty() && stay.is_empty() && are_keys_gone {
             self.finished.push(list.id);
         }
         Ok(())

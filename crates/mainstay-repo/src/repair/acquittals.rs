@@ -7,14 +7,13 @@ use std::collections::HashSet;
 
 use crate::error::{Error, Kind, Result};
 use crate::fence::{Fences, is_fenced};
-use crate::format::names;
 use crate::id::{SessionId, SnapshotId};
 use crate::index::Care;
 use crate::prune::{acquit, require_every_part};
-use crate::repository::{ProvedSnapshot, Repository, SnapshotPlace};
+use crate::repository::{ProvedSnapshot, Repository};
 use crate::session::Wanted;
 
-use super::{RepairMode, Repaired};
+use super::RepairMode;
 
 /// What became of the snapshots that count by a damaged acquittal.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,29 +52,34 @@ pub fn renew(repository: &Repository, session: SessionId, (by, mode): (SessionId
     })
 }
 
-/// Acquits what a sister has lent and is void: it was here and counted, as its map tells, before its object and the end of its lease were lost. This
-/// repair looks after what it needs, like after that of any snapshot, and names what it lacks.
-pub fn acquit_returned(repository: &Repository, taken: &[Repaired], by: SessionId) -> Result<()> {
-    for name in taken.iter().map(|repaired| &repaired.object) {
-        let Ok((source, sequence, id)) = names::parse_snapshot(name) else { continue };
-        let signed = repository.read_proof(SnapshotPlace { source, sequence, id })?;
-        if repository.fences()?.is_void(signed.session, id) {
-            acquit(repository, &signed, by)?;
-        }
-    }
-    Ok(())
-}
-
 /// Whether a snapshot is void but for an acquittal that cannot be read.
 fn is_in_doubt(fences: &Fences, entry: &ProvedSnapshot) -> bool {
     fences.is_settled_away(entry.signed.session, entry.id())
 }
 
-fn is_of_one_snapshot(error: &Error) -> bool {
+pub fn is_of_one_snapshot(error: &Error) -> bool {
     error.kind() == Kind::Corrupt || matches!(error, Error::Condemned { .. })
 }
 
 fn acquit_anew(repository: &Repository, entry: &ProvedSnapshot, (by, mode): (SessionId, RepairMode)) -> Result<()> {
+    secure_anew(repository, entry, (by, mode))?;
+    if mode == RepairMode::Show {
+        return Ok(());
+    }
+    acquit(repository, &entry.signed, by)?;
+    refuse_if_fenced(repository, by)
+}
+
+/// Publish, then look: a collector that disregarded this repair may have removed what it relied on.
+pub fn refuse_if_fenced(repository: &Repository, by: SessionId) -> Result<()> {
+    match is_fenced(&*repository.store, &repository.judge, by)? {
+        true => Err(Error::Fenced { verb: "repair", session: by.short() }),
+        false => Ok(()),
+    }
+}
+
+/// Makes sure of everything that a snapshot needs, for the repair whose session is `by`.
+pub fn secure_anew(repository: &Repository, entry: &ProvedSnapshot, (by, mode): (SessionId, RepairMode)) -> Result<()> {
     let (id, mut condemned) = (entry.id(), repository.condemned()?);
     let mut removed = repository.removed()?;
     if let Some(damage) = removed.damaged.pop() {
@@ -93,13 +97,7 @@ fn acquit_anew(repository: &Repository, entry: &ProvedSnapshot, (by, mode): (Ses
         return require_every_part(repository, entry, HashSet::new());
     }
     wanted.secure(repository, by, &condemned)?;
-    require_every_part(repository, entry, condemned.packs())?;
-    acquit(repository, &entry.signed, by)?;
-    // Publish, then look: a collector that disregarded this repair may have removed what it relied on.
-    match is_fenced(&*repository.store, &repository.judge, by)? {
-        true => Err(Error::Fenced { verb: "repair", session: by.short() }),
-        false => Ok(()),
-    }
+    require_every_part(repository, entry, condemned.packs())
 }
 
 /// What is in doomed packs only is there as well: a repair that applies rescues it.

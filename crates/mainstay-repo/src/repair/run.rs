@@ -15,6 +15,7 @@ use super::treat::Treatment;
 use super::{Loss, Means, OnLoss, RepairMode, RepairOptions, RepairReport, Repaired};
 use super::{maps, sidecars, sister};
 use crate::error::{Error, Kind, Result};
+use crate::format::coord::CondemnedPack;
 use crate::format::names;
 use crate::format::refs::BlockSet;
 use crate::id::{BlockId, PackId, SessionId};
@@ -211,10 +212,13 @@ impl<'r> Run<'r> {
         removal.rewritten(&written.replaced, written.packs)?;
         // What others have condemned is theirs to tell.
         self.report.waiting_packs = removal.waiting_packs;
-        for list in &self.around.condemned.lists {
-            if !list.packs.iter().any(|pack| stay.contains(&pack.id)) {
-                removal.finish(list)?;
-            }
+        let has_to_stay = |packs: &[CondemnedPack]| packs.iter().any(|pack| stay.contains(&pack.id));
+        let (lists, returned) = self.around.condemned.put_and_returned();
+        if !has_to_stay(returned) {
+            removal.returned(returned)?;
+        }
+        for list in lists.filter(|list| !has_to_stay(&list.packs)) {
+            removal.finish(list)?;
         }
         removal.finished_lists()?;
         removal.sidecars_of_no_pack()

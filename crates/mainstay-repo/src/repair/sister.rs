@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::inspect::DamagedPack;
 use super::small;
-use super::{Means, RepairMode, Repaired};
+use super::{Means, RepairMode, Repaired, returned};
 use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::names;
 use crate::format::pack::PackRow;
@@ -43,11 +43,11 @@ impl Repository {
 }
 
 /// Takes small objects that are damaged or gone here: the configuration, keys, records of removal, snapshots that had been here. What lends
-/// them is a sister, or the second copies of this repository, as the means say.
+/// them is a sister, or the second copies of this repository, as the means say; who takes them is the repair of a session.
 pub fn take_small(
     repository: &Repository,
     (sister, means): (&Repository, Means),
-    mode: RepairMode,
+    (by, mode): (SessionId, RepairMode),
 ) -> Result<Vec<Repaired>> {
     let sound = Sound::look(sister)?;
     let mut taken = Vec::new();
@@ -82,7 +82,11 @@ pub fn take_small(
     take(proved)?;
     // What was forgotten of keys that did not open is read anew.
     repository.data_keys.forget();
-    take(snapshots_to_take(repository, &sound, means)?)?;
+    let snapshots = snapshots_to_take(repository, &sound, means)?;
+    if mode == RepairMode::Apply {
+        snapshots.iter().try_for_each(|name| returned::let_count(repository, (sister, means), name, by))?;
+    }
+    take(snapshots)?;
     Ok(taken)
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Owns which: a wrap of data keys beside another one that opens, and, if that is accepted, a record of removal, a mark of forgetting, a list
 //! of losses, what fenced a session that is not at work, and a wrap of data keys that are lost and of which no snapshot is left. What a record
-//! said is lost with it: what it explained is missing from then on, and given up by itself; a snapshot whose mark goes is not forgotten. An
-//! acquittal goes when what it may have said was said anew, or when no snapshot here counts by it. Nothing goes that was damaged in one reading only.
+//! said is lost with it: what it explained is missing from then on, and given up by itself. A mark whose snapshot is here is put anew, and says the
+//! least that it may have said: the snapshot is not forgotten, and nobody relies on it until it is undeleted or synchronised. An acquittal goes when what it may have said was said anew, or when no snapshot here counts by it. Nothing goes that was damaged in one reading only.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use super::acquittals::{self, Renewed};
 use super::{Means, OnLoss, RepairMode, RepairOptions, Repaired, Resting};
 use crate::error::{Error, Kind, Result, unless_damaged};
 use crate::format::names::{self, DataKeyName, FenceName};
-use crate::id::SessionId;
+use crate::id::{SessionId, SnapshotId};
 use crate::repository::{Repository, SnapshotPlace, delete, list};
 use crate::store::is_bad_sector;
 
@@ -28,6 +28,13 @@ pub fn put_away(repository: &Repository, options: RepairOptions, session: Sessio
     let mut put_away = PutAway::default();
     let accepts = options.on_loss == OnLoss::Accept;
     for object in damaged_twice(repository, is_damaged)? {
+        if let Some(marked) = marked_and_here(repository, &object)? {
+            if options.mode == RepairMode::Apply {
+                repository.renew_mark(marked)?;
+            }
+            put_away.repaired.push(Repaired { object, means: Means::Derived });
+            continue;
+        }
         let renewed = match names::parse_fence(&object) {
             Ok((of, FenceName::Acquittal(_))) => acquittals::renew(repository, of, (session, options.mode))?,
             _ => Renewed::Nothing,
@@ -49,6 +56,15 @@ pub fn put_away(repository: &Repository, options: RepairOptions, session: Sessio
         put_away.repaired.push(Repaired { object, means });
     }
     Ok(put_away)
+}
+
+/// The snapshot of a mark, if that is here.
+fn marked_and_here(repository: &Repository, mark: &str) -> Result<Option<SnapshotId>> {
+    let id = mark.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
+    let Some(id) = id else { return Ok(None) };
+    let listed = list(&*repository.store, names::SNAPSHOTS)?;
+    let is_here = listed.iter().any(|object| names::parse_snapshot(&object.name).is_ok_and(|(_, _, here)| here == id));
+    Ok(is_here.then_some(id))
 }
 
 /// Whether nothing is believed for want of it that should not be.

@@ -6,15 +6,15 @@
 use std::collections::HashSet;
 
 use super::{Repository, delete, list, put, store_error};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::format::envelope::ObjectKind;
 use crate::format::{coord, names};
+use crate::heard::{Heard, hear};
 use crate::id::{SessionId, SnapshotId};
-use crate::pack_reader::read_object;
 use crate::signer::sign_object;
 
 /// What marks say of snapshots.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Marks {
     pub forgotten: HashSet<SnapshotId>,
     /// Those that nobody has confirmed yet, if they count: whoever lets one count has it marked until it has looked for its fence.
@@ -40,10 +40,7 @@ impl Repository {
 
     /// The same in the place of the mark by which it is forgotten: from now on it counts.
     pub(crate) fn take_back_mark(&self, id: SnapshotId) -> Result<()> {
-        let bytes = self.signed_mark(&self.mark_of_arrival(id, None))?;
-        let name = names::trash(id);
-        let replace = || self.store.replace(&name, &bytes).map_err(|source| store_error("replace", &name, source));
-        self.with_reserve(replace)
+        self.replace_mark(&self.mark_of_arrival(id, None))
     }
 
     /// Says that a snapshot that counts is whole: whoever says it has looked for its fence. The mark of a user who has forgotten it meanwhile
@@ -53,6 +50,11 @@ impl Repository {
             Some(mark) if !mark.is_of_void() => Ok(()),
             _ => delete(&*self.store, &names::trash(id)),
         }
+    }
+
+    /// Puts a whole mark in the place of one that is damaged: what that said is not known, so nobody relies on the snapshot, and it stays.
+    pub(crate) fn renew_mark(&self, id: SnapshotId) -> Result<()> {
+        self.replace_mark(&self.mark_of_arrival(id, None))
     }
 
     fn mark_of_arrival(&self, id: SnapshotId, session: Option<SessionId>) -> coord::Trash {
@@ -68,30 +70,40 @@ impl Repository {
         self.refuse_held("forget")?;
         let (id, name) = (mark.snapshot, names::trash(mark.snapshot));
         let bytes = self.signed_mark(mark)?;
-        let put_mark = || put(&*self.store, &name, &bytes);
-        match self.with_reserve(put_mark) {
+        match self.with_reserve(|| put(&*self.store, &name, &bytes)) {
             Err(Error::Store { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => {
-                if self.mark(id)?.is_some_and(|known| mark.is_of_void() || !known.is_of_void()) {
+                match in_the_place_of(&self.hear_mark(id)?, mark) {
+                    Some(mark) => self.replace_mark(&mark),
                     // By a command before this one, or by the first try of this one: whether it lasts, nobody knows yet.
-                    return self.make_durable(&name);
+                    None => self.make_durable(&name),
                 }
-                // A mark that says nothing, or less, stands in the way of a true one.
-                delete(&*self.store, &name)?;
-                self.with_reserve(put_mark)
             }
             other => other,
         }
     }
 
-    /// The mark of a forgotten snapshot; none if there is none, or none that somebody has signed who may.
+    /// Never by deleting the old one first: in between a snapshot that nobody has confirmed would count like any other.
+    fn replace_mark(&self, mark: &coord::Trash) -> Result<()> {
+        let (name, bytes) = (names::trash(mark.snapshot), self.signed_mark(mark)?);
+        let replace = || self.store.replace(&name, &bytes).map_err(|source| store_error("replace", &name, source));
+        self.with_reserve(replace)
+    }
+
+    /// The mark of a snapshot; none if there is none, or none that somebody has signed who may.
     pub(crate) fn mark(&self, id: SnapshotId) -> Result<Option<coord::Trash>> {
-        let bytes = match read_object(&*self.store, &names::trash(id), "read trash mark") {
-            Err(Error::Missing { .. }) => return Ok(None),
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(None),
-            bytes => bytes?,
-        };
-        let said = self.judge.open_object(ObjectKind::Trash, &bytes);
-        Ok(said.and_then(|said| coord::decode_trash(id, &said)).ok())
+        match self.hear_mark(id)? {
+            Heard::Said(mark) => Ok(Some(mark)),
+            Heard::Perhaps | Heard::Nothing => Ok(None),
+        }
+    }
+
+    /// The same for whoever must not pass over one that is damaged.
+    pub(crate) fn hear_mark(&self, id: SnapshotId) -> Result<Heard<coord::Trash>> {
+        let object = (ObjectKind::Trash, &*names::trash(id), "read trash mark");
+        match hear((&*self.store, &self.judge), object, |said| coord::decode_trash(id, said)) {
+            Err(Error::Missing { .. }) => Ok(Heard::Nothing),
+            heard => heard,
+        }
     }
 
     /// The snapshots that are marked as forgotten.
@@ -99,18 +111,56 @@ impl Repository {
         self.marks().map(|marks| marks.forgotten)
     }
 
-    /// What the marks say that are listed. One that is damaged, or that nobody has signed who may, says nothing: its snapshot is kept.
+    /// What the marks say that are listed. By one that is damaged nobody is forgotten, and nobody counts as confirmed; one that nobody has
+    /// signed who may says nothing.
     pub fn marks(&self) -> Result<Marks> {
         let mut marks = Marks::default();
-        for object in list(&*self.store, names::TRASH)? {
-            let id = object.name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
-            let Some(id) = id else { continue };
-            match self.mark(id)? {
-                Some(mark) if mark.is_of_void() => drop(marks.unconfirmed.insert(id)),
-                Some(_) => drop(marks.forgotten.insert(id)),
-                None => {}
-            }
-        }
+        self.add_marks(&mut marks)?;
         Ok(marks)
     }
+
+    /// Snapshots that were marked since as not confirmed: whoever lets one count marks it before, so this is looked at after all by which they
+    /// count.
+    pub(super) fn unconfirmed_since(&self, before: &Marks) -> Result<HashSet<SnapshotId>> {
+        let mut now = before.clone();
+        self.add_marks(&mut now)?;
+        Ok(now.unconfirmed)
+    }
+
+    /// Adds what is said of snapshots of which nothing was known.
+    fn add_marks(&self, marks: &mut Marks) -> Result<()> {
+        for object in list(&*self.store, names::TRASH)? {
+            let id = object.name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
+            let Some(id) = id.filter(|id| !marks.forgotten.contains(id) && !marks.unconfirmed.contains(id)) else {
+                continue;
+            };
+            let (forgotten, unconfirmed) = match self.hear_mark(id)? {
+                Heard::Said(mark) => (!mark.is_of_void(), mark.is_of_unconfirmed()),
+                Heard::Perhaps => (false, true),
+                Heard::Nothing => (false, false),
+            };
+            forgotten.then(|| marks.forgotten.insert(id));
+            unconfirmed.then(|| marks.unconfirmed.insert(id));
+        }
+        Ok(())
+    }
 }
+
+/// What is to be put where a mark stands that says this; nothing if that may stay. What a user has forgotten stays forgotten, and what nobody has
+/// confirmed is not confirmed by being forgotten.
+fn in_the_place_of(known: &Heard<coord::Trash>, mark: &coord::Trash) -> Option<coord::Trash> {
+    let may_be_unconfirmed = match known {
+        Heard::Said(known) if !known.is_of_void() => return None,
+        // Whoever brings it is named, so that the mark outlives it.
+        Heard::Said(known) if mark.is_of_void() && (mark.session.is_none() || mark.session == known.session) => {
+            return None;
+        }
+        Heard::Said(_) | Heard::Perhaps => true,
+        Heard::Nothing => false,
+    };
+    let void = mark.void.or(may_be_unconfirmed.then_some(false));
+    Some(coord::Trash { void, ..mark.clone() })
+}
+
+#[cfg(test)]
+mod tests;

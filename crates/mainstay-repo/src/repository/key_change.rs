@@ -8,16 +8,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{KeySlots, ReadLease, Repository, delete, list};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::fence::{is_fenced, put_once};
 use crate::format::coord::{DoomedSlot, KeyChange, decode_key_change, encode_key_change};
 use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, KeyChangeName};
+use crate::heard::{Heard, hear};
 use crate::id::{SessionId, SlotId};
 use crate::keys::{KeySlot, Rights};
-use crate::pack_reader::read_object;
 use crate::signer::sign_object;
-use crate::store::is_lost_on_disk;
 
 /// Nobody else begins to change keys while this is there. Ended when dropped.
 pub(super) struct ChangeOfKeys<'r> {
@@ -71,15 +70,6 @@ impl DoomedSlots {
     }
 }
 
-/// What was heard of a change of keys.
-enum Heard {
-    Said(KeyChange),
-    /// It is damaged: somebody may have said it who may.
-    Perhaps,
-    /// A stranger has put it, or it is gone.
-    Nothing,
-}
-
 impl Repository {
     /// Says that this session changes keys from now on.
     ///
@@ -121,19 +111,12 @@ impl Repository {
         Ok(said.into_iter().find(|session| at_work.contains(session)))
     }
 
-    fn hear_key_change(&self, place: (SessionId, KeyChangeName), name: &str) -> Result<Heard> {
-        let bytes = match read_object(&*self.store, name, "read change of keys") {
-            Err(Error::Missing { .. }) => return Ok(Heard::Nothing),
-            Err(Error::Store { source, .. }) if is_lost_on_disk(&source) => return Ok(Heard::Perhaps),
-            Err(error) if error.kind() == Kind::Corrupt => return Ok(Heard::Perhaps),
-            bytes => bytes?,
-        };
-        let said = self.judge.open_object(ObjectKind::KeyChange, &bytes);
-        Ok(match said.and_then(|said| decode_key_change(place, &said)) {
-            Ok(change) => Heard::Said(change),
-            Err(_) if self.judge.is_whole(ObjectKind::KeyChange, &bytes) => Heard::Nothing,
-            Err(_) => Heard::Perhaps,
-        })
+    fn hear_key_change(&self, place: (SessionId, KeyChangeName), name: &str) -> Result<Heard<KeyChange>> {
+        let object = (ObjectKind::KeyChange, name, "read change of keys");
+        match hear((&*self.store, &self.judge), object, |said| decode_key_change(place, said)) {
+            Err(Error::Missing { .. }) => Ok(Heard::Nothing),
+            heard => heard,
+        }
     }
 
     /// The slots that changes of other sessions name.

@@ -136,6 +136,8 @@ impl Repository {
             }
         }
         let fences = self.fences()?;
+        let arrived = self.unconfirmed_since(&marks)?;
+        every.entries.iter_mut().for_each(|entry| entry.unconfirmed |= arrived.contains(&entry.id()));
         let is_void = |entry: &mut ProvedSnapshot| fences.is_void(entry.signed.session, entry.id());
         every.void = every.entries.extract_if(.., is_void).collect();
         for lost in std::mem::take(&mut every.lost) {
@@ -204,6 +206,9 @@ impl Repository {
         }
         // After the snapshots: one that was confirmed was there before any fence of its session.
         let fences = self.fences()?;
+        // After all by which they count.
+        let arrived = self.unconfirmed_since(&marks)?;
+        listing.entries.iter_mut().for_each(|entry| entry.unconfirmed |= arrived.contains(&entry.id));
         let is_void = |entry: &mut SnapshotEntry| fences.is_void(entry.snapshot.session, entry.id);
         listing.void = listing.entries.extract_if(.., is_void).collect();
         listing.proved.retain(|signed| !fences.is_void(signed.session, signed.place.id));

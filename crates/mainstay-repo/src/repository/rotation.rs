@@ -170,7 +170,7 @@ impl Repository {
         wraps.into_iter().find(is_newer).map_or(Ok(()), |name| {
             Err(Error::Invalid(format!(
                 "rotate secrets: {name} is wrapped by newer ones, and no key slot with those is there: bring it back by `mainstay repair`, \
-                 with --from another copy of the repository if need be"
+                 with --from another copy of the repository if need be; if it is nobody's, delete it where the repository lies"
             )))
         })
     }
@@ -186,7 +186,8 @@ impl Repository {
             let Ok(wrap) = names::parse_data_key(&object.name) else { continue };
             if wrap.generation == generation && self.is_whole_and_closed(&wrap)? {
                 return Err(Error::Invalid(format!(
-                    "{verb}: {} is wrapped by other secrets than those of the key in use: open the repository by the key that wrapped it",
+                    "{verb}: {} is wrapped by other secrets than those of the key in use: open the repository by the key that wrapped it; if it is \
+                     nobody's, delete it where the repository lies",
                     object.name
                 )));
             }

@@ -16,7 +16,7 @@ use crate::index::{Care, Index, NewRows, write_tables};
 use crate::lease::OpenLeases;
 use crate::pack_reader::{OpenBlock, PackListing};
 use crate::parity::is_whole_pack;
-use crate::repository::Repository;
+use crate::repository::{Removed, Repository};
 use crate::store::{Object, both};
 
 /// Chunk rows that are held before they become a table: 64 MiB of them, and those of one pack.
@@ -25,13 +25,13 @@ const CHUNKS_AT_ONCE: usize = 1 << 20;
 /// Opens the index of what is really there, given the packs as they were listed before: packs that no table names are indexed, and a pack that the store does not list with its length counts as absent, so that what it held is stored again instead of
 /// being referred to.
 ///
-/// Answers the names of the packs that are gone, too.
+/// Answers the names of the packs that are gone, too, and what is recorded as removed.
 pub fn present_index(
     repository: &Repository,
     packs: &[Object],
     open: &OpenLeases,
     condemned: &mut CondemnedLists,
-) -> Result<(Arc<Index>, Vec<String>)> {
+) -> Result<(Arc<Index>, Vec<String>, Removed)> {
     // What the lease names counts as absent even if its list is gone by now, and with it a pack that is listed still.
     let mut index = repository.open_index_without(condemned.packs(), Care::BlockPages)?;
     if complete_index(repository, &index, packs, open)? {
@@ -43,10 +43,11 @@ pub fn present_index(
     // What a repair found lost is stored again where the source still has it. Both are read after the lease was taken: a pack that
     // is removed later was not doomed when it was, and waits for this session.
     let (known_losses, removed) = both(&*repository.store, || repository.known_losses(), || repository.removed());
-    let (known_losses, removed) = (known_losses?.blocks, removed?.packs);
-    let has_returned = condemned.add_returned(&removed, packs.iter().map(|pack| &pack.name));
+    let (known_losses, mut removed) = (known_losses?.blocks, removed?);
+    let removed_packs = std::mem::take(&mut removed.packs);
+    let has_returned = condemned.add_returned(&removed_packs, packs.iter().map(|pack| &pack.name));
     if absent.is_empty() && known_losses.is_empty() && !has_returned {
-        return Ok((index.without_removed(removed).into(), Vec::new()));
+        return Ok((index.without_removed(removed_packs).into(), Vec::new(), removed));
     }
     // What another session published since the listing is no loss, and what a prune was about to delete none either.
     let is_there = |pack: &TablePack, name: &str| repository.store.len(name).is_ok_and(|len| len == pack.len);
@@ -57,7 +58,7 @@ pub fn present_index(
     absent.extend(condemned.packs());
     absent.extend(repository.condemned()?.packs());
     let index = repository.open_index(absent, Care::Tails)?.without_blocks(known_losses);
-    Ok((index.without_removed(removed).into(), lost))
+    Ok((index.without_removed(removed_packs).into(), lost, removed))
 }
 
 /// Indexes the packs that no table names, and writes anew what damaged tables have lost; answers whether there was anything

@@ -114,8 +114,10 @@ impl<'r> Session<'r> {
             || repository.list_packs(),
             || both(store, || repository.leases().open_leases(id), || repository.list_snapshots()),
         );
-        let (open, listing) = (open?, listing?);
-        let (index, lost_packs) = present_index(repository, &packs?, &open, &mut condemned)?;
+        let (open, mut listing) = (open?, listing?);
+        let (index, lost_packs, removed) = present_index(repository, &packs?, &open, &mut condemned)?;
+        // What was removed and is there again, by a copying of files or a sync that slept, may lack what went with it.
+        listing.entries.iter_mut().for_each(|entry| entry.unconfirmed |= removed.was_here(entry.id));
         repository.keep_secrets()?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         let name = names::data_key(id, stored.generation());

@@ -102,6 +102,15 @@ impl Store for MemoryStore {
         Ok(found.map(|(name, bytes)| Object { name: name.clone(), len: bytes.len() as u64 }).collect())
     }
 
+    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.state();
+        state.calls.push(Call::Put(name.to_owned()));
+        let known = state.objects.get(name).map_or(0, Vec::len);
+        state.require_space(bytes.len().saturating_sub(known) as u64)?;
+        state.objects.insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
     fn delete(&self, name: &str) -> io::Result<()> {
         let mut state = self.state();
         state.calls.push(Call::Delete(name.to_owned()));

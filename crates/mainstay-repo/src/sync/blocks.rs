@@ -50,7 +50,7 @@ impl<'r> Blocks<'r> {
         condemned: &mut CondemnedLists,
     ) -> Result<Self> {
         let open = here.leases().open_leases(session)?;
-        let (own, _) = present_index(here, &here.list_packs()?, &open, condemned)?;
+        let (own, _, _) = present_index(here, &here.list_packs()?, &open, condemned)?;
         Ok(Self {
             here,
             own_blocks: here.block_reader(&own),

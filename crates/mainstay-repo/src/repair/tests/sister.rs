@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::fixtures::{FailingStore, Failure};
+use crate::fence::{put_fence, put_settlement};
+use crate::fixtures::{FailingStore, Failure, session_id};
+use crate::format::coord::{Fence, Settlement};
 
 /// A repository and another copy of it.
 fn with_sister() -> (MemoryStore, MemoryStore, Files) {
@@ -185,6 +187,40 @@ fn a_repair_from_a_sister_that_is_killed_at_any_call_is_finished_by_the_next() {
             if repaired.is_ok() && failing.calls() <= call {
                 break;
             }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_comes_back_counts_and_is_confirmed_whenever_the_repair_dies() {
+    let (original, sister, files) = with_sister();
+    let repository = open(original.clone(), alive());
+    let entry = repository.snapshots().unwrap().remove(0);
+    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
+    put_fence(&original, &repository.keys, &Fence { session, collector }).unwrap();
+    let settled = Settlement { session, collector, survivors: Vec::new() };
+    put_settlement(&original, &repository.keys, &settled).unwrap();
+    original.delete(&only(&original, names::SNAPSHOTS)).unwrap();
+    // A pack that comes later than the snapshot, if it comes.
+    original.delete(&content_pack(&original)).unwrap();
+    for call in 0.. {
+        let store = copy_of(&original);
+        let failing = FailingStore::new(store.clone(), Failure::From(call));
+        let opened = Repository::open(Arc::new(failing.clone()), &secret(), alive());
+        let repaired = opened.and_then(|repository| {
+            let lender = repository.open_sister(Arc::new(sister.clone()))?;
+            repository.repair_from(Some(&lender), APPLY, &Unobserved)
+        });
+        let is_whole = named(&store, names::PACKS).len() == named(&sister, names::PACKS).len();
+        let here = open(store.clone(), restarted()).snapshots().unwrap();
+        let claims_to_be_whole = here.iter().any(|entry| !entry.unconfirmed);
+        assert!(is_whole || !claims_to_be_whole, "call {call}: {repaired:?}");
+        repair_from(&store, &sister, APPLY).unwrap();
+        let entries = open(store.clone(), restarted()).snapshots().unwrap();
+        assert_eq!((entries.len(), entries[0].unconfirmed), (1, false), "call {call}");
+        assert_snapshots(&open(store.clone(), restarted()), &snapshots(1, &files));
+        if repaired.is_ok() && failing.calls() <= call {
+            break;
         }
     }
 }

@@ -130,3 +130,43 @@ fn packs_that_were_removed_and_come_back_are_relied_on_by_no_backup_and_no_prune
         assert_snapshots(&open(here, restarted()), &kept);
     }
 }
+
+#[test]
+fn packs_that_came_back_go_though_somebody_is_always_reading() {
+    let (_, here, kept, returned) = with_returned_packs();
+    let reader = |number| open(here.clone(), process(number, Some(1)));
+    let (first, second, third) = (reader(11), reader(12), reader(13));
+    let before = first.begin_reading().unwrap();
+    assert!(open(here.clone(), alive()).prune().unwrap().waiting.packs > 0);
+    assert!(returned.iter().all(|pack| here.len(pack).is_ok()), "who reads may have found them");
+    // By now a list names them, and whoever begins names that.
+    let meanwhile = second.begin_reading().unwrap();
+    drop(before);
+    let _always = third.begin_reading().unwrap();
+    open(here.clone(), alive()).prune().unwrap();
+    drop(meanwhile);
+    assert!(returned.iter().all(|pack| here.len(pack).is_err()), "{:?}", named(&here, names::PACKS));
+    assert_eq!(named(&here, names::CONDEMNED), [""; 0]);
+    assert_snapshots(&open(here, restarted()), &kept);
+}
+
+#[test]
+fn a_backup_beside_packs_that_came_back_reads_none_of_them_once_a_list_names_them() {
+    let (_, here, _, returned) = with_returned_packs();
+    let reader = open(here.clone(), process(11, Some(1)));
+    let _lease = reader.begin_reading().unwrap();
+    open(here.clone(), alive()).prune().unwrap();
+    let repository = open(here.clone(), alive());
+    let entry = repository.snapshots().unwrap()[1].clone();
+    let blocks = repository.references(&entry).unwrap();
+    here.take_calls();
+    let session = Session::begin(&repository, Sharing::Shared).unwrap();
+    let mut draft = draft("data", 3, entry.snapshot.root.clone(), blocks);
+    draft.snapshot.parent = Some(entry.id);
+    session.commit(draft).unwrap();
+    let read = here
+        .take_calls()
+        .into_iter()
+        .filter(|call| matches!(call, crate::store::Call::Read { name, .. } if returned.contains(name)));
+    assert_eq!(read.count(), 0);
+}
