@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::fence::{is_fenced, put_acquittal};
 use crate::format::coord::Acquittal;
 use crate::format::names;
+use crate::heard::Heard;
 use crate::id::{SessionId, SnapshotId};
 use crate::repository::{Repository, SignedSnapshot};
 use crate::seal::random;
@@ -81,7 +82,9 @@ impl Repository {
     fn take_back(&self, session: SessionId, secured: &Secured) -> Result<()> {
         let id = secured.signed.place.id;
         // From now on, or from the acquittal on, it counts, and nobody has confirmed it: should this session be gone by then, it may lack something.
-        match secured.is_forgotten {
+        // A mark that could not be read a moment ago may be a user's.
+        let is_marked = secured.is_forgotten || !matches!(self.hear_mark(id)?, Heard::Nothing);
+        match is_marked {
             true => self.take_back_mark(id)?,
             false => self.begin_to_count(id, None)?,
         }
