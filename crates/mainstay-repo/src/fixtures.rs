@@ -14,14 +14,15 @@ pub use files::{Files, assert_snapshots, back_up, back_up_as, draft, files_of, n
 
 use std::sync::Arc;
 
+use crate::fence::{put_fence, put_settlement};
 use crate::format::config::{Config, Form, Suite};
-use crate::format::coord::{Condemned, encode_condemned};
+use crate::format::coord::{Condemned, Fence, Settlement, encode_condemned};
 use crate::format::envelope::ObjectKind;
 use crate::format::names;
 use crate::id::{BlockId, ChunkId, RepositoryId, SessionId};
 use crate::keys::{Keys, RecoveryCode, Secret};
 use crate::lease::Liveness;
-use crate::repository::Repository;
+use crate::repository::{Repository, SnapshotEntry};
 use crate::signer::{Signer, sign_object};
 use crate::store::{MemoryStore, Store};
 
@@ -113,6 +114,16 @@ pub fn sparse(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = seeded(seed, len.min(4000));
     bytes.resize(len, 0);
     bytes
+}
+
+/// Lets a snapshot have come after the fence of its session.
+pub fn make_void(repository: &Repository, entry: &SnapshotEntry) {
+    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
+    let store = &*repository.store;
+    put_fence(store, &repository.keys, &Fence { session, collector }).expect("it may remove");
+    let settled = Settlement { session, collector, survivors: Vec::new() };
+    put_settlement(store, &repository.keys, &settled).expect("it may remove");
+    assert!(repository.snapshots().expect("they can be read").iter().all(|other| other.id != entry.id));
 }
 
 pub fn session_id(number: u8) -> SessionId {

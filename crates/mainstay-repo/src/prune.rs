@@ -54,7 +54,7 @@ use repack::Repack;
 pub(crate) use snapshots::Snapshots;
 pub(crate) use surroundings::Surroundings;
 pub(crate) use tables::NewTables;
-pub(crate) use undelete::acquit;
+pub(crate) use undelete::{acquit, refuse_past_saving};
 
 /// What a prune did.
 #[derive(Debug, Default)]

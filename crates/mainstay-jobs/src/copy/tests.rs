@@ -206,13 +206,19 @@ fn a_snapshot_that_cannot_be_read_whole_is_left_out_and_the_others_are_copied() 
     assert!(problem.contains("its seal does not match"), "{problem}");
 }
 
-#[test]
-fn a_copy_that_was_forgotten_comes_again_only_when_it_is_asked_for() {
+/// A repository of one snapshot, and another one to which it was copied.
+fn copied_once() -> (Ground, Target, CopyReport) {
     let (from, _) = Ground::in_memory();
     from.write("file", b"bytes");
     from.back_up(Requested::Full);
     let to = Target::new();
-    let first = run_copy(&from, &to, Forgotten::StaysAway).unwrap();
+    let report = run_copy(&from, &to, Forgotten::StaysAway).unwrap();
+    (from, to, report)
+}
+
+#[test]
+fn a_copy_that_was_forgotten_comes_again_only_when_it_is_asked_for() {
+    let (from, to, first) = copied_once();
     to.repository.forget(first.copied[0].copy.id, 0).unwrap();
     assert!(run_copy(&from, &to, Forgotten::StaysAway).unwrap().copied.is_empty());
     assert_eq!(run_copy(&from, &to, Forgotten::IsCopiedAgain).unwrap().copied.len(), 1);
@@ -220,11 +226,7 @@ fn a_copy_that_was_forgotten_comes_again_only_when_it_is_asked_for() {
 
 #[test]
 fn a_copy_that_nobody_has_confirmed_is_made_again() {
-    let (from, _) = Ground::in_memory();
-    from.write("file", b"bytes");
-    from.back_up(Requested::Full);
-    let to = Target::new();
-    run_copy(&from, &to, Forgotten::StaysAway).unwrap();
+    let (from, to, _) = copied_once();
     let (originals, mut held) = (from.repository.list_snapshots().unwrap().entries, to.held());
     for unconfirmed in [false, true] {
         held[0].unconfirmed = unconfirmed;
@@ -236,11 +238,7 @@ fn a_copy_that_nobody_has_confirmed_is_made_again() {
 
 #[test]
 fn a_copy_of_a_copy_and_a_copy_that_comes_back_are_known() {
-    let (from, _) = Ground::in_memory();
-    from.write("file", b"bytes");
-    from.back_up(Requested::Full);
-    let to = Target::new();
-    run_copy(&from, &to, Forgotten::StaysAway).unwrap();
+    let (from, to, _) = copied_once();
     let (copies, originals) = (to.held(), from.repository.list_snapshots().unwrap().entries);
     let back = |held: &[SnapshotEntry], id| {
         let plan: CopyPlan<'_> =

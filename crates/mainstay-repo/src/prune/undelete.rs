@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::fence::{is_fenced, put_acquittal};
 use crate::format::coord::Acquittal;
 use crate::format::names;
-use crate::heard::Heard;
 use crate::id::{SessionId, SnapshotId};
 use crate::repository::{Repository, SignedSnapshot};
 use crate::seal::random;
@@ -53,20 +52,7 @@ impl Repository {
         if !entry.forgotten && !is_doubtful && !is_acquitted {
             return Err(Error::Invalid(format!("undelete snapshot {}: it is not forgotten", id.short())));
         }
-        if condemned.lists.iter().flat_map(|list| &list.snapshots).any(|snapshot| snapshot.id == id) {
-            return Err(Error::Condemned { snapshot: id.short() });
-        }
-        // The list may be lost by which it was removed, and what it recorded stands.
-        let mut removed = self.removed()?;
-        // What was removed here is not known.
-        if let Some(damage) = removed.damaged.pop() {
-            return Err(damage);
-        }
-        if removed.was_here(id) {
-            return Err(Error::Condemned { snapshot: id.short() });
-        }
-        let packs: Vec<String> = self.list_packs()?.into_iter().map(|pack| pack.name).collect();
-        condemned.add_returned(&removed.packs, &packs);
+        refuse_past_saving(self, &mut condemned, id)?;
         if !condemned.is_empty() || is_doubtful {
             let blocks = self.reference_map(id, &entry.signed.references)?.iter().collect();
             Wanted { blocks, believed: Some(id), found: None }.secure(self, session, &condemned)?;
@@ -75,19 +61,14 @@ impl Repository {
             // Whoever thinned blocks may not have known it.
             require_every_part(self, &entry, condemned.packs())?;
         }
-        Ok(Secured { signed: entry.signed, is_forgotten: entry.forgotten, is_acquitted })
+        Ok(Secured { signed: entry.signed, is_acquitted })
     }
 
     /// Lets a snapshot count of which everything is secured.
     fn take_back(&self, session: SessionId, secured: &Secured) -> Result<()> {
         let id = secured.signed.place.id;
         // From now on, or from the acquittal on, it counts, and nobody has confirmed it: should this session be gone by then, it may lack something.
-        // A mark that could not be read a moment ago may be a user's.
-        let is_marked = secured.is_forgotten || !matches!(self.hear_mark(id)?, Heard::Nothing);
-        match is_marked {
-            true => self.take_back_mark(id)?,
-            false => self.begin_to_count(id, None)?,
-        }
+        self.take_back_mark(id)?;
         if secured.is_acquitted {
             acquit(self, &secured.signed, session)?;
         }
@@ -99,10 +80,27 @@ impl Repository {
     }
 }
 
+/// Refuses a snapshot that a list names or that is recorded as removed, and adds to what is doomed the packs that came back.
+///
+/// # Errors
+/// [`Error::Condemned`]; also when a record of removal is damaged: what was removed here is not known then.
+pub fn refuse_past_saving(repository: &Repository, condemned: &mut CondemnedLists, id: SnapshotId) -> Result<()> {
+    // The list may be lost by which it was removed, and what it recorded stands.
+    let mut removed = repository.removed()?;
+    if let Some(damage) = removed.damaged.pop() {
+        return Err(damage);
+    }
+    if condemned.snapshots().contains(&id) || removed.was_here(id) {
+        return Err(Error::Condemned { snapshot: id.short() });
+    }
+    let packs: Vec<String> = repository.list_packs()?.into_iter().map(|pack| pack.name).collect();
+    condemned.add_returned(&removed.packs, &packs);
+    Ok(())
+}
+
 /// A snapshot that is to come back, and has everything that it needs.
 struct Secured {
     signed: SignedSnapshot,
-    is_forgotten: bool,
     /// Whether it will be.
     is_acquitted: bool,
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::fence::{Fences, is_fenced};
 use crate::id::{SessionId, SnapshotId};
 use crate::index::Care;
-use crate::prune::{acquit, require_every_part};
+use crate::prune::{acquit, refuse_past_saving, require_every_part};
 use crate::repository::{ProvedSnapshot, Repository};
 use crate::session::Wanted;
 
@@ -81,15 +81,7 @@ pub fn refuse_if_fenced(repository: &Repository, by: SessionId) -> Result<()> {
 /// Makes sure of everything that a snapshot needs, for the repair whose session is `by`.
 pub fn secure_anew(repository: &Repository, entry: &ProvedSnapshot, (by, mode): (SessionId, RepairMode)) -> Result<()> {
     let (id, mut condemned) = (entry.id(), repository.condemned()?);
-    let mut removed = repository.removed()?;
-    if let Some(damage) = removed.damaged.pop() {
-        return Err(damage);
-    }
-    if removed.was_here(id) || condemned.snapshots().contains(&id) {
-        return Err(Error::Condemned { snapshot: id.short() });
-    }
-    let packs: Vec<String> = repository.list_packs()?.into_iter().map(|pack| pack.name).collect();
-    condemned.add_returned(&removed.packs, &packs);
+    refuse_past_saving(repository, &mut condemned, id)?;
     let blocks = repository.reference_map(id, &entry.signed.references)?.iter().collect();
     let wanted = Wanted { blocks, believed: Some(id), found: None };
     if mode == RepairMode::Show {

@@ -3,7 +3,7 @@
 //! Owns which: a wrap of data keys beside another one that opens, and, if that is accepted, a record of removal, a mark of forgetting, a list
 //! of losses, what fenced a session that is not at work, and a wrap of data keys that are lost and of which no snapshot is left. What a record
 //! said is lost with it: what it explained is missing from then on, and given up by itself. A mark whose snapshot is here is put anew, and says the
-//! least that it may have said: the snapshot is not forgotten, and nobody relies on it until it is undeleted or synchronised. An acquittal goes when what it may have said was said anew, or when no snapshot here counts by it. Nothing goes that was damaged in one reading only.
+//! least that it may have said: the snapshot is not forgotten, and nobody relies on it until somebody has confirmed it. An acquittal goes when what it may have said was said anew, or when no snapshot here counts by it. Nothing goes that was damaged in one reading only.
 
 use std::collections::HashSet;
 
@@ -30,7 +30,7 @@ pub fn put_away(repository: &Repository, options: RepairOptions, session: Sessio
     for object in damaged_twice(repository, is_damaged)? {
         if let Some(marked) = marked_and_here(repository, &object)? {
             if options.mode == RepairMode::Apply {
-                repository.renew_mark(marked)?;
+                repository.take_back_mark(marked)?;
             }
             put_away.repaired.push(Repaired { object, means: Means::Derived });
             continue;

@@ -38,7 +38,8 @@ impl Repository {
         self.put_mark(&self.mark_of_arrival(id, session))
     }
 
-    /// The same in the place of the mark by which it is forgotten: from now on it counts.
+    /// The same in the place of whatever mark there is, one that is damaged or cannot be read among them: from now on the snapshot is not
+    /// forgotten, and nobody relies on it.
     pub(crate) fn take_back_mark(&self, id: SnapshotId) -> Result<()> {
         self.replace_mark(&self.mark_of_arrival(id, None))
     }
@@ -50,11 +51,6 @@ impl Repository {
             Some(mark) if !mark.is_of_void() => Ok(()),
             _ => delete(&*self.store, &names::trash(id)),
         }
-    }
-
-    /// Puts a whole mark in the place of one that is damaged: what that said is not known, so nobody relies on the snapshot, and it stays.
-    pub(crate) fn renew_mark(&self, id: SnapshotId) -> Result<()> {
-        self.replace_mark(&self.mark_of_arrival(id, None))
     }
 
     fn mark_of_arrival(&self, id: SnapshotId, session: Option<SessionId>) -> coord::Trash {

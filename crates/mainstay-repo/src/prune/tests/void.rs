@@ -1,19 +1,9 @@
 //! Void snapshots that a prune holds: it keeps what is here of their blocks, and what is not stops nobody.
 
 use super::*;
-use crate::fence::{put_fence, put_settlement};
-use crate::format::coord::{Fence, Settlement};
-use crate::repository::SnapshotEntry;
+use crate::fixtures::make_void;
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
-
-/// Lets a snapshot have come after the fence of its session.
-fn make_void(repository: &Repository, entry: &SnapshotEntry) {
-    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
-    put_fence(&*repository.store, &repository.keys, &Fence { session, collector }).unwrap();
-    let settled = Settlement { session, collector, survivors: Vec::new() };
-    put_settlement(&*repository.store, &repository.keys, &settled).unwrap();
-}
 
 /// A repository in which a snapshot has come when its packs were on a list that waits for a reader, who is gone by now; what its snapshots hold.
 fn with_a_void_one_in_doomed_packs() -> (MemoryStore, SnapshotId, [Files; 2]) {

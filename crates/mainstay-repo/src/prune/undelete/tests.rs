@@ -1,29 +1,19 @@
 //! Tests of undeleting. What happens beside a prune is tested there.
 
 use crate::error::{Error, Kind};
-use crate::fence::{put_fence, put_settlement};
 use crate::fixtures::beside::{another, at_each_call, within};
 use crate::fixtures::{
-    Files, after, alive, assert_snapshots, back_up, copy_of, create, files_of, named, open, process, seeded, session_id,
+    Files, after, alive, assert_snapshots, back_up, copy_of, create, files_of, make_void, named, open, process, seeded,
+    session_id,
 };
-use crate::format::coord::{Fence, Settlement};
 use crate::format::history::RemovedSnapshot;
 use crate::format::names;
 use crate::prune::Unobserved;
-use crate::repository::{Repository, SnapshotEntry, SnapshotPlace};
+use crate::repository::{Repository, SnapshotPlace};
 use crate::session::take_lease;
 use crate::store::{MemoryStore, Store};
 
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
-
-/// Lets a snapshot have come after the fence of its session.
-fn make_void(repository: &Repository, entry: &SnapshotEntry) {
-    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
-    put_fence(&*repository.store, &repository.keys, &Fence { session, collector }).unwrap();
-    let settled = Settlement { session, collector, survivors: Vec::new() };
-    put_settlement(&*repository.store, &repository.keys, &settled).unwrap();
-    assert!(repository.snapshots().unwrap().iter().all(|other| other.id != entry.id));
-}
 
 #[test]
 fn a_forgotten_snapshot_comes_back() {

@@ -3,18 +3,13 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::fence::{put_fence, put_settlement};
-use crate::fixtures::{FailingStore, Failure, session_id};
-use crate::format::coord::{Fence, Settlement};
+use crate::fixtures::{FailingStore, Failure, make_void};
 
 /// A repository whose snapshot counts only by an acquittal, which is damaged; its name, and that of the snapshot.
 fn with_a_damaged_acquittal() -> (MemoryStore, Files, String, SnapshotId) {
     let (store, repository, files) = with_snapshot();
     let entry = repository.snapshots().unwrap().remove(0);
-    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
-    put_fence(&store, &repository.keys, &Fence { session, collector }).unwrap();
-    let settled = Settlement { session, collector, survivors: Vec::new() };
-    put_settlement(&store, &repository.keys, &settled).unwrap();
+    make_void(&repository, &entry);
     repository.undelete(entry.id).unwrap();
     let acquittal = named(&store, names::FENCES).into_iter().find(|name| names::is_acquittal(name)).unwrap();
     damage(&store, &acquittal, 60, 1);

@@ -4,10 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::error::Error;
-use crate::fence::{put_fence, put_settlement};
 use crate::fixtures::bad_sectors::{BadSectors, Sector};
-use crate::fixtures::session_id;
-use crate::format::coord::{Fence, Settlement};
+use crate::fixtures::make_void;
 use crate::keys::{RecoveryCode, Secret};
 use crate::repository::OtherKeys;
 
@@ -33,10 +31,7 @@ fn with_an_acquittal() -> (MemoryStore, Files) {
     let (store, files) = with_copies();
     let repository = open(store.clone(), restarted());
     let entry = repository.snapshots().unwrap().remove(0);
-    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
-    put_fence(&store, &repository.keys, &Fence { session, collector }).unwrap();
-    let settled = Settlement { session, collector, survivors: Vec::new() };
-    put_settlement(&store, &repository.keys, &settled).unwrap();
+    make_void(&repository, &entry);
     assert!(repository.snapshots().unwrap().is_empty(), "it is void");
     repository.undelete(entry.id).unwrap();
     assert!(originals(&store).iter().any(|name| names::is_acquittal(name)));

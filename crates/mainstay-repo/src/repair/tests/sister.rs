@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::fence::{put_fence, put_settlement};
-use crate::fixtures::{FailingStore, Failure, session_id};
-use crate::format::coord::{Fence, Settlement};
+use crate::fixtures::{FailingStore, Failure, make_void};
 
 /// A repository and another copy of it.
 fn with_sister() -> (MemoryStore, MemoryStore, Files) {
@@ -18,6 +16,17 @@ fn repair_from(store: &MemoryStore, sister: &MemoryStore, options: RepairOptions
     let repository = open(store.clone(), restarted());
     let lender = repository.open_sister(Arc::new(sister.clone()))?;
     repository.repair_from(Some(&lender), options, &Unobserved)
+}
+
+/// The same while calls fail; answers how many there were, too.
+fn repair_and_fail(store: &MemoryStore, sister: &MemoryStore, failure: Failure) -> (Result<RepairReport>, u64) {
+    let failing = FailingStore::new(store.clone(), failure);
+    let opened = Repository::open(Arc::new(failing.clone()), &secret(), alive());
+    let repaired = opened.and_then(|repository| {
+        let lender = repository.open_sister(Arc::new(sister.clone()))?;
+        repository.repair_from(Some(&lender), APPLY, &Unobserved)
+    });
+    (repaired, failing.calls())
 }
 
 fn only(store: &MemoryStore, prefix: &str) -> String {
@@ -173,18 +182,13 @@ fn a_repair_from_a_sister_that_is_killed_at_any_call_is_finished_by_the_next() {
     for failure in failures {
         for call in 0.. {
             let store = copy_of(&original);
-            let failing = FailingStore::new(store.clone(), failure(call));
-            let opened = Repository::open(Arc::new(failing.clone()), &secret(), alive());
-            let repaired = opened.and_then(|repository| {
-                let lender = repository.open_sister(Arc::new(sister.clone()))?;
-                repository.repair_from(Some(&lender), APPLY, &Unobserved)
-            });
+            let (repaired, calls) = repair_and_fail(&store, &sister, failure(call));
             let at = format!("{:?}", failure(call));
             let report = repair_from(&store, &sister, APPLY).unwrap_or_else(|error| panic!("{at}: {error}"));
             assert_eq!(report.lost, [], "{at}");
             assert_snapshots(&open(store.clone(), restarted()), &snapshots(1, &files));
             assert_whole(&store);
-            if repaired.is_ok() && failing.calls() <= call {
+            if repaired.is_ok() && calls <= call {
                 break;
             }
         }
@@ -196,21 +200,13 @@ fn a_snapshot_that_comes_back_counts_and_is_confirmed_whenever_the_repair_dies()
     let (original, sister, files) = with_sister();
     let repository = open(original.clone(), alive());
     let entry = repository.snapshots().unwrap().remove(0);
-    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
-    put_fence(&original, &repository.keys, &Fence { session, collector }).unwrap();
-    let settled = Settlement { session, collector, survivors: Vec::new() };
-    put_settlement(&original, &repository.keys, &settled).unwrap();
+    make_void(&repository, &entry);
     original.delete(&only(&original, names::SNAPSHOTS)).unwrap();
     // A pack that comes later than the snapshot, if it comes.
     original.delete(&content_pack(&original)).unwrap();
     for call in 0.. {
         let store = copy_of(&original);
-        let failing = FailingStore::new(store.clone(), Failure::From(call));
-        let opened = Repository::open(Arc::new(failing.clone()), &secret(), alive());
-        let repaired = opened.and_then(|repository| {
-            let lender = repository.open_sister(Arc::new(sister.clone()))?;
-            repository.repair_from(Some(&lender), APPLY, &Unobserved)
-        });
+        let (repaired, calls) = repair_and_fail(&store, &sister, Failure::From(call));
         let is_whole = named(&store, names::PACKS).len() == named(&sister, names::PACKS).len();
         let here = open(store.clone(), restarted()).snapshots().unwrap();
         let claims_to_be_whole = here.iter().any(|entry| !entry.unconfirmed);
@@ -219,7 +215,7 @@ fn a_snapshot_that_comes_back_counts_and_is_confirmed_whenever_the_repair_dies()
         let entries = open(store.clone(), restarted()).snapshots().unwrap();
         assert_eq!((entries.len(), entries[0].unconfirmed), (1, false), "call {call}");
         assert_snapshots(&open(store.clone(), restarted()), &snapshots(1, &files));
-        if repaired.is_ok() && failing.calls() <= call {
+        if repaired.is_ok() && calls <= call {
             break;
         }
     }

@@ -1,11 +1,8 @@
 //! Tests of repairs beside snapshots that a fence makes void: somebody may take them back, so what is here of them stays.
 
 use super::*;
-use crate::fence::{put_fence, put_settlement};
-use crate::fixtures::session_id;
-use crate::format::coord::{Fence, Settlement};
+use crate::fixtures::make_void;
 use crate::id::SnapshotId;
-use crate::repository::SnapshotEntry;
 
 /// The second of two snapshots is void, and one byte of a block rots that it alone needs.
 fn rotten() -> (MemoryStore, String, SnapshotId) {
@@ -25,13 +22,6 @@ fn rotten() -> (MemoryStore, String, SnapshotId) {
 fn many_files() -> Files {
     let content = |seed, len| crate::fixtures::seeded(seed, len);
     (0..12).map(|number| (format!("file {number:02}"), content(100 + number, 900_000))).collect()
-}
-
-fn make_void(repository: &Repository, entry: &SnapshotEntry) {
-    let (session, collector) = (entry.snapshot.session, session_id(0xcc));
-    put_fence(&*repository.store, &repository.keys, &Fence { session, collector }).unwrap();
-    let settled = Settlement { session, collector, survivors: Vec::new() };
-    put_settlement(&*repository.store, &repository.keys, &settled).unwrap();
 }
 
 /// Takes the snapshot back; answers the names of its files that are whole.
