@@ -17,7 +17,7 @@ use crate::format::coord::{
 };
 use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, FenceName};
-use crate::heard::{self, Heard};
+use crate::heard::{self, Heard, or_lost_on_disk};
 use crate::id::{SessionId, SnapshotId};
 use crate::keys::Keys;
 use crate::signer::{Judge, sign_object};
@@ -151,7 +151,7 @@ fn hear(store: &dyn Store, judge: &Judge, name: &str, part: FenceName) -> Result
         FenceName::Settlement(_) => ObjectKind::Settlement,
         FenceName::Acquittal(_) => ObjectKind::Acquittal,
     };
-    heard::hear((store, judge), (kind, name, "read fence"), |said| Ok(said.to_vec()))
+    or_lost_on_disk(heard::hear((store, judge), (kind, name, "read fence"), |said| Ok(said.to_vec())))
 }
 
 /// Puts a fence: whatever the session publishes from now on does not count. Whoever puts it settles the session next.

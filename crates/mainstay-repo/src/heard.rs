@@ -14,7 +14,7 @@ use crate::store::{Store, is_lost_on_disk};
 pub enum Heard<T> {
     /// Somebody has put it who may.
     Said(T),
-    /// It is damaged or cannot be read: somebody may have put it who may.
+    /// It is damaged, or lost on the disk: somebody may have put it who may.
     Perhaps,
     /// It is whole, and was signed by nobody who may: a stranger has put it.
     Nothing,
@@ -23,14 +23,13 @@ pub enum Heard<T> {
 /// Reads an object, of a kind and under a name, for the sake of what `verb` says.
 ///
 /// # Errors
-/// [`Error::Missing`], and what the store says.
+/// [`Error::Missing`], and what the store says: what cannot be read at this moment is not damaged.
 pub fn hear<T>(
     (store, judge): (&dyn Store, &Judge),
     (kind, name, verb): (ObjectKind, &str, &'static str),
     decode: impl FnOnce(&[u8]) -> Decoded<T>,
 ) -> Result<Heard<T>> {
     let bytes = match read_object(store, name, verb) {
-        Err(Error::Store { source, .. }) if is_lost_on_disk(&source) => return Ok(Heard::Perhaps),
         Err(error) if error.kind() == Kind::Corrupt => return Ok(Heard::Perhaps),
         bytes => bytes?,
     };
@@ -39,4 +38,12 @@ pub fn hear<T>(
         Err(_) if judge.is_whole(kind, &bytes) => Heard::Nothing,
         Err(_) => Heard::Perhaps,
     })
+}
+
+/// The same for whoever has to go on where a disk cannot give an object, now or ever.
+pub fn or_lost_on_disk<T>(heard: Result<Heard<T>>) -> Result<Heard<T>> {
+    match heard {
+        Err(Error::Store { source, .. }) if is_lost_on_disk(&source) => Ok(Heard::Perhaps),
+        heard => heard,
+    }
 }

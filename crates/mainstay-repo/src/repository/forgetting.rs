@@ -38,7 +38,7 @@ impl Repository {
         self.put_mark(&self.mark_of_arrival(id, session))
     }
 
-    /// The same in the place of whatever mark there is, one that is damaged or cannot be read among them: from now on the snapshot is not
+    /// The same in the place of whatever mark there is, one that is damaged among them: from now on the snapshot is not
     /// forgotten, and nobody relies on it.
     pub(crate) fn take_back_mark(&self, id: SnapshotId) -> Result<()> {
         self.replace_mark(&self.mark_of_arrival(id, None))

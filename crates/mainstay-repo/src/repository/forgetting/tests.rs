@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::fixtures::bad_sectors::{BadSectors, Sector};
 use crate::fixtures::beside::{another, within};
 use crate::fixtures::{
     FailingStore, Failure, alive, back_up, copy_files, copy_of, create, files_of, holder, named, open, process,
@@ -169,4 +170,14 @@ fn a_backup_goes_on_from_nothing_that_was_removed_and_is_there_again() {
     let session = Session::begin(&repository, Sharing::Shared).unwrap();
     let again = session.listing().entries.iter().find(|entry| entry.id == first.id).unwrap();
     assert!(again.unconfirmed);
+}
+
+#[test]
+fn a_mark_that_the_disk_does_not_give_at_this_moment_is_an_error_and_not_taken_for_damaged() {
+    let (store, id) = with_an_unconfirmed_snapshot();
+    another(&store).forget(id, 0).unwrap();
+    let mark = names::trash(id);
+    let repository = open(BadSectors::new(store, &mark, 60..61, Sector::Unreadable), alive());
+    assert!(matches!(repository.marks(), Err(Error::Store { name, .. }) if name == mark));
+    repository.prune().unwrap_err();
 }
