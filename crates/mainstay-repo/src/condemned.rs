@@ -14,13 +14,12 @@ use crate::pack_reader::read_object;
 use crate::signer::Judge;
 use crate::store::Store;
 
-/// The list of packs that came back, until a prune has put one.
-const RETURNED: TableId = TableId([0; TableId::LEN]);
-
 /// The condemned lists of a repository, as they were listed.
 #[derive(Debug, Default)]
 pub struct CondemnedLists {
     pub lists: Vec<Condemned>,
+    /// Packs that came back, and that no list names until a prune has put one.
+    pub returned: Vec<CondemnedPack>,
     /// Lists that are damaged: what they doom is not known.
     pub unreadable: Vec<Error>,
     /// Sessions of whose data keys no wrap is there that no list names.
@@ -77,27 +76,21 @@ impl CondemnedLists {
         let known = self.packs();
         let packs = packs.into_iter().filter_map(|name| names::parse_pack(name).ok());
         let returned = packs.filter(|(id, _)| removed.contains(*id) && !known.contains(id));
-        let packs: Vec<CondemnedPack> = returned.map(|(id, session)| CondemnedPack { id, session }).collect();
-        let is_any = !packs.is_empty();
-        if is_any {
-            let (snapshots, considered, keys) = (Vec::new(), Vec::new(), Vec::new());
-            self.lists.push(Condemned { id: RETURNED, packs, snapshots, considered, keys });
-        }
-        is_any
-    }
-
-    /// The lists that are in the store, and packs that came back and that none of them names.
-    pub fn put_and_returned(&self) -> (impl Iterator<Item = &Condemned>, &[CondemnedPack]) {
-        let returned = self.lists.iter().find(|list| list.id == RETURNED);
-        (self.lists.iter().filter(|list| list.id != RETURNED), returned.map_or(&[], |list| &list.packs))
+        self.returned.extend(returned.map(|(id, session)| CondemnedPack { id, session }));
+        !self.returned.is_empty()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.lists.is_empty()
+        self.lists.is_empty() && self.returned.is_empty()
     }
 
     pub fn ids(&self) -> Vec<TableId> {
         self.lists.iter().map(|list| list.id).collect()
+    }
+
+    /// Whether whoever put each list, and moved what is needed of its packs, knew a snapshot.
+    pub fn have_all_considered(&self, snapshot: SnapshotId) -> bool {
+        self.returned.is_empty() && self.lists.iter().all(|list| list.considered.contains(&snapshot))
     }
 
     /// Whether the data keys of a session are doomed, and no wrap of them is there that is not.
@@ -114,8 +107,13 @@ impl CondemnedLists {
         self.lists.iter().flat_map(|list| &list.snapshots).map(|snapshot| snapshot.id).collect()
     }
 
+    /// All doomed packs.
+    pub fn each_pack(&self) -> impl Iterator<Item = &CondemnedPack> {
+        self.lists.iter().flat_map(|list| &list.packs).chain(&self.returned)
+    }
+
     pub fn packs(&self) -> HashSet<PackId> {
-        self.lists.iter().flat_map(|list| &list.packs).map(|pack| pack.id).collect()
+        self.each_pack().map(|pack| pack.id).collect()
     }
 }
 

@@ -12,16 +12,16 @@ use std::collections::{HashMap, HashSet};
 
 use crate::error::{Error, Result};
 use crate::format::coord::{
-    Acquittal, Fence, Settlement, decode_acquittal, decode_settlement, encode_acquittal, encode_fence,
+    Acquittal, Fence, Settlement, decode_acquittal, decode_fence, decode_settlement, encode_acquittal, encode_fence,
     encode_settlement,
 };
 use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, FenceName};
-use crate::heard::{self, Heard, or_lost_on_disk};
+use crate::heard::{Heard, hear_kept};
 use crate::id::{SessionId, SnapshotId};
 use crate::keys::Keys;
 use crate::signer::{Judge, sign_object};
-use crate::store::Store;
+use crate::store::{Store, each};
 
 /// Every fence and settlement of a repository, as it was listed.
 #[derive(Default)]
@@ -30,6 +30,8 @@ pub struct Fences {
     fenced: HashSet<SessionId>,
     /// Of each settled session the snapshots that all its settlements name.
     survivors: HashMap<SessionId, HashSet<SnapshotId>>,
+    /// Sessions of which a settlement cannot be read: which of their snapshots it does not name is not known.
+    unread: HashSet<SessionId>,
     /// Of each session the snapshots that were acquitted, by who did. Where one cannot be read nobody knows which snapshot counts, so none of
     /// that session is void.
     acquitted: HashMap<SessionId, HashMap<SessionId, Option<SnapshotId>>>,
@@ -40,18 +42,25 @@ impl Fences {
     /// acquittal counts for every snapshot that it may be about.
     pub fn read(store: &dyn Store, judge: &Judge) -> Result<Self> {
         let mut fences = Self::default();
-        for object in list(store, names::FENCES)? {
-            let Ok((session, part)) = names::parse_fence(&object.name) else { continue };
-            let heard = hear(store, judge, &object.name, part)?;
+        let listed = list(store, names::FENCES)?.into_iter();
+        let named: Vec<_> =
+            listed.filter_map(|object| Some((names::parse_fence(&object.name).ok()?, object.name))).collect();
+        let heard = each(store, &named, |(place, name)| hear((store, judge), name, *place));
+        for (((session, part), _), heard) in named.into_iter().zip(heard) {
+            let heard = match heard {
+                // Given up since it was listed.
+                Err(Error::Missing { .. }) => continue,
+                heard => heard?,
+            };
             if matches!(heard, Heard::Nothing) {
                 continue;
             }
             fences.fenced.insert(session);
             match (part, heard) {
-                (FenceName::Settlement(collector), Heard::Said(said)) => {
-                    let settled = decode_settlement((session, collector), &said);
-                    settled.into_iter().for_each(|settled| fences.add(settled));
-                }
+                (FenceName::Settlement(collector), heard) => match settlement((session, collector), &heard) {
+                    Some(settled) => fences.add(settled),
+                    None => drop(fences.unread.insert(session)),
+                },
                 (FenceName::Acquittal(by), heard) => fences.acquit((session, by), &heard),
                 _ => {}
             }
@@ -72,7 +81,7 @@ impl Fences {
             if self.acquitted.get(&session).is_some_and(is_known) {
                 continue;
             }
-            match hear(store, judge, &object.name, part) {
+            match hear((store, judge), &object.name, (session, part)) {
                 // Given up, or dropped, since it was listed.
                 Err(Error::Missing { .. }) | Ok(Heard::Nothing) => {}
                 heard => self.acquit((session, by), &heard?),
@@ -126,6 +135,12 @@ impl Fences {
         self.is_settled_away(session, snapshot) && self.acquittals_of(session).all(|acquitted| acquitted.is_some())
     }
 
+    /// Whether it counts only because something cannot be read that may say that it does not: a collector may have acted by that.
+    pub fn is_doubtful(&self, session: SessionId, snapshot: SnapshotId) -> bool {
+        let is_settled_away = self.is_settled_away(session, snapshot) && !self.is_void(session, snapshot);
+        is_settled_away || self.unread.contains(&session) && !self.is_acquitted(session, snapshot)
+    }
+
     /// Whether it would be void if what cannot be read of acquittals were not there.
     pub fn is_settled_away(&self, session: SessionId, snapshot: SnapshotId) -> bool {
         let came_after = self.survivors.get(&session).is_some_and(|survivors| !survivors.contains(&snapshot));
@@ -133,25 +148,40 @@ impl Fences {
     }
 }
 
+fn settlement(names: (SessionId, SessionId), heard: &Heard<Vec<u8>>) -> Option<Settlement> {
+    match heard {
+        Heard::Said(said) => decode_settlement(names, said).ok(),
+        Heard::Perhaps | Heard::Nothing => None,
+    }
+}
+
 /// Whether anybody has fenced this session.
 pub fn is_fenced(store: &dyn Store, judge: &Judge, session: SessionId) -> Result<bool> {
     for object in list(store, &format!("{}{session}/", names::FENCES))? {
         // Under a name that says nothing there may be a fence too.
-        let Ok((_, part)) = names::parse_fence(&object.name) else { return Ok(true) };
-        if !matches!(hear(store, judge, &object.name, part)?, Heard::Nothing) {
-            return Ok(true);
+        let Ok(place) = names::parse_fence(&object.name) else { return Ok(true) };
+        match hear((store, judge), &object.name, place) {
+            Ok(Heard::Nothing) => {}
+            Ok(_) | Err(Error::Missing { .. }) => return Ok(true),
+            Err(error) => return Err(error),
         }
     }
     Ok(false)
 }
 
-fn hear(store: &dyn Store, judge: &Judge, name: &str, part: FenceName) -> Result<Heard<Vec<u8>>> {
-    let kind = match part {
-        FenceName::Fence(_) => ObjectKind::Fence,
-        FenceName::Settlement(_) => ObjectKind::Settlement,
-        FenceName::Acquittal(_) => ObjectKind::Acquittal,
+/// What one of them says is true for good, if it says it under its own name.
+fn hear(by: (&dyn Store, &Judge), name: &str, (session, part): (SessionId, FenceName)) -> Result<Heard<Vec<u8>>> {
+    let (kind, verb) = match part {
+        FenceName::Fence(_) => (ObjectKind::Fence, "read fence"),
+        FenceName::Settlement(_) => (ObjectKind::Settlement, "read settlement"),
+        FenceName::Acquittal(_) => (ObjectKind::Acquittal, "read acquittal"),
     };
-    or_lost_on_disk(heard::hear((store, judge), (kind, name, "read fence"), |said| Ok(said.to_vec())))
+    let is_its_own = |said: &Vec<u8>| match part {
+        FenceName::Fence(collector) => decode_fence((session, collector), said).is_ok(),
+        FenceName::Settlement(collector) => decode_settlement((session, collector), said).is_ok(),
+        FenceName::Acquittal(by) => decode_acquittal((session, by), said).is_ok(),
+    };
+    hear_kept(by, (kind, name, verb), |said| Ok(said.to_vec()), is_its_own)
 }
 
 /// Puts a fence: whatever the session publishes from now on does not count. Whoever puts it settles the session next.

@@ -8,6 +8,7 @@ pub mod damage;
 pub mod effort;
 mod failing_store;
 mod files;
+pub mod keeping;
 
 pub use failing_store::{FailingStore, Failure};
 pub use files::{Files, assert_snapshots, back_up, back_up_as, draft, files_of, node, read_back, store_files};

@@ -8,6 +8,7 @@ mod copies;
 mod data_keys;
 
 use std::collections::VecDeque;
+use std::io;
 use std::ops::{ControlFlow, Range};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,12 +39,19 @@ type CachedBlock = ((BlockId, BlockKind), Arc<OpenBlock>);
 
 /// Reads a small object whole.
 pub(crate) fn read_object(store: &dyn Store, name: &str, verb: &'static str) -> Result<Vec<u8>> {
-    store.read(name, limits::object_len(name)).map_err(|source| {
-        if is_absent(&source) {
-            return Error::Missing { verb, name: name.to_owned() };
-        }
-        Error::Store { verb, name: name.to_owned(), source }
-    })
+    store.read(name, limits::object_len(name)).map_err(|source| unread(source, name, verb))
+}
+
+/// The same by what is kept of it near.
+pub(crate) fn read_kept_object(store: &dyn Store, name: &str, verb: &'static str) -> Result<Vec<u8>> {
+    store.read_kept(name, limits::object_len(name)).map_err(|source| unread(source, name, verb))
+}
+
+fn unread(source: io::Error, name: &str, verb: &'static str) -> Error {
+    match is_absent(&source) {
+        true => Error::Missing { verb, name: name.to_owned() },
+        false => Error::Store { verb, name: name.to_owned(), source },
+    }
 }
 
 /// What gives what can be had of a block that is in no pack.

@@ -145,9 +145,8 @@ impl Repository {
         // Nobody was told of these: they go when they have been held as long as forgotten ones.
         let mut void = inventory.snapshots.void.iter().map(ProvedSnapshot::id);
         void.try_for_each(|id| self.forget_void(id, (self.liveness.now)()))?;
-        let (mut lists, returned) = around.condemned.put_and_returned();
-        removal.returned(returned)?;
-        lists.try_for_each(|list| removal.finish(list))?;
+        removal.returned(&around.condemned.returned)?;
+        around.condemned.lists.iter().try_for_each(|list| removal.finish(list))?;
         removal.dead(&inventory.snapshots.forgotten, &plan.delete)?;
         let moved = Repack { repository: self, inventory: &inventory, session, observer }.run(&plan.repack)?;
         observer.phase(PrunePhase::Finish);

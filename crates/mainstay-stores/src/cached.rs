@@ -1,8 +1,8 @@
 //! A store whose lasting objects are kept near.
 //!
 //! Owns what is kept: snapshots, reference maps, tables of the index, wrapped keys, and what is asked for as something to keep:
-//! trees. All of them are written once, so that a copy is as good as the object; whether an object is there is asked of the
-//! store itself. Never keeps key slots, leases or marks. For backups and those who read; whoever looks whether objects are
+//! trees, and what was signed and is true for good, as a fence is. A copy of them is as good as the object; whether an object is there is asked of the
+//! store itself. Never keeps key slots or leases. For backups and those who read; whoever looks whether objects are
 //! sound goes to the store.
 
 use std::collections::HashMap;
@@ -115,16 +115,17 @@ impl Layer for Cached {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-        if !is_lasting(name) {
-            return self.store.read(name, limit);
-        }
+        if is_lasting(name) { self.read_kept(name, limit) } else { self.store.read(name, limit) }
+    }
+
+    fn read_kept(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
         if let Some(len) = self.known(name).filter(|len| *len <= limit.min(LONGEST)) {
             let mut bytes = vec![0; len as usize];
             if self.near.read_at(name, 0, &mut bytes) {
                 return Ok(bytes);
             }
         }
-        let bytes = self.store.read(name, limit)?;
+        let bytes = self.store.read_kept(name, limit)?;
         self.near.keep(name, bytes.len() as u64, 0, &bytes);
         Ok(bytes)
     }

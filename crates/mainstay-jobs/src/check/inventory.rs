@@ -320,7 +320,9 @@ fn read_snapshots(
         match repository.read_snapshot(source, sequence, id) {
             Ok(snapshot) => {
                 let is_void = fences.is_void(snapshot.session, id);
-                let (forgotten, unconfirmed) = (marks.forgotten.contains(&id), marks.unconfirmed.contains(&id));
+                let is_doubtful = fences.is_doubtful(snapshot.session, id);
+                let (forgotten, unconfirmed) =
+                    (marks.forgotten.contains(&id), is_doubtful || marks.unconfirmed.contains(&id));
                 let entry = SnapshotEntry { id, snapshot, forgotten, unconfirmed };
                 // Nobody was told of one that came after the fence of its session; it goes with a prune.
                 if is_void { void.push(entry) } else { entries.push(entry) }
@@ -348,12 +350,12 @@ fn note_void(repository: &Repository, entry: &SnapshotEntry) -> Finding {
     Finding::note(names::snapshot(place.source, place.sequence, place.id), problem).in_snapshots([entry.id])
 }
 
-/// Who let it count was taken for dead before it could say so.
+/// Who let it count was taken for dead before it could say so, or what says that it counts cannot be read.
 fn note_unconfirmed(repository: &Repository, entry: &SnapshotEntry) -> Finding {
     let place = repository.place_of(entry);
     let problem = format!(
-        "nobody has confirmed that all it needs is here, since who brought it, or brought it back, did not come to the end: the next \
-         synchronisation does, or `mainstay repair`, or `mainstay undelete {}`",
+        "nobody has confirmed that all it needs is here, since who brought it, or brought it back, did not come to the end, or what says that \
+         it counts is damaged: the next synchronisation confirms it, or `mainstay repair`, or `mainstay undelete {}`",
         entry.id.short()
     );
     Finding::note(names::snapshot(place.source, place.sequence, place.id), problem).in_snapshots([entry.id])

@@ -103,7 +103,8 @@ pub enum Forgotten {
 ///
 /// # Errors
 /// When the store does not answer.
-pub fn standing(to: &Repository, held: Vec<SnapshotEntry>) -> Result<Vec<SnapshotEntry>> {
+pub fn standing(to: &Repository, mut held: Vec<SnapshotEntry>) -> Result<Vec<SnapshotEntry>> {
+    to.removed()?.doubt_what_came_back(&mut held);
     // Packs before the index, as a session does it.
     let packs = to.list_packs()?;
     let index = to.index()?;

@@ -1,6 +1,7 @@
 //! Tests of fences: who counts, and what of theirs.
 
 use super::*;
+use crate::fixtures::keeping::Keeping;
 use crate::fixtures::{holder, session_id};
 use crate::store::MemoryStore;
 
@@ -152,4 +153,35 @@ fn a_damaged_acquittal_makes_nothing_void_and_makes_nothing_count() {
     let fences = Fences::read(&store, &judge).unwrap();
     assert!(!fences.is_void(session_id(1), snapshot(7)) && !fences.is_void(session_id(1), snapshot(9)));
     assert!(fences.needs_acquittal(session_id(1), snapshot(7)));
+}
+
+#[test]
+fn what_a_fence_says_is_read_once_by_whoever_keeps_it() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    put_fence(&store, &keys, &Fence { session: session_id(1), collector: session_id(2) }).unwrap();
+    settle((&store, &keys), 2, &[7]);
+    let near = Keeping::over(&store);
+    store.take_calls();
+    let read = || {
+        assert!(Fences::read(&near, &judge).unwrap().is_void(session_id(1), snapshot(8)));
+        store.take_calls().iter().filter(|call| matches!(call, crate::store::Call::Read { .. })).count()
+    };
+    assert_eq!([read(), read()], [2, 0]);
+}
+
+#[test]
+fn what_is_said_under_the_name_of_another_is_not_kept_in_the_place_of_the_true_word() {
+    let (store, keys) = (MemoryStore::default(), holder());
+    let judge = Judge::new(keys.config().repository);
+    settle((&store, &keys), 2, &[]);
+    let (true_word, name) =
+        (names::settlement(session_id(1), session_id(2)), names::settlement(session_id(3), session_id(2)));
+    store.put(&name, &store.read(&true_word, 1000).unwrap()).unwrap();
+    let near = Keeping::over(&store);
+    assert!(!Fences::read(&near, &judge).unwrap().is_settled(session_id(3)));
+    store.delete(&name).unwrap();
+    let settled = Settlement { session: session_id(3), collector: session_id(2), survivors: Vec::new() };
+    put_settlement(&store, &keys, &settled).unwrap();
+    assert!(Fences::read(&near, &judge).unwrap().is_settled(session_id(3)));
 }

@@ -136,7 +136,7 @@ fn rescue_condemned(
     collector: SessionId,
     needs: &Needs,
 ) -> Result<(BlockSet, HashSet<PackId>)> {
-    let condemned = listed_packs(repository, around.condemned.lists.iter().flat_map(|list| &list.packs))?;
+    let condemned = listed_packs(repository, around.condemned.each_pack())?;
     let mut lacking = HashSet::new();
     for pack in &condemned {
         match repository.read_pack_listing(pack) {

@@ -31,7 +31,9 @@ impl Surroundings {
         let mut open = repository.leases().open_leases(SessionId([0; 16]))?;
         open.known.retain(|lease| !lease.gone && !lease.silent);
         open.unknown.clear();
-        Ok(Self { condemned: CondemnedLists::default(), packs, open })
+        let mut condemned = CondemnedLists::default();
+        condemned.add_returned(&repository.removed()?.packs, &packs);
+        Ok(Self { condemned, packs, open })
     }
 
     /// Looks around, and fences the sessions that are gone, silent, or not to be known.

@@ -46,10 +46,10 @@ impl Repository {
         let is_void = every.void.iter().any(|entry| entry.id() == id);
         let entry = every.entries.into_iter().chain(every.void).find(|entry| entry.id() == id);
         let entry = entry.ok_or_else(|| Error::Missing { verb: "undelete snapshot", name: id.to_string() })?;
-        let is_acquitted = self.fences()?.needs_acquittal(entry.signed.session, id);
+        let needs_acquittal = self.fences()?.needs_acquittal(entry.signed.session, id);
         // Nobody has seen to what it needs, or whoever did was taken for gone.
         let is_doubtful = is_void || entry.unconfirmed;
-        if !entry.forgotten && !is_doubtful && !is_acquitted {
+        if !entry.forgotten && !is_doubtful && !needs_acquittal {
             return Err(Error::Invalid(format!("undelete snapshot {}: it is not forgotten", id.short())));
         }
         refuse_past_saving(self, &mut condemned, id)?;
@@ -61,7 +61,7 @@ impl Repository {
             // Whoever thinned blocks may not have known it.
             require_every_part(self, &entry, condemned.packs())?;
         }
-        Ok(Secured { signed: entry.signed, is_acquitted })
+        Ok(Secured { signed: entry.signed, needs_acquittal })
     }
 
     /// Lets a snapshot count of which everything is secured.
@@ -69,7 +69,7 @@ impl Repository {
         let id = secured.signed.place.id;
         // From now on, or from the acquittal on, it counts, and nobody has confirmed it: should this session be gone by then, it may lack something.
         self.take_back_mark(id)?;
-        if secured.is_acquitted {
+        if secured.needs_acquittal {
             acquit(self, &secured.signed, session)?;
         }
         // Publish, then look: a collector that disregarded this session may have seen the mark.
@@ -101,8 +101,8 @@ pub fn refuse_past_saving(repository: &Repository, condemned: &mut CondemnedList
 /// A snapshot that is to come back, and has everything that it needs.
 struct Secured {
     signed: SignedSnapshot,
-    /// Whether it will be.
-    is_acquitted: bool,
+    /// Its session is fenced.
+    needs_acquittal: bool,
 }
 
 /// Makes a snapshot count that would be void, for a session that has secured what it needs.

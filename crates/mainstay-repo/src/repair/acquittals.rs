@@ -66,8 +66,10 @@ fn acquit_anew(repository: &Repository, entry: &ProvedSnapshot, (by, mode): (Ses
     if mode == RepairMode::Show {
         return Ok(());
     }
+    repository.begin_to_count(entry.id(), None)?;
     acquit(repository, &entry.signed, by)?;
-    refuse_if_fenced(repository, by)
+    refuse_if_fenced(repository, by)?;
+    repository.confirm_counting(entry.id())
 }
 
 /// Publish, then look: a collector that disregarded this repair may have removed what it relied on.

@@ -53,7 +53,9 @@ pub struct Packs {
 
 /// Reads every pack.
 pub fn inspect(repository: &Repository, around: &Surroundings, observer: &dyn PruneObserver) -> Result<Packs> {
-    let condemned = repository.condemned()?.packs();
+    // By lists that were put since, too.
+    let mut condemned = repository.condemned()?.packs();
+    condemned.extend(around.condemned.packs());
     let mut listed = repository.list_packs()?;
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     observer.expect(listed.len() as u64, listed.iter().map(|pack| pack.len).sum());

@@ -12,7 +12,7 @@ use crate::prune::acquit;
 use crate::repository::{Repository, SnapshotPlace, store_error};
 use crate::store::is_absent;
 
-/// Marks a snapshot that is gone here, before the repair whose session is `by` puts it back. What a sister lends and is void was here and
+/// Marks a snapshot that is gone here, or void, before the repair whose session is `by` puts it back. What a sister lends and is void was here and
 /// counted, as its map tells, before its object and the end of its lease were lost: it is acquitted before it comes, since nobody would do that
 /// after a repair that dies in between.
 pub fn let_count(
@@ -22,12 +22,16 @@ pub fn let_count(
     by: SessionId,
 ) -> Result<()> {
     let Ok((source, sequence, id)) = names::parse_snapshot(name) else { return Ok(()) };
-    match repository.store.len(name) {
-        Err(error) if is_absent(&error) => repository.begin_to_count(id, Some(by))?,
-        len => drop(len.map_err(|source| store_error("read", name, source))?),
-    }
+    let is_gone = match repository.store.len(name) {
+        Err(error) if is_absent(&error) => true,
+        len => len.map(|_| false).map_err(|source| store_error("read", name, source))?,
+    };
     let signed = lender.read_proof(SnapshotPlace { source, sequence, id })?;
-    if means == Means::Sister && repository.fences()?.is_void(signed.session, id) {
+    let is_void = repository.fences()?.is_void(signed.session, id);
+    if is_gone || is_void {
+        repository.begin_to_count(id, Some(by))?;
+    }
+    if means == Means::Sister && is_void {
         acquit(repository, &signed, by)?;
     }
     Ok(())
@@ -40,6 +44,10 @@ pub fn confirm(repository: &Repository, by: SessionId) -> Result<()> {
     for entry in every.entries.iter().filter(|entry| entry.unconfirmed && !entry.forgotten) {
         match secure_anew(repository, entry, (by, RepairMode::Apply)) {
             Ok(()) => {
+                if repository.fences()?.is_doubtful(entry.signed.session, entry.id()) {
+                    repository.begin_to_count(entry.id(), None)?;
+                    acquit(repository, &entry.signed, by)?;
+                }
                 refuse_if_fenced(repository, by)?;
                 repository.confirm_counting(entry.id())?;
             }

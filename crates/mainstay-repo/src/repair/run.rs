@@ -14,6 +14,7 @@ use super::small::PutAway;
 use super::treat::Treatment;
 use super::{Loss, Means, OnLoss, RepairMode, RepairOptions, RepairReport, Repaired};
 use super::{maps, sidecars, sister};
+use crate::condemned::CondemnedLists;
 use crate::error::{Error, Kind, Result};
 use crate::format::coord::CondemnedPack;
 use crate::format::names;
@@ -213,11 +214,11 @@ impl<'r> Run<'r> {
         // What others have condemned is theirs to tell.
         self.report.waiting_packs = removal.waiting_packs;
         let has_to_stay = |packs: &[CondemnedPack]| packs.iter().any(|pack| stay.contains(&pack.id));
-        let (lists, returned) = self.around.condemned.put_and_returned();
+        let CondemnedLists { lists, returned, .. } = &self.around.condemned;
         if !has_to_stay(returned) {
             removal.returned(returned)?;
         }
-        for list in lists.filter(|list| !has_to_stay(&list.packs)) {
+        for list in lists.iter().filter(|list| !has_to_stay(&list.packs)) {
             removal.finish(list)?;
         }
         removal.finished_lists()?;

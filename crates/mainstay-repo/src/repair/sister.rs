@@ -64,7 +64,7 @@ pub fn take_small(
         name == names::CONFIG || TAKEN.iter().any(|folder| name.starts_with(folder)) || names::is_acquittal(name)
     };
     let damaged: BTreeSet<String> =
-        small::damaged_twice(repository, small::is_replaceable)?.into_iter().filter(is_taken).collect();
+        small::damaged_twice(repository, small::is_damaged)?.into_iter().filter(is_taken).collect();
     let mut wanted = damaged.clone();
     wanted.extend(missing_keys(repository, &sound, &damaged)?);
     wanted.extend(missing_slots(repository, &sound, means)?);

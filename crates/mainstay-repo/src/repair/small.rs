@@ -105,14 +105,11 @@ pub fn damaged_twice(repository: &Repository, is_damage: fn(&Error) -> bool) -> 
     Ok(damages.into_iter().filter(|object| again.contains(object)).collect())
 }
 
-/// What cannot be read at this moment is not damaged.
-fn is_damaged(error: &Error) -> bool {
-    error.kind() == Kind::Corrupt
-}
-
-/// The same for whoever has other bytes to put in the place, and takes nothing away: a place that the disk cannot read is damaged, too.
-pub fn is_replaceable(error: &Error) -> bool {
-    is_damaged(error) || matches!(error, Error::Store { source, .. } if is_bad_sector(source))
+/// What a disk cannot read, whenever it is asked, is damaged. What is sealed by secrets that were drawn since this repair opened the repository
+/// is not.
+pub fn is_damaged(error: &Error) -> bool {
+    let is_newer = Error::tells_of_newer_secrets(&error.to_string());
+    error.kind() == Kind::Corrupt && !is_newer || matches!(error, Error::Store { source, .. } if is_bad_sector(source))
 }
 
 /// Whether another wrap of the same keys opens, and this one does not.

@@ -9,9 +9,10 @@ use super::{Repository, delete, list, put, store_error};
 use crate::error::{Error, Result};
 use crate::format::envelope::ObjectKind;
 use crate::format::{coord, names};
-use crate::heard::{Heard, hear};
+use crate::heard::{Heard, hear, hear_kept};
 use crate::id::{SessionId, SnapshotId};
 use crate::signer::sign_object;
+use crate::store::each;
 
 /// What marks say of snapshots.
 #[derive(Clone, Default)]
@@ -20,6 +21,9 @@ pub struct Marks {
     /// Those that nobody has confirmed yet, if they count: whoever lets one count has it marked until it has looked for its fence.
     pub unconfirmed: HashSet<SnapshotId>,
 }
+
+/// How a mark is read.
+type HearMark = fn(&Repository, SnapshotId) -> Result<Heard<coord::Trash>>;
 
 impl Repository {
     /// Marks a snapshot as forgotten; the next prune removes it.
@@ -102,6 +106,17 @@ impl Repository {
         }
     }
 
+    /// The same for whoever deletes nothing: that a user has forgotten a snapshot is taken from what is kept near, as long as a mark of it is listed.
+    /// If that says something else by now, the snapshot is one that nobody has confirmed, and nobody relies on either.
+    fn hear_kept_mark(&self, id: SnapshotId) -> Result<Heard<coord::Trash>> {
+        let object = (ObjectKind::Trash, &*names::trash(id), "read trash mark");
+        let decode = |said: &[u8]| coord::decode_trash(id, said);
+        match hear_kept((&*self.store, &self.judge), object, decode, |mark| !mark.is_of_void()) {
+            Err(Error::Missing { .. }) => Ok(Heard::Nothing),
+            heard => heard,
+        }
+    }
+
     /// The snapshots that are marked as forgotten.
     pub fn marked(&self) -> Result<HashSet<SnapshotId>> {
         self.marks().map(|marks| marks.forgotten)
@@ -111,7 +126,14 @@ impl Repository {
     /// signed who may says nothing.
     pub fn marks(&self) -> Result<Marks> {
         let mut marks = Marks::default();
-        self.add_marks(&mut marks)?;
+        self.add_marks(&mut marks, Self::hear_mark)?;
+        Ok(marks)
+    }
+
+    /// The same as far as whoever deletes nothing has to know: a snapshot that was forgotten and is being undeleted may still be told as forgotten.
+    pub(super) fn kept_marks(&self) -> Result<Marks> {
+        let mut marks = Marks::default();
+        self.add_marks(&mut marks, Self::hear_kept_mark)?;
         Ok(marks)
     }
 
@@ -119,24 +141,23 @@ impl Repository {
     /// count.
     pub(super) fn unconfirmed_since(&self, before: &Marks) -> Result<HashSet<SnapshotId>> {
         let mut now = before.clone();
-        self.add_marks(&mut now)?;
+        self.add_marks(&mut now, Self::hear_mark)?;
         Ok(now.unconfirmed)
     }
 
     /// Adds what is said of snapshots of which nothing was known.
-    fn add_marks(&self, marks: &mut Marks) -> Result<()> {
-        for object in list(&*self.store, names::TRASH)? {
-            let id = object.name.strip_prefix(names::TRASH).and_then(|id| SnapshotId::from_hex(id).ok());
-            let Some(id) = id.filter(|id| !marks.forgotten.contains(id) && !marks.unconfirmed.contains(id)) else {
-                continue;
-            };
-            let (forgotten, unconfirmed) = match self.hear_mark(id)? {
+    fn add_marks(&self, marks: &mut Marks, hear: HearMark) -> Result<()> {
+        let listed = list(&*self.store, names::TRASH)?.into_iter();
+        let ids = listed.filter_map(|object| SnapshotId::from_hex(object.name.strip_prefix(names::TRASH)?).ok());
+        let new: Vec<_> = ids.filter(|id| !marks.forgotten.contains(id) && !marks.unconfirmed.contains(id)).collect();
+        for (id, heard) in new.iter().zip(each(&*self.store, &new, |id| hear(self, *id))) {
+            let (forgotten, unconfirmed) = match heard? {
                 Heard::Said(mark) => (!mark.is_of_void(), mark.is_of_unconfirmed()),
                 Heard::Perhaps => (false, true),
                 Heard::Nothing => (false, false),
             };
-            forgotten.then(|| marks.forgotten.insert(id));
-            unconfirmed.then(|| marks.unconfirmed.insert(id));
+            forgotten.then(|| marks.forgotten.insert(*id));
+            unconfirmed.then(|| marks.unconfirmed.insert(*id));
         }
         Ok(())
     }
@@ -145,17 +166,20 @@ impl Repository {
 /// What is to be put where a mark stands that says this; nothing if that may stay. What a user has forgotten stays forgotten, and what nobody has
 /// confirmed is not confirmed by being forgotten.
 fn in_the_place_of(known: &Heard<coord::Trash>, mark: &coord::Trash) -> Option<coord::Trash> {
-    let may_be_unconfirmed = match known {
-        Heard::Said(known) if !known.is_of_void() => return None,
-        // Whoever brings it is named, so that the mark outlives it.
+    let void = match known {
+        Heard::Said(known) if !known.is_of_void() => {
+            // Whoever brings it is named, so that the mark outlives it.
+            let is_said = known.is_of_unconfirmed() && (mark.session.is_none() || mark.session == known.session);
+            let forgotten = coord::Trash { void: Some(false), session: mark.session, ..known.clone() };
+            return (mark.is_of_void() && !is_said).then_some(forgotten);
+        }
         Heard::Said(known) if mark.is_of_void() && (mark.session.is_none() || mark.session == known.session) => {
             return None;
         }
-        Heard::Said(_) | Heard::Perhaps => true,
-        Heard::Nothing => false,
+        Heard::Said(_) | Heard::Perhaps => Some(false),
+        Heard::Nothing => None,
     };
-    let void = mark.void.or(may_be_unconfirmed.then_some(false));
-    Some(coord::Trash { void, ..mark.clone() })
+    Some(coord::Trash { void: mark.void.or(void), ..mark.clone() })
 }
 
 #[cfg(test)]

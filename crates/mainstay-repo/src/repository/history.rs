@@ -53,6 +53,12 @@ impl Removed {
         self.snapshots.get(&id).is_some_and(RemovedSnapshot::was_here)
     }
 
+    /// Says of these which are back since they were removed, by a copying of files or a sync that slept: they may lack what went with them, and
+    /// nobody has confirmed them since.
+    pub fn doubt_what_came_back(&self, entries: &mut [SnapshotEntry]) {
+        entries.iter_mut().for_each(|entry| entry.unconfirmed |= self.was_here(entry.id));
+    }
+
     pub(crate) fn snapshots(&self) -> impl Iterator<Item = &RemovedSnapshot> {
         self.snapshots.values()
     }

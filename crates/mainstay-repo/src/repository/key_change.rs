@@ -13,7 +13,7 @@ use crate::fence::{is_fenced, put_once};
 use crate::format::coord::{DoomedSlot, KeyChange, decode_key_change, encode_key_change};
 use crate::format::envelope::ObjectKind;
 use crate::format::names::{self, KeyChangeName};
-use crate::heard::{Heard, hear, or_lost_on_disk};
+use crate::heard::{Heard, hear};
 use crate::id::{SessionId, SlotId};
 use crate::keys::{KeySlot, Rights};
 use crate::signer::sign_object;
@@ -113,7 +113,7 @@ impl Repository {
 
     fn hear_key_change(&self, place: (SessionId, KeyChangeName), name: &str) -> Result<Heard<KeyChange>> {
         let object = (ObjectKind::KeyChange, name, "read change of keys");
-        match or_lost_on_disk(hear((&*self.store, &self.judge), object, |said| decode_key_change(place, said))) {
+        match hear((&*self.store, &self.judge), object, |said| decode_key_change(place, said)) {
             Err(Error::Missing { .. }) => Ok(Heard::Nothing),
             heard => heard,
         }

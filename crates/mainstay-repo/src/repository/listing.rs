@@ -10,6 +10,7 @@ use crate::format::names;
 use crate::format::snapshot::Snapshot;
 use crate::id::{SnapshotId, SourceId};
 use crate::keys::Right;
+use crate::store::{Object, each};
 
 /// A snapshot that is in the store and cannot be read.
 #[derive(Debug)]
@@ -121,8 +122,8 @@ impl Repository {
         // In the order of `list_snapshots`, for the same reasons.
         let marks = self.marks()?;
         let mut every = AllSnapshots::default();
-        for object in list(&*self.store, names::SNAPSHOTS)? {
-            match parse_place(&object.name).and_then(|place| self.read_counted_or_marked(place, &marks.forgotten)) {
+        for (object, read) in self.each_snapshot(|place| self.read_counted_or_marked(place, &marks.forgotten))? {
+            match read {
                 Ok(signed) => {
                     let id = signed.place.id;
                     let (forgotten, unconfirmed) = (marks.forgotten.contains(&id), marks.unconfirmed.contains(&id));
@@ -139,6 +140,9 @@ impl Repository {
         let arrived = self.unconfirmed_since(&marks)?;
         every.entries.iter_mut().for_each(|entry| entry.unconfirmed |= arrived.contains(&entry.id()));
         let is_void = |entry: &mut ProvedSnapshot| fences.is_void(entry.signed.session, entry.id());
+        every.entries.iter_mut().for_each(|entry| {
+            entry.unconfirmed |= fences.is_doubtful(entry.signed.session, entry.id());
+        });
         every.void = every.entries.extract_if(.., is_void).collect();
         for lost in std::mem::take(&mut every.lost) {
             let void = lost.place.map_or(Ok(None), |place| self.void_without_key(place, &fences))?;
@@ -151,6 +155,16 @@ impl Repository {
         }
         every.entries.sort_by_key(|entry| (entry.signed.place.source, entry.signed.place.sequence, entry.id()));
         Ok(every)
+    }
+
+    /// Reads what is listed, several at a time where the store is far away.
+    fn each_snapshot<T: Send>(
+        &self,
+        read: impl Fn(SnapshotPlace) -> Result<T> + Sync,
+    ) -> Result<impl Iterator<Item = (Object, Result<T>)>> {
+        let listed = list(&*self.store, names::SNAPSHOTS)?;
+        let answers = each(&*self.store, &listed, |object| parse_place(&object.name).and_then(&read));
+        Ok(listed.into_iter().zip(answers))
     }
 
     /// The same as [`Self::read_counted`]; of one that is marked the data key need not be there: whoever marked it has named it, and it goes with
@@ -181,10 +195,10 @@ impl Repository {
     /// Every snapshot, as far as this key may look.
     pub fn list_snapshots(&self) -> Result<Listing> {
         // Marks first: a mark goes after its snapshot, so what is listed and has none is not about to vanish.
-        let marks = self.marks()?;
+        let marks = self.kept_marks()?;
         let mut listing = Listing::default();
-        for object in list(&*self.store, names::SNAPSHOTS)? {
-            match parse_place(&object.name).and_then(|place| self.read_as_allowed(place)) {
+        for (object, read) in self.each_snapshot(|place| self.read_as_allowed(place))? {
+            match read {
                 Ok(Looked::Read(snapshot)) => listing.entries.push(SnapshotEntry {
                     forgotten: marks.forgotten.contains(&snapshot.0),
                     unconfirmed: marks.unconfirmed.contains(&snapshot.0),
@@ -210,6 +224,9 @@ impl Repository {
         let arrived = self.unconfirmed_since(&marks)?;
         listing.entries.iter_mut().for_each(|entry| entry.unconfirmed |= arrived.contains(&entry.id));
         let is_void = |entry: &mut SnapshotEntry| fences.is_void(entry.snapshot.session, entry.id);
+        listing.entries.iter_mut().for_each(|entry| {
+            entry.unconfirmed |= fences.is_doubtful(entry.snapshot.session, entry.id);
+        });
         listing.void = listing.entries.extract_if(.., is_void).collect();
         listing.proved.retain(|signed| !fences.is_void(signed.session, signed.place.id));
         order_by_history(&mut listing.entries);

@@ -16,6 +16,7 @@ mod known;
 mod packer;
 mod permits;
 mod rescue;
+mod true_copies;
 mod twins;
 mod under_way;
 
@@ -49,6 +50,7 @@ use known::{KnownChunks, Place};
 use packer::Packer;
 pub use permits::Permits;
 pub(crate) use rescue::{Copies, Wanted, listed_packs, rescue};
+pub(crate) use true_copies::TrueCopies;
 pub(crate) use twins::Twins;
 
 /// What a session may use of what is there.
@@ -116,8 +118,7 @@ impl<'r> Session<'r> {
         );
         let (open, mut listing) = (open?, listing?);
         let (index, lost_packs, removed) = present_index(repository, &packs?, &open, &mut condemned)?;
-        // What was removed and is there again, by a copying of files or a sync that slept, may lack what went with it.
-        listing.entries.iter_mut().for_each(|entry| entry.unconfirmed |= removed.was_here(entry.id));
+        removed.doubt_what_came_back(&mut listing.entries);
         repository.keep_secrets()?;
         let (data_key, stored) = repository.keys.new_data_key(id)?;
         let name = names::data_key(id, stored.generation());
@@ -455,4 +456,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -20,6 +20,7 @@ use crate::pack_reader::{BlockReader, OpenBlock, PackListing};
 use crate::pack_writer::{PackWriter, SealedBlock};
 use crate::parity::is_whole_pack;
 use crate::repository::{Repository, list};
+use crate::session::TrueCopies;
 use crate::store::{Object, is_absent};
 
 /// Blocks that a session relies on, and what it knows of them.
@@ -47,7 +48,7 @@ impl Wanted<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        let packs = listed_packs(repository, condemned.lists.iter().flat_map(|list| &list.packs))?;
+        let packs = listed_packs(repository, condemned.each_pack())?;
         rescue((repository, repository), session, &packs, |_, row, _| Ok(missing.contains(&row.block)))?;
         let mut missing = self.without_good_copy(repository, condemned)?.into_iter();
         // Of what was given up there may be nothing to be had.
@@ -68,16 +69,20 @@ impl Wanted<'_> {
         let is_there = |copy: &BlockPlace| {
             !doomed.contains(&copy.pack) && listed.contains(&*names::pack(copy.pack, copy.pack_session))
         };
-        let is_considered = |parent| condemned.lists.iter().all(|list| list.considered.contains(&parent));
-        let is_known = self.found.is_some() && self.believed.is_none_or(is_considered);
+        let is_known = self.found.is_some() && self.believed.is_none_or(|parent| condemned.have_all_considered(parent));
         // No table names what a collector has moved out of a doomed pack: the pack itself does.
         let in_doomed = if is_known { InDoomed::default() } else { self.copies_in_doomed(repository, condemned)? };
+        // Whoever has looked at nothing takes no table at its word.
+        let judged = self.found.is_none().then(|| TrueCopies::new(repository, &outside));
         let mut twins = Twins::new(repository);
         let mut missing = HashSet::new();
         for block in &self.blocks {
             let found = self.found.map_or(Ok(Vec::new()), |found| found.copies(*block))?;
             let mut copies = outside.copies(*block)?;
             copies.extend(found.iter().filter(|copy| is_there(copy)).copied());
+            if let Some(judged) = &judged {
+                copies = judged.of(*block, copies)?;
+            }
             let others = in_doomed.copies.get(block).unwrap_or(&found);
             let is_unsure = in_doomed.is_incomplete && copies.iter().all(|copy| copy.thinned);
             if copies.is_empty() || is_unsure || !has_all_of(&copies, others, *block, &mut twins)? {
@@ -91,7 +96,7 @@ impl Wanted<'_> {
     fn copies_in_doomed(&self, repository: &Repository, condemned: &CondemnedLists) -> Result<InDoomed> {
         let wanted: HashSet<BlockId> = self.blocks.iter().copied().collect();
         let mut found = InDoomed::default();
-        for pack in listed_packs(repository, condemned.lists.iter().flat_map(|list| &list.packs))? {
+        for pack in listed_packs(repository, condemned.each_pack())? {
             let listing = match repository.read_pack_listing(&pack) {
                 Err(error) if is_gone(&error) => continue,
                 Err(error) if error.kind() == Kind::Corrupt => {

@@ -11,7 +11,7 @@ mod overflowing;
 mod sharing;
 mod signing;
 mod storing;
-mod strangers;
+pub(crate) mod strangers;
 mod writers;
 
 use super::*;

@@ -95,11 +95,11 @@ impl<A: Around> Layer for Surrounded<A> {
     }
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
-        self.ask(Verb::Read, name, || {
-            let bytes = self.store.read(name, limit)?;
-            let len = bytes.len() as u64;
-            Ok((bytes, len))
-        })
+        self.ask(Verb::Read, name, || self.store.read(name, limit).map(with_len))
+    }
+
+    fn read_kept(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.ask(Verb::Read, name, || self.store.read_kept(name, limit).map(with_len))
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
@@ -118,6 +118,11 @@ impl<A: Around> Layer for Surrounded<A> {
         let request = Request { verb: Verb::Put, name, sent: bytes.len() as u64 };
         self.tell(request, || self.store.replace(name, bytes))
     }
+}
+
+fn with_len(bytes: Vec<u8>) -> (Vec<u8>, u64) {
+    let len = bytes.len() as u64;
+    (bytes, len)
 }
 
 struct SurroundedUpload<A> {

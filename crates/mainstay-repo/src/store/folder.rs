@@ -60,6 +60,10 @@ impl Layer for InFolder {
         self.store.read(&self.name_beneath(name), limit)
     }
 
+    fn read_kept(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.store.read_kept(&self.name_beneath(name), limit)
+    }
+
     fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
         let mut objects = self.store.list(&self.name_beneath(prefix))?;
         objects.retain_mut(|object| match object.name.strip_prefix(self.folder) {

@@ -39,6 +39,10 @@ pub trait Layer: Send + Sync {
         self.beneath().read(name, limit)
     }
 
+    fn read_kept(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.beneath().read_kept(name, limit)
+    }
+
     fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {
         self.beneath().list(prefix)
     }
@@ -98,6 +102,10 @@ impl<L: Layer> Store for Layered<L> {
 
     fn read(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
         self.0.read(name, limit)
+    }
+
+    fn read_kept(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.0.read_kept(name, limit)
     }
 
     fn list(&self, prefix: &str) -> io::Result<Vec<Object>> {

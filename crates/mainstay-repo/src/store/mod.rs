@@ -90,6 +90,12 @@ pub trait Store: Send + Sync {
         Ok(bytes)
     }
 
+    /// The same of what will be wanted again, and is true for good once it is found to be what it should be. Whoever finds that it is not says so
+    /// by [`Store::forget_kept`].
+    fn read_kept(&self, name: &str, limit: u64) -> io::Result<Vec<u8>> {
+        self.read(name, limit)
+    }
+
     /// Forgets what was kept of an object, because it is not what it should be; answers whether there was anything, so that it is
     /// worth reading once more.
     fn forget_kept(&self, _name: &str) -> bool {

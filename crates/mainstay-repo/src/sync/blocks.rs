@@ -18,7 +18,7 @@ use crate::index::{BlockPlace, Index};
 use crate::pack_reader::{BlockReader, PackListing};
 use crate::prune::PruneObserver;
 use crate::repository::Repository;
-use crate::session::{Copies, Directories, present_index};
+use crate::session::{Copies, TrueCopies, present_index};
 use crate::store::{Object, is_absent};
 
 use super::fetching::{Chosen, Fetched, fetch, opens};
@@ -28,7 +28,7 @@ pub struct Blocks<'r> {
     here: &'r Repository,
     own: Arc<Index>,
     own_blocks: BlockReader,
-    directories: Directories,
+    true_copies: TrueCopies<'r>,
     /// Blocks that are here: snapshots of their own domain need them that are, or a copy was looked at.
     sure: BlockSet,
     theirs: Theirs<'r>,
@@ -54,8 +54,8 @@ impl<'r> Blocks<'r> {
         Ok(Self {
             here,
             own_blocks: here.block_reader(&own),
+            true_copies: TrueCopies::new(here, &own),
             own,
-            directories: Directories::default(),
             sure: BlockSet::default(),
             theirs: Theirs::look(there)?,
             copies: Copies::new(here, session)?,
@@ -138,27 +138,8 @@ impl<'r> Blocks<'r> {
 
     /// The copies that are here.
     fn own_copies(&self, block: BlockId) -> Result<Vec<BlockPlace>> {
-        let mut copies = self.own.copies(block)?;
-        if !self.sure.contains(block) {
-            let judged = copies.iter().map(|copy| self.is_sure(block, copy)).collect::<Result<Vec<bool>>>()?;
-            let mut judged = judged.into_iter();
-            copies.retain(|_| judged.next().unwrap_or_default());
-        }
-        Ok(copies)
-    }
-
-    /// Whether a copy is what a table says: its pack was never removed, and is one for which somebody of the domain vouches, and names it,
-    /// or else it opens.
-    fn is_sure(&self, block: BlockId, copy: &BlockPlace) -> Result<bool> {
-        // Of which domain a session was its data key says. And where files were copied, a name that was removed may come back.
-        if self.own.was_removed(copy.pack) || unless_damaged(self.here.data_keys.get(block.session))?.is_none() {
-            return Ok(false);
-        }
-        let is_vouched = self.own.is_sure(self.here.keys.domain_of(block.session), copy.pack);
-        if is_vouched && self.directories.confirm(self.here, block, copy)? {
-            return Ok(true);
-        }
-        self.own_blocks.has_good_copy((block, copy.kind), copy)
+        let copies = self.own.copies(block)?;
+        if self.sure.contains(block) { Ok(copies) } else { self.true_copies.of(block, copies) }
     }
 
     fn lacks(&self, block: BlockId) -> Result<bool> {

@@ -82,7 +82,8 @@ impl Known {
             None => Vec::new(),
         };
         let lost_here = copied.into_iter().map(|signed| signed.place.id).filter(|id| !is_known(*id)).collect();
-        let (doomed_here, marks_here) = (condemned.snapshots(), here.marks()?);
+        // Marks last: one comes before whatever lets a snapshot count.
+        let (doomed_here, fences_here, marks_here) = (condemned.snapshots(), here.fences()?, here.marks()?);
         Ok(Self {
             here: ids,
             maps_here,
@@ -90,7 +91,7 @@ impl Known {
             doomed_here,
             marks_here,
             removed_here,
-            fences_here: here.fences()?,
+            fences_here,
             there: theirs,
             links_there,
             recorded: HashSet::new(),

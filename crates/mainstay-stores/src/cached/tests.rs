@@ -64,6 +64,22 @@ fn leases_marks_and_key_slots_are_asked_for_each_time() {
 }
 
 #[test]
+fn what_is_true_for_good_is_kept_for_whoever_asks_for_that() {
+    let both = both();
+    both.store.put("coord/fences/1/2", b"first").unwrap();
+    both.far.take_calls();
+    for _ in 0..2 {
+        assert_eq!(both.store.read_kept("coord/fences/1/2", 10).unwrap(), b"first");
+    }
+    assert_eq!(both.reads(), 1);
+    both.far.damage("coord/fences/1/2", |bytes| *bytes = b"second".to_vec());
+    assert_eq!(both.store.read("coord/fences/1/2", 10).unwrap(), b"second");
+    assert_eq!(both.store.read_kept("coord/fences/1/2", 10).unwrap(), b"first");
+    assert!(both.store.forget_kept("coord/fences/1/2"));
+    assert_eq!(both.store.read_kept("coord/fences/1/2", 10).unwrap(), b"second");
+}
+
+#[test]
 fn ranges_of_packs_are_kept_only_where_that_is_asked_for() {
     let both = both();
     both.far.put("packs/aa/1", &vec![9; 1 << 20]).unwrap();

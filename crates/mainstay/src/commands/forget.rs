@@ -154,8 +154,10 @@ fn plan(arguments: &Arguments, repository: &Repository, listing: &Listing<'_>) -
         forget.dedup();
         return Ok(ForgetPlan { keep: Vec::new(), forget });
     }
-    let judged: Vec<SnapshotEntry> = select::history(entries, source).into_iter().cloned().collect();
-    let chain = repository.chain(entries, listing.beside(), &repository.removed()?);
+    let mut judged: Vec<SnapshotEntry> = select::history(entries, source).into_iter().cloned().collect();
+    let removed = repository.removed()?;
+    removed.doubt_what_came_back(&mut judged);
+    let chain = repository.chain(entries, listing.beside(), &removed);
     Ok(plan_forget(&judged, &chain, &arguments.rules.retention(), machine::now(), &TimeZone::system())?)
 }
 

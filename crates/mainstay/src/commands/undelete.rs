@@ -21,8 +21,8 @@ Examples:
 ///
 /// A snapshot that was forgotten can be taken back until a prune removes it, which is seven days later unless `--hold` says something
 /// else. So can one that is void: it came after the backup that wrote it had been taken for dead, as in a copy of the repository's
-/// files that was made meanwhile; it counts from now on if all that it needs is here. Without SNAP those that can be taken back are
-/// listed.
+/// files that was made meanwhile; it counts from now on if all that it needs is here. And so can one that nobody has confirmed, since
+/// whoever brought it did not come to the end. Without SNAP those that can be taken back are listed.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
@@ -47,13 +47,15 @@ struct ForgottenFields {
     started: String,
     /// It was not forgotten: it came after the session that wrote it was fenced.
     void: bool,
+    /// Nobody has confirmed that all that it needs is here.
+    unconfirmed: bool,
 }
 
 pub fn run(arguments: &Arguments, context: &Context) -> Result<ExitCode> {
     let opened = context.open_to(Right::Maintain, "undelete")?;
     let listing = Listing::read(&opened)?;
-    let listed =
-        listing.entries.iter().filter(|entry| entry.forgotten).map(|entry| Candidate { entry, is_void: false });
+    let can_be = |entry: &&SnapshotEntry| entry.forgotten || entry.unconfirmed;
+    let listed = listing.entries.iter().filter(can_be).map(|entry| Candidate { entry, is_void: false });
     let void = listing.void.iter().map(|entry| Candidate { entry, is_void: true });
     let mut candidates: Vec<Candidate<'_>> = listed.chain(void).collect();
     let mut undeleted = None;
@@ -124,6 +126,7 @@ fn fields(candidate: &Candidate<'_>) -> ForgottenFields {
         source: entry.snapshot.source.clone(),
         started: time::utc(entry.snapshot.started),
         void: candidate.is_void,
+        unconfirmed: entry.unconfirmed,
     }
 }
 
@@ -131,7 +134,11 @@ fn list(candidates: &[Candidate<'_>], context: &Context) -> Result<()> {
     let mut table =
         Table::new(&[("ID", Align::Left), ("TIME", Align::Left), ("SOURCE", Align::Left), ("STATE", Align::Left)]);
     for Candidate { entry, is_void } in candidates {
-        let state = if *is_void { "void" } else { "forgotten" };
+        let state = match entry.forgotten {
+            _ if *is_void => "void",
+            true => "forgotten",
+            false => "unconfirmed",
+        };
         let source = format!("{} #{}", escape::text(&entry.snapshot.source), entry.snapshot.sequence);
         table.push(vec![entry.id.short(), time::local(entry.snapshot.started), source, state.to_owned()]);
     }

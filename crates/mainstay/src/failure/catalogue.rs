@@ -39,7 +39,7 @@ catalogue! {
     NO_SPACE = "MS-1107", NoSpace, "free space on the store's disk, or forget snapshots and prune; what is stored is whole";
     LIMIT = "MS-1108", Failure, "the repository's format does not allow more; split the source";
     FENCED = "MS-1109", Busy, "run it again: what was stored is found there, and nothing that was confirmed is lost";
-    CONDEMNED = "MS-1110", Failure, "it cannot be taken back any more; next time give prune a longer --hold";
+    CONDEMNED = "MS-1110", Failure, "as long as it is there, restore it or copy it into another repository; next time give prune a longer --hold";
     UNFIT_STORE = "MS-1111", Damage, "keep no repository there: choose another place, or have what is broken mended (the mount's options, the server's version) and validate again";
     HOST_KEY = "MS-1112", Unreachable, "ask whoever runs the server for the fingerprint of its key, and compare";
     ARCHIVE_HELD = "MS-1121", Refused, "wait for the end of the hold; `mainstay archive show` tells when it is";

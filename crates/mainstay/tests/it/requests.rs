@@ -53,6 +53,25 @@ fn an_unchanged_backup_takes_few_requests_whatever_is_in_it() {
 }
 
 #[test]
+fn what_was_forgotten_and_is_held_costs_a_backup_no_requests() {
+    let world = World::new();
+    let (_server, repository) = in_a_bucket(&world);
+    let repo = ["--repo", &repository];
+    for number in 0..30 {
+        world.write("docs/a", format!("version {number}\n").as_bytes());
+        world.settle();
+        world.ok(&[&repo[..], &["backup", "docs"]].concat());
+    }
+    world.ok(&[&repo[..], &["forget", "--keep-last", "1"]].concat());
+    let back_up = || requests(&world, &[&repo[..], &["backup", "docs"]].concat());
+    assert_eq!(count(&back_up(), "read trash/"), 29);
+    let told =
+        (0..20).map(|_| back_up()).find(|told| count(told, "put packs/") == 0).expect("a moment without a change");
+    assert_eq!(count(&told, "read trash/"), 0);
+    assert!(told.len() <= UNCHANGED, "{}: {told:#?}", told.len());
+}
+
+#[test]
 fn a_backup_goes_on_where_the_copies_on_this_machine_are_gone_or_damaged() {
     let world = World::with_files();
     world.settle();

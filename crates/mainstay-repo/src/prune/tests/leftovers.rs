@@ -388,3 +388,13 @@ fn what_is_no_lease_by_its_name_is_cleared_away() {
     repository.prune().unwrap();
     assert!(!store.names().iter().any(|name| name.contains("stray") || name.contains("/00/")), "{:?}", store.names());
 }
+
+#[test]
+fn a_reference_map_without_a_snapshot_and_without_a_mark_is_removed() {
+    let (store, repository, kept) = half_dead();
+    let map = store.read(&named(&store, "refs/")[0], 1 << 20).unwrap();
+    store.put(&names::refs(SnapshotId([0x0f; 32])), &map).unwrap();
+    repository.prune().unwrap();
+    assert_eq!(garbage(&store), [""; 0]);
+    assert_snapshots(&repository, &[(2, kept)].into());
+}

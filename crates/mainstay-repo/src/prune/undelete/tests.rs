@@ -9,10 +9,13 @@ use crate::fixtures::{
 use crate::format::history::RemovedSnapshot;
 use crate::format::names;
 use crate::prune::Unobserved;
+use crate::repair::{OnLoss, RepairMode, RepairOptions};
 use crate::repository::{Repository, SnapshotPlace};
 use crate::session::take_lease;
+use crate::session::tests::strangers::forge;
 use crate::store::{MemoryStore, Store};
 
+const APPLY: RepairOptions = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep };
 const DAY: i64 = 24 * 3600 * 1_000_000_000;
 
 #[test]
@@ -208,4 +211,31 @@ fn a_void_snapshot_whose_trees_cannot_be_read_stays_void() {
     let error = open(store.clone(), alive()).undelete(entry.id).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt, "{error}");
     assert!(repository.snapshots().unwrap().is_empty());
+}
+
+#[test]
+fn no_copy_that_a_stranger_has_put_confirms_a_snapshot() {
+    for is_void in [true, false] {
+        let store = MemoryStore::default();
+        let repository = create(store.clone());
+        back_up(&repository, 1, &files_of(&[("kept", 1, 1000)])).unwrap();
+        let before = named(&store, names::PACKS);
+        let entry = back_up(&repository, 2, &files_of(&[("b", 2, 600_000)])).unwrap().entry;
+        match is_void {
+            true => make_void(&repository, &entry),
+            false => repository.begin_to_count(entry.id, Some(session_id(0x5e))).unwrap(),
+        }
+        let whole = copy_of(&store);
+        let packs = repository.list_packs().unwrap().into_iter().filter(|pack| !before.contains(&pack.name));
+        for pack in packs {
+            let bytes = store.read(&pack.name, u64::MAX).unwrap();
+            store.delete(&pack.name).unwrap();
+            forge(&store, &open(whole.clone(), alive()), &pack, &bytes, true);
+        }
+        let undeleted = open(store.clone(), alive()).undelete(entry.id);
+        assert!(matches!(undeleted, Err(Error::BlockMissing { .. })), "{undeleted:?}");
+        open(store.clone(), alive()).repair(APPLY).unwrap();
+        let listed = open(store.clone(), alive()).list_snapshots().unwrap().entries;
+        assert!(listed.iter().all(|other| other.id != entry.id || other.unconfirmed), "{is_void}");
+    }
 }

@@ -336,3 +336,18 @@ fn a_slot_is_taken_from_a_sister_only_where_it_holds_the_same_secrets() {
         }
     }
 }
+
+#[test]
+fn a_void_snapshot_that_is_damaged_and_comes_back_without_all_that_it_needs_is_confirmed_by_nobody() {
+    let (store, sister, _) = with_sister();
+    let repository = open(store.clone(), alive());
+    let entry = repository.snapshots().unwrap().remove(0);
+    make_void(&repository, &entry);
+    damage(&store, &only(&store, names::SNAPSHOTS), 100, 1);
+    for place in [&store, &sister] {
+        place.delete(&content_pack(place)).unwrap();
+    }
+    repair_from(&store, &sister, APPLY).unwrap();
+    let here = open(store, restarted()).snapshots().unwrap();
+    assert!(here.iter().all(|entry| entry.unconfirmed), "{here:?}");
+}

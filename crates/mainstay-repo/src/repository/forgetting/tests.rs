@@ -5,15 +5,16 @@ use std::sync::Arc;
 use super::*;
 use crate::fixtures::bad_sectors::{BadSectors, Sector};
 use crate::fixtures::beside::{another, within};
+use crate::fixtures::keeping::Keeping;
 use crate::fixtures::{
-    FailingStore, Failure, alive, back_up, copy_files, copy_of, create, files_of, holder, named, open, process,
-    restarted, secret, session_id,
+    FailingStore, Failure, alive, back_up, copy_files, copy_of, create, files_of, holder, make_void, named, open,
+    process, restarted, secret, session_id,
 };
 use crate::format::signed;
 use crate::repair::{Means, OnLoss, RepairMode, RepairOptions};
 use crate::repository::{Repository, SnapshotEntry};
 use crate::session::{Session, Sharing};
-use crate::store::{MemoryStore, Store as _};
+use crate::store::{Call, MemoryStore, Store as _};
 
 const APPLY: RepairOptions = RepairOptions { mode: RepairMode::Apply, on_loss: OnLoss::Keep };
 
@@ -173,11 +174,122 @@ fn a_backup_goes_on_from_nothing_that_was_removed_and_is_there_again() {
 }
 
 #[test]
-fn a_mark_that_the_disk_does_not_give_at_this_moment_is_an_error_and_not_taken_for_damaged() {
+fn a_mark_that_the_disk_does_not_give_at_this_moment_is_read_again_and_one_that_it_never_gives_is_damaged() {
+    for sector in [Sector::UnreadableUntil(1), Sector::Unreadable] {
+        let (store, id) = with_an_unconfirmed_snapshot();
+        another(&store).forget(id, 0).unwrap();
+        let disk = BadSectors::new(store.clone(), &names::trash(id), 60..61, sector);
+        let entry = entry_of(&open(disk.clone(), alive()), id).unwrap();
+        let is_lost = sector == Sector::Unreadable;
+        assert_eq!((entry.forgotten, entry.unconfirmed), (!is_lost, true), "{sector:?}");
+        // Nothing waits for it.
+        assert_eq!(
+            back_up(&open(disk.clone(), alive()), 3, &files_of(&[("c", 3, 1000)])).unwrap().entry.snapshot.sequence,
+            3
+        );
+        open(disk.clone(), alive()).prune().unwrap();
+        assert_eq!(store.names().contains(&names::trash(id)), is_lost);
+        let report = open(disk.clone(), alive()).repair(APPLY).unwrap();
+        assert_eq!(report.repaired.iter().any(|repaired| repaired.object == names::trash(id)), is_lost);
+        assert!(open(store, alive()).damaged_small_objects().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_snapshot_that_counts_by_what_cannot_be_read_is_one_that_nobody_has_confirmed() {
+    for is_settlement in [true, false] {
+        let store = MemoryStore::default();
+        let repository = create(store.clone());
+        let entry = back_up(&repository, 1, &files_of(&[("a", 1, 50_000)])).unwrap().entry;
+        make_void(&repository, &entry);
+        let settlement = named(&store, names::FENCES).into_iter().find(|name| name.contains("settle")).unwrap();
+        match is_settlement {
+            true => store.damage(&settlement, |bytes| bytes[60] ^= 1),
+            false => store.put(&names::acquittal(entry.snapshot.session, session_id(0x77)), b"garbage").unwrap(),
+        }
+        let reader = open(store.clone(), alive());
+        assert!(entry_of(&reader, entry.id).unwrap().unconfirmed, "{is_settlement}");
+        let session = Session::begin(&reader, Sharing::Shared).unwrap();
+        assert!(session.listing().entries.iter().all(|entry| entry.unconfirmed));
+        drop(session);
+        // A repair finds that all of it is here, and says so.
+        open(store.clone(), restarted()).repair(APPLY).unwrap();
+        assert!(!entry_of(&open(store, restarted()), entry.id).unwrap().unconfirmed, "{is_settlement}");
+    }
+}
+
+#[test]
+fn whoever_brings_a_snapshot_that_is_forgotten_does_not_make_it_look_confirmed() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    let first = back_up(&repository, 1, &files_of(&[("a", 1, 50_000)])).unwrap().entry.id;
+    repository.forget(first, 7).unwrap();
+    repository.begin_to_count(first, Some(session_id(0x5e))).unwrap();
+    let entry = entry_of(&repository, first).unwrap();
+    assert!(entry.forgotten && entry.unconfirmed);
+    let mark = repository.mark(first).unwrap().unwrap();
+    assert_eq!((mark.forgotten, mark.session), (7, Some(session_id(0x5e))));
+    // The next one to forget it takes nothing of that away.
+    repository.forget(first, 9).unwrap();
+    assert_eq!(repository.mark(first).unwrap().unwrap(), mark);
+    lose_its_content(&store, first);
+    assert!(matches!(repository.undelete(first), Err(Error::BlockMissing { .. })));
+}
+
+/// How often marks were read since this was asked last.
+fn reads_of_marks(store: &MemoryStore) -> usize {
+    store
+        .take_calls()
+        .iter()
+        .filter(|call| matches!(call, Call::Read { name, .. } if name.starts_with(names::TRASH)))
+        .count()
+}
+
+#[test]
+fn a_snapshot_that_stays_forgotten_costs_whoever_keeps_copies_no_request() {
+    let store = MemoryStore::default();
+    let repository = create(store.clone());
+    let back_up = |seed| back_up(&repository, seed, &files_of(&[("a", seed, 50_000)])).unwrap().entry.id;
+    let ids: Vec<_> = (1..=9).map(back_up).collect();
+    ids[..8].iter().for_each(|id| repository.forget(*id, 0).unwrap());
+    let reader = open(Keeping::over(&store), alive());
+    let forgotten = || reader.list_snapshots().unwrap().entries.iter().filter(|entry| entry.forgotten).count();
+    store.take_calls();
+    assert_eq!((forgotten(), reads_of_marks(&store)), (8, 8));
+    assert_eq!((forgotten(), reads_of_marks(&store)), (8, 0));
+    // Whoever deletes looks for himself.
+    assert_eq!((reader.marks().unwrap().forgotten.len(), reads_of_marks(&store)), (8, 8));
+    repository.undelete(ids[0]).unwrap();
+    assert_eq!(forgotten(), 7, "a mark counts as long as it is listed");
+}
+
+#[test]
+fn of_marks_nothing_is_kept_but_that_a_user_has_forgotten() {
     let (store, id) = with_an_unconfirmed_snapshot();
-    another(&store).forget(id, 0).unwrap();
+    let (repository, reader) = (another(&store), open(Keeping::over(&store), alive()));
+    let entry = || entry_of(&reader, id).unwrap();
+    assert!(entry().unconfirmed && !entry().forgotten);
+    repository.forget(id, 0).unwrap();
+    assert!(entry().forgotten && entry().unconfirmed);
+    // Being undeleted: in the eyes of who keeps the first mark it is forgotten still, and nothing that anybody relies on.
+    repository.take_back_mark(id).unwrap();
+    let entry = entry();
+    assert!(entry.forgotten || entry.unconfirmed);
+    assert!(!reader.marks().unwrap().forgotten.contains(&id), "whoever deletes is told what is so");
+    repository.confirm_counting(id).unwrap();
+    let entry = entry_of(&reader, id).unwrap();
+    assert!(!entry.forgotten && !entry.unconfirmed);
+}
+
+#[test]
+fn a_mark_of_a_stranger_or_a_damaged_one_is_kept_by_nobody() {
+    let (store, id) = with_an_unconfirmed_snapshot();
+    let (repository, reader) = (another(&store), open(Keeping::over(&store), alive()));
     let mark = names::trash(id);
-    let repository = open(BadSectors::new(store, &mark, 60..61, Sector::Unreadable), alive());
-    assert!(matches!(repository.marks(), Err(Error::Store { name, .. }) if name == mark));
-    repository.prune().unwrap_err();
+    repository.forget(id, 0).unwrap();
+    store.damage(&mark, |bytes| bytes[60] ^= 1);
+    let entry = || entry_of(&reader, id).unwrap();
+    assert!(!entry().forgotten && entry().unconfirmed);
+    store.damage(&mark, |bytes| bytes[60] ^= 1);
+    assert!(entry().forgotten && entry().unconfirmed);
 }

@@ -170,3 +170,23 @@ fn a_backup_beside_packs_that_came_back_reads_none_of_them_once_a_list_names_the
         .filter(|call| matches!(call, crate::store::Call::Read { name, .. } if returned.contains(name)));
     assert_eq!(read.count(), 0);
 }
+
+#[test]
+fn a_repair_saves_what_only_packs_that_came_back_have() {
+    let (there, here, kept, returned) = with_returned_packs();
+    sync(&here, &there).unwrap();
+    // What was stored anew rots, and nothing else has it.
+    for pack in named(&here, names::PACKS).iter().filter(|pack| !returned.contains(pack)) {
+        here.damage(pack, |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        });
+    }
+    let apply = |mode| RepairOptions { mode, on_loss: OnLoss::Keep };
+    assert_eq!(open(here.clone(), restarted()).repair(apply(RepairMode::Show)).unwrap().lost, []);
+    assert_eq!(open(here.clone(), restarted()).repair(apply(RepairMode::Apply)).unwrap().lost, []);
+    returned.iter().for_each(|name| drop(here.delete(name)));
+    assert_snapshots(&open(here.clone(), restarted()), &kept);
+    open(here.clone(), alive()).prune().unwrap();
+    assert_snapshots(&open(here, restarted()), &kept);
+}
