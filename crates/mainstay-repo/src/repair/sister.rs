@@ -63,8 +63,7 @@ pub fn take_small(
     let is_taken = |name: &String| {
         name == names::CONFIG || TAKEN.iter().any(|folder| name.starts_with(folder)) || names::is_acquittal(name)
     };
-    let damaged: BTreeSet<String> =
-        small::damaged_twice(repository, small::is_damaged)?.into_iter().filter(is_taken).collect();
+    let damaged: BTreeSet<String> = small::damaged_twice(repository)?.into_iter().filter(is_taken).collect();
     let mut wanted = damaged.clone();
     wanted.extend(missing_keys(repository, &sound, &damaged)?);
     wanted.extend(missing_slots(repository, &sound, means)?);

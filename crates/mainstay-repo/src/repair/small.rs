@@ -27,7 +27,7 @@ pub struct PutAway {
 pub fn put_away(repository: &Repository, options: RepairOptions, session: SessionId) -> Result<PutAway> {
     let mut put_away = PutAway::default();
     let accepts = options.on_loss == OnLoss::Accept;
-    for object in damaged_twice(repository, is_damaged)? {
+    for object in damaged_twice(repository)? {
         if let Some(marked) = marked_and_here(repository, &object)? {
             if options.mode == RepairMode::Apply {
                 repository.take_back_mark(marked)?;
@@ -94,11 +94,11 @@ fn serves_nobody(repository: &Repository, damaged: DataKeyName) -> Result<bool> 
     Ok(true)
 }
 
-/// Those that are damaged, as `is_damage` judges, whenever they are read: a disk may have read badly a moment ago.
-pub fn damaged_twice(repository: &Repository, is_damage: fn(&Error) -> bool) -> Result<Vec<String>> {
+/// Those that are damaged whenever they are read: a disk may have read badly a moment ago.
+pub fn damaged_twice(repository: &Repository) -> Result<Vec<String>> {
     let look = || -> Result<Vec<String>> {
         let damages = repository.damaged_small_objects()?.into_iter();
-        Ok(damages.filter(|damage| is_damage(&damage.error)).map(|damage| damage.name).collect())
+        Ok(damages.filter(|damage| is_damaged(&damage.error)).map(|damage| damage.name).collect())
     };
     let damages = look()?;
     let again = if damages.is_empty() { HashSet::new() } else { look()?.into_iter().collect() };
@@ -107,7 +107,7 @@ pub fn damaged_twice(repository: &Repository, is_damage: fn(&Error) -> bool) -> 
 
 /// What a disk cannot read, whenever it is asked, is damaged. What is sealed by secrets that were drawn since this repair opened the repository
 /// is not.
-pub fn is_damaged(error: &Error) -> bool {
+fn is_damaged(error: &Error) -> bool {
     let is_newer = Error::tells_of_newer_secrets(&error.to_string());
     error.kind() == Kind::Corrupt && !is_newer || matches!(error, Error::Store { source, .. } if is_bad_sector(source))
 }
